@@ -1,0 +1,97 @@
+"""Inputs and the raw integers every rung of the ladder must answer with."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.digest import digest_ints
+from semifreddo.core.errors import DataError
+from semifreddo.core.files import write_atomic
+
+
+@dataclass(frozen=True, eq=False)
+class VectorSet:
+    """Images and expected outputs, as raw integers.
+
+    Attributes:
+        images: ``(n, height, width, channels)`` raw integers of the input stream's format.
+        expected: ``(n, outputs)`` raw integers of the output stream's format.
+    """
+
+    images: npt.NDArray[np.integer]
+    expected: npt.NDArray[np.integer]
+
+    def __post_init__(self) -> None:
+        for name, array, ndim in (("images", self.images, 4), ("expected", self.expected, 2)):
+            if array.ndim != ndim or array.dtype.kind not in "iu":
+                raise DataError(
+                    f"vectors: {name} must be integers with {ndim} dimensions, "
+                    f"got {array.dtype} with shape {array.shape}"
+                )
+        if len(self.images) != len(self.expected):
+            raise DataError(
+                f"vectors: {len(self.images)} images but {len(self.expected)} expected outputs"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def head(self, count: int) -> VectorSet:
+        """The first ``count`` vectors."""
+        return VectorSet(self.images[:count], self.expected[:count])
+
+    @property
+    def digest(self) -> str:
+        """Digest of all images and answers."""
+        return digest_ints(self.images, digest_ints(self.expected))
+
+    def to_bytes(self) -> bytes:
+        """The ``.npz`` form: smallest integer types, deflated, no pickles, no time stamps."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in (("images", self.images), ("expected", self.expected)):
+                member = io.BytesIO()
+                np.lib.format.write_array(member, _narrow(array), allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
+        return buffer.getvalue()
+
+    def save(self, path: Path) -> None:
+        """Write :meth:`to_bytes` atomically."""
+        write_atomic(path, self.to_bytes())
+
+    @classmethod
+    def load(cls, path: Path) -> VectorSet:
+        """Read a file written by :meth:`save`.
+
+        Raises:
+            DataError: The file is missing, corrupt, or holds something else.
+        """
+        if not path.is_file():
+            raise DataError(f"{path}: no such vector file")
+        try:
+            return cls.from_bytes(path.read_bytes())
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path}: not a vector file ({error})") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> VectorSet:
+        """Inverse of :meth:`to_bytes`; raises what NumPy raises on corrupt data."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            return cls(archive["images"], archive["expected"])
+
+
+def _narrow(array: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
+    if array.size == 0:
+        return array
+    low, high = int(array.min()), int(array.max())
+    for name in ("u1", "<i2", "<i4"):
+        info = np.iinfo(name)
+        if info.min <= low and high <= info.max:
+            return array.astype(name)
+    return array.astype("<i8")

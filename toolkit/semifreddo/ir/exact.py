@@ -1,0 +1,117 @@
+"""How wide exact results are: fraction bits and worst-case range of every layer.
+
+Backends size accumulators with these bounds, the integer reference proves with them that floating
+point matrix products are exact, and the converter gives unquantized streams their format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import NetError
+from semifreddo.core.fixed import MAX_WIDTH, FixedType, bits_for
+from semifreddo.ir.layers import (
+    ALPHA_FRAC,
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    Stream,
+    WeightBlock,
+)
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Range of a layer's exact result: integers ``low..high`` with ``frac`` fraction bits."""
+
+    frac: int
+    low: int
+    high: int
+
+    @property
+    def type(self) -> FixedType:
+        """The smallest format that holds every value."""
+        width, signed = bits_for(self.low, self.high)
+        return FixedType.exact(width, self.frac, signed=signed)
+
+
+def weighted_frac(source: FixedType, weight: WeightBlock, bias: WeightBlock | None) -> int:
+    """Fraction bits to which all channels of a weighted layer are aligned."""
+    fracs = [source.frac + frac for frac in weight.frac]
+    return max(fracs + ([] if bias is None else list(bias.frac)))
+
+
+def product_bounds(
+    source: FixedType, weight: WeightBlock
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Worst-case sum of products of each output channel, before alignment and bias.
+
+    Every partial sum, in any order, stays inside ``min(low, 0)..max(high, 0)``.
+    """
+    low, high = (bound.reshape(weight.rows, weight.outputs) for bound in weight.bounds())
+    corners = [edge * limit for edge in (source.min_raw, source.max_raw) for limit in (low, high)]
+    return (
+        np.minimum.reduce(corners).clip(max=0).sum(axis=0),
+        np.maximum.reduce(corners).clip(min=0).sum(axis=0),
+    )
+
+
+def _weighted(source: FixedType, weight: WeightBlock, bias: WeightBlock | None) -> Exact:
+    frac = weighted_frac(source, weight, bias)
+    low, high = product_bounds(source, weight)
+    shift = np.array([frac - source.frac - weight_frac for weight_frac in weight.frac])
+    if int(shift.max()) + max(int(-low.min()), int(high.max()), 1).bit_length() > MAX_WIDTH:
+        raise NetError(
+            f"{weight.name}: accumulators would need more than {MAX_WIDTH} bits; the scales of "
+            f"its channels differ by a factor of 2**{int(shift.max())}"
+        )
+    low, high = low << shift, high << shift
+    if bias is not None:
+        up = np.array([frac - bias_frac for bias_frac in bias.frac])
+        bias_low, bias_high = bias.bounds()
+        low, high = low + (bias_low << up), high + (bias_high << up)
+    return Exact(frac, int(low.min()), int(high.max()))
+
+
+def exact_result(
+    layer: Layer, inputs: tuple[Stream, ...], block: Callable[[str], WeightBlock]
+) -> Exact:
+    """Range of a layer's result before the cast into its output stream.
+
+    Args:
+        layer: The layer.
+        inputs: Its input streams.
+        block: Finds a weight block by name.
+    """
+    first = inputs[0].type
+    if isinstance(layer, Conv | Linear):
+        bias = None if layer.bias is None else block(layer.bias)
+        return _weighted(first, block(layer.weight), bias)
+    if isinstance(layer, AvgPool):
+        area = prod(layer.kernel)
+        bits = area.bit_length() - 1
+        return Exact(first.frac + bits, first.min_raw * area, first.max_raw * area)
+    if isinstance(layer, MaxPool | Cast):
+        return Exact(first.frac, first.min_raw, first.max_raw)
+    frac = max(stream.type.frac for stream in inputs)
+    lows = [stream.type.min_raw << (frac - stream.type.frac) for stream in inputs]
+    highs = [stream.type.max_raw << (frac - stream.type.frac) for stream in inputs]
+    if isinstance(layer, Add):
+        return Exact(frac, sum(lows), sum(highs))
+    if isinstance(layer, Blend):
+        whole = 1 << ALPHA_FRAC
+        return Exact(frac + ALPHA_FRAC, min(lows) * whole, max(highs) * whole)
+    if isinstance(layer, Route):
+        return Exact(frac, min(lows), max(highs))
+    raise NetError(f"{layer.name}: no arithmetic is defined for layer kind {layer.kind}")

@@ -1,0 +1,261 @@
+"""The layer kinds of a StreamNet.
+
+Every layer computes an *exact* integer result and then casts it into its output stream's
+:class:`~semifreddo.core.fixed.FixedType`; there is no rounding anywhere else. Streams carry images
+pixel by pixel, all channels of a pixel at once, so shapes are ``(height, width, channels)``. A
+layer's name is also the name of the stream it produces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import NetError
+from semifreddo.core.fixed import FixedType
+
+Shape: TypeAlias = tuple[int, int, int]
+Role: TypeAlias = Literal["weight", "bias", "alpha"]
+
+ALPHA_FRAC = 3
+"""Blend factors are k/8: three fraction bits, k from 0 to 8."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What flows between two layers: one image as ``(height, width, channels)`` raw integers."""
+
+    name: str
+    shape: Shape
+    type: FixedType
+
+    @property
+    def pixels(self) -> int:
+        """Stream words per image (one word carries all channels of a pixel)."""
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """Values per stream word."""
+        return self.shape[2]
+
+
+@dataclass(frozen=True, eq=False)
+class WeightBlock:
+    """One tensor of weights, biases or blend factors, output channel last.
+
+    Attributes:
+        name: The tensor's name in the trained model, e.g. ``cores.0.blocks.1.conv.weight``.
+        role: What it is used for. A bias is the threshold of the activation behind it.
+        raw: Integers: conv ``(kh, kw, cin / groups, cout)``, linear ``(n_in, n_out)`` with the
+            inputs in (height, width, channel) order, bias and alpha ``(cout,)``.
+        bits: Storage width of one value; every value, also of a task loaded later, fits.
+        signed: Two's complement if true.
+        frac: Fraction bits per output channel (all equal for a per-tensor scale).
+        frozen: Per output channel: true if the values are logic, false if they are loadable.
+    """
+
+    name: str
+    role: Role
+    raw: npt.NDArray[np.int64]
+    bits: int
+    signed: bool
+    frac: tuple[int, ...]
+    frozen: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        outputs = self.raw.shape[-1] if self.raw.ndim else 0
+        if not outputs or len(self.frac) != outputs or len(self.frozen) != outputs:
+            raise NetError(
+                f"{self.name}: {len(self.frac)} fraction widths and {len(self.frozen)} freeze "
+                f"flags for shape {self.raw.shape}; each needs one entry per output channel"
+            )
+        if not self.type.holds(self.raw):
+            raise NetError(
+                f"{self.name}: values {int(self.raw.min())}..{int(self.raw.max())} do not fit "
+                f"{self.bits} {'signed' if self.signed else 'unsigned'} bits"
+            )
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in name, format, freeze flags and every value."""
+        if not isinstance(other, WeightBlock):
+            return NotImplemented
+        return self._key == other._key and np.array_equal(self.raw, other.raw)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return (self.name, self.role, self.bits, self.signed, self.frac, self.frozen)
+
+    @property
+    def type(self) -> FixedType:
+        """Integer format of one stored value (fraction bits differ per channel: see ``frac``)."""
+        return FixedType.exact(self.bits, 0, signed=self.signed)
+
+    @property
+    def max_value(self) -> int:
+        """Largest value a task may load."""
+        return 1 << ALPHA_FRAC if self.role == "alpha" else self.type.max_raw
+
+    @property
+    def min_value(self) -> int:
+        """Smallest value a task may load."""
+        return self.type.min_raw
+
+    @property
+    def outputs(self) -> int:
+        """Number of output channels."""
+        return int(self.raw.shape[-1])
+
+    @property
+    def rows(self) -> int:
+        """Values per output channel (the fan-in of a weight, 1 for a bias)."""
+        return int(self.raw.size // self.outputs)
+
+    @property
+    def matrix(self) -> npt.NDArray[np.int64]:
+        """The values as ``(rows, outputs)``."""
+        return self.raw.reshape(self.rows, self.outputs)
+
+    @property
+    def frozen_channels(self) -> npt.NDArray[np.intp]:
+        """Indices of the output channels that are logic."""
+        return np.flatnonzero(np.array(self.frozen))
+
+    @property
+    def configurable_channels(self) -> npt.NDArray[np.intp]:
+        """Indices of the output channels that are loadable."""
+        return np.flatnonzero(~np.array(self.frozen))
+
+    @property
+    def residency(self) -> Literal["frozen", "configurable", "partial"]:
+        """How the whole tensor is held."""
+        if all(self.frozen):
+            return "frozen"
+        return "partial" if any(self.frozen) else "configurable"
+
+    def bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Smallest and largest value each entry can ever have, shaped like ``raw``.
+
+        A frozen entry has one value; a loadable one has the whole range of its storage.
+        """
+        frozen = np.array(self.frozen)
+        low = np.where(frozen, self.raw, self.min_value)
+        high = np.where(frozen, self.raw, self.max_value)
+        return low, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """What all layers have: input streams and one output stream, which names the layer."""
+
+    inputs: tuple[str, ...]
+    output: Stream
+
+    @property
+    def name(self) -> str:
+        """Name of the layer and of the stream it produces."""
+        return self.output.name
+
+    @property
+    def kind(self) -> str:
+        """Name of the layer kind, as printed and stored."""
+        return type(self).__name__
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the weight blocks the layer reads."""
+        return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Layer):
+    """Convolution (cross-correlation) with zero padding.
+
+    ``depthwise`` convolutions have weight shape ``(kh, kw, 1, channels)``; pointwise ones are
+    ordinary convolutions with a 1x1 kernel. ``padding`` is (top, left, bottom, right).
+    """
+
+    weight: str
+    bias: str | None
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    depthwise: bool
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Layer):
+    """Fully connected layer over the whole input image, flattened (height, width, channel)."""
+
+    weight: str
+    bias: str | None
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Layer):
+    """Maximum over windows. Padding is zero, hence allowed on unsigned inputs only."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(Layer):
+    """Exact mean over windows of a power-of-two area: the sum, with log2(area) fraction bits."""
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Add(Layer):
+    """Sum of two streams of equal shape (fraction bits may differ)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend(Layer):
+    """Alpha blending ``(k * frozen + (8 - k) * trainable) / 8`` with one k per channel.
+
+    Inputs are (frozen, trainable). ``alpha`` names a block of integers k in 0..8.
+    """
+
+    alpha: str
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return (self.alpha,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route(Layer):
+    """Wiring: output channel ``i`` is channel ``indices[i]`` of the concatenated inputs.
+
+    Serves concatenation, channel slices and the core shuffle.
+    """
+
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cast(Layer):
+    """Bring a stream into another format, nothing else."""
+
+
+LAYER_KINDS: dict[str, type[Layer]] = {
+    kind.__name__: kind for kind in (Conv, Linear, MaxPool, AvgPool, Add, Blend, Route, Cast)
+}

@@ -1,0 +1,151 @@
+"""StreamNet as JSON: stable bytes, no code, checked when read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semifreddo.core.errors import NetError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import LAYER_KINDS, Layer, Stream, WeightBlock
+from semifreddo.ir.net import Repeat, StreamNet
+
+FORMAT = "semifreddo-net/1"
+
+
+def _stream_to_json(stream: Stream) -> dict[str, Any]:
+    return {"name": stream.name, "shape": list(stream.shape), "type": str(stream.type)}
+
+
+def _stream_from_json(data: dict[str, Any]) -> Stream:
+    height, width, channels = (int(size) for size in data["shape"])
+    return Stream(str(data["name"]), (height, width, channels), FixedType.parse(data["type"]))
+
+
+def _layer_to_json(layer: Layer) -> dict[str, Any]:
+    special = {"inputs": list(layer.inputs), "output": _stream_to_json(layer.output)}
+    plain = {
+        field.name: getattr(layer, field.name)
+        for field in fields(layer)
+        if field.name not in special
+    }
+    return {"kind": layer.kind} | special | plain
+
+
+def _layer_from_json(data: dict[str, Any]) -> Layer:
+    kind = LAYER_KINDS[data["kind"]]
+    values = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in data.items()
+        if key not in ("kind", "output")
+    }
+    return kind(output=_stream_from_json(data["output"]), **values)
+
+
+def _block_structure(block: WeightBlock) -> dict[str, Any]:
+    return {
+        "name": block.name,
+        "role": block.role,
+        "shape": list(block.raw.shape),
+        "bits": block.bits,
+        "signed": block.signed,
+        "frac": list(block.frac),
+        "frozen": [int(frozen) for frozen in block.frozen],
+    }
+
+
+def _block_from_json(data: dict[str, Any]) -> WeightBlock:
+    raw = np.frombuffer(base64.b64decode(data["raw"], validate=True), dtype="<i4")
+    return WeightBlock(
+        name=str(data["name"]),
+        role=data["role"],
+        raw=raw.astype(np.int64).reshape([int(size) for size in data["shape"]]),
+        bits=int(data["bits"]),
+        signed=bool(data["signed"]),
+        frac=tuple(int(frac) for frac in data["frac"]),
+        frozen=tuple(bool(frozen) for frozen in data["frozen"]),
+    )
+
+
+def structure_to_json(net: StreamNet) -> dict[str, Any]:
+    """All of a net but the values of its blocks."""
+    return {
+        "format": FORMAT,
+        "name": net.name,
+        "input": _stream_to_json(net.input),
+        "layers": [_layer_to_json(layer) for layer in net.layers],
+        "blocks": [_block_structure(block) for block in net.blocks],
+        "repeats": [
+            {"name": repeat.name, "passes": [list(names) for names in repeat.passes]}
+            for repeat in net.repeats
+        ],
+    }
+
+
+def net_to_json(net: StreamNet) -> str:
+    """The whole net as JSON text, with a digest over it."""
+    data = structure_to_json(net)
+    for entry, block in zip(data["blocks"], net.blocks, strict=True):
+        raw = np.ascontiguousarray(block.raw, dtype="<i4").tobytes()
+        entry["raw"] = base64.b64encode(raw).decode()
+    data["device_digest"] = net.device_digest
+    data["task_digest"] = net.task_digest
+    return json.dumps(data, indent=1) + "\n"
+
+
+def net_from_json(text: str, where: str = "net") -> StreamNet:
+    """Inverse of :func:`net_to_json`.
+
+    Args:
+        text: The JSON text.
+        where: Named in errors, usually the file.
+
+    Raises:
+        NetError: Not such a text, or its content does not have the digest it states.
+    """
+    try:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise NetError(f"{where}: not a {FORMAT} file")
+        net = StreamNet(
+            name=data["name"],
+            input=_stream_from_json(data["input"]),
+            layers=tuple(_layer_from_json(layer) for layer in data["layers"]),
+            blocks=tuple(_block_from_json(block) for block in data["blocks"]),
+            repeats=tuple(
+                Repeat(repeat["name"], tuple(tuple(names) for names in repeat["passes"]))
+                for repeat in data["repeats"]
+            ),
+        )
+        stated = (data["device_digest"], data["task_digest"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NetError(f"{where}: not a {FORMAT} file ({error!r})") from error
+    if stated != (net.device_digest, net.task_digest):
+        raise NetError(f"{where}: content does not match its digest; write it again")
+    return net
+
+
+def save_net(net: StreamNet, path: Path) -> None:
+    """Write the JSON form atomically."""
+    write_atomic(path, net_to_json(net))
+
+
+def load_net(path: Path) -> StreamNet:
+    """Read a net.
+
+    Raises:
+        NetError: Missing or corrupt file.
+    """
+    if not path.is_file():
+        raise NetError(f"{path}: no such net file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise NetError(f"{path}: not a {FORMAT} file (not text)") from error
+    return net_from_json(text, str(path))

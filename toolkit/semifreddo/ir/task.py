@@ -1,0 +1,162 @@
+"""Task files: what teaches a built device something new.
+
+A task is a JSON text of a few kilobytes: the loadable words of one device (weights, blend factors
+and biases, which are the thresholds of the activations behind them), the names of the classes and
+the digests that tie it to the device and prove it undamaged. It is data, never code.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.digest import digest_bytes
+from semifreddo.core.errors import TaskError
+from semifreddo.core.files import write_atomic
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import StreamNet
+
+FORMAT = "semifreddo-task/1"
+MAX_FILE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One set of loadable values for one built device.
+
+    Attributes:
+        name: What the device does with it, e.g. ``odd-even``.
+        net: Name of the design.
+        device_digest: :attr:`StreamNet.device_digest` of the device it fits.
+        labels: Class names of the first outputs; further outputs are not used by this task.
+        words: 32-bit words in the order of the device's :class:`AddressMap`.
+        metrics: Measured figures, e.g. ``{"test_accuracy": 0.98}``.
+    """
+
+    name: str
+    net: str
+    device_digest: str
+    labels: tuple[str, ...]
+    words: npt.NDArray[np.uint32]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        net: StreamNet,
+        name: str,
+        labels: tuple[str, ...],
+        metrics: Mapping[str, float] | None = None,
+    ) -> Task:
+        """Take the loadable values out of a network.
+
+        Raises:
+            TaskError: More labels than the device has outputs, or none.
+        """
+        outputs = net.output.channels
+        if not 1 <= len(labels) <= outputs:
+            raise TaskError(
+                f"task {name!r}: {len(labels)} labels for a device of {outputs} outputs"
+            )
+        words = AddressMap.of(net).pack(net)
+        return cls(name, net.name, net.device_digest, labels, words, dict(metrics or {}))
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes that are loaded into the device."""
+        return int(self.words.size) * 4
+
+    def apply(self, net: StreamNet) -> StreamNet:
+        """The network a device becomes when it loads this task.
+
+        Raises:
+            TaskError: The task was made for another device or does not fit.
+        """
+        self.check(net.name, net.device_digest, net.output.channels)
+        return net.with_values(AddressMap.of(net).unpack(self.words))
+
+    def check(self, net_name: str, device_digest: str, outputs: int) -> None:
+        """Refuse a task of another device.
+
+        Raises:
+            TaskError: Says which device the task is for.
+        """
+        if self.device_digest != device_digest:
+            raise TaskError(
+                f"task {self.name!r} was made for device {self.net} {self.device_digest[:12]}, "
+                f"this is {net_name} {device_digest[:12]}; retarget it to this device"
+            )
+        if len(self.labels) > outputs:
+            raise TaskError(
+                f"task {self.name!r}: {len(self.labels)} labels for a device of {outputs} outputs"
+            )
+
+    def to_json(self) -> str:
+        """The file's text."""
+        words = np.ascontiguousarray(self.words, dtype="<u4").tobytes()
+        data = {
+            "format": FORMAT,
+            "name": self.name,
+            "net": self.net,
+            "device_digest": self.device_digest,
+            "labels": list(self.labels),
+            "metrics": dict(self.metrics),
+            "words": base64.b64encode(words).decode(),
+            "words_sha256": digest_bytes(words),
+        }
+        return json.dumps(data, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "task") -> Task:
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            TaskError: Not such a text, or damaged.
+        """
+        try:
+            data = json.loads(text)
+            if not isinstance(data, dict) or data.get("format") != FORMAT:
+                raise TaskError(f"{where}: not a {FORMAT} file")
+            words = base64.b64decode(data["words"], validate=True)
+            if digest_bytes(words) != data["words_sha256"]:
+                raise TaskError(
+                    f"{where}: the words do not match their digest; the file is damaged"
+                )
+            return cls(
+                name=str(data["name"]),
+                net=str(data["net"]),
+                device_digest=str(data["device_digest"]),
+                labels=tuple(str(label) for label in data["labels"]),
+                words=np.frombuffer(words, dtype="<u4").astype(np.uint32),
+                metrics={str(key): float(value) for key, value in data["metrics"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+            raise TaskError(f"{where}: not a {FORMAT} file ({error!r})") from error
+
+    def save(self, path: Path) -> None:
+        """Write the file atomically."""
+        write_atomic(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: Path) -> Task:
+        """Read a file.
+
+        Raises:
+            TaskError: Missing, too large, corrupt, or something else.
+        """
+        if not path.is_file():
+            raise TaskError(f"{path}: no such task file")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise TaskError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a task file")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise TaskError(f"{path}: not a {FORMAT} file (not text)") from error
+        return cls.from_json(text, str(path))

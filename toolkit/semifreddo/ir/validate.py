@@ -1,0 +1,158 @@
+"""What makes a StreamNet well formed."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+
+from semifreddo.core.errors import NetError
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    Shape,
+    Stream,
+    WeightBlock,
+)
+from semifreddo.ir.net import Repeat, StreamNet
+
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def window_shape(
+    shape: Shape,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int, int, int],
+) -> tuple[int, int]:
+    """Output height and width of a sliding window."""
+    top, left, bottom, right = padding
+    return (
+        (shape[0] + top + bottom - kernel[0]) // stride[0] + 1,
+        (shape[1] + left + right - kernel[1]) // stride[1] + 1,
+    )
+
+
+def _expect(layer: Layer, what: str, expected: object, found: object) -> None:
+    if expected != found:
+        raise NetError(f"{layer.name} ({layer.kind}): {what} is {found}, expected {expected}")
+
+
+def _check_bias(layer: Conv | Linear, bias: WeightBlock | None, outputs: int) -> None:
+    if bias is not None:
+        _expect(layer, "bias shape", (outputs,), bias.raw.shape)
+
+
+def _check_conv(net: StreamNet, layer: Conv, source: Stream) -> Shape:
+    weight, bias = net.weights_of(layer)
+    outputs = weight.outputs
+    fan_in = 1 if layer.depthwise else source.channels
+    _expect(layer, "weight shape", (*layer.kernel, fan_in, outputs), weight.raw.shape)
+    if layer.depthwise:
+        _expect(layer, "depthwise channel count", source.channels, outputs)
+    _check_bias(layer, bias, outputs)
+    return (*window_shape(source.shape, layer.kernel, layer.stride, layer.padding), outputs)
+
+
+def _output_shape(net: StreamNet, layer: Layer, inputs: tuple[Stream, ...]) -> Shape:
+    first = inputs[0]
+    if isinstance(layer, Conv):
+        return _check_conv(net, layer, first)
+    if isinstance(layer, Linear):
+        weight, bias = net.weights_of(layer)
+        _expect(layer, "weight shape", (prod(first.shape), weight.outputs), weight.raw.shape)
+        _check_bias(layer, bias, weight.outputs)
+        return (1, 1, weight.outputs)
+    if isinstance(layer, MaxPool):
+        if any(layer.padding) and first.type.signed:
+            raise NetError(f"{layer.name} (MaxPool): padding needs an unsigned input")
+        size = window_shape(first.shape, layer.kernel, layer.stride, layer.padding)
+        return (*size, first.channels)
+    if isinstance(layer, AvgPool):
+        area = prod(layer.kernel)
+        if area & (area - 1):
+            raise NetError(f"{layer.name} (AvgPool): window area {area} is not a power of two")
+        return (*window_shape(first.shape, layer.kernel, layer.stride, (0,) * 4), first.channels)
+    if isinstance(layer, Route):
+        _expect(layer, "set of image sizes", 1, len({stream.shape[:2] for stream in inputs}))
+        total = sum(stream.channels for stream in inputs)
+        if not layer.indices or not all(0 <= index < total for index in layer.indices):
+            raise NetError(f"{layer.name} (Route): indices leave 0..{total - 1}")
+        return (*first.shape[:2], len(layer.indices))
+    if isinstance(layer, Add | Blend):
+        _expect(layer, "number of inputs", 2, len(inputs))
+        _expect(layer, "shape of the second input", first.shape, inputs[1].shape)
+    if isinstance(layer, Blend):
+        _expect(layer, "alpha shape", (first.channels,), net.block[layer.alpha].raw.shape)
+    if isinstance(layer, Cast):
+        _expect(layer, "number of inputs", 1, len(inputs))
+    return first.shape
+
+
+def _check_repeat(net: StreamNet, repeat: Repeat) -> None:
+    layers = {layer.name: layer for layer in net.layers}
+    if len(repeat.passes) < 2 or len({len(names) for names in repeat.passes}) != 1:
+        raise NetError(f"repeat {repeat.name!r}: needs at least two passes of equal length")
+    for names in zip(*repeat.passes, strict=True):
+        missing = [name for name in names if name not in layers]
+        if missing:
+            raise NetError(f"repeat {repeat.name!r}: there is no layer {missing[0]!r}")
+        group = [layers[name] for name in names]
+        for other in group[1:]:
+            same = type(other) is type(group[0]) and (
+                (other.output.shape, other.output.type)
+                == (group[0].output.shape, group[0].output.type)
+            )
+            if not same:
+                raise NetError(
+                    f"repeat {repeat.name!r}: {other.name!r} and {group[0].name!r} differ in kind, "
+                    "shape or type, so they cannot be the same hardware"
+                )
+
+
+def validate(net: StreamNet) -> None:
+    """Check names, order, shapes, blocks and repeats.
+
+    Raises:
+        NetError: Names the first layer or block that is wrong.
+    """
+    if not _IDENTIFIER.fullmatch(net.name):
+        raise NetError(f"net name {net.name!r} is not an identifier (letters, digits, underscores)")
+    if not net.layers:
+        raise NetError(f"{net.name}: the net has no layers")
+    names = [block.name for block in net.blocks]
+    if len(set(names)) != len(names):
+        raise NetError(f"{net.name}: two weight blocks have the same name")
+    known = {net.input.name: net.input}
+    used_blocks: set[str] = set()
+    for layer in net.layers:
+        missing = [name for name in layer.inputs if name not in known]
+        if missing or not layer.inputs:
+            raise NetError(f"{layer.name} ({layer.kind}): no earlier stream {missing[:1]}")
+        if layer.name in known:
+            raise NetError(f"two streams are named {layer.name!r}")
+        for name in layer.block_names:
+            if name not in net.block:
+                raise NetError(f"{layer.name} ({layer.kind}): there is no block {name!r}")
+        used_blocks.update(layer.block_names)
+        inputs = tuple(known[name] for name in layer.inputs)
+        _expect(layer, "output shape", _output_shape(net, layer, inputs), layer.output.shape)
+        if min(layer.output.shape) < 1:
+            raise NetError(f"{layer.name} ({layer.kind}): empty output {layer.output.shape}")
+        exact_result(layer, inputs, net.block.__getitem__)
+        known[layer.name] = layer.output
+    unused = sorted(set(names) - used_blocks)
+    if unused:
+        raise NetError(f"{net.name}: no layer uses block {unused[0]!r}")
+    for name, readers in net.consumers.items():
+        if not readers and name != net.output.name:
+            raise NetError(f"{net.name}: nothing reads stream {name!r}")
+    for repeat in net.repeats:
+        _check_repeat(net, repeat)

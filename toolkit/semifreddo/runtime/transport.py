@@ -1,0 +1,50 @@
+"""What carries images to a device and answers back; the same for a board and a simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """Who is at the other end.
+
+    Attributes:
+        net: Name of the design.
+        device_digest: Digest the device was built with.
+        backend: ``csim``, ``rtl``, ``pynq``…
+    """
+
+    net: str
+    device_digest: str
+    backend: str
+
+
+class Transport(Protocol):
+    """A device that turns images into raw results, one frame at a time and in order.
+
+    Every method that waits takes a time-out in seconds and raises
+    :class:`~semifreddo.core.errors.TransportTimeoutError` naming the stream that stalled. After any
+    error the next call works again or says that the device must be opened anew.
+    """
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Identity of the device."""
+        ...
+
+    def load(self, words: npt.NDArray[np.uint32], timeout_s: float) -> None:
+        """Make the device use new task words from the next frame on."""
+        ...
+
+    def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
+        """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``."""
+        ...
+
+    def close(self) -> None:
+        """Release the device. Closing twice is allowed."""
+        ...

@@ -1,0 +1,222 @@
+"""The integer reference: executes a StreamNet with NumPy.
+
+It is the rung all others are compared with. Matrix products run in floating point (BLAS) only where
+the worst-case partial sum, computed from the formats, proves that every value is an exactly
+represented integer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import DataError
+from semifreddo.core.fixed import FixedType, IntArray
+from semifreddo.ir.exact import product_bounds, weighted_frac
+from semifreddo.ir.layers import (
+    ALPHA_FRAC,
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    WeightBlock,
+)
+from semifreddo.ir.net import StreamNet
+
+Windows: TypeAlias = npt.NDArray[Any]
+Trace: TypeAlias = dict[str, IntArray]
+
+_CHUNK_VALUES = 1 << 22
+"""Chunks are sized so that the largest stream of a chunk stays near this many values."""
+
+
+def _pad(data: IntArray, padding: tuple[int, int, int, int]) -> IntArray:
+    if not any(padding):
+        return data
+    top, left, bottom, right = padding
+    return np.pad(data, ((0, 0), (top, bottom), (left, right), (0, 0)))
+
+
+def _windows(data: npt.NDArray[Any], kernel: tuple[int, int], stride: tuple[int, int]) -> Windows:
+    """View ``(n, h, w, c)`` as ``(n, oh, ow, c, kh, kw)``."""
+    view = np.lib.stride_tricks.sliding_window_view(data, kernel, axis=(1, 2))
+    return view[:, :: stride[0], :: stride[1]]
+
+
+def _exact_dtype(
+    source: FixedType, weight: WeightBlock
+) -> type[np.float32 | np.float64 | np.int64]:
+    low, high = product_bounds(source, weight)
+    limit = max(int(-low.min()), int(high.max()))
+    if limit < 1 << 24:
+        return np.float32
+    return np.float64 if limit < 1 << 53 else np.int64
+
+
+def _finish(
+    products: npt.NDArray[Any], source: FixedType, weight: WeightBlock, bias: WeightBlock | None
+) -> tuple[IntArray, int]:
+    """Align channels to a common number of fraction bits and add the bias."""
+    frac = weighted_frac(source, weight, bias)
+    total: IntArray = products.astype(np.int64)
+    shift = frac - source.frac - np.array(weight.frac)
+    if shift.any():
+        total <<= shift
+    if bias is not None:
+        total += bias.raw << (frac - np.array(bias.frac))
+    return total, frac
+
+
+def _conv(layer: Conv, net: StreamNet, data: IntArray, source: FixedType) -> tuple[IntArray, int]:
+    weight, bias = net.weights_of(layer)
+    dtype = _exact_dtype(source, weight)
+    padded = _pad(data, layer.padding).astype(dtype)
+    kernel = weight.raw.astype(dtype)
+    if layer.depthwise:
+        rows, columns = (
+            (padded.shape[axis + 1] - layer.kernel[axis]) // layer.stride[axis] + 1
+            for axis in (0, 1)
+        )
+        products = np.zeros((len(data), rows, columns, weight.outputs), dtype)
+        for y, x in np.ndindex(layer.kernel):
+            part = padded[:, y :: layer.stride[0], x :: layer.stride[1]][:, :rows, :columns]
+            products += part * kernel[y, x, 0]
+    elif layer.kernel == (1, 1):
+        products = padded[:, :: layer.stride[0], :: layer.stride[1]] @ kernel[0, 0]
+    else:
+        windows = _windows(padded, layer.kernel, layer.stride)
+        shape = windows.shape[:3]
+        flat = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, weight.rows)
+        products = (flat @ kernel.reshape(weight.rows, -1)).reshape(*shape, weight.outputs)
+    return _finish(products, source, weight, bias)
+
+
+def _linear(
+    layer: Linear, net: StreamNet, data: IntArray, source: FixedType
+) -> tuple[IntArray, int]:
+    weight, bias = net.weights_of(layer)
+    dtype = _exact_dtype(source, weight)
+    products = data.reshape(len(data), -1).astype(dtype) @ weight.matrix.astype(dtype)
+    return _finish(products.reshape(len(data), 1, 1, -1), source, weight, bias)
+
+
+def _aligned(
+    layer: Layer, net: StreamNet, data: Mapping[str, IntArray]
+) -> tuple[list[IntArray], int]:
+    streams = net.input_streams(layer)
+    frac = max(stream.type.frac for stream in streams)
+    return [data[stream.name] << (frac - stream.type.frac) for stream in streams], frac
+
+
+def _compute(layer: Layer, net: StreamNet, data: Mapping[str, IntArray]) -> tuple[IntArray, int]:
+    """Exact result of a layer and its fraction bits."""
+    first, source = data[layer.inputs[0]], net.streams[layer.inputs[0]].type
+    if isinstance(layer, Conv):
+        return _conv(layer, net, first, source)
+    if isinstance(layer, Linear):
+        return _linear(layer, net, first, source)
+    if isinstance(layer, MaxPool):
+        windows = _windows(_pad(first, layer.padding), layer.kernel, layer.stride)
+        return windows.max(axis=(-2, -1)), source.frac
+    if isinstance(layer, AvgPool):
+        windows = _windows(first, layer.kernel, layer.stride)
+        area = layer.kernel[0] * layer.kernel[1]
+        return windows.sum(axis=(-2, -1)), source.frac + area.bit_length() - 1
+    if isinstance(layer, Cast):
+        return first, source.frac
+    values, frac = _aligned(layer, net, data)
+    if isinstance(layer, Add):
+        return values[0] + values[1], frac
+    if isinstance(layer, Blend):
+        alpha = net.block[layer.alpha].raw
+        whole = 1 << ALPHA_FRAC
+        return alpha * values[0] + (whole - alpha) * values[1], frac + ALPHA_FRAC
+    assert isinstance(layer, Route), layer.kind
+    return np.concatenate(values, axis=-1)[..., list(layer.indices)], frac
+
+
+def check_images(net: StreamNet, images: npt.NDArray[Any]) -> None:
+    """Refuse images that are not raw integers of the input stream.
+
+    Raises:
+        DataError: Wrong shape, type or range.
+    """
+    stream = net.input
+    if images.ndim != 4 or images.shape[1:] != stream.shape:
+        raise DataError(
+            f"{net.name}: images have shape {images.shape}, expected (n, "
+            f"{', '.join(map(str, stream.shape))})"
+        )
+    if images.dtype.kind not in "iu":
+        raise DataError(f"{net.name}: images are {images.dtype}, expected integers (uint8, say)")
+    if not stream.type.holds(images):
+        raise DataError(
+            f"{net.name}: image values {images.min()}..{images.max()} are outside "
+            f"{stream.type.min_raw}..{stream.type.max_raw}"
+        )
+
+
+def _execute(
+    net: StreamNet, images: IntArray, keep: Callable[[str], bool]
+) -> tuple[IntArray, Trace]:
+    data: Trace = {net.input.name: images}
+    trace: Trace = {}
+    last_use = {name: readers[-1].name for name, readers in net.consumers.items() if readers}
+    for layer in net.layers:
+        exact, frac = _compute(layer, net, data)
+        data[layer.name] = layer.output.type.cast(exact, frac)
+        if keep(layer.name):
+            trace[layer.name] = data[layer.name]
+        for name in set(layer.inputs):
+            if last_use[name] == layer.name:
+                del data[name]
+    return data[net.output.name], trace
+
+
+def _chunks(net: StreamNet, count: int) -> Iterator[slice]:
+    widest = max(stream.pixels * stream.channels * 9 for stream in net.streams.values())
+    step = max(1, _CHUNK_VALUES // widest)
+    for start in range(0, count, step):
+        yield slice(start, start + step)
+
+
+def run(net: StreamNet, images: npt.NDArray[np.integer]) -> IntArray:
+    """Execute a network.
+
+    Args:
+        net: The network.
+        images: Raw integers ``(n, height, width, channels)``.
+
+    Returns:
+        Raw integers of the output stream, ``(n, outputs)``, flattened (height, width, channel).
+
+    Raises:
+        DataError: The images do not fit the input stream.
+    """
+    check_images(net, images)
+    height, width, channels = net.output.shape
+    results = [
+        _execute(net, images[part].astype(np.int64), lambda _: False)[0]
+        for part in _chunks(net, len(images))
+    ]
+    if not results:
+        return np.zeros((0, height * width * channels), np.int64)
+    return np.concatenate(results).reshape(len(images), -1)
+
+
+def trace(net: StreamNet, images: npt.NDArray[np.integer]) -> Trace:
+    """Execute a network and keep every stream.
+
+    Returns:
+        Raw integers ``(n, height, width, channels)`` by layer name, in layer order.
+    """
+    check_images(net, images)
+    return _execute(net, images.astype(np.int64), lambda _: True)[1]
