@@ -1,0 +1,1 @@
+"""Brevitas to QONNX, QONNX to StreamNet."""

@@ -1,0 +1,1 @@
+"""StreamNet to a Vivado or Vitis HLS project, and its C simulation."""

@@ -1,0 +1,1 @@
+"""The integer network, its schedule, tasks and freeze plans (NumPy only)."""

@@ -29,7 +29,7 @@ def _details(layer: Layer) -> str:
 def _block(block: WeightBlock) -> str:
     fracs = sorted(set(block.frac))
     frac = str(fracs[0]) if len(fracs) == 1 else ",".join(map(str, block.frac))
-    residency = block.residency
+    residency: str = block.residency
     if residency == "partial":
         residency += ":" + "".join("F" if frozen else "c" for frozen in block.frozen)
     sign = "s" if block.signed else "u"

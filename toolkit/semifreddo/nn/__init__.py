@@ -1,0 +1,1 @@
+"""Brevitas quantizers and modules with power-of-two scales."""

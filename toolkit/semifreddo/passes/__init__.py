@@ -1,0 +1,1 @@
+"""StreamNet to StreamNet."""

@@ -1,0 +1,1 @@
+"""What runs on the board: bundles, transports, the accelerator (NumPy only)."""

@@ -1,0 +1,1 @@
+"""The integer reference and the truth ladder (NumPy only)."""

@@ -1,0 +1,1 @@
+"""Training, freezing and retargeting."""
