@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from semifreddo.core.errors import DataError
+from semifreddo.core.vectors import VectorSet
+
+
+@given(
+    hnp.arrays(np.uint8, st.tuples(*[st.integers(1, 3)] * 4)),
+    st.integers(-(2**40), 2**40),
+)
+def test_bytes_round_trip(images: np.ndarray, value: int) -> None:
+    vectors = VectorSet(images, np.full((len(images), 2), value))
+    again = VectorSet.from_bytes(vectors.to_bytes())
+    assert again.digest == vectors.digest
+    assert again.to_bytes() == vectors.to_bytes()
+
+
+def test_empty_set_round_trip(tmp_path: Path) -> None:
+    vectors = VectorSet(np.zeros((0, 2, 2, 1), np.uint8), np.zeros((0, 3), np.int64))
+    vectors.save(tmp_path / "v.npz")
+    assert len(VectorSet.load(tmp_path / "v.npz")) == 0
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no\.npz: no such vector file"):
+        VectorSet.load(tmp_path / "no.npz")
+
+
+def test_pickled_content_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evil.npz"
+    np.savez(path, images=np.array([{}], dtype=object), expected=np.zeros((1, 1)))
+    with pytest.raises(DataError, match="not a vector file"):
+        VectorSet.load(path)
+
+
+def test_truncated_file(tmp_path: Path) -> None:
+    path = tmp_path / "v.npz"
+    data = VectorSet(np.ones((4, 3, 3, 1), np.uint8), np.ones((4, 2), np.int64)).to_bytes()
+    for size in range(0, len(data), 7):
+        path.write_bytes(data[:size])
+        with pytest.raises(DataError, match="not a vector file"):
+            VectorSet.load(path)
+
+
+@pytest.mark.parametrize(
+    ("images", "expected", "message"),
+    [
+        (np.zeros((2, 2)), np.zeros((2, 1), int), "images must be integers with 4 dimensions"),
+        (np.zeros((2, 1, 1, 1), int), np.zeros((3, 1), int), "2 images but 3 expected"),
+    ],
+)
+def test_malformed(images: np.ndarray, expected: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        VectorSet(images, expected)

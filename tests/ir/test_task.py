@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from nets import blended, images
+from semifreddo.core.errors import TaskError
+from semifreddo.ir.address_map import AddressMap, Region
+from semifreddo.ir.task import Task
+from semifreddo.sim import reference
+
+
+@st.composite
+def regions_with_values(draw: st.DrawFn) -> tuple[Region, np.ndarray]:
+    bits = draw(st.integers(1, 20))
+    signed = draw(st.booleans()) and bits > 1
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    rows, channels = draw(st.integers(1, 5)), draw(st.integers(1, 9))
+    values = draw(hnp.arrays(np.int64, (rows, channels), elements=st.integers(low, high)))
+    return Region("b", "weight", 0, rows, channels, bits, low, high), values
+
+
+@given(regions_with_values())
+def test_pack_round_trip(case: tuple[Region, np.ndarray]) -> None:
+    region, values = case
+    words = region.pack(values)
+    assert words.shape == (region.words,)
+    assert np.array_equal(region.unpack(words), values)
+
+
+def test_documented_layout() -> None:
+    """Row by row, least significant bit first, rows padded to whole words."""
+    region = Region("b", "weight", 0, rows=2, channels=9, bits=4, min_value=-8, max_value=7)
+    values = np.array([[1, 2, 3, 4, 5, 6, 7, -8, -1], [0] * 9])
+    assert [hex(word) for word in region.pack(values)] == ["0x87654321", "0xf", "0x0", "0x0"]
+
+
+def test_map_covers_every_word_once() -> None:
+    net = blended()
+    address_map = AddressMap.of(net)
+    offset = 0
+    for region in address_map.regions:
+        assert region.offset_words == offset
+        offset += region.words
+    assert offset == address_map.words == len(address_map.pack(net))
+
+
+def test_task_round_trip_changes_the_answers_and_back(tmp_path: Path) -> None:
+    first, second = blended(), blended()
+    second = second.with_values(
+        {
+            b.name: np.roll(b.matrix[:, b.configurable_channels], 1)
+            for b in second.configurable_blocks
+        }
+    )
+    Task.of(second, "second", ("a", "b")).save(tmp_path / "task.json")
+    loaded = Task.load(tmp_path / "task.json")
+    assert loaded.labels == ("a", "b")
+    became = loaded.apply(first)
+    assert became == second
+    batch = images(first, 20)
+    assert not np.array_equal(reference.run(first, batch), reference.run(second, batch))
+
+
+def test_task_of_another_device_is_refused() -> None:
+    with pytest.raises(TaskError, match=r"was made for device blended .* retarget it"):
+        Task.of(blended(seed=1), "other", ("a",)).apply(blended())
+
+
+@pytest.mark.parametrize("labels", [(), ("a", "b", "c", "d")])
+def test_label_count(labels: tuple[str, ...]) -> None:
+    with pytest.raises(TaskError, match=f"{len(labels)} labels for a device of 3 outputs"):
+        Task.of(blended(), "t", labels)
+
+
+def test_wrong_number_of_words() -> None:
+    task = Task.of(blended(), "t", ("a",))
+    with pytest.raises(TaskError, match="the device needs"):
+        dataclasses.replace(task, words=task.words[:-1]).apply(blended())
+
+
+def test_value_out_of_range() -> None:
+    net = blended()
+    task = Task.of(net, "t", ("a",))
+    words = task.words.copy()
+    words[AddressMap.of(net).region["mix.alpha"].offset_words] = 0xFFFF
+    with pytest.raises(TaskError, match=r"mix\.alpha: values 15\.\.15 are outside 0\.\.8"):
+        dataclasses.replace(task, words=words).apply(net)
+
+
+def test_padding_bits_must_be_zero() -> None:
+    net = blended()
+    task = Task.of(net, "t", ("a",))
+    words = task.words.copy()
+    words[0] |= 1 << 31
+    with pytest.raises(TaskError, match="padding bits"):
+        dataclasses.replace(task, words=words).apply(net)
+
+
+TEXT = Task.of(blended(), "t", ("a", "b")).to_json()
+
+
+@given(st.integers(0, len(TEXT) - 1), st.text(max_size=3))
+def test_damaged_file_is_refused_or_harmless(position: int, junk: str) -> None:
+    try:
+        task = Task.from_json(TEXT[:position] + junk + TEXT[position + 1 :])
+    except TaskError:
+        return
+    assert np.array_equal(task.words, Task.from_json(TEXT).words)
+
+
+def test_damaged_words_are_named() -> None:
+    data = json.loads(TEXT)
+    data["words"] = "AAAA" + data["words"][4:]
+    with pytest.raises(TaskError, match="words do not match their digest"):
+        Task.from_json(json.dumps(data))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="no such task file"):
+        Task.load(tmp_path / "gone.json")

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from nets import blended
+
+GOLDEN = """\
+net blended
+input image: 4x4x1 u8.8:TRN:WRAP
+block %core.weight: weight 3x3x1x4 s4 frac=3 frozen sha256:CORE
+block %adapter.weight: weight 3x3x1x4 s4 frac=3 partial:Fccc sha256:ADAPTER
+block %adapter.bias: bias 4 s12 frac=11 partial:Fccc sha256:BIAS
+block %mix.alpha: alpha 4 u4 frac=3 configurable sha256:ALPHA
+block %head.weight: weight 4x3 s4 frac=3 configurable sha256:HEAD
+core = Conv(image) kernel=3x3 stride=1x1 padding=1,1,1,1 %core.weight -> 4x4x4 u8.4:RND_CONV:SAT
+adapter = Conv(image) kernel=3x3 stride=1x1 padding=1,1,1,1 %adapter.weight %adapter.bias \
+-> 4x4x4 u8.4:RND_CONV:SAT
+mix = Blend(core, adapter) %mix.alpha -> 4x4x4 u8.4:RND_CONV:SAT
+pool = AvgPool(mix) kernel=4x4 stride=4x4 -> 1x1x4 u8.4:RND_CONV:SAT
+logits = Linear(pool) %head.weight -> 1x1x3 s20.7:TRN:WRAP
+"""
+
+
+def test_text_is_stable() -> None:
+    from semifreddo.core.digest import digest_ints
+
+    net = blended()
+    golden = GOLDEN
+    for mark, block in zip(("CORE", "ADAPTER", "BIAS", "ALPHA", "HEAD"), net.blocks, strict=True):
+        golden = golden.replace(f"sha256:{mark}", f"sha256:{digest_ints(block.raw)[:12]}")
+    assert str(net) == golden

@@ -1,0 +1,90 @@
+"""Small hand-made networks shared by tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.layers import AvgPool, Blend, Conv, Linear, Role, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+
+ACT = FixedType(8, 4, False, Rounding.HALF_EVEN, Overflow.SATURATE)
+IMAGE = FixedType.exact(8, 8, signed=False)
+
+
+def block(
+    rng: np.random.Generator, name: str, shape: tuple[int, ...], frozen: int, role: Role = "weight"
+) -> WeightBlock:
+    """A random block whose first ``frozen`` output channels are frozen."""
+    low, high, bits, frac = {
+        "weight": (-8, 8, 4, 3),
+        "bias": (-200, 200, 12, 11),
+        "alpha": (0, 9, 4, 3),
+    }[role]
+    outputs = shape[-1]
+    return WeightBlock(
+        name=name,
+        role=role,
+        raw=rng.integers(low, high, shape),
+        bits=bits,
+        signed=role != "alpha",
+        frac=(frac,) * outputs,
+        frozen=(True,) * frozen + (False,) * (outputs - frozen),
+    )
+
+
+def blended(seed: int = 0, channels: int = 4, outputs: int = 3) -> StreamNet:
+    """Frozen conv and trainable conv, blended, pooled, classified: every residency at once."""
+    rng = np.random.default_rng(seed)
+
+    def conv(name: str, bias: str | None) -> Conv:
+        return Conv(
+            inputs=("image",),
+            output=Stream(name, (4, 4, channels), ACT),
+            weight=f"{name}.weight",
+            bias=bias,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1, 1, 1, 1),
+            depthwise=False,
+        )
+
+    return StreamNet(
+        name="blended",
+        input=Stream("image", (4, 4, 1), IMAGE),
+        layers=(
+            conv("core", None),
+            conv("adapter", "adapter.bias"),
+            Blend(
+                inputs=("core", "adapter"),
+                output=Stream("mix", (4, 4, channels), ACT),
+                alpha="mix.alpha",
+            ),
+            AvgPool(
+                inputs=("mix",),
+                output=Stream("pool", (1, 1, channels), ACT),
+                kernel=(4, 4),
+                stride=(4, 4),
+            ),
+            Linear(
+                inputs=("pool",),
+                output=Stream("logits", (1, 1, outputs), FixedType.exact(20, 7, signed=True)),
+                weight="head.weight",
+                bias=None,
+            ),
+        ),
+        blocks=(
+            block(rng, "core.weight", (3, 3, 1, channels), channels),
+            block(rng, "adapter.weight", (3, 3, 1, channels), 1),
+            block(rng, "adapter.bias", (channels,), 1, "bias"),
+            block(rng, "mix.alpha", (channels,), 0, "alpha"),
+            block(rng, "head.weight", (channels, outputs), 0),
+        ),
+    )
+
+
+def images(net: StreamNet, count: int, seed: int = 0) -> np.ndarray:
+    """Random raw images of a network's input stream."""
+    fmt = net.input.type
+    rng = np.random.default_rng(seed)
+    return rng.integers(fmt.min_raw, fmt.max_raw + 1, (count, *net.input.shape))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nets import blended, images
+from semifreddo.core.errors import LadderError
+from semifreddo.core.vectors import VectorSet
+from semifreddo.ir.net import StreamNet
+from semifreddo.sim import reference
+from semifreddo.sim.ladder import Rung, climb, first_divergence
+
+
+@pytest.fixture
+def net() -> StreamNet:
+    return blended()
+
+
+@pytest.fixture
+def vectors(net: StreamNet) -> VectorSet:
+    batch = images(net, 12)
+    return VectorSet(batch, reference.run(net, batch))
+
+
+def broken(net: StreamNet) -> StreamNet:
+    return net.with_values({"mix.alpha": 8 - net.block["mix.alpha"].matrix})
+
+
+def test_equal_rungs(net: StreamNet, vectors: VectorSet) -> None:
+    report = climb(net, vectors, [Rung("streamnet", lambda x: reference.run(net, x))])
+    report.check()
+    assert report.results[0].status == "equal"
+    assert report.results[0].images == 12
+
+
+def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) -> None:
+    other = broken(net)
+    rung = Rung(
+        "csim", lambda x: reference.run(other, x), trace=lambda x: reference.trace(other, x)
+    )
+    report = climb(net, vectors, [rung])
+    with pytest.raises(
+        LadderError, match=r"rung csim differs on .* diverges in layer mix at row 0"
+    ):
+        report.check()
+
+
+def test_unavailable_rungs_are_listed_with_the_reason(net: StreamNet, vectors: VectorSet) -> None:
+    rungs = [Rung("streamnet", lambda x: reference.run(net, x)), Rung("board", None, "no board")]
+    report = climb(net, vectors, rungs)
+    report.check()
+    assert "board      not climbed: no board" in str(report)
+
+
+def test_nothing_climbed_is_a_failure(net: StreamNet, vectors: VectorSet) -> None:
+    with pytest.raises(LadderError, match="no rung could be climbed"):
+        climb(net, vectors, [Rung("board", None, "no board")]).check()
+
+
+def test_no_vectors_is_a_failure(net: StreamNet, vectors: VectorSet) -> None:
+    with pytest.raises(LadderError, match="no vectors"):
+        climb(net, vectors.head(0), [])
+
+
+def test_an_unavailable_rung_needs_a_reason() -> None:
+    with pytest.raises(ValueError, match="no stated reason"):
+        Rung("board", None)
+
+
+def test_wrong_shape_is_refused(net: StreamNet, vectors: VectorSet) -> None:
+    with pytest.raises(LadderError, match=r"answered with shape \(12, 1\)"):
+        climb(net, vectors, [Rung("x", lambda x: np.zeros((len(x), 1), np.int64))])
+
+
+def test_first_divergence(net: StreamNet, vectors: VectorSet) -> None:
+    batch = vectors.images
+    assert first_divergence(net, batch, lambda x: reference.trace(net, x)) is None
+    place = first_divergence(net, batch, lambda x: reference.trace(broken(net), x))
+    assert place is not None
+    assert place.layer == "mix"
+    with pytest.raises(LadderError, match="names none"):
+        first_divergence(net, batch, lambda _: {})

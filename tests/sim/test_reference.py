@@ -1,0 +1,112 @@
+"""The reference against the plainest possible arithmetic: Python integers, one at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from nets import blended, block, images
+from semifreddo.core.errors import DataError
+from semifreddo.core.fixed import FixedType, IntArray
+from semifreddo.ir.layers import Conv, Stream
+from semifreddo.ir.net import StreamNet
+from semifreddo.sim import reference
+
+
+def naive_conv(net: StreamNet, layer: Conv, data: IntArray) -> IntArray:
+    """Sum of products by definition, in Python integers."""
+    weight, bias = net.weights_of(layer)
+    height, width, outputs = layer.output.shape
+    top, left = layer.padding[:2]
+    frac = max(8 + f for f in weight.frac)
+    result = np.zeros((len(data), height, width, outputs), object)
+    for n, y, x, o in np.ndindex(result.shape):
+        total = 0
+        for ky, kx in np.ndindex(layer.kernel):
+            iy, ix = y * layer.stride[0] + ky - top, x * layer.stride[1] + kx - left
+            if 0 <= iy < data.shape[1] and 0 <= ix < data.shape[2]:
+                for i in range(weight.raw.shape[2]):
+                    source = o if layer.depthwise else i
+                    total += int(data[n, iy, ix, source]) * int(weight.raw[ky, kx, i, o])
+        total <<= frac - 8 - weight.frac[o]
+        if bias is not None:
+            total += int(bias.raw[o]) << (frac - bias.frac[o])
+        result[n, y, x, o] = total
+    return layer.output.type.cast(result.astype(np.int64), frac)
+
+
+CASES = [
+    {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "depthwise": False},
+    {"kernel": (3, 3), "stride": (2, 2), "padding": (0, 1, 1, 0), "depthwise": False},
+    {"kernel": (2, 3), "stride": (1, 2), "padding": (0, 0, 0, 2), "depthwise": False},
+    {"kernel": (1, 1), "stride": (2, 1), "padding": (0, 0, 0, 0), "depthwise": False},
+    {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "depthwise": True},
+    {"kernel": (3, 2), "stride": (2, 2), "padding": (2, 0, 0, 1), "depthwise": True},
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("bits", [4, 24], ids=["float32", "float64"])
+def test_conv_equals_its_definition(case: dict, bits: int) -> None:
+    rng = np.random.default_rng(7)
+    channels, outputs = 3, 3 if case["depthwise"] else 4
+    shape = (*case["kernel"], 1 if case["depthwise"] else channels, outputs)
+    weight = dataclasses.replace(
+        block(rng, "w", shape, 2),
+        bits=bits,
+        raw=rng.integers(-(1 << (bits - 1)), 1 << (bits - 1), shape),
+        frac=(3, 1, 5, 4)[:outputs],
+    )
+    bias = block(rng, "b", (outputs,), 2, "bias")
+    height = (5 + case["padding"][0] + case["padding"][2] - shape[0]) // case["stride"][0] + 1
+    width = (6 + case["padding"][1] + case["padding"][3] - shape[1]) // case["stride"][1] + 1
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("y", (height, width, outputs), FixedType.exact(40, 13, signed=True)),
+        weight="w",
+        bias="b",
+        **case,
+    )
+    source = Stream("image", (5, 6, channels), FixedType.exact(8, 8, signed=False))
+    net = StreamNet("conv", source, (layer,), (weight, bias))
+    batch = images(net, 2)
+    expected = naive_conv(net, layer, batch)
+    assert np.array_equal(reference.run(net, batch), expected.reshape(2, -1))
+
+
+def test_chunks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = blended()
+    batch = images(net, 23)
+    whole = reference.run(net, batch)
+    monkeypatch.setattr(reference, "_CHUNK_VALUES", 1)
+    assert np.array_equal(reference.run(net, batch), whole)
+
+
+def test_no_images() -> None:
+    net = blended()
+    assert reference.run(net, images(net, 0)).shape == (0, 3)
+
+
+def test_trace_names_every_layer() -> None:
+    net = blended()
+    found = reference.trace(net, images(net, 2))
+    assert list(found) == [layer.name for layer in net.layers]
+    for layer in net.layers:
+        assert found[layer.name].shape == (2, *layer.output.shape)
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        (np.zeros((1, 4, 4, 2), np.uint8), r"shape \(1, 4, 4, 2\), expected \(n, 4, 4, 1\)"),
+        (np.zeros((4, 4, 1), np.uint8), "shape"),
+        (np.zeros((1, 4, 4, 1)), "images are float64, expected integers"),
+        (np.full((1, 4, 4, 1), 256), r"values 256\.\.256 are outside 0\.\.255"),
+        (np.full((1, 4, 4, 1), -1), "outside"),
+    ],
+)
+def test_bad_images(batch: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        reference.run(blended(), batch)
