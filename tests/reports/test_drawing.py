@@ -3,7 +3,6 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from nets import blended
-
 from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, draw_net
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,8 +1,8 @@
 """A network as a picture: what is frozen into logic and what stays loadable.
 
 Layers stand in columns by their distance from the input, so parallel cores run side by side. Each
-weighted layer carries a bar whose blue part is the frozen share of its weights and whose orange part
-is the configurable share; layers without weights are grey.
+weighted layer carries a bar whose blue part is the frozen share of its weights and whose orange
+part is the configurable share; layers without weights are grey.
 """
 
 from __future__ import annotations
