@@ -1,1 +1,19 @@
-"""What runs on the board: bundles, transports, the accelerator (NumPy only)."""
+"""What runs on a board: bundles, accelerators and transports. Needs NumPy only."""
+
+from semifreddo.runtime.accelerator import Accelerator
+from semifreddo.runtime.bundle import Bundle, TransportFile, write_bundle
+from semifreddo.runtime.results import CheckReport, Mismatch, Prediction, Predictions
+from semifreddo.runtime.transport import DeviceInfo, Transport
+
+__all__ = [
+    "Accelerator",
+    "Bundle",
+    "CheckReport",
+    "DeviceInfo",
+    "Mismatch",
+    "Prediction",
+    "Predictions",
+    "Transport",
+    "TransportFile",
+    "write_bundle",
+]

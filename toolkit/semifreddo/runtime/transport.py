@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -47,4 +48,28 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Release the device. Closing twice is allowed."""
+        ...
+
+
+class TransportFactory(Protocol):
+    """What a package registers in the entry-point group ``semifreddo.transports``."""
+
+    def __call__(
+        self,
+        device_file: Path,
+        info: DeviceInfo,
+        *,
+        image_shape: tuple[int, int, int],
+        outputs: int,
+        words: int,
+    ) -> Transport:
+        """Open a device.
+
+        Args:
+            device_file: The executable or bitstream, its digest already proven.
+            info: Who the device must be.
+            image_shape: ``(height, width, channels)`` of a frame.
+            outputs: Raw integers per answer.
+            words: 32-bit words of a task.
+        """
         ...

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import random
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fakes import bundle_of, other_task, vectors_of
+from nets import blended
+from semifreddo.core.digest import digest_bytes
+from semifreddo.core.errors import BundleError
+from semifreddo.core.vectors import VectorSet
+from semifreddo.runtime import Bundle, TransportFile, write_bundle
+
+NET = blended()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    device = tmp_path / "csim" / "device"
+    device.parent.mkdir()
+    device.write_bytes(b"\x7fELF")
+    bundle = dataclasses.replace(
+        bundle_of(NET),
+        tasks=bundle_of(NET).tasks | {"two": other_task(NET)},
+        transports={"csim": TransportFile.of(device, tmp_path)},
+    )
+    write_bundle(tmp_path / "net.sfb", bundle)
+    return tmp_path / "net.sfb"
+
+
+def members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def rewrite(path: Path, content: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+
+
+def resign(content: dict[str, bytes]) -> dict[str, bytes]:
+    """Make the manifest's digests right again, as an attacker would."""
+    manifest = json.loads(content["manifest.json"])
+    manifest["members"] = {
+        name: digest_bytes(data) for name, data in content.items() if name != "manifest.json"
+    }
+    return content | {"manifest.json": json.dumps(manifest).encode()}
+
+
+def change_manifest(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = members(path)
+    manifest = json.loads(content["manifest.json"])
+    change(manifest)
+    rewrite(path, content | {"manifest.json": json.dumps(manifest).encode()})
+
+
+def test_round_trip(path: Path) -> None:
+    bundle = Bundle.load(path)
+    assert bundle.net == NET
+    assert list(bundle.tasks) == ["shapes", "two"]
+    assert bundle.default_task.name == "shapes"
+    assert bundle.default_task.labels == ("class 0", "class 1", "class 2")
+    assert np.array_equal(bundle.tasks["two"].words, other_task(NET).words)
+    assert bundle.vectors["shapes"].digest == vectors_of(NET).digest
+    assert bundle.device_file("csim") == path.parent / "csim" / "device"
+    assert set(bundle.versions) == {"semifreddo"}
+
+
+def test_same_bundle_same_bytes(path: Path) -> None:
+    again = path.with_name("again.sfb")
+    write_bundle(again, Bundle.load(path))
+    assert again.read_bytes() == path.read_bytes()
+    assert not list(path.parent.glob(".*"))
+
+
+def test_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = path.read_bytes()
+
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as handle:
+            handle.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_bundle(path, bundle_of(NET))
+    assert path.read_bytes() == old
+    assert not list(path.parent.glob(".*"))
+
+
+def drop(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda manifest: manifest.pop(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop("device"), "damaged"),
+        (drop("members"), "damaged"),
+        (drop("transports"), "damaged"),
+        (lambda m: m.update(format="semifreddo-bundle/9"), "manifest is not semifreddo-bundle/1"),
+        (lambda m: m.update(task="none"), "the first task 'none' is not in the bundle"),
+        (lambda m: m["device"].update(net="other"), "describes another device"),
+        (lambda m: m["device"]["address_map"].update(words=1), "describes another device"),
+        (lambda m: m["members"].update({"tasks/x.json": "0"}), "not both present and in the"),
+        (lambda m: m["members"].update({"net.json": "0"}), "does not have the digest"),
+        (lambda m: m["transports"]["csim"].update(path="../../bin/sh"), "not a path below"),
+        (lambda m: m["transports"]["csim"].update(path="/bin/sh"), "not a path below"),
+        (lambda m: m["transports"]["csim"].update(sha256="x"), "has no SHA-256"),
+        (lambda m: m["transports"].update({"../x": m["transports"]["csim"]}), "transport name"),
+    ],
+)
+def test_wrong_manifest(
+    path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    change_manifest(path, change)
+    with pytest.raises(BundleError, match=f"^{re.escape(str(path))}: .*{message}"):
+        Bundle.load(path)
+
+
+@pytest.mark.parametrize("name", ["run.py", "../net.json", "tasks/../../x.json", "tasks/.json"])
+def test_unexpected_member(path: Path, name: str) -> None:
+    rewrite(path, resign(members(path) | {name: b"{}"}))
+    with pytest.raises(BundleError, match="unexpected member"):
+        Bundle.load(path)
+
+
+def test_missing_and_foreign_files(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"none\.sfb: no such bundle"):
+        Bundle.load(tmp_path / "none.sfb")
+    (tmp_path / "text.sfb").write_text("hello")
+    with pytest.raises(BundleError, match=r"text\.sfb: not a bundle, or damaged"):
+        Bundle.load(tmp_path / "text.sfb")
+    rewrite(tmp_path / "empty.sfb", {})
+    with pytest.raises(BundleError, match=r"there is no manifest\.json"):
+        Bundle.load(tmp_path / "empty.sfb")
+
+
+def test_deeply_nested_json(path: Path) -> None:
+    rewrite(path, resign(members(path) | {"net.json": b"[" * 200_000}))
+    with pytest.raises(BundleError, match="damaged"):
+        Bundle.load(path)
+
+
+def test_pickled_vectors_are_not_read(path: Path) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, images=np.array([{}], object), expected=np.zeros((1, 3), int))
+    rewrite(path, resign(members(path) | {"vectors/shapes.npz": buffer.getvalue()}))
+    with pytest.raises(BundleError, match="allow_pickle"):
+        Bundle.load(path)
+
+
+def test_vectors_that_do_not_fit(path: Path) -> None:
+    vectors = VectorSet(np.zeros((1, 4, 4, 1), int), np.zeros((1, 9), int))
+    rewrite(path, resign(members(path) | {"vectors/shapes.npz": vectors.to_bytes()}))
+    with pytest.raises(BundleError, match="vectors 'shapes' do not fit"):
+        Bundle.load(path)
+
+
+def test_decompression_bomb(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semifreddo.runtime.bundle._MAX_TEXT_BYTES", 1 << 10)
+    with pytest.raises(BundleError, match=r"net\.json is larger than"):
+        Bundle.load(path)
+    monkeypatch.setattr("semifreddo.runtime.bundle.MAX_FILE_BYTES", 10)
+    with pytest.raises(BundleError, match="so not a bundle"):
+        Bundle.load(path)
+
+
+def test_task_of_another_device(path: Path) -> None:
+    foreign = other_task(blended(seed=5))
+    rewrite(path, resign(members(path) | {"tasks/two.json": foreign.to_json().encode()}))
+    with pytest.raises(BundleError, match="task 'two' was made for device blended"):
+        Bundle.load(path)
+
+
+def test_device_file(path: Path) -> None:
+    bundle = Bundle.load(path)
+    with pytest.raises(BundleError, match="no transport 'pynq'; it has: csim"):
+        bundle.device_file("pynq")
+    device = path.parent / "csim" / "device"
+    device.write_bytes(b"other")
+    with pytest.raises(BundleError, match="SHA-256 differs"):
+        bundle.device_file("csim")
+    device.unlink()
+    with pytest.raises(BundleError, match="is missing; keep it beside"):
+        bundle.device_file("csim")
+
+
+def test_mutated_bundles_never_crash(path: Path) -> None:
+    """Random damage is an error of one line, or it did not matter (zip padding, say)."""
+    good, rng = path.read_bytes(), random.Random(1)  # noqa: S311
+    victim = path.with_name("victim.sfb")
+    refused = 0
+    for _ in range(300):
+        data = bytearray(good)
+        for _ in range(rng.choice((1, 1, 3, 30))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            del data[rng.randrange(len(data)) :]
+        refused += _refused(victim, bytes(data))
+    assert refused > 200
+
+
+def test_mutated_members_with_right_digests_never_crash(path: Path) -> None:
+    """The same, when the damage is signed: every parser behind the digests is reached."""
+    good, rng = members(path), random.Random(2)  # noqa: S311
+    victim = path.with_name("victim.sfb")
+    refused = 0
+    for _ in range(300):
+        content = dict(good)
+        name = rng.choice(list(content))
+        data = bytearray(content[name])
+        for _ in range(rng.choice((1, 2, 10))):
+            position = rng.randrange(len(data))
+            data[position] = rng.choice(b'0123456789-"[]{},:eEF\x00\xff' + bytes(range(32)))
+        content[name] = bytes(data)
+        try:
+            content = content if name == "manifest.json" else resign(content)
+        except ValueError:
+            continue
+        rewrite(victim, content)
+        refused += _refused(victim, victim.read_bytes())
+    assert refused > 150
+
+
+def _refused(victim: Path, data: bytes) -> bool:
+    victim.write_bytes(data)
+    try:
+        Bundle.load(victim)
+    except BundleError as error:
+        assert "\n" not in str(error)
+        return True
+    return False

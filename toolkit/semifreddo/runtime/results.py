@@ -1,0 +1,117 @@
+"""What an accelerator answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The answer to one image.
+
+    Attributes:
+        raw: ``(outputs,)`` raw integers of the output stream.
+        logits: ``(outputs,)`` real values of ``raw``.
+        index: Class index, over the labels of the task.
+        label: Class name.
+    """
+
+    raw: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float64]
+    index: int
+    label: str
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The answers to a batch; every array is the caller's own copy.
+
+    Attributes:
+        raw: ``(n, outputs)`` raw integers of the output stream, as the device gave them.
+        logits: ``(n, outputs)`` real values of ``raw``.
+        indices: ``(n,)`` class indices: argmax over the outputs that the task labels (the first
+            of equal ones). Outputs without a label never win.
+        task: Name of the task that answered.
+        task_labels: Class names of the task.
+    """
+
+    raw: npt.NDArray[np.int64]
+    logits: npt.NDArray[np.float64]
+    indices: npt.NDArray[np.int64]
+    task: str
+    task_labels: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __getitem__(self, image: int) -> Prediction:
+        index = int(self.indices[image])
+        return Prediction(
+            self.raw[image].copy(), self.logits[image].copy(), index, self.task_labels[index]
+        )
+
+    @property
+    def labels(self) -> list[str]:
+        """Class name of each image."""
+        return [self.task_labels[index] for index in self.indices]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One raw integer that differs."""
+
+    image: int
+    output: int
+    expected: int
+    got: int
+
+    def __str__(self) -> str:
+        return f"image {self.image}, output {self.output}: expected {self.expected}, got {self.got}"
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """How a device's answers compare with expected raw integers.
+
+    Attributes:
+        images: Images compared.
+        mismatched_images: Images with at least one differing integer.
+        mismatched_values: Differing integers in all.
+        first: The first difference, or None if all are equal.
+    """
+
+    images: int
+    mismatched_images: int
+    mismatched_values: int
+    first: Mismatch | None
+
+    @classmethod
+    def compare(
+        cls, expected: npt.NDArray[np.integer], got: npt.NDArray[np.integer]
+    ) -> CheckReport:
+        """Compare ``(n, outputs)`` integers with ``==``."""
+        different = expected != got
+        where = np.argwhere(different)
+        first = None
+        if len(where):
+            image, output = (int(index) for index in where[0])
+            first = Mismatch(image, output, int(expected[image, output]), int(got[image, output]))
+        return cls(len(expected), int(different.any(axis=1).sum()), len(where), first)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there was something to compare and all of it was equal."""
+        return self.images > 0 and self.first is None
+
+    def __str__(self) -> str:
+        if not self.images:
+            return "nothing to compare: no images"
+        if self.first is None:
+            return f"{self.images} of {self.images} images equal"
+        return (
+            f"{self.mismatched_images} of {self.images} images differ "
+            f"({self.mismatched_values} values); first: {self.first}"
+        )
