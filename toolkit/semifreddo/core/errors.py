@@ -56,6 +56,10 @@ class BundleError(SemifreddoError):
     """A bundle is missing, corrupt or was tampered with."""
 
 
+class LimitError(SemifreddoError):
+    """A measured figure is outside the limit a design sets for it, or is absent."""
+
+
 class ToolError(SemifreddoError):
     """An external tool is missing, too old, failed, or left an output out."""
 
