@@ -1,0 +1,209 @@
+"""The torch rung of the truth ladder: raw integers in, raw integers out, integer tensors."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from brevitas.nn.quant_layer import QuantNonLinearActLayer, QuantWeightBiasInputOutputLayer
+from torch import Tensor, nn
+
+from semifreddo.core.errors import ConversionError, DataError
+from semifreddo.ir.freeze import IntegerTensor
+from semifreddo.ir.layers import ALPHA_FRAC
+from semifreddo.nn.blend import AlphaBlend
+from semifreddo.nn.pin import grid_frac, scale_to_frac
+from semifreddo.nn.quant import INPUT_SCALE
+
+
+def as_input(images: npt.NDArray[np.integer]) -> Tensor:
+    """Raw uint8 images ``(n, h, w, c)`` as the real-valued NCHW batch a model takes.
+
+    Raises:
+        DataError: Not uint8, or not four-dimensional.
+    """
+    if images.ndim != 4 or images.dtype != np.uint8:
+        raise DataError(
+            f"images are {images.dtype} of shape {images.shape}, expected uint8 (n, h, w, c)"
+        )
+    batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return batch.to(torch.float32) * INPUT_SCALE
+
+
+def _plain(value: Any) -> Tensor:
+    tensor = getattr(value, "value", value)
+    assert isinstance(tensor, Tensor)
+    return tensor
+
+
+def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
+    """Fraction bits of a model's raw outputs: those its last layer computes with.
+
+    Args:
+        model: A Brevitas model ending in an activation quantizer, or in a weighted layer that reads
+            quantized values.
+        images: A few raw images.
+
+    Raises:
+        ConversionError: A scale is not a power of two, or there is no quantized layer.
+    """
+    calls: list[tuple[nn.Module, Tensor]] = []
+
+    def watch(layer: nn.Module, args: Any, _: Any) -> None:
+        calls.append((layer, _plain(args[0])))
+
+    kinds = (QuantWeightBiasInputOutputLayer, QuantNonLinearActLayer)
+    handles = [m.register_forward_hook(watch) for m in model.modules() if isinstance(m, kinds)]
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(as_input(images))
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    if not calls:
+        raise ConversionError("the model has no Brevitas layer")
+    last, source = calls[-1]
+    if isinstance(last, QuantNonLinearActLayer):
+        return _act_frac(last)
+    acts = [layer for layer, _ in calls[:-1] if isinstance(layer, QuantNonLinearActLayer)]
+    # The grid seen may be coarser than the format if every value happens to be even.
+    frac = max([grid_frac(source), *[_act_frac(act) for act in acts[-1:]]])
+    name = next(name for name, module in model.named_modules() if module is last)
+    names = [f"{name}.weight"] + ([f"{name}.bias"] if f"{name}.bias" in _names(model) else [])
+    fracs = [integer_tensor(model, tensor).frac for tensor in names]
+    return max(frac + max(fracs[0]), *[max(bias) for bias in fracs[1:]], -64)
+
+
+def _act_frac(layer: Any) -> int:
+    return int(scale_to_frac(layer.act_quant.scale(), type(layer).__name__))
+
+
+def raw_outputs(
+    model: nn.Module, images: npt.NDArray[np.integer], batch: int = 256, frac: int | None = None
+) -> npt.NDArray[np.int64]:
+    """Run a model in evaluation mode on raw images, in double precision.
+
+    Args:
+        model: Any Brevitas model with power-of-two scales, NCHW in, ``(n, outputs)`` out.
+        images: uint8 ``(n, h, w, c)``.
+        batch: Images per step.
+        frac: Fraction bits of the result; taken from :func:`output_frac` if left out.
+
+    Returns:
+        int64 ``(n, outputs)``: the outputs times ``2**frac``.
+
+    Raises:
+        DataError: The images have a wrong type or shape.
+        ConversionError: The outputs are not integers at that scale (a float layer in between).
+    """
+    if frac is None:
+        frac = output_frac(model, images[:64] if len(images) else images)
+    # Doubles hold every accumulator below 2**53 exactly; floats only those below 2**24.
+    exact = copy.deepcopy(model).double().eval()
+    results = []
+    with torch.no_grad():
+        for start in range(0, len(images), batch):
+            outputs = _plain(exact(as_input(images[start : start + batch]).double()))
+            raw = torch.ldexp(outputs, torch.tensor(frac))
+            if not bool((raw == raw.round()).all()):
+                raise ConversionError(
+                    f"outputs times 2**{frac} are not integers; a layer before the output is not "
+                    "quantized to a power-of-two scale"
+                )
+            results.append(raw.to(torch.int64).flatten(1).numpy())
+    return np.concatenate(results)
+
+
+def _tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Names of all quantized tensors with the modules that own them."""
+    for path, module in model.named_modules():
+        dot = f"{path}." if path else ""
+        if isinstance(module, AlphaBlend):
+            yield f"{dot}alpha", module
+        elif isinstance(module, QuantWeightBiasInputOutputLayer):
+            if module.weight_quant.is_quant_enabled:
+                yield f"{dot}weight", module
+            if module.bias is not None and module.bias_quant.is_quant_enabled:
+                yield f"{dot}bias", module
+
+
+def _names(model: nn.Module) -> tuple[str, ...]:
+    return tuple(name for name, _ in _tensors(model))
+
+
+def quantized_tensor_names(model: nn.Module) -> tuple[str, ...]:
+    """Every quantized weight, bias and alpha, by parameter name, in module order."""
+    return _names(model)
+
+
+def _quantized(name: str, module: Any) -> tuple[Tensor, Tensor]:
+    """Values and scale of a weight or bias."""
+    if name.endswith("weight"):
+        quantized = module.quant_weight()
+    elif module.bias_quant.requires_input_scale and module.bias_quant.get_cached("scale") is None:
+        raise ConversionError(
+            f"{name}: its scale is the accumulator's, which is known only after a run; call "
+            "cache_bias_scales(model, images) first"
+        )
+    else:
+        quantized = module.quant_bias()
+    return quantized.value, quantized.scale
+
+
+def cache_bias_scales(model: nn.Module, images: npt.NDArray[np.integer]) -> None:
+    """Run a model once so that biases scaled by their accumulator know their scale.
+
+    Only stock Brevitas bias quantizers that take their scale from the input need this.
+    """
+    for layer in model.modules():
+        if isinstance(layer, QuantWeightBiasInputOutputLayer):
+            layer.bias_quant.cache_inference_quant_bias = True
+    training = model.training
+    with torch.no_grad():
+        model.eval()(as_input(images))
+    model.train(training)
+
+
+def integer_tensor(model: nn.Module, name: str) -> IntegerTensor:
+    """The integers of a quantized tensor and the fraction bits of each output channel.
+
+    Args:
+        model: Any Brevitas model.
+        name: One of :func:`quantized_tensor_names`.
+
+    Raises:
+        KeyError: The model has no such quantized tensor.
+        ConversionError: The scale is not a power of two, or a value is NaN or infinite.
+    """
+    module = dict(_tensors(model))[name]
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            if isinstance(module, AlphaBlend):
+                module.factors()
+                value, scale = module.alpha.flatten(), torch.tensor(2.0**-ALPHA_FRAC)
+            else:
+                value, scale = _quantized(name, module)
+    finally:
+        module.train(training)
+    return _integers(name, value.detach(), scale.detach())
+
+
+def _integers(name: str, value: Tensor, scale: Tensor) -> IntegerTensor:
+    if not bool(torch.isfinite(value).all()):
+        raise ConversionError(f"{name}: contains NaN or infinite values; train it again")
+    frac = scale_to_frac(scale, name)
+    if frac.numel() > 1:
+        frac = frac.reshape(-1, *[1] * (value.dim() - 1))
+    raw = torch.ldexp(value.double(), frac)
+    if not bool((raw == raw.round()).all()):
+        raise ConversionError(f"{name}: values are not multiples of their scale")
+    fracs = frac.flatten().expand(value.shape[0])
+    return IntegerTensor(raw.to(torch.int64).numpy(), tuple(int(f) for f in fracs))

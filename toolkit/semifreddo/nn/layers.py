@@ -1,0 +1,194 @@
+"""Quantized layers: convolution blocks, pooling, addition, and the classifier head.
+
+All take and give plain NCHW tensors whose values lie on a power-of-two grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from torch import Tensor, nn
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.nn.quant import (
+    INPUT_BITS,
+    activation_quant,
+    bias_quant,
+    constant_quant,
+    weight_quant,
+)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Number formats of a layer.
+
+    Attributes:
+        weight_bits: 2 to 8.
+        act_bits: Bits of the layer's output, 2 to 16.
+        bias_bits: 4 to 24.
+        per_channel: One weight (and bias) scale per output channel instead of one per tensor.
+    """
+
+    weight_bits: int = 4
+    act_bits: int = 8
+    bias_bits: int = 16
+    per_channel: bool = False
+
+
+class QuantInput(nn.Module):
+    """The image input: real values r / 256 of unsigned 8-bit pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quant = QuantIdentity(act_quant=constant_quant(INPUT_BITS, INPUT_BITS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.quant(x))
+
+
+class QuantConvBlock(nn.Module):
+    """Convolution, batch norm (until folded), activation.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels; equal to ``inputs`` if ``depthwise``.
+        precision: Number formats.
+        kernel: Odd kernel size; 1 makes a pointwise convolution.
+        stride: Stride in both directions.
+        padding: Zero padding on every side; "same" for stride 1 if left out.
+        depthwise: One filter per channel.
+        relu: Unsigned output after a ReLU; otherwise signed output, no ReLU.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        precision: Precision,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        depthwise: bool = False,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        if depthwise and inputs != outputs:
+            raise ConfigError(
+                f"depthwise convolution: {inputs} input channels but {outputs} output channels"
+            )
+        self.conv = QuantConv2d(
+            inputs,
+            outputs,
+            kernel,
+            stride=stride,
+            padding=kernel // 2 if padding is None else padding,
+            groups=inputs if depthwise else 1,
+            bias=True,
+            weight_quant=weight_quant(precision.weight_bits, per_channel=precision.per_channel),
+            bias_quant=bias_quant(precision.bias_bits, per_channel=precision.per_channel),
+        )
+        nn.init.zeros_(self.conv.bias)
+        # Batch norm cancels the bias; an optimizer would only let it wander.
+        self.conv.bias.requires_grad_(False)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs)
+        quant = activation_quant(precision.act_bits, signed=not relu)
+        self.act = QuantReLU(act_quant=quant) if relu else QuantIdentity(act_quant=quant)
+
+    @property
+    def folded(self) -> bool:
+        """Whether the batch norm is part of the convolution's weights and bias."""
+        return not isinstance(self.bn, nn.BatchNorm2d)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.act(self.bn(self.conv(x))))
+
+
+class SeparableBlock(nn.Module):
+    """Depthwise 3x3 and pointwise convolution, each with batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, precision: Precision, *, stride: int = 1) -> None:
+        super().__init__()
+        self.depthwise = QuantConvBlock(inputs, inputs, precision, stride=stride, depthwise=True)
+        self.pointwise = QuantConvBlock(inputs, outputs, precision, kernel=1)
+
+    @property
+    def act(self) -> nn.Module:
+        """The quantizer of the block's output."""
+        return cast(nn.Module, self.pointwise.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.pointwise(self.depthwise(x)))
+
+
+class QuantAvgPool(nn.Module):
+    """Mean over windows, brought back to ``bits`` unsigned bits.
+
+    Args:
+        kernel: Window height and width; their product must be a power of two, so that the division
+            is exact.
+        bits: Output bits.
+        stride: Defaults to the window.
+
+    Raises:
+        ConfigError: The window area is not a power of two.
+    """
+
+    def __init__(
+        self, kernel: tuple[int, int], bits: int, stride: tuple[int, int] | None = None
+    ) -> None:
+        super().__init__()
+        area = kernel[0] * kernel[1]
+        if area & (area - 1):
+            raise ConfigError(
+                f"average pool over {kernel[0]}x{kernel[1]}: the area {area} is not a power of two "
+                "and has no exact division; choose image size, strides or stem_padding so that the "
+                "last map is 1x1, 2x2, 4x4..."
+            )
+        self.pool = nn.AvgPool2d(kernel, stride or kernel)
+        self.out = QuantIdentity(act_quant=activation_quant(bits))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.out(self.pool(x)))
+
+
+class QuantAdd(nn.Module):
+    """Residual addition, brought back to ``bits`` bits."""
+
+    def __init__(self, bits: int, *, signed: bool = False) -> None:
+        super().__init__()
+        self.out = QuantIdentity(act_quant=activation_quant(bits, signed=signed))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return cast(Tensor, self.out(a + b))
+
+
+class Head(nn.Module):
+    """Global average pool and linear classifier.
+
+    Gives the accumulators themselves: no output quantizer, so nothing is rounded.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: tuple[int, int],
+        classes: int,
+        precision: Precision,
+    ) -> None:
+        super().__init__()
+        self.pool = QuantAvgPool(size, precision.act_bits)
+        self.linear = QuantLinear(
+            channels,
+            classes,
+            bias=True,
+            weight_quant=weight_quant(precision.weight_bits),
+            bias_quant=bias_quant(precision.bias_bits),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.linear(torch.flatten(self.pool(x), 1)))

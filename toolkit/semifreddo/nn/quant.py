@@ -1,0 +1,232 @@
+"""Brevitas quantizers whose scales are powers of two.
+
+A scale lives in one small module, :class:`PowerOfTwoScale`: while training starts it *follows*
+statistics of the tensor; once *pinned* it is a constant of the checkpoint, and nothing that happens
+to the tensor afterwards can move the integers' meaning. All quantizers round half to even and
+saturate, and export as plain QONNX ``Quant`` nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from brevitas.core.function_wrapper import TensorClamp, TensorClampSte
+from brevitas.inject import ExtendedInjector
+from brevitas.inject.enum import RestrictValueType, ScalingPerOutputType
+from brevitas.quant.base import IntQuant, NarrowIntQuant, UintQuant
+from brevitas.quant.solver.act import ActQuantSolver
+from brevitas.quant.solver.bias import BiasQuantSolver
+from brevitas.quant.solver.weight import WeightQuantSolver
+from torch import Tensor, nn
+
+from semifreddo.core.errors import ConfigError
+
+INPUT_BITS = 8
+"""Images are uint8; a raw value r means r / 256."""
+
+INPUT_SCALE = 2.0**-INPUT_BITS
+
+_MAX_FRAC = 40
+_FINER = 3
+"""Weight scales tried: the one that clips nothing, and this many minus one finer ones."""
+_MOMENTUM = 0.1
+_BIAS_MARGIN = 4.0
+
+
+def power_of_two(frac: Tensor, dtype: torch.dtype) -> Tensor:
+    """``2**-frac``, exactly."""
+    return torch.exp2(-frac.to(dtype))
+
+
+class PowerOfTwoScale(nn.Module):
+    """A power-of-two scale, usable as the ``scaling_impl`` of a Brevitas quantizer.
+
+    Attributes:
+        frac: Fraction bits, int32, broadcastable to the tensor (one value, or one per channel).
+        pinned: Whether the scale is a constant from now on.
+    """
+
+    frac: Tensor
+    pinned: Tensor
+
+    def __init__(self, frac: Tensor, *, pinned: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("frac", frac.to(torch.int32))
+        self.register_buffer("pinned", torch.tensor(pinned))
+
+    def follow(self, x: Tensor) -> None:
+        """Update :attr:`frac` from a tensor (no gradients); the base class is constant."""
+
+    def forward(self, x: Tensor, threshold: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        if not bool(self.pinned):
+            with torch.no_grad():
+                self.follow(x)
+        # A copy: autograd must not see the buffer change under a saved scale.
+        return power_of_two(self.frac, x.dtype)
+
+    def pin(self, frac: Tensor | None = None) -> None:
+        """Make the scale a constant, at its present value or at the one given."""
+        if frac is not None:
+            self.frac.copy_(frac.to(torch.int32).expand_as(self.frac))
+        self.pinned.fill_(True)
+
+
+def _unclipped_frac(peak: Tensor, top: float) -> Tensor:
+    """Most fraction bits at which ``peak`` still fits an integer range up to ``top``."""
+    exponent = torch.frexp(peak / top).exponent
+    return torch.where(peak > 0, -exponent, 0).clamp(-_MAX_FRAC, _MAX_FRAC)
+
+
+class WeightScale(PowerOfTwoScale):
+    """Follows a weight tensor: the scale of least squared error, per tensor or output channel."""
+
+    def __init__(self, bit_width: int, scaling_shape: tuple[int, ...]) -> None:
+        super().__init__(torch.zeros(scaling_shape, dtype=torch.int32))
+        self._top = float((1 << (bit_width - 1)) - 1)
+
+    def follow(self, x: Tensor) -> None:
+        grouped = x.flatten(1) if self.frac.numel() > 1 else x.reshape(1, -1)
+        coarse = _unclipped_frac(grouped.abs().amax(1), self._top)
+        fracs = coarse + torch.arange(_FINER, device=x.device)[:, None]
+        step = power_of_two(fracs, x.dtype)[..., None]
+        scaled = (grouped / step).round_().clamp_(-self._top, self._top)
+        error = scaled.mul_(step).sub_(grouped).square_().sum(-1)
+        best = fracs.gather(0, error.argmin(0, keepdim=True))[0]
+        self.frac.copy_(best.reshape(self.frac.shape))
+
+
+class BiasScale(PowerOfTwoScale):
+    """Follows a bias with room to grow; pinning aligns it with the accumulator."""
+
+    def __init__(self, bit_width: int, scaling_shape: tuple[int, ...]) -> None:
+        super().__init__(torch.zeros(scaling_shape, dtype=torch.int32))
+        self._top = float((1 << (bit_width - 1)) - 1)
+
+    def follow(self, x: Tensor) -> None:
+        self.frac.copy_(self.frac_for(x.abs().amax() * _BIAS_MARGIN).expand_as(self.frac))
+
+    def frac_for(self, peak: Tensor) -> Tensor:
+        """Most fraction bits at which biases up to ``peak`` fit."""
+        return _unclipped_frac(peak, self._top)
+
+
+class ActivationScale(PowerOfTwoScale):
+    """Follows a running mean of batch maxima while training; fixed while evaluating.
+
+    The full scale is the power of two nearest (in the logarithm) to the mean maximum, so rare
+    peaks saturate in exchange for a finer step.
+    """
+
+    peak: Tensor
+
+    def __init__(self, bit_width: int, signed: bool) -> None:
+        super().__init__(torch.tensor(bit_width - int(signed), dtype=torch.int32))
+        self._magnitude_bits = bit_width - int(signed)
+        self.register_buffer("peak", torch.tensor(0.0))
+
+    def follow(self, x: Tensor) -> None:
+        if not self.training:
+            return
+        peak = x.abs().amax()
+        mean = torch.where(self.peak > 0, torch.lerp(self.peak, peak, _MOMENTUM), peak)
+        self.peak.copy_(mean)
+        if mean > 0:
+            nearest = torch.log2(mean).round()
+            frac = (self._magnitude_bits - nearest).clamp(-_MAX_FRAC, _MAX_FRAC)
+            self.frac.copy_(frac.to(torch.int32))
+
+
+class ConstantScale(PowerOfTwoScale):
+    """A scale known beforehand: the images', the blend factors'."""
+
+    def __init__(self, fraction_bits: int) -> None:
+        super().__init__(torch.tensor(fraction_bits, dtype=torch.int32), pinned=True)
+
+
+def _check_bits(what: str, bits: int, low: int, high: int) -> None:
+    if not low <= bits <= high:
+        raise ConfigError(f"{what} bits {bits} are outside {low}..{high}")
+
+
+class _Fixed(ExtendedInjector):  # type: ignore[misc]
+    restrict_scaling_type = RestrictValueType.POWER_OF_TWO
+    scaling_per_output_type = ScalingPerOutputType.TENSOR
+
+
+def weight_quant(bits: int, *, per_channel: bool = False) -> type[ExtendedInjector]:
+    """Signed symmetric weights, ``-(2**(bits-1)-1)..2**(bits-1)-1``.
+
+    Args:
+        bits: 2 to 8.
+        per_channel: One scale per output channel instead of one per tensor.
+
+    Raises:
+        ConfigError: ``bits`` is out of range.
+    """
+    _check_bits("weight", bits, 2, 8)
+    scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
+
+    class Weight(NarrowIntQuant, _Fixed, WeightQuantSolver):  # type: ignore[misc]
+        scaling_impl = WeightScale
+        scaling_per_output_type = scaling
+        tensor_clamp_impl = TensorClampSte
+        bit_width = bits
+
+    return Weight
+
+
+def bias_quant(bits: int = 16, *, per_channel: bool = False) -> type[ExtendedInjector]:
+    """Signed biases of a fixed width, at a scale of their own.
+
+    Args:
+        bits: 4 to 24.
+        per_channel: One scale per output channel, for weights that have one per channel.
+
+    Raises:
+        ConfigError: ``bits`` is out of range.
+    """
+    _check_bits("bias", bits, 4, 24)
+    scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
+
+    class Bias(IntQuant, _Fixed, BiasQuantSolver):  # type: ignore[misc]
+        scaling_impl = BiasScale
+        scaling_per_output_type = scaling
+        tensor_clamp_impl = TensorClampSte
+        requires_input_scale = False
+        bit_width = bits
+
+    return Bias
+
+
+def activation_quant(bits: int, *, signed: bool = False) -> type[ExtendedInjector]:
+    """Activations with one scale per tensor, learned from the batches seen in training.
+
+    Args:
+        bits: 2 to 16.
+        signed: Two's complement instead of unsigned.
+
+    Raises:
+        ConfigError: ``bits`` is out of range.
+    """
+    _check_bits("activation", bits, 2, 16)
+    base: Any = IntQuant if signed else UintQuant
+
+    class Activation(base, _Fixed, ActQuantSolver):  # type: ignore[misc]
+        scaling_impl = ActivationScale
+        tensor_clamp_impl = TensorClamp
+        bit_width = bits
+
+    return Activation
+
+
+def constant_quant(bits: int, frac: int) -> type[ExtendedInjector]:
+    """Unsigned values of ``bits`` bits at the constant scale ``2**-frac``."""
+
+    class Constant(UintQuant, _Fixed, ActQuantSolver):  # type: ignore[misc]
+        scaling_impl = ConstantScale
+        tensor_clamp_impl = TensorClamp
+        fraction_bits = frac
+        bit_width = bits
+
+    return Constant
