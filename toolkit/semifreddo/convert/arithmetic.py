@@ -1,0 +1,222 @@
+"""Handlers of Add, Sub and Mul: residual sums, biases, fixed scalers and alpha blends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from semifreddo.convert.blocks import Draft
+from semifreddo.convert.constants import reshaped
+from semifreddo.convert.context import Context, Handler
+from semifreddo.convert.load import Node
+from semifreddo.convert.values import (
+    NO_PADDING,
+    Constant,
+    Difference,
+    Quantized,
+    Scaled,
+    Signal,
+    Value,
+)
+from semifreddo.convert.weighted import bias_block
+from semifreddo.core.fixed import bits_for
+from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Conv, Linear
+
+_SCALER_BITS = 16
+
+
+def settle(context: Context, node: Node, value: Value | None) -> Signal:
+    """The stream of an operand; a pending product becomes a fixed scaler (1x1 depthwise).
+
+    Raises:
+        ConversionError: The operand is no stream, or the factor is not fixed point.
+    """
+    if not isinstance(value, Scaled):
+        return context.signal(node, value)
+    if not isinstance(value.signal, Signal):
+        return context.signal(node, value.signal)
+    signal, node = value.signal, value.node
+    stream = context.image(node, signal)
+    factor, draft = _scaler(context, node, value.factor, stream.channels, signal.index.ndim)
+    block = context.blocks.add("weight", factor, draft, context.what(node))
+    result = context.emit(
+        node,
+        Conv,
+        (stream,),
+        stream.shape,
+        weight=block.name,
+        bias=None,
+        kernel=(1, 1),
+        stride=(1, 1),
+        padding=NO_PADDING,
+        depthwise=True,
+    )
+    index = Signal.image(result, "").index.reshape(signal.index.shape)
+    return Signal(result, index, node=node.name)
+
+
+def _per_channel(context: Context, node: Node, factor: Constant, channels: int, rank: int) -> bool:
+    """Whether a factor has one entry per channel (true) or one altogether (false)."""
+    shape = (1,) * (rank - factor.values.ndim) + factor.values.shape
+    if factor.values.size == 1:
+        return channels == 1
+    if len(shape) != rank or shape != (1, channels) + (1,) * (rank - 2):
+        context.refuse(
+            node,
+            f"factor shape {factor.values.shape} is not one value per channel "
+            f"({channels} channels); multiply by a (1, {channels}, 1, 1) constant",
+        )
+    return True
+
+
+def _scaler(
+    context: Context, node: Node, factor: Constant, channels: int, rank: int
+) -> tuple[Constant, Draft]:
+    if not _per_channel(context, node, factor, channels, rank):
+        # A single factor is copied to every channel, so it is no longer the parameter itself.
+        spread = np.broadcast_to(factor.values.ravel(), (channels,))
+        old = factor.quantized
+        frac = None if old is None else np.broadcast_to(old.frac.ravel(), (channels,))
+        form = None if old is None or frac is None else Quantized(frac, old.bits, old.signed)
+        factor = Constant(factor.name, spread, quantized=form)
+    if factor.quantized is None:
+        factor = _as_fixed_point(context, node, factor)
+    return factor, Draft.of(factor).reshape(1, 1, 1, channels)
+
+
+def _as_fixed_point(context: Context, node: Node, factor: Constant) -> Constant:
+    values = factor.values.astype(np.float64)
+    for frac in range(_SCALER_BITS):
+        raw = np.ldexp(values, frac)
+        if (raw == np.rint(raw)).all():
+            bits, signed = bits_for(int(raw.min()), int(raw.max()))
+            if bits <= _SCALER_BITS:
+                form = Quantized(np.full(values.shape, frac), bits, signed)
+                return replace(factor, values=values, quantized=form)
+    worst = values.ravel()[np.argmax(np.abs(np.ldexp(values, _SCALER_BITS) % 1).ravel())]
+    context.refuse(
+        node,
+        f"factor {worst:g} is not a fixed-point number of at most {_SCALER_BITS} bits; quantize "
+        "it, or fold it into the weights of the layer before",
+    )
+
+
+def _attach_bias(context: Context, node: Node, signal: Signal, bias: Constant) -> list[Value]:
+    """Add a constant to the result of a weighted layer that has no bias yet."""
+    makers = [layer for layer in context.layers if layer.name == signal.stream.name]
+    maker = makers[0] if makers else None
+    only_here = maker is not None and (
+        context.readers(context.origins[maker.name].tensor) == 1
+        and not any(maker.name in layer.inputs for layer in context.layers)
+    )
+    if not isinstance(maker, Conv | Linear) or maker.bias is not None or not only_here:
+        context.refuse(
+            node,
+            f"adds the constant {bias.parameter or bias.name!r} to a stream that is not the fresh "
+            "result of a convolution or linear layer without bias; make it that layer's bias",
+        )
+    channels = signal.stream.channels
+    if signal.channel_map != tuple(range(channels)):
+        context.refuse(node, "adds a constant to a reshaped stream; make it the layer's bias")
+    shape = (1,) * (signal.index.ndim - bias.values.ndim) + bias.values.shape
+    if shape != (1, channels) + (1,) * (signal.index.ndim - 2):
+        context.refuse(
+            node, f"constant shape {bias.values.shape} is not one value per channel ({channels})"
+        )
+    block = bias_block(context, node, reshaped(bias, (channels,)), channels)
+    assert block is not None
+    stream = context.replace_layer(node, signal.stream, bias=block.name)
+    return [replace(signal, stream=stream, node=node.name)]
+
+
+def _blend(
+    context: Context, node: Node, frozen: Signal, trainable: Signal, alpha: Constant
+) -> list[Value]:
+    first, second = context.image(node, frozen), context.image(node, trainable)
+    channels = first.channels
+    assert alpha.quantized is not None
+    if (
+        alpha.quantized.frac != ALPHA_FRAC
+    ).any() or not 0 <= alpha.raw.min() <= alpha.raw.max() <= 8:
+        context.refuse(
+            node,
+            f"blend factors {alpha.parameter or alpha.name!r} are not k/8 with k from 0 to 8; "
+            "quantize them to 4 unsigned bits with scale 1/8",
+        )
+    if first.shape != second.shape or not _per_channel(
+        context, node, alpha, channels, frozen.index.ndim
+    ):
+        context.refuse(
+            node,
+            f"blends shapes {first.shape} and {second.shape} with factors of shape "
+            f"{alpha.values.shape}; use one factor per channel",
+        )
+    draft = Draft.of(alpha).reshape(channels)
+    block = context.blocks.add("alpha", alpha, draft, context.what(node))
+    result = context.emit(node, Blend, (first, second), first.shape, alpha=block.name)
+    index = Signal.image(result, "").index.reshape(frozen.index.shape)
+    return [Signal(result, index, node=node.name)]
+
+
+def _as_blend(context: Context, node: Node, left: Value, right: Value) -> list[Value] | None:
+    """Recognize ``f * q + t * (1 - q)`` and ``t + q * (f - t)``; None if it is neither."""
+    for one, other in ((left, right), (right, left)):
+        if not isinstance(one, Scaled) or one.factor.quantized is None:
+            continue
+        if isinstance(one.signal, Difference):
+            ends = one.signal
+            if isinstance(other, Signal) and other.same_as(ends.right):
+                return _blend(context, node, ends.left, ends.right, one.factor)
+        elif isinstance(other, Scaled) and isinstance(other.signal, Signal):
+            try:
+                whole = one.factor.values + other.factor.values
+            except ValueError:
+                continue
+            if (whole == 1).all():
+                return _blend(context, node, one.signal, other.signal, one.factor)
+    return None
+
+
+def _add(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    left, right = operands
+    assert left is not None and right is not None
+    for one, other in ((left, right), (right, left)):
+        if isinstance(other, Constant):
+            bias = context.constant(node, other, "bias")
+            return _attach_bias(context, node, settle(context, node, one), bias)
+    blend = _as_blend(context, node, left, right)
+    if blend is not None:
+        return blend
+    a, b = settle(context, node, left), settle(context, node, right)
+    if a.index.shape != b.index.shape:
+        context.refuse(
+            node,
+            f"adds shapes {a.index.shape} and {b.index.shape}; both streams must have the same",
+        )
+    if a.channel_map is None and a.same_view(b) and a.is_permutation and a.padding == NO_PADDING:
+        result = context.emit(node, Add, (a.stream, b.stream), a.stream.shape)
+        return [replace(a, stream=result, node=node.name)]
+    first, second = context.image(node, a), context.image(node, b)
+    result = context.emit(node, Add, (first, second), first.shape)
+    index = Signal.image(result, "").index.reshape(a.index.shape)
+    return [Signal(result, index, node=node.name)]
+
+
+def _sub(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    left, right = (context.signal(node, operand) for operand in operands)
+    return [Difference(left, right)]
+
+
+def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    for one, other in (operands, operands[::-1]):
+        if isinstance(other, Constant) and not isinstance(one, Constant):
+            factor = context.constant(node, other, "factor")
+            if isinstance(one, Difference):
+                return [Scaled(one, factor, node)]
+            return [Scaled(settle(context, node, one), factor, node)]
+    context.refuse(node, "multiplies two streams, which is not supported; one must be a constant")
+
+
+ARITHMETIC: dict[str, Handler] = {"Add": _add, "Sub": _sub, "Mul": _mul}
+"""Handlers by operator; operands may be pending products and differences."""

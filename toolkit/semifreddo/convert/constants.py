@@ -1,0 +1,109 @@
+"""Evaluating the parts of the graph that do not depend on the image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.convert.load import Node, as_array
+from semifreddo.convert.quant import QuantNode
+from semifreddo.convert.reindex import REINDEX
+from semifreddo.convert.values import Constant, Quantized
+
+# Parameters keep their torch names; names the exporter makes up have other characters in them.
+_PARAMETER = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+
+
+def initializer(name: str, values: npt.NDArray[Any]) -> Constant:
+    """A tensor stored in the file."""
+    if not _PARAMETER.fullmatch(name):
+        return Constant(name, values)
+    index = np.arange(values.size).reshape(values.shape)
+    return Constant(name, values, name, index, values.shape)
+
+
+_ARITHMETIC: dict[str, Callable[..., npt.NDArray[Any]]] = {
+    "Add": np.add,
+    "Sub": np.subtract,
+    "Mul": np.multiply,
+    "Neg": np.negative,
+}
+
+
+def _reindexed(node: Node, data: Constant, operands: Sequence[Constant | None]) -> list[Constant]:
+    arrays = [None if operand is None else operand.values for operand in operands]
+
+    def moved(array: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        return REINDEX[node.op](node, array, arrays)
+
+    results = [
+        replace(data, name=name, values=values)
+        for name, values in zip(node.outputs, moved(data.values), strict=False)
+    ]
+    if data.index is not None:
+        indices = moved(data.index)
+        results = [replace(out, index=new) for out, new in zip(results, indices, strict=False)]
+    if (old := data.quantized) is not None:
+        results = [
+            replace(out, quantized=Quantized(frac, old.bits, old.signed))
+            for out, frac in zip(results, moved(old.frac), strict=False)
+        ]
+    return results
+
+
+def reshaped(constant: Constant, shape: tuple[int, ...]) -> Constant:
+    """The same constant in another shape of the same size."""
+    node = Node(constant.name, "Reshape", (), (constant.name,), {"shape": shape})
+    return _reindexed(node, constant, [])[0]
+
+
+def transposed(constant: Constant) -> Constant:
+    """The transpose of a matrix."""
+    node = Node(constant.name, "Transpose", (), (constant.name,), {"perm": (1, 0)})
+    return _reindexed(node, constant, [])[0]
+
+
+def _computed(node: Node, operands: Sequence[Constant]) -> Constant:
+    values = _ARITHMETIC[node.op](*(operand.values for operand in operands))
+    parents = [operand for operand in operands if operand.parameter is not None]
+    if len(parents) == 1 and parents[0].values.shape == values.shape:
+        return replace(parents[0], name=node.outputs[0], values=values, quantized=None)
+    return Constant(node.outputs[0], values)
+
+
+def evaluate(node: Node, operands: Sequence[Constant | None], what: str) -> list[Constant] | None:
+    """Results of a node whose inputs are all known; None for an operator that is not evaluated.
+
+    Args:
+        node: The node.
+        operands: Its inputs; None for an omitted one.
+        what: Names the node in messages.
+
+    Raises:
+        ConversionError: A quantizer is not fixed point.
+    """
+    given = [operand for operand in operands if operand is not None]
+    if node.op == "Constant":
+        value = next(iter(node.attributes.values()))
+        tensor = as_array(value) if hasattr(value, "dims") else np.asarray(value)
+        return [Constant(node.outputs[0], tensor)]
+    if node.op in REINDEX and given:
+        return _reindexed(node, given[0], operands[1:])
+    if node.op in ("Quant", "IntQuant"):
+        return [replace(QuantNode(node, given[1:], what).apply(given[0]), name=node.outputs[0])]
+    if node.op == "Cast":
+        return [replace(given[0], name=node.outputs[0])]
+    if node.op == "Shape":
+        return [Constant(node.outputs[0], np.array(given[0].values.shape))]
+    if node.op == "Concat":
+        axis = int(node.attributes["axis"])
+        values = np.concatenate([operand.values for operand in given], axis)
+        return [Constant(node.outputs[0], values)]
+    if node.op in _ARITHMETIC:
+        return [_computed(node, given)]
+    return None

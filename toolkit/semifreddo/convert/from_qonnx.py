@@ -1,0 +1,175 @@
+"""QONNX to StreamNet."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from semifreddo.convert.arithmetic import ARITHMETIC, settle
+from semifreddo.convert.blocks import Frozen
+from semifreddo.convert.constants import evaluate, initializer
+from semifreddo.convert.context import Context, Origin
+from semifreddo.convert.load import Graph, Node, load_model, read_graph
+from semifreddo.convert.metadata import RepeatScope
+from semifreddo.convert.names import module_path
+from semifreddo.convert.streams import STREAMS
+from semifreddo.convert.values import Constant, RawImage, Scaled, Value
+from semifreddo.convert.weighted import WEIGHTED
+from semifreddo.core.errors import ConversionError, NetError
+from semifreddo.ir.net import Repeat, StreamNet
+
+_LOG = logging.getLogger(__name__)
+
+_ADVICE = {
+    "BatchNormalization": "fold it into the convolution before it first",
+    "BipolarQuant": "1-bit weights are not supported; use 2 bits or more",
+    "Trunc": "use a plain average pool followed by a QuantIdentity",
+    "Clip": "use ReLU; the quantizer behind it limits the range",
+    "Sigmoid": "store the quantized values in the model instead of a function of them",
+    "Softmax": "leave it out: the largest logit stays the largest",
+    "Div": "multiply by a power of two instead",
+    "LeakyRelu": "use ReLU",
+    "ConvTranspose": "use a convolution",
+    "Resize": "use a convolution or pool",
+}
+_DEFAULT_ADVICE = "replace it by convolutions, pools, additions, ReLU and linear layers"
+_HANDLERS = STREAMS | WEIGHTED | ARITHMETIC
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network and where each of its layers comes from.
+
+    Attributes:
+        net: The network, one layer per ONNX node.
+        graph: The ONNX graph.
+        origins: ONNX node and result tensor of each layer.
+    """
+
+    net: StreamNet
+    graph: Graph
+    origins: dict[str, Origin]
+
+
+def _operands(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
+    found: list[Value | None] = []
+    for name in node.inputs:
+        if name and name not in values:
+            context.refuse(node, f"its input {name!r} is computed by nothing; export again")
+        found.append(values[name] if name else None)
+    return found
+
+
+def _results(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    if all(operand is None or isinstance(operand, Constant) for operand in operands):
+        known = [operand for operand in operands if isinstance(operand, Constant | None)]
+        constants = evaluate(node, known, context.what(node))
+        if constants is not None:
+            return list(constants)
+    handler = _HANDLERS.get(node.op)
+    if handler is None:
+        context.refuse(
+            node,
+            f"operator {node.op} is not supported; {_ADVICE.get(node.op, _DEFAULT_ADVICE)}",
+        )
+    if node.op not in ARITHMETIC:
+        operands = [
+            settle(context, node, operand) if isinstance(operand, Scaled) else operand
+            for operand in operands
+        ]
+    return handler(context, node, operands)
+
+
+def _handle(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    try:
+        return _results(context, node, operands)
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        MemoryError,
+        NetError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # The file comes from outside: a node may contradict itself in more ways than are worth
+        # a message each.
+        context.refuse(node, f"is malformed ({error!r}); export the model again")
+
+
+def _repeat(scope: RepeatScope, context: Context) -> Repeat:
+    def inside(layer: str) -> bool:
+        path = module_path(context.origins[layer].node)
+        return any(path == part or path.startswith(f"{part}.") for part in scope.scopes)
+
+    names = [layer.name for layer in context.layers if inside(layer.name)]
+    length, rest = divmod(len(names), max(scope.count, 1))
+    if rest or not names:
+        raise ConversionError(
+            f"{context.graph.where}: repeat {scope.name!r}: its {len(names)} layers are not "
+            f"{scope.count} equal passes; export the model again"
+        )
+    passes = tuple(tuple(names[start : start + length]) for start in range(0, len(names), length))
+    return Repeat(scope.name, passes)
+
+
+def _net(context: Context, name: str) -> StreamNet:
+    if context.input is None or not context.layers:
+        raise ConversionError(f"{context.graph.where}: the model does nothing with its input")
+    used = {block for layer in context.layers for block in layer.block_names}
+    repeats = tuple(
+        _repeat(scope, context) for scope in context.graph.info.repeats if scope.count > 1
+    )
+    return StreamNet(
+        name=name,
+        input=context.input,
+        layers=tuple(context.layers),
+        blocks=tuple(block for key, block in context.blocks.by_name.items() if key in used),
+        repeats=repeats,
+    )
+
+
+def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
+    """Convert a checked graph; see :func:`from_qonnx`."""
+    context = Context(graph, frozen)
+    values: dict[str, Value] = {
+        key: initializer(key, array) for key, array in graph.constants.items()
+    }
+    values[graph.input] = RawImage()
+    for node in graph.nodes:
+        results = _handle(context, node, _operands(values, context, node))
+        values.update(zip(node.outputs, results, strict=False))
+    last = graph.nodes[-1]
+    context.image(last, settle(context, last, values.get(graph.output)))
+    context.blocks.verify()
+    if graph.info.plan is None and frozen == "plan":
+        _LOG.warning("%s has no freeze plan: every weight becomes hardware", graph.where)
+    try:
+        net = _net(context, name)
+    except NetError as error:
+        raise ConversionError(f"{graph.where}: {error}") from error
+    return Converted(net, graph, context.origins)
+
+
+def from_qonnx(path: Path, name: str, *, frozen: Frozen = "plan") -> StreamNet:
+    """Convert an exported model, one layer per ONNX node.
+
+    Args:
+        path: A QONNX file with one image input of fixed shape (1, channels, height, width), whose
+            first node is the input quantizer.
+        name: Identifier of the design.
+        frozen: ``plan`` follows the freeze plan in the file, and freezes everything if there is
+            none; ``all`` and ``none`` disregard it.
+
+    Returns:
+        The integer network; its input stream has the format of the input quantizer.
+
+    Raises:
+        ConversionError: The file is missing, damaged or not a QONNX model, or a node has no exact
+            fixed-point meaning; names the node and says what to do.
+        CheckpointError: The freeze plan does not belong to the model.
+        FrozenTensorChangedError: A frozen weight differs from the one in the freeze plan.
+    """
+    return convert_graph(read_graph(load_model(path), path), name, frozen).net

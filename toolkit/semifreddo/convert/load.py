@@ -1,0 +1,222 @@
+"""Reading an ONNX file: everything that can be refused before looking at single operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from google.protobuf.message import DecodeError
+
+from semifreddo.convert.metadata import ModelInfo
+from semifreddo.core.errors import ConversionError
+
+_EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
+_MAX_INPUT_VALUES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Node:
+    """One ONNX node.
+
+    Attributes:
+        name: Its name, made up from its output if it has none.
+        op: Operator type.
+        inputs: Tensor names; an omitted optional input is an empty string.
+        outputs: Tensor names.
+        attributes: Values by name.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A checked ONNX graph with one image input and one output.
+
+    Attributes:
+        where: The file, for messages.
+        nodes: Those that the output depends on, in topological order.
+        constants: Initializers by name.
+        input: Name of the input tensor.
+        input_shape: ``(channels, height, width)``; the batch is 1.
+        output: Name of the output tensor.
+        readers: How many node inputs read each tensor; the graph's output counts as one.
+        info: The semifreddo metadata.
+    """
+
+    where: str
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, npt.NDArray[Any]]
+    input: str
+    input_shape: tuple[int, int, int]
+    output: str
+    readers: Mapping[str, int]
+    info: ModelInfo
+
+
+def load_model(path: Path) -> onnx.ModelProto:
+    """Read and check an ONNX file.
+
+    Raises:
+        ConversionError: Missing, not an ONNX model, damaged, or without its external data.
+    """
+    if not path.is_file():
+        raise ConversionError(f"{path}: no such file; {_EXPORT_HINT}")
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ConversionError(f"{path}: not an ONNX model ({_first_line(error)})") from error
+    if not model.ir_version or not model.graph.node:
+        raise ConversionError(f"{path}: not an ONNX model (no graph in it); {_EXPORT_HINT}")
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except (OSError, ValueError, TypeError, onnx.checker.ValidationError) as error:
+        raise ConversionError(
+            f"{path}: its external data cannot be read ({_first_line(error)}); keep the data "
+            "file beside the model or export it as one file"
+        ) from error
+    _refuse_foreign_quantization(path, model)
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
+        raise ConversionError(
+            f"{path}: not a valid ONNX model ({_first_line(error)}); {_EXPORT_HINT}"
+        ) from error
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _refuse_foreign_quantization(path: Path, model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            raise ConversionError(
+                f"{path}: node {node.name or node.output[0]!r} ({node.op_type}): this is a QCDQ "
+                "export, which lost the bit widths; export with export_qonnx instead"
+            )
+
+
+def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int, int, int]:
+    sizes: list[int] = []
+    tensor = value.type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        raise ConversionError(f"{path}: input {value.name!r} is not a float tensor; {_EXPORT_HINT}")
+    for position, dim in enumerate(tensor.shape.dim):
+        if not dim.HasField("dim_value") or dim.dim_value < 1:
+            seen = dim.dim_param or dim.dim_value or "unknown"
+            raise ConversionError(
+                f"{path}: input {value.name!r} has a dynamic shape (dimension {position} is "
+                f"{seen!r}); export with a fixed input shape"
+            )
+        sizes.append(dim.dim_value)
+    if len(sizes) != 4 or sizes[0] != 1:
+        raise ConversionError(
+            f"{path}: input {value.name!r} has shape {tuple(sizes)}, expected one image "
+            "(1, channels, height, width); export with batch 1"
+        )
+    _, channels, height, width = sizes
+    if channels * height * width > _MAX_INPUT_VALUES:
+        raise ConversionError(
+            f"{path}: input {value.name!r} has shape {tuple(sizes)}, more than "
+            f"{_MAX_INPUT_VALUES} values; use smaller images"
+        )
+    return channels, height, width
+
+
+def _constants(path: Path, graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
+    if graph.sparse_initializer:
+        raise ConversionError(f"{path}: sparse weights are not supported; export dense ones")
+    found: dict[str, npt.NDArray[Any]] = {}
+    for tensor in graph.initializer:
+        try:
+            found[tensor.name] = as_array(tensor)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConversionError(
+                f"{path}: initializer {tensor.name!r} is damaged ({_first_line(error)})"
+            ) from error
+    return found
+
+
+def as_array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
+    """Values of an ONNX tensor, floats as float64.
+
+    Raises:
+        ValueError: Not a numeric tensor.
+    """
+    array = np.asarray(onnx.numpy_helper.to_array(tensor))
+    if array.dtype.kind == "f":
+        return array.astype(np.float64)
+    if array.dtype.kind not in "biu":
+        raise ValueError(f"tensor {tensor.name!r} holds {array.dtype}, not numbers")
+    return array
+
+
+def _node(proto: onnx.NodeProto) -> Node:
+    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in proto.attribute}
+    for key, value in attributes.items():
+        if isinstance(value, bytes):
+            attributes[key] = value.decode()
+    name = proto.name or (proto.output[0] if proto.output else proto.op_type)
+    return Node(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes)
+
+
+def _nodes(path: Path, graph: onnx.GraphProto, output: str) -> tuple[Node, ...]:
+    needed = {output}
+    kept: list[Node] = []
+    for proto in reversed(graph.node):
+        try:
+            node = _node(proto)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ConversionError(
+                f"{path}: node {proto.name!r} ({proto.op_type}) is damaged ({_first_line(error)})"
+            ) from error
+        if needed.intersection(node.outputs):
+            kept.append(node)
+            needed.update(name for name in node.inputs if name)
+    return tuple(reversed(kept))
+
+
+def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
+    """Reduce a model to what conversion needs.
+
+    Raises:
+        ConversionError: Not one image input and one output, dynamic shape, or damaged tensors.
+    """
+    graph = model.graph
+    constants = _constants(path, graph)
+    inputs = [value for value in graph.input if value.name not in constants]
+    for what, values in (("inputs", inputs), ("outputs", graph.output)):
+        if len(values) != 1:
+            names = ", ".join(repr(value.name) for value in values) or "none"
+            raise ConversionError(
+                f"{path}: the model has {len(values)} {what} ({names}); exactly one is supported"
+            )
+    output = graph.output[0].name
+    nodes = _nodes(path, graph, output)
+    readers = {output: 1}
+    for node in nodes:
+        for name in node.inputs:
+            readers[name] = readers.get(name, 0) + 1
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    return Graph(
+        where=str(path),
+        nodes=nodes,
+        constants=constants,
+        input=inputs[0].name,
+        input_shape=_input_shape(path, inputs[0]),
+        output=output,
+        readers=readers,
+        info=ModelInfo.from_props(props, str(path)),
+    )

@@ -1,0 +1,102 @@
+"""What semifreddo writes beside the graph of an exported model.
+
+Everything lives in the ``metadata_props`` of the ONNX file, so that a model cannot be separated
+from the plan that says which of its weights are hardware.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from semifreddo.core.errors import ConversionError
+from semifreddo.ir.freeze import FreezePlan
+
+FREEZE_KEY = "semifreddo.freeze"
+LABELS_KEY = "semifreddo.labels"
+REPEATS_KEY = "semifreddo.repeats"
+INFO_KEY = "semifreddo.info"
+
+
+@dataclass(frozen=True)
+class RepeatScope:
+    """A block that one inference uses several times.
+
+    Attributes:
+        name: Name of the block.
+        scopes: Module paths of the block's layers, e.g. ``trunk.block``. A layer belongs to the
+            block if its module path is one of them or lies below one.
+        count: How many times the block is used. The block's layers, in the order of execution, are
+            ``count`` groups of the same kinds.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """Everything known about an exported model besides its graph.
+
+    Attributes:
+        plan: Which tensors are frozen; None if the model was exported without a plan.
+        labels: Class names of the outputs.
+        repeats: Blocks that are used several times in one inference.
+        info: Free text entries (accuracy, seed, versions...).
+    """
+
+    plan: FreezePlan | None = None
+    labels: tuple[str, ...] = ()
+    repeats: tuple[RepeatScope, ...] = ()
+    info: Mapping[str, str] = field(default_factory=dict)
+
+    def to_props(self) -> dict[str, str]:
+        """The ``metadata_props`` entries, in a fixed order."""
+        repeats = [
+            {"name": repeat.name, "scopes": list(repeat.scopes), "count": repeat.count}
+            for repeat in self.repeats
+        ]
+        props = {
+            LABELS_KEY: json.dumps(list(self.labels)),
+            REPEATS_KEY: json.dumps(repeats),
+            INFO_KEY: json.dumps(dict(self.info), sort_keys=True),
+        }
+        if self.plan is not None:
+            props[FREEZE_KEY] = self.plan.to_json()
+        return props
+
+    @classmethod
+    def from_props(cls, props: Mapping[str, str], where: str) -> ModelInfo:
+        """Inverse of :meth:`to_props`; absent entries give the defaults.
+
+        Args:
+            props: The ``metadata_props`` of a model.
+            where: Named in errors, usually the file.
+
+        Raises:
+            CheckpointError: The freeze plan is damaged.
+            ConversionError: Another entry is damaged.
+        """
+        plan = None
+        if FREEZE_KEY in props:
+            plan = FreezePlan.from_json(props[FREEZE_KEY], f"{where}: freeze plan")
+        try:
+            repeats = tuple(
+                RepeatScope(
+                    str(entry["name"]),
+                    tuple(str(scope) for scope in entry["scopes"]),
+                    int(entry["count"]),
+                )
+                for entry in json.loads(props.get(REPEATS_KEY, "[]"))
+            )
+            labels = tuple(str(label) for label in json.loads(props.get(LABELS_KEY, "[]")))
+            info = {
+                str(key): str(text) for key, text in json.loads(props.get(INFO_KEY, "{}")).items()
+            }
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ConversionError(
+                f"{where}: the semifreddo metadata is damaged ({error!r}); export the model again"
+            ) from error
+        return cls(plan, labels, repeats, info)

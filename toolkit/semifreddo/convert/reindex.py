@@ -1,0 +1,95 @@
+"""Operators that only move values: one NumPy meaning for constants and for stream positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.convert.load import Node
+
+Array = npt.NDArray[Any]
+
+
+def _ints(
+    node: Node, attribute: str, operands: Sequence[Array | None], slot: int
+) -> list[int] | None:
+    """An argument that older operator sets hold as attribute and newer ones as input."""
+    if slot < len(operands) and (operand := operands[slot]) is not None:
+        return [int(value) for value in operand.ravel()]
+    value = node.attributes.get(attribute)
+    return None if value is None else [int(entry) for entry in value]
+
+
+def _same(_node: Node, data: Array, _operands: Sequence[Array | None]) -> list[Array]:
+    return [data]
+
+
+def _reshape(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    sizes = _ints(node, "shape", operands, 0) or []
+    if not node.attributes.get("allowzero", 0):
+        sizes = [data.shape[axis] if size == 0 else size for axis, size in enumerate(sizes)]
+    return [data.reshape(sizes)]
+
+
+def _flatten(node: Node, data: Array, _operands: Sequence[Array | None]) -> list[Array]:
+    axis = int(node.attributes.get("axis", 1))
+    return [data.reshape(int(np.prod(data.shape[:axis])), -1)]
+
+
+def _transpose(node: Node, data: Array, _operands: Sequence[Array | None]) -> list[Array]:
+    return [data.transpose(node.attributes.get("perm"))]
+
+
+def _squeeze(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    axes = _ints(node, "axes", operands, 0)
+    return [data.squeeze() if axes is None else data.squeeze(tuple(axes))]
+
+
+def _unsqueeze(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    return [np.expand_dims(data, tuple(_ints(node, "axes", operands, 0) or []))]
+
+
+def _slice(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    starts = _ints(node, "starts", operands, 0) or []
+    ends = _ints(node, "ends", operands, 1) or []
+    axes = _ints(node, "axes", operands, 2) or list(range(len(starts)))
+    steps = _ints(node, "steps", operands, 3) or [1] * len(starts)
+    parts = [slice(None)] * data.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        stop = None if step < 0 and end < -data.shape[axis] else end
+        parts[axis] = slice(start, stop, step)
+    return [data[tuple(parts)]]
+
+
+def _gather(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    assert operands[0] is not None
+    return [np.take(data, operands[0].astype(np.int64), axis=int(node.attributes.get("axis", 0)))]
+
+
+def _split(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    axis = int(node.attributes.get("axis", 0))
+    sizes = _ints(node, "split", operands, 0)
+    if sizes is None:
+        step = -(-data.shape[axis] // len(node.outputs))
+        sizes = [step] * len(node.outputs)
+    return np.split(data, np.cumsum(sizes)[:-1], axis=axis)
+
+
+_Reindex = Callable[[Node, Array, Sequence["Array | None"]], "list[Array]"]
+
+REINDEX: dict[str, _Reindex] = {
+    "Identity": _same,
+    "Dropout": _same,
+    "Reshape": _reshape,
+    "Flatten": _flatten,
+    "Transpose": _transpose,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Slice": _slice,
+    "Gather": _gather,
+    "Split": _split,
+}
+"""Operators that move values; each gives one array per output of its node."""

@@ -1,0 +1,154 @@
+"""What a tensor of the ONNX graph can be while it is converted.
+
+A :class:`Constant` is known now; a :class:`Signal` is a stream of the network, seen through pure
+re-indexing (slice, transpose, reshape), which costs nothing until somebody needs the data in
+order. :class:`Scaled` and :class:`Difference` are halves of an alpha blend that is not complete
+yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.convert.load import Node
+from semifreddo.ir.layers import Stream
+
+NO_PADDING = (0, 0, 0, 0)
+
+IndexArray: TypeAlias = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantized:
+    """The number format of a quantized constant.
+
+    Attributes:
+        frac: Fraction bits of every entry, shaped like the constant.
+        bits: Storage width.
+        signed: Two's complement if true.
+    """
+
+    frac: IndexArray
+    bits: int
+    signed: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A tensor whose values are known.
+
+    Attributes:
+        name: The ONNX tensor it is, for messages.
+        values: The values; floats are float64, so that every fixed-point number is exact.
+        parameter: The one trained parameter it derives from, if any.
+        index: Flat position in that parameter of every entry; shaped like ``values``.
+        shape: Shape of that parameter.
+        quantized: The format, once it went through a Quant node.
+    """
+
+    name: str
+    values: npt.NDArray[Any]
+    parameter: str | None = None
+    index: IndexArray | None = None
+    shape: tuple[int, ...] = ()
+    quantized: Quantized | None = None
+
+    @property
+    def raw(self) -> npt.NDArray[np.int64]:
+        """The integers of a quantized constant."""
+        assert self.quantized is not None, self.name
+        raw: npt.NDArray[np.int64] = np.ldexp(self.values, self.quantized.frac).astype(np.int64)
+        return raw
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A stream, or a re-indexed view of one.
+
+    Attributes:
+        stream: The stream.
+        index: Shaped like the ONNX tensor; each entry is a flat (height, width, channel) position
+            in the stream.
+        padding: Zeros around the image (top, left, bottom, right) that a Pad node added.
+        node: Name of the last node that made the view.
+    """
+
+    stream: Stream
+    index: IndexArray
+    padding: tuple[int, int, int, int] = NO_PADDING
+    node: str = ""
+
+    @classmethod
+    def image(cls, stream: Stream, node: str) -> Signal:
+        """A whole stream as an NCHW tensor of batch 1."""
+        height, width, channels = stream.shape
+        index = np.arange(height * width * channels).reshape(1, height, width, channels)
+        return cls(stream, index.transpose(0, 3, 1, 2), node=node)
+
+    def with_stream(self, stream: Stream) -> Signal:
+        """The same view of a stream of the same shape."""
+        return replace(self, stream=stream)
+
+    def same_as(self, other: Signal) -> bool:
+        """Whether both are the same tensor."""
+        return self.stream.name == other.stream.name and self.same_view(other)
+
+    def same_view(self, other: Signal) -> bool:
+        """Whether both look at streams of one shape in the same way."""
+        return (
+            self.stream.shape == other.stream.shape
+            and self.padding == other.padding
+            and np.array_equal(self.index, other.index)
+        )
+
+    @property
+    def is_permutation(self) -> bool:
+        """Whether the view has every value of the stream exactly once."""
+        size = self.stream.pixels * self.stream.channels
+        return bool(
+            self.index.size == size and (np.bincount(self.index.ravel(), minlength=size) == 1).all()
+        )
+
+    @property
+    def channel_map(self) -> tuple[int, ...] | None:
+        """Stream channel of each channel of the view; None if the view moves pixels around."""
+        height, width, channels = self.stream.shape
+        index = self.index
+        if index.ndim == 2 and height == width == 1 and len(index) == 1:
+            index = index[:, :, None, None]
+        if index.ndim != 4 or index.shape[0] != 1 or index.shape[2:] != (height, width):
+            return None
+        pixel, channel = np.divmod(index[0], channels)
+        in_place = pixel == np.arange(height * width).reshape(height, width)
+        if not in_place.all() or not (channel == channel[:, :1, :1]).all():
+            return None
+        return tuple(int(entry) for entry in channel[:, 0, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A signal, or a difference of two, times a constant."""
+
+    signal: Signal | Difference
+    factor: Constant
+    node: Node
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """One signal minus another."""
+
+    left: Signal
+    right: Signal
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """The network's input before the quantizer that gives it a format."""
+
+
+Value: TypeAlias = Constant | Signal | Scaled | Difference | RawImage
