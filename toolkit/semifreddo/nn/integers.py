@@ -146,7 +146,7 @@ def _quantized(name: str, module: Any) -> tuple[Tensor, Tensor]:
     """Values and scale of a weight or bias."""
     if name.endswith("weight"):
         quantized = module.quant_weight()
-    elif module.bias_quant.requires_input_scale and module.bias_quant.get_cached("scale") is None:
+    elif module.bias_quant.requires_input_scale and module.bias_quant._cached_bias is None:
         raise ConversionError(
             f"{name}: its scale is the accumulator's, which is known only after a run; call "
             "cache_bias_scales(model, images) first"
