@@ -44,7 +44,7 @@ class BoardSpec:
     title: str = option(help="name for people")
     part: str = option(help="part, package and speed grade", pattern="[a-z0-9-]+")
     clock_mhz: float = option(help="default clock of the logic in MHz", low=1, high=1000)
-    resources: Resources = option(help="what the part offers")  # noqa: RUF009
+    resources: Resources = option(help="what the part offers")  # noqa: RUF009 -- makes a field
     tools: Mapping[str, tuple[str, ...]] = option(help="versions by tool")
     sources: Mapping[str, str] = option(help="where each value was read")
     aliases: tuple[str, ...] = option((), help="other names in use")

@@ -31,3 +31,15 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a TOML file (not text)") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a TOML file ({' '.join(str(error).split())})") from error
+
+
+def parse_toml_value(text: str) -> Any:
+    """A value as TOML writes it; anything that is not one is a plain text (``pynq_z2``)."""
+    if sys.version_info < (3, 11):
+        raise ConfigError(f"{text!r}: reading TOML needs Python 3.11 or newer")
+    import tomllib
+
+    try:
+        return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text

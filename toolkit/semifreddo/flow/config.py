@@ -1,0 +1,254 @@
+"""BuildConfig: a design's ``design.toml``, typed, with the origin of every value."""
+
+# ruff: noqa: RUF009 -- option() makes a field, it is no shared default
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from semifreddo.boards import BoardSpec, load_board
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import nearest, option, read_table
+from semifreddo.core.toml import parse_toml_value, read_toml
+from semifreddo.reports.report import Limit, figure_names
+
+FILE_NAME = "design.toml"
+
+
+@dataclass(frozen=True)
+class DesignSection:
+    """``[design]``: what is built and for what."""
+
+    name: str = option(help="identifier of the design", pattern="[A-Za-z][A-Za-z0-9_]*")
+    model: Path = option(Path("model.onnx"), help="QONNX file, relative to the design")
+    checkpoint: Path = option(
+        Path("model.safetensors"), help="checkpoint of the model, for the torch rung"
+    )
+    board: str = option("pynq_z2", help="board name, or path of a board.toml")
+    clock_mhz: float | None = option(
+        None, help="clock of the logic in MHz; the board's default if absent", low=1, high=1000
+    )
+    tool: Literal["vivado", "vitis"] = option("vivado", help="HLS tool the project is for")
+
+
+@dataclass(frozen=True)
+class VectorsSection:
+    """``[vectors]``: images and answers that every rung must give."""
+
+    file: Path | None = option(None, help="golden vectors (.npz); absent: random images")
+    random_count: int = option(64, help="random images without a file", low=1, high=100_000)
+    bundled_count: int = option(256, help="vectors packed into the bundle", low=1, high=100_000)
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """``[task]``: the task of the model, and more tasks to pack."""
+
+    name: str | None = option(
+        None, help="name of the model's task; the design's if absent", pattern=r"[A-Za-z0-9][\w.-]*"
+    )
+    labels: tuple[str, ...] | None = option(
+        None, help="class names; the model's metadata if absent", low=1
+    )
+    extra: tuple[Path, ...] = option((), help="more task files for the bundle")
+
+
+@dataclass(frozen=True)
+class CsimSection:
+    """``[csim]``: how the C simulation is compiled and run."""
+
+    workers: int | None = option(None, help="processes; one per core if absent", low=1, high=256)
+    compile_timeout_s: float = option(1800.0, help="seconds the compiler may take", low=1)
+    timeout_s: float = option(600.0, help="seconds one exchange with it may take", low=0.1)
+
+
+@dataclass(frozen=True)
+class TrainSection:
+    """``[train]``: what ``semifreddo train`` does before there is a model."""
+
+    dataset: str = option(help="digits, fashion_mnist, cifar10...")
+    core_classes: tuple[int, ...] = option(help="classes the frozen core is trained on", low=2)
+    network: Mapping[str, Any] = option(help="SemifreddoConfig: widths, strides, bits...")
+    data: Path | None = option(None, help="folder or file of the images, if not embedded")
+    classes: tuple[int, ...] | None = option(None, help="classes of the task; all if absent", low=2)
+    labels: tuple[str, ...] | None = option(
+        None, help="class names of the task, one per class", low=2
+    )
+    seed: int = option(0, help="seed of everything random", low=0)
+    core: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _DesignFile:
+    """The whole file."""
+
+    design: DesignSection = option(help="what is built")
+    vectors: VectorsSection = VectorsSection()
+    task: TaskSection = TaskSection()
+    csim: CsimSection = CsimSection()
+    limits: Mapping[str, Limit] = field(default_factory=dict)
+    train: TrainSection | None = None
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """A design, complete and checked.
+
+    Attributes:
+        root: Folder of ``design.toml``; paths in it are relative to here.
+        board: The board of the design.
+        limits: Bounds by dotted figure name.
+        train: None if the design does not say how its model is trained.
+        origins: Where each ``section.key`` comes from: ``default``, ``board <name>``,
+            ``design.toml`` or ``command line``.
+    """
+
+    root: Path
+    design: DesignSection
+    vectors: VectorsSection
+    task: TaskSection
+    csim: CsimSection
+    limits: Mapping[str, Limit]
+    train: TrainSection | None
+    board: BoardSpec
+    origins: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Identifier of the design."""
+        return self.design.name
+
+    @property
+    def build_dir(self) -> Path:
+        """Where everything made goes; may be deleted at any time."""
+        return self.root / "build"
+
+    @property
+    def bundle_path(self) -> Path:
+        """The finished bundle."""
+        return self.build_dir / f"{self.name}.sfb"
+
+    @property
+    def clock_mhz(self) -> float:
+        """Clock of the logic, in MHz."""
+        return self.design.clock_mhz or self.board.clock_mhz
+
+    @property
+    def task_name(self) -> str:
+        """Name of the model's task."""
+        return self.task.name or self.name
+
+    def path(self, relative: Path) -> Path:
+        """A path of the file, seen from here."""
+        return self.root / relative
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
+    """Read a design.
+
+    Args:
+        path: A design's folder, or its ``design.toml``.
+        overrides: ``section.key=value`` with a TOML value, from the command line.
+
+    Raises:
+        ConfigError: Every problem of the file, the board and the overrides, in one line.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise ConfigError(f"{file}: no such file; a design is a folder with a {FILE_NAME}")
+    table = read_toml(file)
+    problems: list[str] = []
+    set_keys = _apply_overrides(table, overrides, problems)
+    content = read_table(_DesignFile, table, file.name, problems)
+    board = None
+    if content is not None:
+        board = _load_board(content.design.board, file.parent, problems)
+        _check_limits(content.limits, problems)
+        _check_training(content.train, problems)
+    if problems or content is None or board is None:
+        raise ConfigError(f"{file}: {'; '.join(problems)}")
+    return BuildConfig(
+        root=file.parent,
+        design=content.design,
+        vectors=content.vectors,
+        task=content.task,
+        csim=content.csim,
+        limits=content.limits,
+        train=content.train,
+        board=board,
+        origins=_origins(content, table, set_keys, board),
+    )
+
+
+def _apply_overrides(
+    table: dict[str, Any], overrides: Sequence[str], problems: list[str]
+) -> set[str]:
+    keys = set()
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and section and name):
+            problems.append(f"--set {text!r}: expected section.key=value")
+            continue
+        inner = table.setdefault(section, {})
+        if not isinstance(inner, dict):
+            problems.append(f"--set {text!r}: {section!r} is not a section")
+            continue
+        inner[name] = parse_toml_value(value.strip())
+        keys.add(f"{section}.{name}")
+    return keys
+
+
+def _load_board(name: str, root: Path, problems: list[str]) -> BoardSpec | None:
+    try:
+        return load_board(root / name if name.endswith(".toml") else name)
+    except ConfigError as error:
+        problems.append(str(error))
+        return None
+
+
+def _check_limits(limits: Mapping[str, Limit], problems: list[str]) -> None:
+    names = figure_names()
+    for name in limits:
+        if name not in names:
+            problems.append(f"[limits]: there is no figure {name!r}{nearest(name, names)}")
+
+
+def _check_training(train: TrainSection | None, problems: list[str]) -> None:
+    if train is None:
+        return
+    labels, classes = train.labels, train.classes
+    if labels is not None and classes is not None and len(labels) != len(classes):
+        problems.append(f"[train]: {len(labels)} labels for {len(classes)} classes")
+    from semifreddo.nn.config import SemifreddoConfig  # free of torch
+
+    try:
+        SemifreddoConfig.from_dict(train.network)
+    except ConfigError as error:
+        problems.append(f"[train.network]: {error}")
+
+
+def _origins(
+    content: _DesignFile, table: Mapping[str, Any], set_keys: set[str], board: BoardSpec
+) -> dict[str, str]:
+    origins = {}
+    for section in dataclasses.fields(content):
+        values = getattr(content, section.name)
+        if not dataclasses.is_dataclass(values):
+            continue
+        for item in dataclasses.fields(values):
+            key = f"{section.name}.{item.name}"
+            if key in set_keys:
+                origins[key] = "command line"
+            elif item.name in table.get(section.name, {}):
+                origins[key] = FILE_NAME
+            else:
+                origins[key] = "default"
+    if content.design.clock_mhz is None:
+        origins["design.clock_mhz"] = f"board {board.name}"
+    return origins

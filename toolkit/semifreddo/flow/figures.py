@@ -1,0 +1,34 @@
+"""Figures that follow from a network alone."""
+
+from __future__ import annotations
+
+from semifreddo.ir.layers import Conv, Linear
+from semifreddo.ir.net import StreamNet
+from semifreddo.reports.report import NetFigures
+
+
+def net_figures(net: StreamNet) -> NetFigures:
+    """Sizes of a network, split by residency."""
+    frozen = configurable = frozen_bits = configurable_bits = 0
+    for block in net.blocks:
+        loadable = block.rows * len(block.configurable_channels)
+        fixed = block.rows * len(block.frozen_channels)
+        frozen, configurable = frozen + fixed, configurable + loadable
+        frozen_bits += fixed * block.bits
+        configurable_bits += loadable * block.bits
+    total = by_frozen = 0
+    for layer in net.layers:
+        if isinstance(layer, Conv | Linear):
+            weight = net.block[layer.weight]
+            total += layer.output.pixels * weight.rows * weight.outputs
+            by_frozen += layer.output.pixels * weight.rows * len(weight.frozen_channels)
+    return NetFigures(
+        device_digest=net.device_digest,
+        layers=len(net.layers),
+        frozen_values=frozen,
+        configurable_values=configurable,
+        frozen_bits=frozen_bits,
+        configurable_bits=configurable_bits,
+        multiplications=total,
+        frozen_multiplications=by_frozen,
+    )

@@ -1,0 +1,223 @@
+"""A stage: declared inputs and outputs, run only when needed, published whole or not at all.
+
+A stage works in a scratch folder. Its outputs are moved into the build folder when all exist, and
+its record is written last; so after a crash, Ctrl-C or a full disk a stage is either done or will
+run again. The record holds a key: the digest of everything that went in (files, settings, outputs
+of earlier stages, and the toolkit's own code). With the same key and undamaged outputs the stage is
+skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from semifreddo.core.digest import digest_file, digest_json
+from semifreddo.core.errors import SemifreddoError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.tables import option, read_table
+from semifreddo.flow.config import BuildConfig
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SCRATCH = ".scratch"
+_RECORDS = ".stages"
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """What a running stage sees.
+
+    Attributes:
+        config: The design.
+        build: The build folder, where outputs of earlier stages lie; read only.
+        out: Scratch folder for this stage's outputs, named as declared.
+        report: Takes one line about progress.
+    """
+
+    config: BuildConfig
+    build: Path
+    out: Path
+    report: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the flow.
+
+    Attributes:
+        name: The verb, also on the command line.
+        summary: One line for people.
+        reads: Outputs of earlier stages it needs.
+        writes: Its own outputs: files or folders, relative to the build folder.
+        code: Subpackages whose code decides the result.
+        run: Makes the outputs and gives figures that go into the record.
+        files: Files of the design it reads; an absent one counts as absent.
+        settings: Values of the design that decide the result, as JSON.
+    """
+
+    name: str
+    summary: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    code: tuple[str, ...]
+    run: Callable[[Workspace], Figures]
+    files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
+    settings: Callable[[BuildConfig], object] = lambda _: None
+
+    def outputs(self, config: BuildConfig) -> dict[str, Path]:
+        """Declared outputs in the build folder."""
+        return {name: config.build_dir / name for name in self.writes}
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """Proof that a stage ran.
+
+    Attributes:
+        key: Digest of all that went in.
+        outputs: Digest of each output.
+        figures: What the stage measured.
+    """
+
+    stage: str
+    key: str
+    seconds: float
+    outputs: Mapping[str, str]
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    skipped: bool = option(False, help="taken from an earlier run")
+
+    @classmethod
+    def load(cls, path: Path) -> StageRecord | None:
+        """Read a record; a missing or damaged one is none."""
+        try:
+            return read_table(cls, json.loads(path.read_text(encoding="utf-8")), "", [])
+        except (OSError, ValueError, RecursionError):
+            return None
+
+    def save(self, path: Path) -> None:
+        """Write the record atomically."""
+        data = {
+            "stage": self.stage,
+            "key": self.key,
+            "seconds": self.seconds,
+            "outputs": dict(self.outputs),
+            "figures": dict(self.figures),
+        }
+        write_atomic(path, json.dumps(data, indent=1) + "\n")
+
+
+def digest_tree(path: Path) -> str | None:
+    """Digest of a file, or of a folder's file names and contents; None if there is nothing."""
+    if path.is_file():
+        return digest_file(path)
+    if not path.is_dir():
+        return None
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return digest_json([[file.relative_to(path).as_posix(), digest_file(file)] for file in files])
+
+
+@cache
+def code_digest(subpackages: tuple[str, ...]) -> str:
+    """Digest of the toolkit's own files, so that a changed toolkit builds again."""
+    sources = {
+        file.relative_to(_PACKAGE).as_posix(): digest_file(file)
+        for name in subpackages
+        for file in sorted((_PACKAGE / name).rglob("*"))
+        if file.is_file() and file.suffix != ".pyc"
+    }
+    return digest_json(sources)
+
+
+def record_path(config: BuildConfig, stage: str) -> Path:
+    """Where the record of a stage lies."""
+    return config.build_dir / _RECORDS / f"{stage}.json"
+
+
+def stage_key(stage: Stage, config: BuildConfig) -> str:
+    """Digest of everything that goes into a stage."""
+    return digest_json(
+        {
+            "stage": stage.name,
+            "code": code_digest((*stage.code, "core", "ir")),
+            "settings": stage.settings(config),
+            "files": [digest_tree(path) for path in stage.files(config)],
+            "reads": [digest_tree(config.build_dir / name) for name in stage.reads],
+        }
+    )
+
+
+def is_current(record: StageRecord | None, stage: Stage, config: BuildConfig) -> bool:
+    """Whether a record stands for what the stage would make now."""
+    if record is None or record.key != stage_key(stage, config):
+        return False
+    outputs = stage.outputs(config)
+    return set(record.outputs) == set(outputs) and all(
+        digest_tree(path) == record.outputs[name] for name, path in outputs.items()
+    )
+
+
+def clean_scratch(build: Path) -> None:
+    """Remove what an interrupted process left; the build lock must be held."""
+    shutil.rmtree(build / _SCRATCH, ignore_errors=True)
+
+
+def run_stage(
+    stage: Stage,
+    config: BuildConfig,
+    *,
+    force: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+) -> StageRecord:
+    """Bring a stage up to date. The build lock must be held.
+
+    Args:
+        stage: The stage; the stages before it are up to date.
+        config: The design.
+        force: Run also if nothing has changed.
+        report: Takes one line about progress.
+
+    Raises:
+        SemifreddoError: Whatever went wrong; the build folder holds the old outputs, or none.
+    """
+    path = record_path(config, stage.name)
+    record = StageRecord.load(path)
+    if record is not None and not force and is_current(record, stage, config):
+        return StageRecord(
+            record.stage, record.key, record.seconds, record.outputs, record.figures, skipped=True
+        )
+    key = stage_key(stage, config)
+    scratch = config.build_dir / _SCRATCH
+    scratch.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix=f"{stage.name}-", dir=scratch) as folder:
+        out = Path(folder) / "out"
+        out.mkdir()
+        figures = stage.run(Workspace(config, config.build_dir, out, report))
+        missing = [name for name in stage.writes if not (out / name).exists()]
+        if missing:
+            raise SemifreddoError(f"stage {stage.name}: did not make {missing[0]!r}; this is a bug")
+        path.unlink(missing_ok=True)
+        _publish(stage, out, config.build_dir, Path(folder) / "old")
+    outputs = {name: digest_tree(target) or "" for name, target in stage.outputs(config).items()}
+    record = StageRecord(stage.name, key, time.perf_counter() - start, outputs, figures)
+    record.save(path)
+    return record
+
+
+def _publish(stage: Stage, out: Path, build: Path, old: Path) -> None:
+    old.mkdir()
+    for index, name in enumerate(stage.writes):
+        target = build / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            target.rename(old / str(index))
+        (out / name).rename(target)
