@@ -10,7 +10,7 @@ import numpy as np
 
 from semifreddo.convert.blocks import Blocks, Frozen
 from semifreddo.convert.load import Graph, Node
-from semifreddo.convert.names import Names, stream_name
+from semifreddo.convert.names import Names, Scopes
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Signal, Value
 from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.core.fixed import FixedType
@@ -47,6 +47,8 @@ class Context:
         self.origins: dict[str, Origin] = {}
         self.input: Stream | None = None
         self._names = Names({INPUT_NAME})
+        self._scopes = Scopes(graph.constants)
+        self._routes: dict[tuple[str, tuple[int, ...]], Stream] = {}
 
     def what(self, node: Node) -> str:
         """Names a node in messages."""
@@ -103,7 +105,9 @@ class Context:
         """
         if min(shape) < 1 or shape[0] * shape[1] * shape[2] > _MAX_STREAM_VALUES:
             self.refuse(node, f"its result would have shape {shape}; check kernel and padding")
-        draft = Stream(self._names.unique(stream_name(label or node.name)), shape, _UNKNOWN)
+        draft = Stream(
+            self._names.unique(self._scopes.read(label or node.name).stream_name), shape, _UNKNOWN
+        )
         layer = kind(inputs=tuple(stream.name for stream in inputs), output=draft, **fields)
         try:
             exact = exact_result(layer, inputs, self.blocks.by_name.__getitem__)
@@ -111,7 +115,7 @@ class Context:
         except (NetError, ValueError) as error:
             self.refuse(node, f"{error}; use fewer bits or inputs")
         self.layers.append(replace(layer, output=stream))
-        self.origins[stream.name] = Origin(node.name, node.outputs[0] if not label else "")
+        self.origins[stream.name] = Origin(label or node.name, "" if label else node.outputs[0])
         return stream
 
     def replace_layer(self, node: Node, stream: Stream, **fields: Any) -> Stream:
@@ -130,6 +134,14 @@ class Context:
         self.layers[position] = replace(layer, output=changed)
         self.origins[stream.name] = Origin(self.origins[stream.name].node, node.outputs[0])
         return changed
+
+    def layers_of(self, path: str) -> list[str]:
+        """Names of the layers made from a module (given by its path) and what is inside it."""
+        return [
+            name
+            for name, origin in self.origins.items()
+            if self._scopes.read(origin.node).inside(path)
+        ]
 
     def readers(self, tensor: str) -> int:
         """How many node inputs read an ONNX tensor; the graph's output counts as one."""
@@ -174,8 +186,13 @@ class Context:
             )
         if channels == tuple(range(signal.stream.channels)):
             return signal.stream
-        shape = (*signal.stream.shape[:2], len(channels))
-        return self.emit(node, Route, (signal.stream,), shape, label=signal.node, indices=channels)
+        key = (signal.stream.name, channels)
+        if key not in self._routes:
+            shape = (*signal.stream.shape[:2], len(channels))
+            self._routes[key] = self.emit(
+                node, Route, (signal.stream,), shape, label=signal.node, indices=channels
+            )
+        return self._routes[key]
 
     def constant(self, node: Node, value: Value | None, role: str) -> Constant:
         """An operand that must be known.

@@ -11,8 +11,6 @@ from semifreddo.convert.blocks import Frozen
 from semifreddo.convert.constants import evaluate, initializer
 from semifreddo.convert.context import Context, Origin
 from semifreddo.convert.load import Graph, Node, load_model, read_graph
-from semifreddo.convert.metadata import RepeatScope
-from semifreddo.convert.names import module_path
 from semifreddo.convert.streams import STREAMS
 from semifreddo.convert.values import Constant, RawImage, Scaled, Value
 from semifreddo.convert.weighted import WEIGHTED
@@ -99,35 +97,34 @@ def _handle(context: Context, node: Node, operands: list[Value | None]) -> list[
         context.refuse(node, f"is malformed ({error!r}); export the model again")
 
 
-def _repeat(scope: RepeatScope, context: Context) -> Repeat:
-    def inside(layer: str) -> bool:
-        path = module_path(context.origins[layer].node)
-        return any(path == part or path.startswith(f"{part}.") for part in scope.scopes)
-
-    names = [layer.name for layer in context.layers if inside(layer.name)]
-    length, rest = divmod(len(names), max(scope.count, 1))
-    if rest or not names:
-        raise ConversionError(
-            f"{context.graph.where}: repeat {scope.name!r}: its {len(names)} layers are not "
-            f"{scope.count} equal passes; export the model again"
-        )
-    passes = tuple(tuple(names[start : start + length]) for start in range(0, len(names), length))
-    return Repeat(scope.name, passes)
+def _repeats(context: Context) -> tuple[Repeat, ...]:
+    """Layers of each pass: those of a module, in order, are shared out evenly among its passes."""
+    passes: list[list[str]] = [[] for _ in context.graph.info.repeats]
+    for paths in zip(*context.graph.info.repeats, strict=True):
+        for path in dict.fromkeys(paths):
+            users = [number for number, other in enumerate(paths) if other == path]
+            layers = context.layers_of(path)
+            length, rest = divmod(len(layers), len(users))
+            if rest or not layers:
+                raise ConversionError(
+                    f"{context.graph.where}: repeated module {path!r} has {len(layers)} layers for "
+                    f"{len(users)} passes; export the model again"
+                )
+            for position, number in enumerate(users):
+                passes[number] += layers[position * length : (position + 1) * length]
+    return (Repeat("repeat", tuple(map(tuple, passes))),) if passes else ()
 
 
 def _net(context: Context, name: str) -> StreamNet:
     if context.input is None or not context.layers:
         raise ConversionError(f"{context.graph.where}: the model does nothing with its input")
     used = {block for layer in context.layers for block in layer.block_names}
-    repeats = tuple(
-        _repeat(scope, context) for scope in context.graph.info.repeats if scope.count > 1
-    )
     return StreamNet(
         name=name,
         input=context.input,
         layers=tuple(context.layers),
         blocks=tuple(block for key, block in context.blocks.by_name.items() if key in used),
-        repeats=repeats,
+        repeats=_repeats(context),
     )
 
 

@@ -20,47 +20,28 @@ INFO_KEY = "semifreddo.info"
 
 
 @dataclass(frozen=True)
-class RepeatScope:
-    """A block that one inference uses several times.
-
-    Attributes:
-        name: Name of the block.
-        scopes: Module paths of the block's layers, e.g. ``trunk.block``. A layer belongs to the
-            block if its module path is one of them or lies below one.
-        count: How many times the block is used. The block's layers, in the order of execution, are
-            ``count`` groups of the same kinds.
-    """
-
-    name: str
-    scopes: tuple[str, ...]
-    count: int
-
-
-@dataclass(frozen=True)
 class ModelInfo:
     """Everything known about an exported model besides its graph.
 
     Attributes:
         plan: Which tensors are frozen; None if the model was exported without a plan.
         labels: Class names of the outputs.
-        repeats: Blocks that are used several times in one inference.
+        repeats: Module paths of each pass of the block that one inference uses several times;
+            corresponding positions correspond, and a path that is in several passes is a module
+            called in each of them. Empty if nothing is repeated.
         info: Free text entries (accuracy, seed, versions...).
     """
 
     plan: FreezePlan | None = None
     labels: tuple[str, ...] = ()
-    repeats: tuple[RepeatScope, ...] = ()
+    repeats: tuple[tuple[str, ...], ...] = ()
     info: Mapping[str, str] = field(default_factory=dict)
 
     def to_props(self) -> dict[str, str]:
         """The ``metadata_props`` entries, in a fixed order."""
-        repeats = [
-            {"name": repeat.name, "scopes": list(repeat.scopes), "count": repeat.count}
-            for repeat in self.repeats
-        ]
         props = {
             LABELS_KEY: json.dumps(list(self.labels)),
-            REPEATS_KEY: json.dumps(repeats),
+            REPEATS_KEY: json.dumps(self.repeats),
             INFO_KEY: json.dumps(dict(self.info), sort_keys=True),
         }
         if self.plan is not None:
@@ -84,12 +65,8 @@ class ModelInfo:
             plan = FreezePlan.from_json(props[FREEZE_KEY], f"{where}: freeze plan")
         try:
             repeats = tuple(
-                RepeatScope(
-                    str(entry["name"]),
-                    tuple(str(scope) for scope in entry["scopes"]),
-                    int(entry["count"]),
-                )
-                for entry in json.loads(props.get(REPEATS_KEY, "[]"))
+                tuple(str(path) for path in paths)
+                for paths in json.loads(props.get(REPEATS_KEY, "[]"))
             )
             labels = tuple(str(label) for label in json.loads(props.get(LABELS_KEY, "[]")))
             info = {

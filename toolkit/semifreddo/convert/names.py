@@ -3,37 +3,88 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 # What Brevitas puts between a module and its operator; says nothing to a reader.
 _NOISE = frozenset({"act_quant", "export_handler", "activation_impl", "weight_quant", "bias_quant"})
+_CALL = re.compile(r"(.+)_(\d+)")
 
 
-def module_path(node: str) -> str:
-    """The module a node belongs to, e.g. ``cores.0.conv`` for ``/cores.0/conv/Conv``.
+@dataclass(frozen=True)
+class Scope:
+    """What a TorchScript node name says.
 
-    TorchScript repeats the path of a container in front of its elements
-    (``/layers/layers.0/conv/Conv``); the repetition is left out.
+    Attributes:
+        path: Module the node belongs to, e.g. ``cores.0.2.conv``.
+        call: How often the module had been called before in the same inference.
+        operator: The node's own name inside the module, e.g. ``Add_1``.
     """
+
+    path: str
+    call: int
+    operator: str
+
+    def inside(self, path: str) -> bool:
+        """Whether the node belongs to a module or to one below it."""
+        return self.path == path or self.path.startswith(f"{path}.")
+
+    @property
+    def stream_name(self) -> str:
+        """A C identifier for the node's result; not necessarily unique."""
+        operator = self.operator.lower()
+        kind, _, count = operator.partition("_")
+        if self.path.split(".")[-1].lower() == kind:
+            text = f"{self.path}_{count}" if count else self.path
+        else:
+            text = f"{self.path}_{operator}"
+        if self.call:
+            text += f"_call{self.call + 1}"
+        text = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()
+        return text if text[:1].isalpha() else f"n{text}"
+
+
+class Scopes:
+    """Reads node names.
+
+    Args:
+        parameters: Names of all initializers. They tell a module called ``conv_1`` from the second
+            call of ``conv``.
+    """
+
+    def __init__(self, parameters: Iterable[str]) -> None:
+        self._modules = {
+            ".".join(name.split(".")[:depth])
+            for name in parameters
+            for depth in range(1, name.count(".") + 1)
+        }
+
+    def read(self, node: str) -> Scope:
+        """Parse ``/layers/layers.0/conv_1/Conv``, say.
+
+        TorchScript repeats the path of a container in front of its elements; the repetition is left
+        out. It numbers repeated calls at the end of the last module's name.
+        """
+        *scope, operator = node.split("/")
+        call = 0
+        if (
+            scope
+            and (match := _CALL.fullmatch(scope[-1]))
+            and ".".join(_merge(scope)) not in self._modules
+        ):
+            scope[-1], call = match[1], int(match[2])
+        return Scope(".".join(_merge(scope)), call, operator)
+
+
+def _merge(scope: list[str]) -> list[str]:
     parts: list[str] = []
-    for part in node.split("/")[:-1]:
+    for part in scope:
         if not part or part in _NOISE:
             continue
         if parts and part.startswith(f"{parts[-1]}."):
             parts.pop()
         parts.append(part)
-    return ".".join(parts)
-
-
-def stream_name(node: str) -> str:
-    """A C identifier for a node's result; not necessarily unique."""
-    path, operator = module_path(node), node.rsplit("/", maxsplit=1)[-1].lower()
-    kind, _, count = operator.partition("_")
-    if path.split(".")[-1].lower() == kind:
-        text = f"{path}_{count}" if count else path
-    else:
-        text = f"{path}_{operator}"
-    text = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_").lower()
-    return text if text[:1].isalpha() else f"n{text}"
+    return parts
 
 
 class Names:

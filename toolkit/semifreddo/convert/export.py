@@ -1,0 +1,93 @@
+"""Brevitas to QONNX."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+import torch
+from torch import nn
+
+from semifreddo.convert.metadata import ModelInfo
+from semifreddo.core.errors import CheckpointError, ConversionError
+from semifreddo.core.files import write_atomic
+from semifreddo.ir.freeze import FreezePlan
+
+INPUT_TENSOR = "image"
+OUTPUT_TENSOR = "result"
+
+
+def _trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.ModelProto:
+    # Brevitas warns about optional packages when it is imported.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from brevitas.export import export_qonnx as brevitas_export
+
+        channels, height, width = shape
+        image = torch.full((1, channels, height, width), 0.5)
+        try:
+            # The TorchScript exporter keeps parameter names; folding constants would lose them.
+            return brevitas_export(
+                model,
+                args=image,
+                dynamo=False,
+                do_constant_folding=False,
+                input_names=[INPUT_TENSOR],
+                output_names=[OUTPUT_TENSOR],
+            )
+        except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConversionError(
+                f"{path}: the model cannot be exported for images of shape {shape}: {reason}"
+            ) from error
+
+
+def _check_names(model: onnx.ModelProto, plan: FreezePlan, path: Path) -> None:
+    names = {tensor.name for tensor in model.graph.initializer}
+    lost = [tensor.name for tensor in plan.tensors if tensor.name not in names]
+    if lost:
+        raise CheckpointError(
+            f"{path}: the model does not use {lost[0]!r}, which the freeze plan freezes; make the "
+            "plan from this model"
+        )
+
+
+def export_qonnx(
+    model: nn.Module,
+    path: Path,
+    *,
+    input_shape: tuple[int, int, int],
+    plan: FreezePlan,
+    labels: tuple[str, ...] = (),
+    repeats: tuple[tuple[str, ...], ...] = (),
+    info: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model as QONNX, with the freeze plan in its metadata.
+
+    The file has one float input ``image`` of shape (1, channels, height, width), holding r / 256
+    for raw images r, and one output ``result``. Initializers have the names of the model's
+    parameters. Equal models give equal files.
+
+    Args:
+        model: A Brevitas model in evaluation mode whose first layer quantizes the image.
+        path: The file; written whole or not at all.
+        input_shape: Image as (channels, height, width).
+        plan: Which tensors are frozen.
+        labels: Class names of the outputs.
+        repeats: Module paths of each pass of a repeated block; see
+            :class:`~semifreddo.convert.metadata.ModelInfo`.
+        info: Free text entries to keep with the model.
+
+    Raises:
+        ConversionError: The model is in training mode or cannot be traced.
+        CheckpointError: The plan names a tensor the model does not use.
+    """
+    if model.training:
+        raise ConversionError(f"{path}: the model is in training mode; call model.eval() first")
+    exported = _trace(model, path, input_shape)
+    _check_names(exported, plan, path)
+    props = ModelInfo(plan, labels, repeats, dict(info or {})).to_props()
+    onnx.helper.set_model_props(exported, props)
+    write_atomic(path, exported.SerializeToString(deterministic=True))
