@@ -107,6 +107,9 @@ def _observe(model: nn.Module, images: Tensor) -> dict[nn.Module, _Range]:
         seen[layer] = _Range(frac, peak)
 
     layers = [m for m in model.modules() if isinstance(m, QuantWeightBiasInputOutputLayer)]
+    for layer in layers:
+        # Stock biases scaled by the accumulator know their scale only from a run.
+        layer.bias_quant.cache_inference_quant_bias = True
     handles = [layer.register_forward_hook(watch) for layer in layers]
     try:
         with torch.no_grad():

@@ -1,0 +1,157 @@
+"""Checkpoints: safetensors with JSON metadata, never code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from semifreddo.core.errors import CheckpointError, ConfigError
+from semifreddo.core.files import atomic_path
+from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.fold import fold_batch_norm
+from semifreddo.nn.model import CoreNet, SemifreddoNet
+from semifreddo.train.freeze import verify
+
+FORMAT = "semifreddo-checkpoint/1"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A trained model with all that belongs to it.
+
+    Attributes:
+        model: In evaluation mode, batch norms folded, scales pinned.
+        config: Topology; None for a user's own model.
+        plan: What is frozen.
+        labels: Class names of the first outputs.
+        info: Figures and provenance, JSON-able (``{"test_accuracy": 0.98, "seed": 0}``).
+    """
+
+    model: nn.Module
+    config: SemifreddoConfig | None
+    plan: FreezePlan
+    labels: tuple[str, ...]
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _kind(model: nn.Module) -> str:
+    return {CoreNet: "core", SemifreddoNet: "semifreddo"}.get(type(model), "user")
+
+
+def save_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:
+    """Write tensors and texts as one safetensors file, whole or not at all."""
+    with atomic_path(path) as temporary:
+        plain = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+        save_file(plain, temporary, dict(metadata))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file.
+
+    Raises:
+        CheckpointError: Missing or corrupt.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            return tensors, dict(handle.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: not a safetensors file, or damaged ({error}); pickles are never read"
+        ) from error
+
+
+def save_checkpoint(trained: TrainedModel, path: Path) -> None:
+    """Write a trained model.
+
+    Raises:
+        FrozenTensorChangedError: The model is not what its plan says.
+    """
+    verify(trained.model, trained.plan)
+    description = {
+        "kind": _kind(trained.model),
+        "config": None if trained.config is None else trained.config.to_dict(),
+        "labels": list(trained.labels),
+        "info": dict(trained.info),
+    }
+    metadata = {
+        "format": FORMAT,
+        "model": json.dumps(description, sort_keys=True),
+        "plan": trained.plan.to_json(),
+    }
+    save_tensors(trained.model.state_dict(), metadata, path)
+
+
+def _build(kind: str, config: SemifreddoConfig | None, path: Path) -> nn.Module:
+    if config is None or kind not in ("core", "semifreddo"):
+        raise CheckpointError(
+            f"{path}: holds a model of your own; build it and pass it as load_checkpoint(model=...)"
+        )
+    model: nn.Module = CoreNet(config) if kind == "core" else SemifreddoNet(config)
+    fold_batch_norm(model)
+    return model
+
+
+def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Fill a model with a state, naming the first tensor that does not fit.
+
+    Raises:
+        CheckpointError: Missing, unknown, misshapen or not finite.
+    """
+    own = model.state_dict()
+    for name in sorted(set(own) ^ set(tensors)):
+        verb = "lacks" if name in own else "has the unknown"
+        raise CheckpointError(f"{where}: {verb} tensor {name!r}; it belongs to another model")
+    for name, tensor in tensors.items():
+        if tensor.shape != own[name].shape:
+            raise CheckpointError(
+                f"{where}: {name} has shape {tuple(tensor.shape)}, the model needs "
+                f"{tuple(own[name].shape)}; it belongs to another model"
+            )
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(
+                f"{where}: {name} contains NaN or infinite values; the training diverged, train "
+                "again with a lower learning rate"
+            )
+    model.load_state_dict(dict(tensors))
+
+
+def load_checkpoint(path: Path, model: nn.Module | None = None) -> TrainedModel:
+    """Read a trained model and prove its frozen tensors.
+
+    Args:
+        path: File written by :func:`save_checkpoint`.
+        model: For a user's own model: one of the same structure (folded, scales pinned), which is
+            filled in place.
+
+    Raises:
+        CheckpointError: Missing, corrupt, of another model, or with NaN weights.
+        FrozenTensorChangedError: The frozen tensors are not what the plan in the file says.
+    """
+    tensors, metadata = load_tensors(path)
+    try:
+        if metadata["format"] != FORMAT:
+            raise ValueError(f"format {metadata['format']!r}")
+        description = json.loads(metadata["model"])
+        stored = description["config"]
+        config = None if stored is None else SemifreddoConfig.from_dict(stored)
+        labels = tuple(str(label) for label in description["labels"])
+        info, kind = dict(description["info"]), str(description["kind"])
+        plan = FreezePlan.from_json(metadata["plan"], str(path))
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise CheckpointError(f"{path}: not a {FORMAT} file ({error!r})") from error
+    filled = model if model is not None else _build(kind, config, path)
+    load_state(filled, tensors, str(path))
+    verify(filled.eval(), plan)
+    return TrainedModel(filled, config, plan, labels, info)

@@ -1,0 +1,286 @@
+"""Freezing any part of any Brevitas model, and keeping it frozen."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
+from semifreddo.nn.pin import pin_stock_scale, pinned, scale_of
+
+Flags = npt.NDArray[np.bool_]
+
+
+def _paths(tensor: str) -> list[str]:
+    """The tensor's name and the paths of all modules around it."""
+    parts = tensor.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
+def matching(names: Sequence[str], pattern: str) -> list[str]:
+    """Tensors selected by a glob pattern over tensor names or the module paths around them.
+
+    Raises:
+        ConfigError: None; the message suggests the nearest path.
+    """
+    found = [
+        name for name in names if any(fnmatch.fnmatchcase(path, pattern) for path in _paths(name))
+    ]
+    if not found:
+        known = sorted({path for name in names for path in _paths(name)})
+        near = difflib.get_close_matches(pattern, known, 1, cutoff=0.3)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise ConfigError(f"freeze: no quantized layer matches {pattern!r}{hint}")
+    return found
+
+
+def _flags(
+    outputs: Mapping[str, int],
+    layers: Iterable[str],
+    channels: Mapping[str, Sequence[int]],
+    fraction: float,
+) -> dict[str, Flags]:
+    if not 0 <= fraction <= 1:
+        raise ConfigError(f"freeze: fraction {fraction} is outside 0..1")
+    names = list(outputs)
+    flags = {name: np.zeros(count, bool) for name, count in outputs.items()}
+    for pattern in layers:
+        for name in matching(names, pattern):
+            flags[name][: int(fraction * outputs[name] + 0.5)] = True
+    for pattern, indices in channels.items():
+        for name in matching(names, pattern):
+            wrong = [i for i in indices if not 0 <= i < outputs[name]]
+            if wrong:
+                raise ConfigError(
+                    f"freeze: {name} has output channels 0..{outputs[name] - 1}, not {wrong[0]}"
+                )
+            flags[name][list(indices)] = True
+    return flags
+
+
+def _split(model: nn.Module, name: str) -> tuple[Any, str]:
+    path, _, kind = name.rpartition(".")
+    return model.get_submodule(path), kind
+
+
+def _latent(model: nn.Module, name: str) -> tuple[nn.Parameter, int]:
+    """The parameter behind a quantized tensor, and its channel dimension."""
+    module, kind = _split(model, name)
+    return (module.logit, 1) if kind == "alpha" else (getattr(module, kind), 0)
+
+
+def _pin(model: nn.Module, name: str) -> None:
+    module, kind = _split(model, name)
+    if kind == "alpha":
+        return
+    proxy = getattr(module, f"{kind}_quant")
+    if getattr(proxy, "requires_input_scale", False):
+        if not pinned(model):
+            raise ConfigError(
+                f"freeze: {name} is scaled by its layer's accumulator, so its integers move with "
+                "the scale of every activation before it; call pin_scales(model, images) first"
+            )
+        return
+    integer_tensor(model, name)  # brings a scale that follows its tensor up to date
+    scale = scale_of(proxy)
+    if scale is None:
+        pin_stock_scale(name, proxy)
+    else:
+        scale.pin()
+
+
+def _norms(model: nn.Module) -> dict[str, str]:
+    """Batch norm after each weighted layer, in the order of definition."""
+    tensors = quantized_tensor_names(model)
+    layers = {name.removesuffix(".weight") for name in tensors if name.endswith(".weight")}
+    found: dict[str, str] = {}
+    last = None
+    for path, module in model.named_modules():
+        if path in layers:
+            last = path
+        elif isinstance(module, _BatchNorm) and last is not None:
+            found[last] = path
+    return found
+
+
+def _frozen_norms(model: nn.Module, flags: Mapping[str, Flags]) -> list[str]:
+    norms = []
+    for layer, norm in _norms(model).items():
+        weight = flags.get(f"{layer}.weight")
+        if weight is None or not weight.any():
+            continue
+        if not weight.all():
+            raise ConfigError(
+                f"freeze: {layer} is followed by batch norm {norm!r}, whose statistics would move "
+                "its frozen channels; fold it first (semifreddo.nn.fold.fold_batch_norm)"
+            )
+        norms.append(norm)
+    return norms
+
+
+def freeze(
+    model: nn.Module,
+    layers: Sequence[str] = (),
+    channels: Mapping[str, Sequence[int]] | None = None,
+    fraction: float = 1.0,
+) -> FreezePlan:
+    """Declare parts of a model frozen, in place, and record their digests.
+
+    The scales of frozen tensors become constants, fully frozen tensors stop requiring gradients,
+    and so do batch norms behind fully frozen layers, which go to evaluation mode. To keep partly
+    frozen tensors still while training, use a :class:`FreezeGuard`.
+
+    Args:
+        model: Any Brevitas model with power-of-two scales.
+        layers: Glob patterns over tensor names (``conv1.weight``) or module paths (``cores.0``,
+            ``features.*``); a module path means every tensor below it.
+        channels: More output channels to freeze, by pattern.
+        fraction: Freeze only this fraction of the output channels of each tensor that ``layers``
+            selects: the first ones, rounded to the nearest number.
+
+    Raises:
+        ConfigError: A pattern matches nothing, a channel or fraction is out of range, or a partly
+            frozen layer is followed by a batch norm that is not folded.
+        ConversionError: A scale is not a power of two.
+    """
+    names = quantized_tensor_names(model)
+    selected = {
+        name for pattern in [*layers, *(channels or {})] for name in matching(names, pattern)
+    }
+    outputs = {}
+    for name in names:
+        parameter, dim = _latent(model, name)
+        module, kind = _split(model, name)
+        outputs[name] = module.alpha.shape[1] if kind == "alpha" else parameter.shape[dim]
+    flags = _flags(outputs, layers, channels or {}, fraction)
+    norms = _frozen_norms(model, flags)
+    for name in sorted(selected):
+        if flags[name].any():
+            _pin(model, name)
+        if flags[name].all():
+            _latent(model, name)[0].requires_grad_(False)
+    for norm in norms:
+        model.get_submodule(norm).eval().requires_grad_(False)
+    return FreezePlan.of(
+        {name: flag for name, flag in flags.items() if flag.any()}, partial(integer_tensor, model)
+    )
+
+
+def verify(model: nn.Module, plan: FreezePlan) -> None:
+    """Prove that a model's frozen tensors are the plan's, bit by bit.
+
+    Raises:
+        FrozenTensorChangedError: Names those that changed.
+    """
+    plan.verify(partial(integer_tensor, model))
+
+
+@dataclass
+class _Kept:
+    tensor: Tensor
+    mask: Tensor
+    saved: Tensor
+
+    def restore(self) -> None:
+        self.tensor.copy_(torch.where(self.mask, self.saved, self.tensor))
+
+
+def _keep(tensor: Tensor, flags: Flags | None = None, dim: int = 0) -> _Kept:
+    mask = torch.ones((), dtype=torch.bool)
+    if flags is not None and tensor.dim() and tensor.shape[dim] == len(flags):
+        shape = [1] * tensor.dim()
+        shape[dim] = len(flags)
+        mask = torch.from_numpy(flags.copy()).reshape(shape)
+    return _Kept(tensor, mask, tensor.detach().clone())
+
+
+def _scale_buffers(model: nn.Module, name: str) -> list[Tensor]:
+    module, kind = _split(model, name)
+    scale = None if kind == "alpha" else scale_of(getattr(module, f"{kind}_quant"))
+    return [] if scale is None else list(scale.buffers())
+
+
+class FreezeGuard:
+    """Keeps frozen channels, their scales and their batch norms as they are while training.
+
+    Whatever an optimizer does (momentum, weight decay, a parameter group that should not be there)
+    is undone after each of its steps, and batch norms of frozen layers stay in evaluation mode even
+    after ``model.train()``. Use as a context manager or call :meth:`close`.
+
+    Args:
+        model: The model, whose frozen tensors must be the plan's now.
+        plan: What is frozen.
+
+    Raises:
+        FrozenTensorChangedError: They are not.
+    """
+
+    def __init__(self, model: nn.Module, plan: FreezePlan) -> None:
+        verify(model, plan)
+        flags = {tensor.name: np.array(tensor.channels) for tensor in plan.tensors}
+        self._model, self._plan = model, plan
+        self._handles: list[RemovableHandle] = []
+        self._kept: list[_Kept] = []
+        for name, flag in flags.items():
+            parameter, dim = _latent(model, name)
+            self._kept.append(_keep(parameter, flag, dim))
+            self._kept += [_keep(buffer) for buffer in _scale_buffers(model, name)]
+        for path in _frozen_norms(model, flags):
+            norm = model.get_submodule(path)
+            self._kept += [_keep(tensor) for tensor in (*norm.parameters(), *norm.buffers())]
+            self._handles.append(norm.register_forward_pre_hook(lambda module, _: _to_eval(module)))
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        """Undo what each step of an optimizer does to frozen values."""
+        hook: Callable[..., None] = lambda *_: self.restore()  # noqa: E731
+        self._handles.append(optimizer.register_step_post_hook(hook))
+
+    def restore(self) -> None:
+        """Put every frozen value back."""
+        with torch.no_grad():
+            for kept in self._kept:
+                kept.restore()
+
+    def close(self) -> None:
+        """Let go of the model and of all optimizers, after checking the plan a last time.
+
+        Raises:
+            FrozenTensorChangedError: Something got past the guard.
+        """
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        verify(self._model, self._plan)
+
+    def __enter__(self) -> FreezeGuard:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            for handle in self._handles:
+                handle.remove()
+
+
+def _to_eval(module: nn.Module) -> None:
+    module.eval()
