@@ -154,7 +154,8 @@ def _blend(
         )
     draft = Draft.of(alpha).reshape(channels)
     block = context.blocks.add("alpha", alpha, draft, context.what(node))
-    result = context.emit(node, Blend, (first, second), first.shape, alpha=block.name)
+    label = node.name.rpartition("/")[0] + "/Blend"
+    result = context.emit(node, Blend, (first, second), first.shape, label=label, alpha=block.name)
     index = Signal.image(result, "").index.reshape(frozen.index.shape)
     return [Signal(result, index, node=node.name)]
 

@@ -84,6 +84,7 @@ class Context:
         *,
         into: FixedType | None = None,
         label: str = "",
+        tensor: str | None = None,
         **fields: Any,
     ) -> Stream:
         """Add a layer.
@@ -95,6 +96,7 @@ class Context:
             shape: Shape of its result.
             into: Format of its result; the exact one if left out.
             label: Node name to derive the layer's name from, if not ``node``'s.
+            tensor: ONNX tensor the result stands for, if not the node's output; may be empty.
             fields: The kind's own fields.
 
         Returns:
@@ -115,7 +117,9 @@ class Context:
         except (NetError, ValueError) as error:
             self.refuse(node, f"{error}; use fewer bits or inputs")
         self.layers.append(replace(layer, output=stream))
-        self.origins[stream.name] = Origin(label or node.name, "" if label else node.outputs[0])
+        self.origins[stream.name] = Origin(
+            label or node.name, node.outputs[0] if tensor is None else tensor
+        )
         return stream
 
     def replace_layer(self, node: Node, stream: Stream, **fields: Any) -> Stream:
@@ -190,7 +194,7 @@ class Context:
         if key not in self._routes:
             shape = (*signal.stream.shape[:2], len(channels))
             self._routes[key] = self.emit(
-                node, Route, (signal.stream,), shape, label=signal.node, indices=channels
+                node, Route, (signal.stream,), shape, label=signal.node, tensor="", indices=channels
             )
         return self._routes[key]
 

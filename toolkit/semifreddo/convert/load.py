@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError
 
-_EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
+_EXPORT_HINT = "export the model with semifreddo.convert.export.export_qonnx"
 _MAX_INPUT_VALUES = 1 << 22
 
 
