@@ -1,1 +1,18 @@
 """Brevitas to QONNX, QONNX to StreamNet."""
+
+from semifreddo.convert.execute import run_qonnx, trace_qonnx
+from semifreddo.convert.export import export_qonnx
+from semifreddo.convert.from_qonnx import from_qonnx
+from semifreddo.convert.load import read_info
+from semifreddo.convert.metadata import ModelInfo
+from semifreddo.convert.pipeline import convert
+
+__all__ = [
+    "ModelInfo",
+    "convert",
+    "export_qonnx",
+    "from_qonnx",
+    "read_info",
+    "run_qonnx",
+    "trace_qonnx",
+]

@@ -14,6 +14,7 @@ import onnx
 
 from semifreddo.convert.from_qonnx import convert_graph
 from semifreddo.convert.load import load_model, read_graph
+from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
 from semifreddo.ir.exact import exact_result, product_bounds
@@ -155,7 +156,8 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
 
     Streams that the file has no tensor for (wiring between two nodes) are left out.
     """
-    converted = convert_graph(read_graph(load_model(path), path), net.name, "all")
+    graph = replace(read_graph(load_model(path), path), info=ModelInfo())
+    converted = convert_graph(graph, net.name, "all")
     found: dict[str, str] = {}
     for layer in net.layers:
         name = layer.name

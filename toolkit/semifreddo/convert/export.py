@@ -5,21 +5,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx
-import torch
-from torch import nn
 
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import CheckpointError, ConversionError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.freeze import FreezePlan
 
+if TYPE_CHECKING:
+    from torch import nn
+
 INPUT_TENSOR = "image"
 OUTPUT_TENSOR = "result"
 
 
 def _trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.ModelProto:
+    import torch
+
     # Brevitas warns about optional packages when it is imported.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -112,7 +112,23 @@ def _repeats(context: Context) -> tuple[Repeat, ...]:
                 )
             for position, number in enumerate(users):
                 passes[number] += layers[position * length : (position + 1) * length]
-    return (Repeat("repeat", tuple(map(tuple, passes))),) if passes else ()
+    if not passes or not all(_same_logic(context, group) for group in zip(*passes, strict=True)):
+        return ()
+    return (Repeat("repeat", tuple(map(tuple, passes))),)
+
+
+def _same_logic(context: Context, names: tuple[str, ...]) -> bool:
+    """Whether layers can be one piece of hardware: their frozen weights are the same."""
+    layers = {layer.name: layer for layer in context.layers}
+    for blocks in zip(*(layers[name].block_names for name in names), strict=False):
+        first, *others = (context.blocks.by_name[block] for block in blocks)
+        for other in others:
+            frozen = first.frozen_channels
+            if (first.frozen, first.frac) != (other.frozen, other.frac) or (
+                first.raw[..., frozen] != other.raw[..., frozen]
+            ).any():
+                return False
+    return True
 
 
 def _net(context: Context, name: str) -> StreamNet:

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError
 
-_EXPORT_HINT = "export the model with semifreddo.convert.export.export_qonnx"
+_EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
 _MAX_INPUT_VALUES = 1 << 22
 
 
@@ -209,7 +209,6 @@ def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
     for node in nodes:
         for name in node.inputs:
             readers[name] = readers.get(name, 0) + 1
-    props = {entry.key: entry.value for entry in model.metadata_props}
     return Graph(
         where=str(path),
         nodes=nodes,
@@ -218,5 +217,20 @@ def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
         input_shape=_input_shape(path, inputs[0]),
         output=output,
         readers=readers,
-        info=ModelInfo.from_props(props, str(path)),
+        info=_info(model, path),
     )
+
+
+def _info(model: onnx.ModelProto, path: Path) -> ModelInfo:
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    return ModelInfo.from_props(props, str(path))
+
+
+def read_info(path: Path) -> ModelInfo:
+    """The freeze plan, labels and further entries that an exported model carries.
+
+    Raises:
+        ConversionError: Missing, not an ONNX model, or damaged.
+        CheckpointError: The freeze plan is damaged.
+    """
+    return _info(load_model(path), path)
