@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from semifreddo.convert.from_qonnx import convert_graph
+from semifreddo.convert.from_qonnx import Converted, convert_graph
 from semifreddo.convert.load import load_model, read_graph
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
@@ -22,6 +22,7 @@ from semifreddo.ir.layers import Cast, Conv, Linear, Stream
 from semifreddo.ir.net import StreamNet
 
 _FLOAT_BITS = 24
+_RESULT = "output of the model"
 _BATCH_VALUES = 1 << 25
 """All tensors of a batch together stay near this many values (4 bytes each)."""
 
@@ -110,7 +111,7 @@ def _execute(
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConversionError(f"{path}: qonnx cannot execute the model: {reason}") from error
-        tensors["output of the model"] = tensors[output]
+        tensors[_RESULT] = tensors[output]
         yield len(part), tensors
 
 
@@ -127,12 +128,17 @@ def _raw(path: Path, name: str, values: npt.NDArray[Any], stream: Stream) -> Int
     return image.astype(np.int64)
 
 
-def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> IntArray:
+def _converted(path: Path) -> Converted:
+    """The network of a file, for its number formats; freezing and repeats do not matter."""
+    graph = replace(read_graph(load_model(path), path), info=ModelInfo())
+    return convert_graph(graph, "model", "all")
+
+
+def execute(path: Path, images: npt.NDArray[np.integer]) -> IntArray:
     """Execute an exported model with qonnx.
 
     Args:
         path: The QONNX file.
-        net: The network made from it, converted or lowered: it tells the number formats.
         images: Raw integers ``(n, height, width, channels)``.
 
     Returns:
@@ -140,10 +146,12 @@ def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> In
 
     Raises:
         DataError: The images do not fit the input.
-        ConversionError: Single precision cannot be exact for this network, or qonnx fails.
+        ConversionError: The file cannot be converted (conversion tells the number formats), single
+            precision cannot be exact for this network, or qonnx fails.
     """
+    net = _converted(path).net
     results = [
-        _raw(path, "result", tensors["output of the model"][:count], net.output)
+        _raw(path, "result", tensors[_RESULT][:count], net.output)
         for count, tensors in _execute(path, net, images)
     ]
     if not results:
@@ -156,8 +164,7 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
 
     Streams that the file has no tensor for (wiring between two nodes) are left out.
     """
-    graph = replace(read_graph(load_model(path), path), info=ModelInfo())
-    converted = convert_graph(graph, net.name, "all")
+    converted = _converted(path)
     found: dict[str, str] = {}
     for layer in net.layers:
         name = layer.name
@@ -176,7 +183,9 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
     return found
 
 
-def trace_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> dict[str, IntArray]:
+def execute_traced(
+    path: Path, net: StreamNet, images: npt.NDArray[np.integer]
+) -> dict[str, IntArray]:
     """Execute an exported model and keep what corresponds to the streams of a network.
 
     Args:
