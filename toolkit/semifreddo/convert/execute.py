@@ -134,11 +134,12 @@ def _converted(path: Path) -> Converted:
     return convert_graph(graph, "model", "all")
 
 
-def execute(path: Path, images: npt.NDArray[np.integer]) -> IntArray:
+def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> IntArray:
     """Execute an exported model with qonnx.
 
     Args:
         path: The QONNX file.
+        net: The network made from it, converted or lowered: it tells the number formats.
         images: Raw integers ``(n, height, width, channels)``.
 
     Returns:
@@ -146,10 +147,8 @@ def execute(path: Path, images: npt.NDArray[np.integer]) -> IntArray:
 
     Raises:
         DataError: The images do not fit the input.
-        ConversionError: The file cannot be converted (conversion tells the number formats), single
-            precision cannot be exact for this network, or qonnx fails.
+        ConversionError: Single precision cannot be exact for this network, or qonnx fails.
     """
-    net = _converted(path).net
     results = [
         _raw(path, "result", tensors[_RESULT][:count], net.output)
         for count, tensors in _execute(path, net, images)
@@ -183,9 +182,7 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
     return found
 
 
-def execute_traced(
-    path: Path, net: StreamNet, images: npt.NDArray[np.integer]
-) -> dict[str, IntArray]:
+def trace_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> dict[str, IntArray]:
     """Execute an exported model and keep what corresponds to the streams of a network.
 
     Args:
