@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from html.parser import HTMLParser
 
 import numpy as np
@@ -80,3 +81,10 @@ def test_absent_figures_are_dashes_not_zeros() -> None:
     page = render_html(bare, None)
     assert page.count("<b>—</b>") == 3
     assert "No rung has been climbed yet." in page
+
+
+def test_a_sample_picture_shows_the_image() -> None:
+    image = np.array([[[0], [128]], [[255], [64]]], np.uint8)
+    picture = Image.open(io.BytesIO(_png(image, 255)))
+    assert picture.size == (64, 64)
+    assert [picture.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]

@@ -36,7 +36,7 @@ def _data_uri(png: bytes) -> str:
 
 def _png(image: npt.NDArray[np.integer], peak: int) -> bytes:
     """A PNG of one raw image ``(h, w, c)``; of other than 1 or 3 channels, the first is shown."""
-    pixels = (np.clip(image, 0, None) * 255 // max(peak, 1)).astype(np.uint8)
+    pixels = (np.clip(image, 0, None).astype(np.int64) * 255 // max(peak, 1)).astype(np.uint8)
     if pixels.shape[-1] != 3:
         pixels = pixels[..., 0]
     size = (_SAMPLE_PIXELS * pixels.shape[1] // pixels.shape[0], _SAMPLE_PIXELS)
