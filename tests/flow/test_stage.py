@@ -134,8 +134,8 @@ def test_scratch_of_a_killed_process_is_removed(config: BuildConfig) -> None:
 def test_two_builds_do_not_meet(tmp_path: Path) -> None:
     """Locks belong to an open file, so a second one in this process stands for another process."""
     message = f"process {os.getpid()} is building here; wait until it is done"
-    with build_lock(tmp_path):
-        with pytest.raises(BuildLockedError, match=message), build_lock(tmp_path):
-            pass
+    refused = pytest.raises(BuildLockedError, match=message)
+    with build_lock(tmp_path), refused, build_lock(tmp_path):
+        pass
     with build_lock(tmp_path):
         pass

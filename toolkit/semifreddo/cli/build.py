@@ -1,0 +1,45 @@
+"""``semifreddo build``: from a QONNX model to a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semifreddo.cli.console import add_overrides, describe, progress
+
+_EPILOG = """\
+examples:
+  semifreddo build hls_projects/digits
+  semifreddo build hls_projects/digits --until project        write the HLS project only
+  semifreddo build hls_projects/digits --from csim            compile and check again
+  semifreddo build hls_projects/digits --set design.clock_mhz=50 --set csim.workers=4
+
+Stages: lower, project, csim, bundle. Those that are up to date are skipped, so after Ctrl-C or an
+error the same command goes on where it stopped. Everything made is in <design>/build, which may be
+deleted at any time; report.json and report.html there say what came out.
+"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = describe(verbs, "build", "lower, write the HLS project, simulate, bundle", _EPILOG)
+    parser.add_argument("design", type=Path, help="folder with a design.toml")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="run again from here on")
+    parser.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    add_overrides(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build and print what came out."""
+    from semifreddo.cli.show import build_summary
+    from semifreddo.flow.build import build
+    from semifreddo.flow.config import load_config
+
+    config = load_config(arguments.design, arguments.set)
+    report = build(config, first=arguments.first, until=arguments.until, progress=progress)
+    print(build_summary(report))
+    if report.bundle is not None:
+        progress(f"bundle: {config.bundle_path}")
+    progress(f"report: {config.build_dir / 'report.html'}")
+    return 0

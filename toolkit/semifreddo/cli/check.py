@@ -1,0 +1,53 @@
+"""``semifreddo check``: every rung of this machine against the golden vectors."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from semifreddo.cli.console import add_overrides, describe, progress
+
+_EPILOG = """\
+examples:
+  semifreddo check hls_projects/digits              model, vectors, and the build if there is one
+  semifreddo check hls_projects/digits/build/digits.sfb --transport csim
+
+All rungs are compared with the golden vectors as integers; there is no tolerance. Exit code 1 if
+one differs: the first image, output and layer where it does are named. A rung that this machine
+does not have is listed with the reason and is no failure.
+"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = describe(verbs, "check", "compare every rung with the golden vectors", _EPILOG)
+    parser.add_argument("target", type=Path, help="folder with a design.toml, or a bundle (.sfb)")
+    parser.add_argument("--transport", help="for a bundle: the device that must answer, e.g. csim")
+    add_overrides(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Climb, print, fail on a difference."""
+    from semifreddo.cli.show import ladder_table
+    from semifreddo.flow.check import check_bundle, check_design
+    from semifreddo.flow.config import load_config
+    from semifreddo.flow.ladder import figures_of
+    from semifreddo.sim.ladder import RungResult
+
+    def tell(result: RungResult) -> None:
+        if result.status != "unavailable":
+            progress(f"rung {result.name}: {result.status}")
+
+    target = arguments.target
+    if target.suffix == ".sfb":
+        reports = check_bundle(target, transport=arguments.transport, progress=tell)
+    else:
+        config = load_config(target, arguments.set)
+        reports = {config.task_name: check_design(config, tell)}
+    for name, report in reports.items():
+        print(f"task {name}")
+        print(ladder_table(figures_of(report)))
+    for report in reports.values():
+        report.check()
+    return 0

@@ -1,0 +1,48 @@
+"""``semifreddo doctor``: what is installed and what that allows."""
+
+from __future__ import annotations
+
+import argparse
+
+from semifreddo.cli.console import describe, table
+
+_EPILOG = """\
+examples:
+  semifreddo doctor
+  semifreddo doctor --json
+
+"tested" is the version this release was run with. A missing package names its extra:
+pip install 'semifreddo[train]' (torch, brevitas, qonnx) or 'semifreddo[hls]' (hls4ml, da4ml).
+"""
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Declare the verb."""
+    parser = describe(
+        verbs, "doctor", "what is installed, which versions, what that allows", _EPILOG
+    )
+    parser.add_argument("--json", action="store_true", help="for other programs")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look and print."""
+    from semifreddo.flow.doctor import diagnose
+
+    found = diagnose()
+    if arguments.json:
+        print(found.to_json(), end="")
+        return 0
+    print(f"semifreddo {found.semifreddo}, Python {found.python}, {found.platform}\n")
+    packages = [(p.name, p.version or "-", p.tested or "", p.serves) for p in found.packages]
+    print(table(packages, ("package", "installed", "tested", "for")), end="\n\n")
+    tools = [
+        (t.name, t.version or ("found" if t.path else "-"), t.path, t.serves) for t in found.tools
+    ]
+    print(table(tools, ("tool", "version", "path", "for")), end="\n\n")
+    abilities = [
+        (a.name, "yes" if a.possible else f"no: needs {', '.join(a.missing)}")
+        for a in found.abilities
+    ]
+    print(table(abilities, ("this machine can", "")))
+    return 0

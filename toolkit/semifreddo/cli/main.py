@@ -1,0 +1,81 @@
+"""The command ``semifreddo``.
+
+Every verb is a module with ``add_parser`` and ``run``; heavy packages are imported inside ``run``
+only. A problem is one line on stderr and an exit code: a traceback means a bug in the toolkit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import sys
+from collections.abc import Sequence
+
+from semifreddo import __version__
+from semifreddo.cli import build, check, demo, doctor, model, report, retarget, run
+from semifreddo.cli.console import Parser
+from semifreddo.core.errors import SemifreddoError
+
+INTERRUPTED = 130
+
+_EPILOG = """\
+the way of a design:
+  semifreddo train   hls_projects/digits    images  -> model.safetensors
+  semifreddo export  hls_projects/digits    checkpoint -> model.onnx and golden vectors
+  semifreddo build   hls_projects/digits    QONNX -> HLS project -> C simulation -> bundle
+  semifreddo run     hls_projects/digits/build/digits.sfb --vectors
+  semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 -o odd_even.json
+
+the whole story in one command, on images that ship with scikit-learn:
+  semifreddo demo
+
+`semifreddo VERB --help` explains a verb with examples. Exit codes: 0 fine, 1 an error, 2 a wrong
+option or design, 130 interrupted.
+"""
+
+
+def make_parser() -> Parser:
+    """The parser of all verbs."""
+    parser = Parser(
+        prog="semifreddo",
+        description="Partly frozen convolutional networks, from training to FPGA.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"semifreddo {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log what libraries say")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for module in (model, build, check, run, retarget, report, doctor, demo):
+        module.add_parser(verbs)
+    return parser
+
+
+def _explain(error: OSError) -> str:
+    """One line about a file or disk problem."""
+    where = f"{error.filename}: " if error.filename else ""
+    what = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what += "; make room and run the same command again"
+    return f"{where}{what}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and give its exit code."""
+    arguments = make_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING)
+    try:
+        code: int = arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to resume", file=sys.stderr)
+        return INTERRUPTED
+    except SemifreddoError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # `semifreddo ... | head`
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        print(f"error: {_explain(error)}", file=sys.stderr)
+        return 1
+    return code

@@ -1,0 +1,40 @@
+"""Climbing, and the file that says how it went."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from semifreddo.core.errors import LadderError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.tables import read_table
+from semifreddo.reports.report import RungFigures
+from semifreddo.sim.ladder import LadderReport, RungResult
+
+
+def save_ladder(report: LadderReport, path: Path) -> None:
+    """Write a climb as JSON."""
+    rungs = [dataclasses.asdict(result) for result in report.results]
+    write_atomic(path, json.dumps({"rungs": rungs}, indent=1) + "\n")
+
+
+def figures_of(report: LadderReport) -> tuple[RungFigures, ...]:
+    """A climb as part of a build report."""
+    return tuple(RungFigures(**dataclasses.asdict(result)) for result in report.results)
+
+
+def load_ladder(path: Path) -> LadderReport:
+    """Inverse of :func:`save_ladder`.
+
+    Raises:
+        LadderError: Missing or damaged.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["rungs"]
+        results = [read_table(RungResult, entry, str(path), []) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LadderError(f"{path}: not a ladder file ({error}); build again") from error
+    if None in results:
+        raise LadderError(f"{path}: not a ladder file; build again")
+    return LadderReport(tuple(result for result in results if result is not None))

@@ -1,0 +1,157 @@
+"""Stage ``lower``: QONNX to StreamNet, its task, and the vectors of the build."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from semifreddo.core.errors import ConfigError, DataError, ToolError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.figures import net_figures
+from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.serial import save_net
+from semifreddo.ir.task import Task
+from semifreddo.reports.report import TaskFigures
+from semifreddo.sim import reference
+
+_RANDOM_SEED = 0
+
+
+def task_of(
+    config: BuildConfig, net: StreamNet, labels: tuple[str, ...], info: Mapping[str, str]
+) -> Task:
+    """The task that the model itself holds.
+
+    Args:
+        config: The design; its labels win over the model's.
+        net: The converted model.
+        labels: Labels in the model's metadata, maybe none.
+        info: Free entries of the metadata; those that are finite numbers become metrics.
+
+    Raises:
+        ConfigError: There are more labels than outputs.
+    """
+    outputs = net.output.channels
+    chosen = config.task.labels or labels or tuple(str(index) for index in range(outputs))
+    if len(chosen) > outputs:
+        raise ConfigError(
+            f"{config.root}: {len(chosen)} labels for a model of {outputs} outputs; "
+            "correct [task] labels"
+        )
+    return Task.of(net, config.task_name, chosen, _numbers(info))
+
+
+def _numbers(info: Mapping[str, str]) -> dict[str, float]:
+    metrics = {}
+    for key, text in info.items():
+        try:
+            value = float(text)
+        except ValueError:
+            continue
+        if math.isfinite(value):
+            metrics[key] = value
+    return metrics
+
+
+def vectors_of(config: BuildConfig, net: StreamNet) -> VectorSet:
+    """The design's golden vectors, or random images answered by the integer reference.
+
+    Raises:
+        DataError: The file is missing or does not fit the network.
+    """
+    if config.vectors.file is None:
+        count, stream = config.vectors.random_count, net.input
+        rng = np.random.default_rng(_RANDOM_SEED)
+        shape = (count, *stream.shape)
+        images = rng.integers(stream.type.min_raw, stream.type.max_raw + 1, shape)
+        return VectorSet(images, reference.run(net, images))
+    path = config.path(config.vectors.file)
+    vectors = VectorSet.load(path)
+    outputs = net.output.pixels * net.output.channels
+    if vectors.images.shape[1:] != net.input.shape or vectors.expected.shape[1] != outputs:
+        raise DataError(
+            f"{path}: images {vectors.images.shape[1:]} and {vectors.expected.shape[1]} answers do "
+            f"not fit a model of {net.input.shape} and {outputs}; export the vectors again"
+        )
+    if not len(vectors):
+        raise DataError(f"{path}: holds no vectors; export them again")
+    reference.check_images(net, vectors.images)
+    return vectors
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What the stage makes of a design."""
+
+    net: StreamNet
+    task: Task
+    vectors: VectorSet
+
+
+def lower_design(config: BuildConfig) -> Lowered:
+    """Convert a design's model and read its vectors.
+
+    Raises:
+        SemifreddoError: The model or the vectors are missing or wrong.
+    """
+    net, labels, info = _convert(config.path(config.design.model), config.name)
+    return Lowered(net, task_of(config, net, labels, info), vectors_of(config, net))
+
+
+def _run(work: Workspace) -> Figures:
+    lowered = lower_design(work.config)
+    task = lowered.task
+    save_net(lowered.net, work.out / "net.json")
+    write_atomic(work.out / "net.txt", str(lowered.net))
+    task.save(work.out / "task.json")
+    lowered.vectors.save(work.out / "vectors.npz")
+    figures = TaskFigures(
+        name=task.name,
+        labels=task.labels,
+        payload_bytes=task.payload_bytes,
+        test_accuracy=task.metrics.get("test_accuracy"),
+        metrics=task.metrics,
+    )
+    return {
+        "net": dataclasses.asdict(net_figures(lowered.net)),
+        "task": dataclasses.asdict(figures),
+        "vectors": len(lowered.vectors),
+    }
+
+
+def _convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
+    try:
+        from semifreddo.convert import convert, read_info
+    except ImportError as error:
+        raise ToolError(
+            f"{model}: converting needs {error.name}; pip install 'semifreddo[train]'"
+        ) from error
+    info = read_info(model)
+    return convert(model, name), info.labels, info.info
+
+
+LOWER = Stage(
+    name="lower",
+    summary="QONNX model to integer network",
+    reads=(),
+    writes=("net.json", "net.txt", "task.json", "vectors.npz"),
+    code=("convert", "passes", "sim", "flow"),
+    run=_run,
+    files=lambda config: tuple(
+        config.path(path) for path in (config.design.model, config.vectors.file) if path is not None
+    ),
+    settings=lambda config: [
+        config.name,
+        config.task_name,
+        config.task.labels,
+        config.vectors.random_count,
+    ],
+)

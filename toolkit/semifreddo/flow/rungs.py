@@ -1,0 +1,90 @@
+"""The rungs of the ladder that this machine has, and the reason for each it has not."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime import Accelerator
+from semifreddo.sim import reference
+from semifreddo.sim.ladder import Rung
+
+
+def _absent(*packages: str) -> str:
+    """Why a rung is missing if a package is, else an empty text."""
+    names = [name for name in packages if find_spec(name) is None]
+    return f"not installed: {', '.join(names)}" if names else ""
+
+
+def torch_rung(checkpoint: Path | None) -> Rung:
+    """The trained model itself, in torch."""
+    if checkpoint is None:
+        return Rung("torch", None, "a bundle holds no checkpoint; check the design's folder")
+    if not checkpoint.is_file():
+        return Rung("torch", None, f"needs the checkpoint {checkpoint.name}, which is not there")
+    if reason := _absent("torch", "brevitas", "safetensors"):
+        return Rung("torch", None, reason)
+
+    def run(images: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        from semifreddo.nn.integers import raw_outputs
+        from semifreddo.train.checkpoint import load_checkpoint
+
+        return raw_outputs(load_checkpoint(checkpoint).model, images.astype(np.uint8))
+
+    return Rung("torch", run)
+
+
+def qonnx_rung(model: Path | None, net: StreamNet) -> Rung:
+    """The exported file, executed node by node by the qonnx package, in single precision."""
+    if model is None:
+        return Rung("qonnx", None, "a bundle holds no model; check the design's folder")
+    if not model.is_file():
+        return Rung("qonnx", None, f"needs the model {model.name}, which is not there")
+    if reason := _absent("qonnx", "onnx", "onnxruntime"):
+        return Rung("qonnx", None, reason)
+    from semifreddo.convert.execute import float_limit, run_qonnx, trace_qonnx
+
+    if reason := float_limit(net):
+        return Rung("qonnx", None, reason)
+    return Rung(
+        "qonnx",
+        lambda images: run_qonnx(model, net, images),
+        trace=lambda images: trace_qonnx(model, net, images),
+    )
+
+
+def streamnet_rung(net: StreamNet) -> Rung:
+    """The integer reference."""
+    return Rung(
+        "streamnet",
+        lambda images: reference.run(net, images),
+        trace=lambda images: reference.trace(net, images),
+    )
+
+
+def device_rung(accelerator: Accelerator) -> Rung:
+    """A device or its simulation, through the runtime."""
+    return Rung(accelerator.backend, lambda images: accelerator.predict(images).raw)
+
+
+def absent_rungs() -> list[Rung]:
+    """Rungs that no machine without vendor tools or a board has, and those still to be built."""
+    hls = [tool for tool in ("vivado_hls", "vitis_hls") if shutil.which(tool)]
+    vendor = (
+        f"{hls[0]} is on PATH; run the commands in the project's README yourself, this version "
+        "does not start it"
+        if hls
+        else "needs vivado_hls or vitis_hls, which are not on PATH"
+    )
+    pynq = _absent("pynq") or "pynq is installed, but this version has no PYNQ transport"
+    return [
+        Rung("vendor-csim", None, vendor),
+        Rung("cosim", None, vendor),
+        Rung("rtl", None, "this version has no open RTL backend"),
+        Rung("board", None, pynq),
+    ]
