@@ -1,0 +1,234 @@
+"""Frozen matrices as adder graphs: every product with a constant becomes shifts and adds.
+
+A graph is solved once with da4ml, which shares sub-expressions between outputs, or, where da4ml is
+not installed, with plain canonical signed digits. Both end in the same small integer form, which
+the code generators print and which computes itself for the tests.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.fixed import FixedType, IntArray, bits_for
+from semifreddo.ir.schedule import signed_digits
+
+
+@dataclass(frozen=True)
+class Range:
+    """Inclusive integer bounds of a value."""
+
+    low: int
+    high: int
+
+    @property
+    def format(self) -> tuple[int, bool]:
+        """Smallest (width, signed) that holds the range."""
+        return bits_for(self.low, self.high)
+
+    def shifted(self, bits: int) -> Range:
+        """The range of the value times ``2**bits``."""
+        return Range(self.low << bits, self.high << bits)
+
+
+@dataclass(frozen=True)
+class Adder:
+    """``(left << left_shift) ± (right << right_shift)``; operands are indices of earlier values."""
+
+    left: int
+    left_shift: int
+    right: int
+    right_shift: int
+    subtract: bool
+    range: Range
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One output: a value shifted and perhaps negated; ``value`` -1 is the constant zero."""
+
+    value: int
+    shift: int
+    negate: bool
+
+
+@dataclass(frozen=True)
+class AdderGraph:
+    """A linear map made of adders. Values 0.. are the inputs, the adders' results follow.
+
+    Attributes:
+        inputs: Range of each input.
+        adders: In an order in which operands come first.
+        outputs: One per column of the matrix.
+    """
+
+    inputs: tuple[Range, ...]
+    adders: tuple[Adder, ...]
+    outputs: tuple[Tap, ...]
+
+    def evaluate(self, data: IntArray) -> IntArray:
+        """Apply the map to integers ``(n, inputs)``; gives ``(n, outputs)``."""
+        values = list(data.T)
+        for adder in self.adders:
+            left = values[adder.left] << adder.left_shift
+            right = values[adder.right] << adder.right_shift
+            values.append(left - right if adder.subtract else left + right)
+        zero = np.zeros(len(data), np.int64)
+        columns = [
+            zero if tap.value < 0 else (values[tap.value] << tap.shift) * (-1 if tap.negate else 1)
+            for tap in self.outputs
+        ]
+        return np.stack(columns, axis=1)
+
+
+def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+    """Make the adder graph of a constant matrix.
+
+    Args:
+        matrix: Integers ``(inputs, outputs)``.
+        source: Format of the raw inputs.
+
+    Returns:
+        The same graph on every call with the same matrix.
+    """
+    try:
+        graph = solve_shared(matrix, source)
+    except ImportError:
+        graph = solve_digits(matrix, source)
+    assert np.array_equal(graph.evaluate(np.eye(len(matrix), dtype=np.int64)), matrix)
+    return graph
+
+
+def _combine(inputs: Sequence[Range], adders: list[Adder], left: Tap, right: Tap) -> Tap:
+    """Append the sum of two taps; the left one, if any is, is the positive one."""
+    if left.negate and not right.negate:
+        left, right = right, left
+    base = min(left.shift, right.shift)
+    ranges = []
+    for tap in (left, right):
+        count = len(inputs)
+        found = inputs[tap.value] if tap.value < count else adders[tap.value - count].range
+        ranges.append(found.shifted(tap.shift - base))
+    subtract = left.negate != right.negate
+    if subtract:
+        result = Range(ranges[0].low - ranges[1].high, ranges[0].high - ranges[1].low)
+    else:
+        result = Range(ranges[0].low + ranges[1].low, ranges[0].high + ranges[1].high)
+    adders.append(
+        Adder(left.value, left.shift - base, right.value, right.shift - base, subtract, result)
+    )
+    return Tap(len(inputs) + len(adders) - 1, base, left.negate and right.negate)
+
+
+def solve_digits(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+    """The graph without shared sub-expressions: a balanced tree of signed digits per output."""
+    inputs = _inputs(len(matrix), source)
+    adders: list[Adder] = []
+    outputs = []
+    for column in matrix.T:
+        taps = [
+            Tap(row, shift, digit < 0)
+            for row, value in enumerate(column)
+            for shift, digit in signed_digits(int(value))
+        ]
+        while len(taps) > 1:
+            pairs = zip(taps[::2], taps[1::2], strict=False)
+            last = taps[-1:] if len(taps) % 2 else []
+            taps = [_combine(inputs, adders, left, right) for left, right in pairs] + last
+        outputs.append(taps[0] if taps else Tap(-1, 0, False))
+    return AdderGraph(inputs, tuple(adders), tuple(outputs))
+
+
+def _inputs(count: int, source: FixedType) -> tuple[Range, ...]:
+    return (Range(source.min_raw, source.max_raw),) * count
+
+
+def _exponent(step: float) -> int:
+    return round(math.log2(step))
+
+
+def solve_shared(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+    """The graph that da4ml finds, in integers.
+
+    da4ml's values are real numbers with a power-of-two step; ours are the integers in front of it.
+    """
+    from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
+
+    rows = len(matrix)
+    used = np.flatnonzero(matrix.any(axis=0))
+    variables = FixedVariableArray.from_kif(
+        np.full(rows, int(source.signed), np.int8),
+        np.full(rows, source.width - int(source.signed), np.int8),
+        np.zeros(rows, np.int8),
+        HWConfig(1, -1, -1),
+        0.0,
+        {"search_all_decompose_dc": False},
+    )
+    outputs = [Tap(-1, 0, False)] * matrix.shape[1]
+    if not used.size:
+        return AdderGraph(_inputs(rows, source), (), tuple(outputs))
+    comb = comb_trace(variables, variables @ matrix[:, used].astype(np.float64))
+    adders, taps = _from_comb(comb, rows)
+    for column, tap in zip(used, taps, strict=True):
+        outputs[column] = tap
+    return AdderGraph(_inputs(rows, source), adders, tuple(outputs))
+
+
+def _from_comb(comb: Any, rows: int) -> tuple[tuple[Adder, ...], list[Tap]]:
+    adders: list[Adder] = []
+    index: list[int] = []
+    exponents: list[int] = []
+    for op in comb.ops:
+        exponent = _exponent(op.qint.step)
+        if op.opcode == -1:
+            index.append(op.id0)
+            exponents.append(exponent)
+            continue
+        assert op.opcode in (0, 1), f"da4ml operation {op.opcode} in a linear map"
+        bounds = Range(round(op.qint.min / op.qint.step), round(op.qint.max / op.qint.step))
+        left_shift = exponents[op.id0] - exponent
+        right_shift = exponents[op.id1] + op.data - exponent
+        adders.append(
+            Adder(index[op.id0], left_shift, index[op.id1], right_shift, op.opcode == 1, bounds)
+        )
+        index.append(rows + len(adders) - 1)
+        exponents.append(exponent)
+    taps = [
+        Tap(index[value], exponents[value] + shift, bool(negate))
+        for value, shift, negate in zip(comb.out_idxs, comb.out_shifts, comb.out_negs, strict=True)
+    ]
+    return tuple(adders), taps
+
+
+def solve_depthwise(matrix: npt.NDArray[np.int64], source: FixedType) -> list[AdderGraph]:
+    """One graph per channel of a depthwise kernel ``(kernel positions, channels)``."""
+    return [solve(matrix[:, [channel]], source) for channel in range(matrix.shape[1])]
+
+
+def merge(graphs: Sequence[AdderGraph], places: Sequence[Sequence[int]], size: int) -> AdderGraph:
+    """Put graphs side by side over one input vector.
+
+    Args:
+        graphs: Graphs with inputs of equal range.
+        places: For each graph, which of the ``size`` common inputs feeds each of its inputs.
+        size: Number of common inputs.
+    """
+    source = graphs[0].inputs[0]
+    adders: list[Adder] = []
+    outputs: list[Tap] = []
+    for graph, place in zip(graphs, places, strict=True):
+        offset = size + len(adders)
+        where = [*place, *range(offset, offset + len(graph.adders))]
+        adders += [
+            replace(adder, left=where[adder.left], right=where[adder.right])
+            for adder in graph.adders
+        ]
+        outputs += [
+            tap if tap.value < 0 else replace(tap, value=where[tap.value]) for tap in graph.outputs
+        ]
+    return AdderGraph((source,) * size, tuple(adders), tuple(outputs))

@@ -1,0 +1,44 @@
+"""C++ identifiers for names that people gave to layers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from semifreddo.core.errors import ProjectError
+
+_RESERVED = frozenset(
+    "alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const "
+    "constexpr const_cast continue decltype default delete do double dynamic_cast else enum "
+    "explicit export extern false float for friend goto hls if inline int input long main mutable "
+    "namespace new nnet noexcept not not_eq nullptr operator or or_eq private protected public "
+    "register reinterpret_cast result return semifreddo short signed sizeof static static_assert "
+    "static_cast std struct switch template this throw true try typedef typeid typename union "
+    "unsigned using virtual void volatile wchar_t while xor xor_eq load_task task_memory".split()
+)
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """A distinct C++ identifier for each name, the name itself where possible."""
+    found: dict[str, str] = {}
+    taken = {word.lower() for word in _RESERVED}
+    for name in names:
+        base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "layer"
+        if base[0].isdigit():
+            base = f"layer_{base}"
+        candidate, number = base, 2
+        while candidate.lower() in taken:
+            candidate, number = f"{base}_{number}", number + 1
+        taken.add(candidate.lower())
+        found[name] = candidate
+    return found
+
+
+def check_top_name(name: str) -> None:
+    """Refuse a net name that cannot name a C++ function beside hls4ml's sources.
+
+    Raises:
+        ProjectError: It is a reserved word.
+    """
+    if name.lower() in _RESERVED:
+        raise ProjectError(f"net name {name!r} is a reserved word in C++; rename the design")

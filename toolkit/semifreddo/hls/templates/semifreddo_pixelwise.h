@@ -1,0 +1,97 @@
+// semifreddo: layers that turn pixels into pixels without a window: blend, add, cast, wiring, forks.
+#ifndef SEMIFREDDO_PIXELWISE_H_
+#define SEMIFREDDO_PIXELWISE_H_
+
+#include "nnet_common.h"
+#include "nnet_types.h"
+#include "semifreddo_task.h"
+
+namespace semifreddo {
+
+// One channel of a blend in eighths: k of left, 8 - k of right, with one multiplier.
+template <class exact_T, class left_T, class right_T, class alpha_T>
+exact_T blend_channel(const left_T &left, const right_T &right, const alpha_T &k) {
+    #pragma HLS INLINE
+    const exact_T difference = exact_T(left) - exact_T(right);
+    return product<exact_T>(difference, k) + (exact_T(right) << 3);
+}
+
+// CONFIG_T::logic::combine(left, right, alpha, exact) is generated: it aligns fraction bits and
+// says which blend factors are constants.
+template <class left_T, class right_T, class res_T, typename CONFIG_T>
+void blend_frame(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res,
+                 const typename CONFIG_T::alpha_row_t &alpha) {
+    #pragma HLS INLINE
+Pixels:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
+        #pragma HLS PIPELINE II=1
+        const left_T left_word = left.read();
+        const right_T right_word = right.read();
+        s<CONFIG_T::exact_width> exact[res_T::size];
+        #pragma HLS ARRAY_PARTITION variable=exact complete
+        CONFIG_T::logic::combine(left_word, right_word, alpha, exact);
+        res_T pixel;
+        PRAGMA_DATA_PACK(pixel)
+    Bring:
+        for (unsigned c = 0; c < res_T::size; c++) {
+            #pragma HLS UNROLL
+            pixel[c] = bring<typename res_T::value_type, CONFIG_T::exact_width, CONFIG_T::exact_frac>(exact[c]);
+        }
+        res.write(pixel);
+    }
+}
+
+template <class left_T, class right_T, class res_T, typename CONFIG_T>
+void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res,
+           hls::stream<word> &task) {
+    static typename CONFIG_T::alpha_row_t alpha[1];
+    #pragma HLS ARRAY_PARTITION variable=alpha complete
+    if (task.read() != 0) {
+        take_rows<typename CONFIG_T::alpha_row_t, 1>(task, alpha);
+    }
+    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha[0]);
+}
+
+template <class left_T, class right_T, class res_T, typename CONFIG_T>
+void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
+    static const typename CONFIG_T::alpha_row_t alpha = {};
+    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha);
+}
+
+template <class left_T, class right_T, class res_T, typename CONFIG_T>
+void add(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
+Pixels:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
+        #pragma HLS PIPELINE II=1
+        const left_T left_word = left.read();
+        const right_T right_word = right.read();
+        res_T pixel;
+        PRAGMA_DATA_PACK(pixel)
+    Channels:
+        for (unsigned c = 0; c < res_T::size; c++) {
+            #pragma HLS UNROLL
+            pixel[c] = left_word[c] + right_word[c];
+        }
+        res.write(pixel);
+    }
+}
+
+template <class data_T, class res_T, typename CONFIG_T>
+void cast(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+Pixels:
+    for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
+        #pragma HLS PIPELINE II=1
+        const data_T word_in = data.read();
+        res_T pixel;
+        PRAGMA_DATA_PACK(pixel)
+    Channels:
+        for (unsigned c = 0; c < res_T::size; c++) {
+            #pragma HLS UNROLL
+            pixel[c] = word_in[c];
+        }
+        res.write(pixel);
+    }
+}
+
+} // namespace semifreddo
+#endif

@@ -1,0 +1,147 @@
+"""The texts of a project: filled-in C++ programs, README, address map and description."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from semifreddo.ir.schedule import ScheduledNet
+
+if TYPE_CHECKING:
+    from semifreddo.hls.top import Design
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+_TOOLS = {
+    "vivado": ("Vivado HLS", 'vivado_hls -f build_prj.tcl "reset=1 csim=1 synth=1 cosim=1"'),
+    "vitis": ("Vitis HLS", "vitis-run --mode hls --tcl build_prj.tcl"),
+}
+
+
+def fill(name: str, design: Design) -> str:
+    """A C++ template with the design's sizes."""
+    image, result = design.dataflow.image.stream, design.dataflow.result.stream
+    words = design.addresses.words if design.loadable else 0
+    arguments = ["image", "result", *(["task_memory", "load_task"] if words else [])]
+    return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(
+        name=design.name,
+        device_digest=design.device_digest,
+        image_words=image.pixels,
+        result_words=result.pixels,
+        task_words=words,
+        task_array=max(1, words),
+        call=f"{design.name}({', '.join(arguments)})",
+    )
+
+
+def address_map(design: Design) -> str:
+    """``ADDRESS_MAP.md``: where each loadable value lives in the task memory."""
+    lines = [
+        f"# Task memory of {design.name}",
+        "",
+        f"`task_memory` holds {design.addresses.words} words of 32 bits. A region holds the rows "
+        "of one block; a row holds one value per loadable output channel, in channel order, "
+        "two's complement, least significant bit first, padded with zeros to whole words. The "
+        "rows of a weight are in (kernel height, kernel width, input channel) order; a bias or "
+        "alpha has one row.",
+        "",
+        "| block | role | offset (words) | words | rows | words per row | channels | bits | range "
+        "| used by |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for region in design.addresses.regions:
+        users = [p.name for p in design.loadable if region.block in p.task_blocks]
+        lines.append(
+            f"| {region.block} | {region.role} | {region.offset_words} | {region.words} | "
+            f"{region.rows} | {region.row_words} | {region.channels} | {region.bits} | "
+            f"{region.min_value}..{region.max_value} | {', '.join(users)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def description(
+    scheduled: ScheduledNet,
+    design: Design,
+    tool: str,
+    part: str,
+    clock_ns: float,
+    versions: dict[str, str],
+) -> str:
+    """``semifreddo.json``: what the project was made from, for programs."""
+    net, schedule = scheduled.net, scheduled.schedule
+    data = {
+        "format": "semifreddo-hls/1",
+        "net": net.name,
+        "device_digest": net.device_digest,
+        "tool": tool,
+        "part": part,
+        "clock_ns": clock_ns,
+        "versions": versions,
+        "task_words": design.addresses.words,
+        "input": {"shape": list(net.input.shape), "type": str(net.input.type)},
+        "output": {"shape": list(net.output.shape), "type": str(net.output.type)},
+        "streams": [
+            {"name": layer.name, "shape": list(layer.output.shape), "type": str(layer.output.type)}
+            for layer in net.layers
+        ],
+        "address_map": [
+            {
+                "block": region.block,
+                "role": region.role,
+                "offset_words": region.offset_words,
+                "words": region.words,
+                "rows": region.rows,
+                "channels": region.channels,
+                "bits": region.bits,
+                "min": region.min_value,
+                "max": region.max_value,
+            }
+            for region in design.addresses.regions
+        ],
+        "schedule": {
+            "input_fifo_depth": schedule.input_fifo_depth,
+            "layers": {
+                layer.name: {
+                    "rows_per_cycle": scheduled[layer.name].rows_per_cycle,
+                    "frozen": scheduled[layer.name].frozen,
+                    "fifo_depth": scheduled[layer.name].fifo_depth,
+                }
+                for layer in net.layers
+            },
+        },
+    }
+    return json.dumps(data, indent=1) + "\n"
+
+
+def readme(scheduled: ScheduledNet, design: Design, tool: str) -> str:
+    """``README.md`` of the project."""
+    title, command = _TOOLS[tool]
+    net = scheduled.net
+    image, result = net.input, net.output
+    tasks = ", ".join(f"`{process.name}`" for process in design.loadable) or "none"
+    repeats = "".join(
+        f"\nThe repeated block `{repeat.name}` is unrolled: each of its {len(repeat.passes)} "
+        "passes is hardware of its own. A loadable block that several passes share is stored "
+        "once in the task memory and sent to each of them.\n"
+        for repeat in net.repeats
+    )
+    csim = (
+        "g++ -std=c++14 -O2 -fwrapv -isystem firmware/ap_types "
+        f"firmware/{net.name}.cpp csim/main.cpp -o csim/{net.name}"
+    )
+    return Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
+        name=net.name,
+        device_digest=net.device_digest,
+        tool=title,
+        command=command,
+        options="build_opt.tcl" if tool == "vitis" else "the command's arguments",
+        image=f"{image.pixels} words per image (height {image.shape[0]}, width {image.shape[1]}), "
+        f"each {image.channels} x {image.type.ap_name}",
+        result=f"{result.pixels} word(s) per image, each {result.channels} x {result.type.ap_name}",
+        task_words=design.addresses.words,
+        tasks=tasks,
+        repeats=repeats,
+        csim=csim,
+    )

@@ -1,0 +1,154 @@
+"""The top function: streams in and out, the task memory, and the dataflow region between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from semifreddo.hls import cpp
+from semifreddo.hls.lower import Dataflow
+from semifreddo.hls.lowered import Lowered, Port
+from semifreddo.ir.address_map import AddressMap
+
+LOGIC_HEADERS = (
+    "semifreddo_weighted.h",
+    "semifreddo_pixelwise.h",
+    "semifreddo_pool.h",
+    "semifreddo_trace.h",
+)
+
+TASK_FIFO_DEPTH = 2
+"""The loader may wait for a layer; see :func:`semifreddo.ir.schedule._least_depth` on deadlock."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What the top function, the test bench and the C simulation are made from."""
+
+    name: str
+    dataflow: Dataflow
+    addresses: AddressMap
+    device_digest: str
+
+    @property
+    def loadable(self) -> tuple[Lowered, ...]:
+        """Processes that take task words, in order."""
+        return tuple(process for process in self.dataflow.processes if process.task_blocks)
+
+    @property
+    def fifos(self) -> Iterator[Port]:
+        """FIFOs between processes."""
+        for process in self.dataflow.processes:
+            for port in process.outputs:
+                if port is not self.dataflow.result:
+                    yield port
+
+
+def parameters(design: Design) -> list[str]:
+    """Declarations of the top function's parameters."""
+    image, result = design.dataflow.image, design.dataflow.result
+    found = [
+        f"hls::stream<{image.type_name}> &{image.name}",
+        f"hls::stream<{result.type_name}> &{result.name}",
+    ]
+    if design.loadable:
+        found.append(f"const ap_uint<32> task_memory[{design.addresses.words}]")
+        found.append("ap_uint<1> load_task")
+    return found
+
+
+def _signature(design: Design) -> str:
+    joined = ",\n    ".join(parameters(design))
+    return f"void {design.name}(\n    {joined}\n)"
+
+
+def header(design: Design) -> str:
+    """``firmware/<name>.h``."""
+    guard = f"{design.name.upper()}_H_"
+    return f"""#ifndef {guard}
+#define {guard}
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+#include "hls_stream.h"
+
+#include "defines.h"
+
+// One call is one image. load_task = 1: every layer takes its new values out of task_memory (see
+// ADDRESS_MAP.md) before this image; task_memory may be written while load_task is 0.
+{_signature(design)};
+
+#endif
+"""
+
+
+def _loader(design: Design) -> str:
+    tasks = [f"{process.name}_task" for process in design.loadable]
+    ports = ",\n    ".join(f"hls::stream<ap_uint<32> > &{task}" for task in tasks)
+    lines = []
+    for process, task in zip(design.loadable, tasks, strict=True):
+        loops = []
+        for number, name in enumerate(process.task_blocks):
+            region = design.addresses.region[name]
+            loops.append(f"// {name}")
+            loops.append(f"Words{len(lines) + number}:")
+            loops.append(
+                cpp.block(
+                    f"for (unsigned i = 0; i < {region.words}; i++)",
+                    [
+                        "#pragma HLS PIPELINE II=1",
+                        f"{task}.write(task_memory[{region.offset_words} + i]);",
+                    ],
+                )
+            )
+        lines += [f"{task}.write(load_task);", cpp.block("if (load_task)", loops)]
+    head = (
+        "// One header word per layer and image says whether values follow.\n"
+        "static void distribute_task(\n"
+        f"    const ap_uint<32> task_memory[{design.addresses.words}], ap_uint<1> load_task,\n"
+        f"    {ports}\n)"
+    )
+    return cpp.block(head, lines) + "\n\n"
+
+
+def _interface(design: Design) -> list[str]:
+    lines = [
+        f"#pragma HLS INTERFACE axis port={port.name}"
+        for port in (design.dataflow.image, design.dataflow.result)
+    ]
+    names = [*(["task_memory", "load_task"] if design.loadable else []), "return"]
+    lines += [f"#pragma HLS INTERFACE s_axilite port={name} bundle=control" for name in names]
+    return [*lines, "#pragma HLS DATAFLOW"]
+
+
+def _fifo(type_name: str, name: str, depth: int) -> list[str]:
+    return [
+        f'hls::stream<{type_name}> {name}("{name}");',
+        f"#pragma HLS STREAM variable={name} depth={depth}",
+    ]
+
+
+def source(design: Design, calls: Mapping[str, str]) -> str:
+    """``firmware/<name>.cpp``.
+
+    Args:
+        design: The design.
+        calls: C++ call of each process, by node name.
+    """
+    lines = [*_interface(design), ""]
+    for process in design.loadable:
+        lines += _fifo("ap_uint<32> ", f"{process.name}_task", TASK_FIFO_DEPTH)
+    for port in design.fifos:
+        lines += _fifo(port.type_name, port.name, port.depth)
+    lines.append("")
+    if design.loadable:
+        tasks = ", ".join(f"{process.name}_task" for process in design.loadable)
+        lines.append(f"distribute_task(task_memory, load_task, {tasks});")
+    for process in design.dataflow.processes:
+        lines.append(f"{calls[process.name]} // {process.kind}")
+        if process.traced:
+            port = process.outputs[0]
+            lines.append(f"SEMIFREDDO_TRACE_STREAM({port.name}, {port.stream.pixels})")
+    loader = _loader(design) if design.loadable else ""
+    top = cpp.block(_signature(design), lines)
+    return f'#include "{design.name}.h"\n#include "parameters.h"\n\n{loader}{top}\n'

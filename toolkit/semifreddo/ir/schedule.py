@@ -1,0 +1,171 @@
+"""Hardware choices kept apart from meaning: how much of a network runs at the same time.
+
+A schedule never changes a result. It says how many rows of a weight matrix are multiplied per
+clock cycle, whether frozen weights are adders or a constant table, and how deep the FIFOs are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+
+FrozenStrategy: TypeAlias = Literal["adders", "constants"]
+
+MAX_ADDERS = 20_000
+"""Frozen matrices with more adders become constant tables: tools do not finish on larger ones."""
+
+SHARING = 0.5
+"""Adders left of the naive signed-digit count once sub-expressions are shared (measured)."""
+
+
+def signed_digits(value: int) -> Iterator[tuple[int, int]]:
+    """Canonical signed digits of an integer: (exponent, +1 or -1), least significant first."""
+    shift = 0
+    while value:
+        if value & 1:
+            digit = 2 - (value & 3)
+            yield shift, digit
+            value -= digit
+        value >>= 1
+        shift += 1
+
+
+def estimated_adders(matrix: npt.NDArray[np.int64]) -> int:
+    """About how many adders a constant matrix ``(inputs, outputs)`` needs."""
+    values, counts = np.unique(np.abs(matrix), return_counts=True)
+    digits = sum(
+        len(list(signed_digits(int(value)))) * int(count)
+        for value, count in zip(values, counts, strict=True)
+    )
+    return int(digits * SHARING)
+
+
+@dataclass(frozen=True)
+class LayerSchedule:
+    """Choices for one layer.
+
+    Attributes:
+        rows_per_cycle: Rows of the weight matrix multiplied per cycle, for the channels that are
+            loadable or a constant table. The layer takes ``rows / rows_per_cycle`` cycles for an
+            output pixel and ``rows_per_cycle`` multipliers for each such channel.
+        frozen: Frozen channels as an adder graph or as a table of constants.
+        fifo_depth: Words in the FIFO behind the layer (in each of them, if several layers read).
+    """
+
+    rows_per_cycle: int = 1
+    frozen: FrozenStrategy = "adders"
+    fifo_depth: int = 2
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Choices for a whole network.
+
+    Attributes:
+        layers: One entry per layer, by name.
+        input_fifo_depth: Words in each FIFO behind the image input, if several layers read it.
+    """
+
+    layers: Mapping[str, LayerSchedule] = field(default_factory=dict)
+    input_fifo_depth: int = 2
+
+
+@dataclass(frozen=True)
+class ScheduledNet:
+    """A network and how it is built.
+
+    Raises:
+        ConfigError: The schedule does not fit the network.
+    """
+
+    net: StreamNet
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.schedule.layers) - {layer.name for layer in self.net.layers})
+        if unknown:
+            raise ConfigError(f"schedule: {self.net.name} has no layer {unknown[0]!r}")
+        self._check_fifo(self.net.input, self.schedule.input_fifo_depth)
+        for layer in self.net.layers:
+            if layer.name not in self.schedule.layers:
+                raise ConfigError(f"schedule: layer {layer.name!r} has no entry")
+            self._check(layer, self.schedule.layers[layer.name])
+
+    def __getitem__(self, name: str) -> LayerSchedule:
+        """The choices for a layer."""
+        return self.schedule.layers[name]
+
+    def _check(self, layer: Layer, choice: LayerSchedule) -> None:
+        if choice.frozen not in ("adders", "constants"):
+            raise ConfigError(
+                f"schedule: layer {layer.name!r}: frozen = {choice.frozen!r}; "
+                "use 'adders' or 'constants'"
+            )
+        rows = self.net.block[layer.weight].rows if isinstance(layer, Conv | Linear) else 1
+        if choice.rows_per_cycle < 1 or rows % choice.rows_per_cycle:
+            divisors = [number for number in range(1, rows + 1) if rows % number == 0]
+            near = sorted(divisors, key=lambda number: abs(number - choice.rows_per_cycle))[:2]
+            raise ConfigError(
+                f"schedule: layer {layer.name!r}: rows_per_cycle {choice.rows_per_cycle} does not "
+                f"divide its {rows} weight rows; use {' or '.join(map(str, sorted(near)))}"
+            )
+        self._check_fifo(layer.output, choice.fifo_depth)
+
+    def _check_fifo(self, stream: Stream, depth: int) -> None:
+        needed = _least_depth(self.net, stream)
+        if depth < needed:
+            raise ConfigError(
+                f"schedule: stream {stream.name!r}: fifo_depth {depth} is below {needed}"
+                + (", and a smaller FIFO between a fork and a join can deadlock" * (needed > 2))
+            )
+
+    @cached_property
+    def device_layers(self) -> tuple[Layer, ...]:
+        """Layers that read loadable blocks, in order."""
+        loadable = {block.name for block in self.net.configurable_blocks}
+        return tuple(layer for layer in self.net.layers if loadable & set(layer.block_names))
+
+
+def _least_depth(net: StreamNet, stream: Stream) -> int:
+    """Words that can never deadlock.
+
+    Only a fork can starve one reader while it waits for another, and all branches meet again
+    because a net has one output. A FIFO that takes a whole image at each branch lets the fork
+    finish the image whatever the other branches do.
+    """
+    return max(2, stream.pixels) if len(net.consumers[stream.name]) > 1 else 2
+
+
+def _default_depth(net: StreamNet, stream: Stream) -> int:
+    """One row of the image, which evens out the padding that window layers insert."""
+    return max(_least_depth(net, stream), stream.shape[1])
+
+
+def _frozen_strategy(weight: WeightBlock) -> FrozenStrategy:
+    frozen = weight.matrix[:, weight.frozen_channels]
+    return "adders" if estimated_adders(frozen) <= MAX_ADDERS else "constants"
+
+
+def default_schedule(net: StreamNet) -> Schedule:
+    """The smallest hardware: one weight row per cycle, adders for what is frozen."""
+    layers = {
+        layer.name: LayerSchedule(
+            frozen=(
+                _frozen_strategy(net.block[layer.weight])
+                if isinstance(layer, Conv | Linear)
+                else "adders"
+            ),
+            fifo_depth=_default_depth(net, layer.output),
+        )
+        for layer in net.layers
+    }
+    return Schedule(layers, _default_depth(net, net.input))
