@@ -41,5 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(build_summary(report))
     if report.bundle is not None:
         progress(f"bundle: {config.bundle_path}")
-    progress(f"report: {config.build_dir / 'report.html'}")
+    page = config.build_dir / "report.html"
+    progress(f"report: {page if page.is_file() else page.with_suffix('.json')}")
     return 0

@@ -9,7 +9,9 @@ from datetime import datetime, timezone
 from typing import Any, TypeVar
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
+from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import nearest, read_table
+from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.bundle import bundle_stage
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.csim import CSIM
@@ -18,6 +20,7 @@ from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
 from semifreddo.flow.project import PROJECT
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
+from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import (
     BuildReport,
     BundleFigures,
@@ -29,6 +32,9 @@ from semifreddo.reports.report import (
     TargetFigures,
     TaskFigures,
 )
+
+CURVE_FILE = "training.png"
+"""Beside ``design.toml``: the training curve, shown in the report."""
 
 STAGE_NAMES = ("lower", "project", "csim", "bundle")
 
@@ -140,3 +146,21 @@ def _texts(value: object) -> dict[str, str]:
 
 def _write(config: BuildConfig, report: BuildReport) -> None:
     report.save(config.build_dir / "report.json")
+    page = _page(config, report)
+    if page is not None:
+        write_atomic(config.build_dir / "report.html", page)
+
+
+def _page(config: BuildConfig, report: BuildReport) -> str | None:
+    """The report for people; None without the packages that draw it."""
+    try:
+        from semifreddo.reports.html import render_html
+    except ImportError:
+        return None
+    net = vectors = None
+    if report.net is not None:
+        net = load_net(config.build_dir / "net.json")
+        vectors = VectorSet.load(config.build_dir / "vectors.npz")
+    curve = config.root / CURVE_FILE
+    pictures = {"training": curve.read_bytes()} if curve.is_file() else {}
+    return render_html(report, net, vectors, pictures)

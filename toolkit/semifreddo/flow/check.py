@@ -9,7 +9,7 @@ from pathlib import Path
 from semifreddo.core.errors import DataError, NetError, SemifreddoError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.csim import DEVICE, model_rungs, open_device
+from semifreddo.flow.csim import DEVICE, csim_rung, model_rungs
 from semifreddo.flow.lower import lower_design
 from semifreddo.flow.rungs import (
     absent_rungs,
@@ -57,8 +57,8 @@ def _design_device(config: BuildConfig, net: StreamNet, task: Task) -> Iterator[
     elif built != net.device_digest:
         yield Rung("csim", None, f"was built from another model; `semifreddo build {config.root}`")
     else:
-        with open_device(config, executable, net, task) as accelerator:
-            yield device_rung(accelerator)
+        with csim_rung(config, executable, net, task) as rung:
+            yield rung
 
 
 def check_bundle(

@@ -14,7 +14,9 @@ from semifreddo.boards import BoardSpec, load_board
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_value, read_toml
+from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.reports.report import Limit, figure_names
+from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"
 
@@ -79,8 +81,8 @@ class TrainSection:
         None, help="class names of the task, one per class", low=2
     )
     seed: int = option(0, help="seed of everything random", low=0)
-    core: Mapping[str, Any] = field(default_factory=dict)
-    task: Mapping[str, Any] = field(default_factory=dict)
+    core: TrainOptions = option(TrainOptions(), help="how the core is trained")
+    task: TrainOptions = option(TrainOptions(), help="how the task around it is trained")
 
 
 @dataclass(frozen=True)
@@ -225,8 +227,6 @@ def _check_training(train: TrainSection | None, problems: list[str]) -> None:
     labels, classes = train.labels, train.classes
     if labels is not None and classes is not None and len(labels) != len(classes):
         problems.append(f"[train]: {len(labels)} labels for {len(classes)} classes")
-    from semifreddo.nn.config import SemifreddoConfig  # free of torch
-
     try:
         SemifreddoConfig.from_dict(train.network)
     except ConfigError as error:

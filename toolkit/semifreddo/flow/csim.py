@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.files import write_atomic
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.device import default_workers, open_device, trace_csim
 from semifreddo.flow.ladder import figures_of, save_ladder
 from semifreddo.flow.project import PROJECT_DIR
 from semifreddo.flow.rungs import absent_rungs, device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.hls.csim import build_csim
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.report import CsimFigures
-from semifreddo.runtime import Accelerator, Bundle, DeviceInfo, Transport
 from semifreddo.sim.ladder import LadderReport, Rung, RungResult, climb
 
 DEVICE = "csim/device"
 """The compiled simulation, in the build folder."""
 
+_SECONDS_FILE = "seconds"
+"""Beside the program while it is in the project: a compilation may outlive the stage it was for."""
 
-def open_device(config: BuildConfig, executable: Path, net: StreamNet, task: Task) -> Accelerator:
-    """A compiled simulation behind the runtime that a board uses."""
-    from semifreddo.hls.transport import open_csim
 
-    transport: Transport = open_csim(
-        executable,
-        DeviceInfo(net.name, net.device_digest, "csim"),
-        image_shape=net.input.shape,
-        outputs=net.output.pixels * net.output.channels,
-        words=int(task.words.size),
-        workers=config.csim.workers,
-    )
-    bundle = Bundle(net, {task.name: task})
-    return Accelerator.open(bundle, transport, timeout_s=config.csim.timeout_s)
+@contextlib.contextmanager
+def csim_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task) -> Iterator[Rung]:
+    """The compiled simulation of a design; if it differs, a tracing one is compiled."""
+    project, timeout_s = config.build_dir / PROJECT_DIR, config.csim.compile_timeout_s
+
+    def trace(images: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.int64]]:
+        return trace_csim(project, task, images, timeout_s=timeout_s)
+
+    with open_device(
+        executable, net, task, workers=config.csim.workers, timeout_s=config.csim.timeout_s
+    ) as accelerator:
+        yield device_rung(accelerator, trace)
 
 
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
@@ -64,21 +72,32 @@ def climb_all(
     return climb(net, vectors, rungs, progress=progress)
 
 
-def _run(work: Workspace) -> Figures:
-    from semifreddo.hls.csim import build_csim
+def _compile(work: Workspace) -> tuple[Path, float]:
+    """The program, and the seconds its compilation took when it was last done."""
+    start_ns, start = time.time_ns(), time.perf_counter()
+    program = build_csim(
+        work.build / PROJECT_DIR,
+        jobs=default_workers(),
+        timeout_s=work.config.csim.compile_timeout_s,
+    )
+    seconds, note = time.perf_counter() - start, program.parent / _SECONDS_FILE
+    if program.stat().st_mtime_ns >= start_ns or not note.is_file():
+        write_atomic(note, f"{seconds:.3f}\n")
+    return program, float(note.read_text())
 
+
+def _run(work: Workspace) -> Figures:
     config, net = work.config, load_net(work.build / "net.json")
     task = Task.load(work.build / "task.json")
     vectors = VectorSet.load(work.build / "vectors.npz")
+    work.report("      compiling with g++")
+    program, compile_seconds = _compile(work)
+    work.report(f"      compiled in {compile_seconds:.1f} s")
     executable = work.out / DEVICE
     executable.parent.mkdir()
-    work.report("      compiling with g++")
-    start = time.perf_counter()
-    build_csim(work.build / PROJECT_DIR, executable, timeout_s=config.csim.compile_timeout_s)
-    compile_seconds = time.perf_counter() - start
-    work.report(f"      compiled in {compile_seconds:.1f} s")
-    with open_device(config, executable, net, task) as accelerator:
-        rungs = [*model_rungs(config, net), device_rung(accelerator), *absent_rungs()]
+    shutil.copy2(program, executable)
+    with csim_rung(config, executable, net, task) as device:
+        rungs = [*model_rungs(config, net), device, *absent_rungs()]
         ladder = climb_all(work, net, vectors, rungs)
     save_ladder(ladder, work.out / "ladder.json")
     seconds = next(result.seconds for result in ladder.results if result.name == "csim")

@@ -19,7 +19,7 @@ _VECTORS_IN_PROJECT = 8
 
 def _run(work: Workspace) -> Figures:
     try:
-        from semifreddo.hls import plan_project
+        from semifreddo.hls.plan import plan_project
     except ImportError as error:
         raise ToolError(
             f"project: writing it needs {error.name}; pip install 'semifreddo[hls]'"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator
 from semifreddo.sim import reference
-from semifreddo.sim.ladder import Rung
+from semifreddo.sim.ladder import Rung, Tracer
 
 
 def _absent(*packages: str) -> str:
@@ -67,9 +67,9 @@ def streamnet_rung(net: StreamNet) -> Rung:
     )
 
 
-def device_rung(accelerator: Accelerator) -> Rung:
+def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
     """A device or its simulation, through the runtime."""
-    return Rung(accelerator.backend, lambda images: accelerator.predict(images).raw)
+    return Rung(accelerator.backend, lambda images: accelerator.predict(images).raw, trace=trace)
 
 
 def absent_rungs() -> list[Rung]:

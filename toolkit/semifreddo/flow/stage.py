@@ -28,6 +28,8 @@ from semifreddo.flow.config import BuildConfig
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SCRATCH = ".scratch"
 _RECORDS = ".stages"
+_PRODUCTS = "build"
+"""A folder of this name inside an output is a tool's working place and no part of the output."""
 
 Figures = dict[str, Any]
 
@@ -116,13 +118,22 @@ class StageRecord:
 
 
 def digest_tree(path: Path) -> str | None:
-    """Digest of a file, or of a folder's file names and contents; None if there is nothing."""
+    """Digest of a file, or of a folder's file names and contents; None if there is nothing.
+
+    Folders named ``build`` are left out.
+    """
     if path.is_file():
         return digest_file(path)
     if not path.is_dir():
         return None
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    return digest_json([[file.relative_to(path).as_posix(), digest_file(file)] for file in files])
+    files = {file.relative_to(path): file for file in sorted(path.rglob("*")) if file.is_file()}
+    return digest_json(
+        [
+            [name.as_posix(), digest_file(file)]
+            for name, file in files.items()
+            if _PRODUCTS not in name.parent.parts
+        ]
+    )
 
 
 @cache
