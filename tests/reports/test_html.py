@@ -20,7 +20,9 @@ from semifreddo.reports.report import (
 from semifreddo.sim import reference
 
 pytest.importorskip("jinja2", reason="needs the report extra")
-from semifreddo.reports.html import render_html
+from PIL import Image
+
+from semifreddo.reports.html import _png, render_html
 
 REPORT = BuildReport(
     design="digits",
