@@ -70,19 +70,24 @@ class CsimSection:
 
 @dataclass(frozen=True)
 class TrainSection:
-    """``[train]``: what ``semifreddo train`` does before there is a model."""
+    """``[train]``: what ``semifreddo train`` does before there is a model.
 
-    dataset: str = option(help="digits, fashion_mnist, cifar10...")
+    The task has the data set's own classes, or some of them (``classes``), or new ones made of them
+    (``groups``).
+    """
+
+    dataset: str = option(help="digits, fashion_mnist, cifar10, cifar100 or gtsrb")
     core_classes: tuple[int, ...] = option(help="classes the frozen core is trained on", low=2)
     network: Mapping[str, Any] = option(help="SemifreddoConfig: widths, strides, bits...")
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
-    classes: tuple[int, ...] | None = option(None, help="classes of the task; all if absent", low=2)
-    labels: tuple[str, ...] | None = option(
-        None, help="class names of the task, one per class", low=2
-    )
-    seed: int = option(0, help="seed of everything random", low=0)
+    classes: tuple[int, ...] | None = option(None, help="classes of the task", low=2)
+    groups: Mapping[str, tuple[int, ...]] | None = option(None, help="or: name = [classes]")
     core: TrainOptions = option(TrainOptions(), help="how the core is trained")
     task: TrainOptions = option(TrainOptions(), help="how the task around it is trained")
+
+    def __post_init__(self) -> None:
+        if self.classes is not None and self.groups is not None:
+            raise ValueError("classes and groups exclude each other")
 
 
 @dataclass(frozen=True)
@@ -224,9 +229,6 @@ def _check_limits(limits: Mapping[str, Limit], problems: list[str]) -> None:
 def _check_training(train: TrainSection | None, problems: list[str]) -> None:
     if train is None:
         return
-    labels, classes = train.labels, train.classes
-    if labels is not None and classes is not None and len(labels) != len(classes):
-        problems.append(f"[train]: {len(labels)} labels for {len(classes)} classes")
     try:
         SemifreddoConfig.from_dict(train.network)
     except ConfigError as error:
