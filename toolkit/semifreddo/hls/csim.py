@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from semifreddo.core.digest import digest_bytes, digest_json
+from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.files import atomic_path, write_atomic
 from semifreddo.tools.runner import find_tool, run, tool_version
 
 COMPILER_HINT = "install a C++ compiler, e.g. with: apt-get install g++"
 
-_FLAGS = ("-std=c++14", "-O2", "-fwrapv", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-label")
+_FLAGS = ("-std=c++14", "-O2", "-fwrapv", "-isystem", "firmware/ap_types")
+
+
+def compiler() -> Path:
+    """The C++ compiler: ``$CXX`` or ``g++``.
+
+    Raises:
+        ToolError: Not found; says how to install one.
+    """
+    return find_tool(os.environ.get("CXX", "g++"), COMPILER_HINT)
 
 
 def read_description(project_dir: Path) -> dict[str, Any]:
@@ -37,6 +48,7 @@ def read_description(project_dir: Path) -> dict[str, Any]:
 
 def build_csim(
     project_dir: Path,
+    executable: Path | None = None,
     *,
     jobs: int = 2,
     timeout_s: float = 900.0,
@@ -47,58 +59,74 @@ def build_csim(
 
     Args:
         project_dir: A written project.
+        executable: The program to write; by default one inside the project.
         jobs: Compiler processes at the same time.
         timeout_s: Limit for each compiler process.
         trace: Keep every layer's stream (slower).
         exact: Integers of exactly the synthesized widths (much slower to compile and to run).
 
     Returns:
-        The program, inside the project.
+        The program. Beside it lie its log and a stamp that tells what it was made from.
 
     Raises:
         ProjectError: No such project.
         ToolError: g++ is missing or failed.
     """
-    name = read_description(project_dir)["net"]
-    compiler = find_tool(os.environ.get("CXX", "g++"), COMPILER_HINT)
+    name = str(read_description(project_dir)["net"])
     defines = [f"-DSEMIFREDDO_{flag}" for flag, on in (("TRACE", trace), ("EXACT", exact)) if on]
-    build = project_dir / "csim" / "build" / ("-".join(d[2:].lower() for d in defines) or "plain")
-    program, stamp = build / name, build / "stamp.json"
-    digest = digest_json([_sources_digest(project_dir), tool_version(compiler), _FLAGS, defines])
+    if executable is None:
+        variant = "-".join(["csim", *(["trace"] * trace), *(["exact"] * exact)])
+        executable = project_dir / "csim" / "build" / variant
+    program = executable.resolve()
+    stamp = program.with_name(f"{program.name}.stamp")
+    tool = compiler()
+    command = [str(tool), *_FLAGS, *defines]
+    digest = digest_json([_sources_digest(project_dir), tool_version(tool), command])
     if program.is_file() and stamp.is_file() and stamp.read_text() == digest:
-        return program
-    common = [compiler, *_FLAGS, *defines, "-isystem", "firmware/ap_types"]
-    sources = [f"firmware/{name}.cpp", "csim/main.cpp"]
-
-    def compile_one(source: str) -> Path:
-        target = build.relative_to(project_dir) / f"{Path(source).stem}.o"
-        run(
-            [*common, "-c", source, "-o", target],
-            cwd=project_dir,
-            timeout_s=timeout_s,
-            log=build / f"{Path(source).stem}.log",
-            outputs=[project_dir / target],
-        )
-        return project_dir / target
-
-    build.mkdir(parents=True, exist_ok=True)
+        return executable
+    program.parent.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        objects = list(pool.map(compile_one, sources))
-    with atomic_path(program) as temporary:
-        command = [compiler, *objects, "-o", temporary]
-        run(command, cwd=project_dir, timeout_s=timeout_s, log=build / "link.log")
-    program.chmod(0o755)
+    sources = [f"firmware/{name}.cpp", "csim/main.cpp"]
+    _compile(project_dir, command, sources, program, jobs, timeout_s)
     write_atomic(stamp, digest)
-    return program
+    return executable
+
+
+def _compile(  # noqa: PLR0917
+    project_dir: Path,
+    command: Sequence[str],
+    sources: Sequence[str],
+    program: Path,
+    jobs: int,
+    timeout_s: float,
+) -> None:
+    """Sources to objects in a temporary directory, objects to the program."""
+    log = program.with_name(f"{program.name}.log")
+    with (
+        tempfile.TemporaryDirectory(prefix=".csim-", dir=program.parent) as directory,
+        atomic_path(program) as temporary,
+    ):
+
+        def compile_one(source: str) -> Path:
+            target = Path(directory) / f"{Path(source).stem}.o"
+            run(
+                [*command, "-c", source, "-o", target],
+                cwd=project_dir,
+                timeout_s=timeout_s,
+                log=log.with_suffix(f".{Path(source).stem}.log"),
+                outputs=[target],
+            )
+            return target
+
+        with ThreadPoolExecutor(max(1, jobs)) as pool:
+            objects = list(pool.map(compile_one, sources))
+        link: list[str | Path] = [command[0], *objects, "-o", temporary]
+        run(link, cwd=project_dir, timeout_s=timeout_s, log=log, outputs=[temporary])
+    program.chmod(0o755)
 
 
 def _sources_digest(project_dir: Path) -> str:
     files = [*(project_dir / "firmware").rglob("*"), project_dir / "csim" / "main.cpp"]
     return digest_json(
-        {
-            str(path.relative_to(project_dir)): digest_bytes(path.read_bytes())
-            for path in files
-            if path.is_file()
-        }
+        {str(path.relative_to(project_dir)): digest_file(path) for path in files if path.is_file()}
     )

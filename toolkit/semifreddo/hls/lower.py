@@ -11,6 +11,7 @@ from semifreddo.hls.lowered import Lowered, Port
 from semifreddo.hls.names import identifiers
 from semifreddo.ir.exact import Exact, exact_result
 from semifreddo.ir.layers import (
+    ALPHA_FRAC,
     Add,
     AvgPool,
     Blend,
@@ -136,7 +137,7 @@ def _lower_layer(
         logic = _blend_code(net, layer, name, exact)
         return made("Blend", "semifreddo::blend", _blend_members(net, layer, name, exact), logic)
     if isinstance(layer, Add):
-        return made("Add", "semifreddo::add", pixels)
+        return made("Add", "semifreddo::add", [*pixels, *_exact_members(exact)])
     if isinstance(layer, Cast):
         return made("Cast", "semifreddo::cast", pixels)
     if isinstance(layer, Route):
@@ -186,8 +187,7 @@ def _blend_code(net: StreamNet, layer: Blend, name: str, exact: Exact) -> str:
     alpha = net.block[layer.alpha]
     kind = cpp.integer(cpp.signed_width(exact.low, exact.high), True)
     place = {int(channel): i for i, channel in enumerate(alpha.configurable_channels)}
-    left, right = net.input_streams(layer)
-    frac = max(left.type.frac, right.type.frac)
+    bits = f"{cpp.signed_width(exact.low, exact.high)}, {exact.frac - ALPHA_FRAC}"
     lines = ["#pragma HLS INLINE"]
     for channel in range(layer.output.channels):
         factor = (
@@ -195,13 +195,11 @@ def _blend_code(net: StreamNet, layer: Blend, name: str, exact: Exact) -> str:
             if channel in place
             else f"{cpp.integer(4, False)}({int(alpha.raw[channel])})"
         )
-        sides = [
-            cpp.shifted(kind, f"semifreddo::raw({side}[{channel}])", frac - stream.type.frac)
-            for side, stream in (("left", left), ("right", right))
-        ]
+        left, right = (
+            f"semifreddo::aligned<{bits}>({side}[{channel}])" for side in ("left", "right")
+        )
         lines.append(
-            f"exact[{channel}] = semifreddo::blend_channel<{kind} >"
-            f"({sides[0]}, {sides[1]}, {factor});"
+            f"exact[{channel}] = semifreddo::blend_channel<{kind} >({left}, {right}, {factor});"
         )
     head = (
         "template <class left_T, class right_T>\n"
@@ -226,7 +224,10 @@ def _route_code(net: StreamNet, layer: Route, name: str) -> str:
         *(f"const data{i}_T word{i} = data{i}.read();" for i in count),
         "res_T pixel;",
         "PRAGMA_DATA_PACK(pixel)",
-        *(f"pixel[{i}] = {sources[index]};" for i, index in enumerate(layer.indices)),
+        *(
+            f"pixel[{i}] = semifreddo::convert<typename res_T::value_type>({sources[index]});"
+            for i, index in enumerate(layer.indices)
+        ),
         "res.write(pixel);",
     ]
     head = f"template <{types}>\nvoid {name}_route({ports}, hls::stream<res_T> &res)"

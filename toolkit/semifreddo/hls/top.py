@@ -20,6 +20,11 @@ LOGIC_HEADERS = (
 TASK_FIFO_DEPTH = 2
 """The loader may wait for a layer; see :func:`semifreddo.ir.schedule._least_depth` on deadlock."""
 
+_TASK_COMMENT = """\
+// load_task = 1: every layer takes its new values out of task_memory (see ADDRESS_MAP.md) before
+// this image; task_memory may be written while load_task is 0.
+"""
+
 
 @dataclass(frozen=True)
 class Design:
@@ -65,6 +70,7 @@ def _signature(design: Design) -> str:
 def header(design: Design) -> str:
     """``firmware/<name>.h``."""
     guard = f"{design.name.upper()}_H_"
+    task = _TASK_COMMENT if design.loadable else ""
     return f"""#ifndef {guard}
 #define {guard}
 
@@ -74,9 +80,8 @@ def header(design: Design) -> str:
 
 #include "defines.h"
 
-// One call is one image. load_task = 1: every layer takes its new values out of task_memory (see
-// ADDRESS_MAP.md) before this image; task_memory may be written while load_task is 0.
-{_signature(design)};
+// One call is one image.
+{task}{_signature(design)};
 
 #endif
 """
@@ -85,7 +90,7 @@ def header(design: Design) -> str:
 def _loader(design: Design) -> str:
     tasks = [f"{process.name}_task" for process in design.loadable]
     ports = ",\n    ".join(f"hls::stream<ap_uint<32> > &{task}" for task in tasks)
-    lines = []
+    lines: list[str] = []
     for process, task in zip(design.loadable, tasks, strict=True):
         loops = []
         for number, name in enumerate(process.task_blocks):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import struct
 import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.hls.csim import build_csim, read_description
+from semifreddo.ir.layers import Shape
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.tools.runner import PipeProcess
 
@@ -31,28 +34,98 @@ _CHUNK_FRAMES = 64
 _START_TIMEOUT_S = 20.0
 
 
+class _Worker:
+    """One simulation process, started when it is needed and again after a failure."""
+
+    def __init__(self, program: Path, info: DeviceInfo, index: int) -> None:
+        self._program = program
+        self._info = info
+        self._name = f"csim worker {index} of {info.net}"
+        self._process: PipeProcess | None = None
+        self._task: npt.NDArray[np.uint32] | None = None
+
+    def prepare(self, task: npt.NDArray[np.uint32] | None, deadline: float) -> None:
+        """Run, and have the task loaded."""
+        if self._process is None or not self._process.alive:
+            self.close()
+            self._start()
+        if task is not None and task is not self._task:
+            self.ask(_LOAD, task.size, task.astype("<u4").tobytes(), 0, deadline, "the task words")
+            self._task = task
+
+    def _start(self) -> None:
+        try:
+            self._process = PipeProcess([self._program], name=self._name)
+        except ToolError as error:
+            raise TransportError(str(error)) from error
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        answer = self.ask(_IDENTIFY, 0, b"", _DIGEST_CHARACTERS, deadline, "its identity")
+        found = answer.decode("ascii", "replace")
+        if found != self._info.device_digest:
+            self.close()
+            raise TransportError(
+                f"{self._program}: simulates device {found[:12]}, expected "
+                f"{self._info.net} {self._info.device_digest[:12]}; build the C simulation again"
+            )
+
+    def ask(  # noqa: PLR0917
+        self, code: int, count: int, data: bytes, answer_bytes: int, deadline: float, what: str
+    ) -> bytes:
+        """One command and its answer; the process is gone after any error."""
+        assert self._process is not None
+        request = struct.pack("<II", code, count) + data
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            answer = self._process.exchange(request, len(_ANSWER) + answer_bytes, left)
+        except ToolTimeoutError as error:
+            raise TransportTimeoutError(f"stalled on {what}: {error}") from error
+        except ToolError as error:
+            raise TransportError(f"failed on {what}: {error}") from error
+        if answer[: len(_ANSWER)] != _ANSWER:
+            self.close()
+            raise TransportError(f"{self._name}: answered nonsense to {what}")
+        return answer[len(_ANSWER) :]
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.close()
+        self._process = None
+        self._task = None
+
+
 class CSimTransport:
     """A device made of simulation processes; frames are shared out between them."""
 
-    def __init__(self, program: Path, description: dict[str, Any], *, workers: int = 1) -> None:
-        """Prepare the device; processes start with the first call.
+    def __init__(
+        self,
+        program: Path,
+        info: DeviceInfo,
+        *,
+        image_shape: Shape,
+        outputs: int,
+        words: int,
+        workers: int = 1,
+        streams: Mapping[str, Shape] | None = None,
+    ) -> None:
+        """Describe the device; processes start with the first call.
 
         Args:
             program: Built by :func:`~semifreddo.hls.csim.build_csim`.
-            description: The project's ``semifreddo.json``.
+            info: Identity that the program must confirm.
+            image_shape: ``(height, width, channels)``.
+            outputs: Values per result.
+            words: 32-bit words of a task.
             workers: Number of processes.
+            streams: Shape of every layer's stream, in layer order; needed by :meth:`trace` only.
         """
-        self._program = program
-        self._info = DeviceInfo(description["net"], description["device_digest"], "csim")
-        self._image_shape = tuple(description["input"]["shape"])
-        self._outputs = int(np.prod(description["output"]["shape"]))
-        self._task_words = int(description["task_words"])
-        self._streams = {
-            stream["name"]: tuple(stream["shape"]) for stream in description["streams"]
-        }
+        self._info = info
+        self._image_shape = tuple(image_shape)
+        self._outputs = outputs
+        self._words = words
+        self._streams = dict(streams or {})
         self._task: npt.NDArray[np.uint32] | None = None
-        self._workers: list[PipeProcess | None] = [None] * max(1, workers)
-        self._loaded = [False] * max(1, workers)
+        self._workers = [_Worker(program, info, index) for index in range(max(1, workers))]
 
     @property
     def info(self) -> DeviceInfo:
@@ -62,26 +135,28 @@ class CSimTransport:
     def load(self, words: npt.NDArray[np.uint32], timeout_s: float) -> None:
         """Make the device use new task words from the next frame on.
 
+        Before the first task all loadable values are zero.
+
         Raises:
-            TaskError: Wrong number of words.
-            TransportError: A worker failed.
+            TaskError: Wrong number or type of words.
+            TransportError: A worker failed; the next call starts it again, with these words.
         """
-        if words.shape != (self._task_words,) or words.dtype != np.uint32:
+        if words.shape != (self._words,) or words.dtype != np.uint32:
             raise TaskError(
                 f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
-                f"needs {self._task_words} of uint32"
+                f"needs {self._words} of uint32"
             )
-        self._task = words.copy()
-        self._loaded = [False] * len(self._workers)
         deadline = time.monotonic() + timeout_s
-        for index in range(len(self._workers)):
-            self._ready(index, deadline)
+        if words.size:
+            self._task = words.copy()
+        for worker in self._workers:
+            worker.prepare(self._task, deadline)
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
         """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.
 
         Raises:
-            DataError: The images do not have the device's shape.
+            DataError: The images do not have the device's shape or are no integers.
             TransportTimeoutError: Names the worker and the frames that stalled.
             TransportError: A worker failed; the next call starts it again.
         """
@@ -94,7 +169,7 @@ class CSimTransport:
 
         Needs a program built with ``trace=True``. Raises like :meth:`run`.
         """
-        sizes = [int(np.prod(shape)) for shape in self._streams.values()]
+        sizes = [prod(shape) for shape in self._streams.values()]
         data = self._frames(_TRACE, images, sum(sizes), timeout_s)
         parts = np.split(data, np.cumsum(sizes)[:-1], axis=1)
         return {
@@ -104,8 +179,8 @@ class CSimTransport:
 
     def close(self) -> None:
         """End all workers. Closing twice is allowed."""
-        for index in range(len(self._workers)):
-            self._drop(index)
+        for worker in self._workers:
+            worker.close()
 
     def __enter__(self) -> CSimTransport:
         return self
@@ -113,136 +188,110 @@ class CSimTransport:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _frames(
-        self, code: int, images: npt.NDArray[np.integer], values: int, timeout_s: float
-    ) -> npt.NDArray[np.int64]:
+    def _check(self, images: npt.NDArray[np.integer]) -> None:
         if images.ndim != 4 or images.shape[1:] != self._image_shape:
             raise DataError(
                 f"{self._info.net}: images have shape {images.shape}, expected (n, "
                 f"{', '.join(map(str, self._image_shape))})"
             )
+        if images.dtype.kind not in "iu":
+            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
+
+    def _frames(
+        self, code: int, images: npt.NDArray[np.integer], values: int, timeout_s: float
+    ) -> npt.NDArray[np.int64]:
+        """Share frames out to the workers in chunks."""
+        self._check(images)
         deadline = time.monotonic() + timeout_s
         count = len(images)
-        step = min(_CHUNK_FRAMES, max(1, -(-count // len(self._workers))))
         results = np.zeros((count, values), np.int64)
-        idle: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for index in range(len(self._workers)):
-            idle.put(index)
+        idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            idle.put(worker)
 
-        def work(start: int) -> None:
-            index = idle.get()
-            try:
-                part = images[start : start + step]
-                results[start : start + step] = self._chunk(
-                    index, code, part, start, values, deadline
+        def work(part: slice) -> None:
+            frames = images[part]
+            with _taken(idle) as worker:
+                worker.prepare(self._task, deadline)
+                data = worker.ask(
+                    code,
+                    len(frames),
+                    np.ascontiguousarray(frames, "<i8").tobytes(),
+                    8 * values * len(frames),
+                    deadline,
+                    f"frames {part.start}..{part.start + len(frames) - 1} of {count}",
                 )
-            finally:
-                idle.put(index)
+            results[part] = np.frombuffer(data, "<i8").reshape(len(frames), values)
 
-        with ThreadPoolExecutor(len(self._workers)) as pool:
-            futures = [pool.submit(work, start) for start in range(0, count, step)]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        step = min(_CHUNK_FRAMES, max(1, -(-count // len(self._workers))))
+        parts = [slice(start, start + step) for start in range(0, count, step)]
+        _all_of(work, parts, len(self._workers))
         return results
 
-    def _chunk(
-        self,
-        index: int,
-        code: int,
-        images: npt.NDArray[np.integer],
-        start: int,
-        values: int,
-        deadline: float,
-    ) -> npt.NDArray[np.int64]:
-        worker = self._ready(index, deadline)
-        request = struct.pack("<II", code, len(images))
-        request += np.ascontiguousarray(images, "<i8").tobytes()
-        what = f"frames {start}..{start + len(images) - 1}"
-        data = self._exchange(index, worker, request, 8 * values * len(images), deadline, what)
-        return np.frombuffer(data, "<i8").reshape(len(images), values)
 
-    def _ready(self, index: int, deadline: float) -> PipeProcess:
-        """A running worker with the present task."""
-        worker = self._workers[index]
-        if worker is None or not worker.alive:
-            self._drop(index)
-            worker = self._start(index)
-        if self._task is not None and not self._loaded[index]:
-            request = (
-                struct.pack("<II", _LOAD, self._task.size) + self._task.astype("<u4").tobytes()
-            )
-            self._exchange(index, worker, request, 0, deadline, "the task words")
-            self._loaded[index] = True
-        return worker
+@contextlib.contextmanager
+def _taken(idle: queue.SimpleQueue[_Worker]) -> Iterator[_Worker]:
+    worker = idle.get()
+    try:
+        yield worker
+    finally:
+        idle.put(worker)
 
-    def _start(self, index: int) -> PipeProcess:
-        name = f"csim worker {index} of {self._info.net}"
+
+def _all_of(work: Callable[[slice], None], parts: list[slice], workers: int) -> None:
+    """Do all parts at the same time; the first error cancels what has not started."""
+    if workers == 1:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(work, part) for part in parts]
         try:
-            worker = PipeProcess([self._program], name=name)
-        except ToolError as error:
-            raise TransportError(str(error)) from error
-        self._workers[index] = worker
-        self._loaded[index] = False
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        request = struct.pack("<II", _IDENTIFY, 0)
-        answer = self._exchange(
-            index, worker, request, _DIGEST_CHARACTERS, deadline, "its identity"
-        )
-        if answer.decode("ascii", "replace") != self._info.device_digest:
-            self._drop(index)
-            raise TransportError(
-                f"{self._program}: simulates another device than the project beside it; build the "
-                "C simulation again"
-            )
-        return worker
-
-    def _exchange(
-        self,
-        index: int,
-        worker: PipeProcess,
-        request: bytes,
-        answer_bytes: int,
-        deadline: float,
-        what: str,
-    ) -> bytes:
-        try:
-            left = max(0.0, deadline - time.monotonic())
-            answer = worker.exchange(request, len(_ANSWER) + answer_bytes, left)
-        except ToolTimeoutError as error:
-            self._drop(index)
-            raise TransportTimeoutError(f"stalled on {what}: {error}") from error
-        except ToolError as error:
-            self._drop(index)
-            raise TransportError(f"failed on {what}: {error}") from error
+            for future in futures:
+                future.result()
         except BaseException:
-            self._drop(index)
+            pool.shutdown(wait=True, cancel_futures=True)
             raise
-        if answer[: len(_ANSWER)] != _ANSWER:
-            self._drop(index)
-            raise TransportError(f"{worker.name}: answered nonsense to {what}")
-        return answer[len(_ANSWER) :]
-
-    def _drop(self, index: int) -> None:
-        worker = self._workers[index]
-        if worker is not None:
-            worker.close()
-        self._workers[index] = None
-        self._loaded[index] = False
 
 
 def open_csim(
-    project_dir: Path, *, workers: int = 1, jobs: int = 2, trace: bool = False
+    program: Path,
+    info: DeviceInfo,
+    *,
+    image_shape: Shape,
+    outputs: int,
+    words: int,
+    workers: int = 1,
 ) -> CSimTransport:
-    """Build the C simulation of a project if needed, and open it as a device.
+    """Open a compiled C simulation as a device; see :class:`CSimTransport`."""
+    return CSimTransport(
+        program, info, image_shape=image_shape, outputs=outputs, words=words, workers=workers
+    )
+
+
+def open_project(
+    project_dir: Path, *, workers: int = 1, jobs: int = 2, trace: bool = False, exact: bool = False
+) -> CSimTransport:
+    """Compile the C simulation of a written project, if needed, and open it.
+
+    Args:
+        project_dir: The project.
+        workers: Number of simulation processes.
+        jobs: Number of compiler processes.
+        trace: Make :meth:`CSimTransport.trace` available.
+        exact: See :func:`~semifreddo.hls.csim.build_csim`.
 
     Raises:
         ProjectError: No such project.
         ToolError: g++ is missing or failed.
     """
-    description = read_description(project_dir)
-    program = build_csim(project_dir, jobs=jobs, trace=trace)
-    return CSimTransport(program, description, workers=workers)
+    data = read_description(project_dir)
+    return CSimTransport(
+        build_csim(project_dir, jobs=jobs, trace=trace, exact=exact),
+        DeviceInfo(data["net"], data["device_digest"], "csim"),
+        image_shape=data["input"]["shape"],
+        outputs=prod(data["output"]["shape"]),
+        words=data["task_words"],
+        workers=workers,
+        streams={stream["name"]: stream["shape"] for stream in data["streams"]},
+    )

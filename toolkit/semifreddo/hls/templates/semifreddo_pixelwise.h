@@ -70,7 +70,10 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < res_T::size; c++) {
             #pragma HLS UNROLL
-            pixel[c] = left_word[c] + right_word[c];
+            const s<CONFIG_T::exact_width> sum =
+                aligned<CONFIG_T::exact_width, CONFIG_T::exact_frac>(left_word[c]) +
+                aligned<CONFIG_T::exact_width, CONFIG_T::exact_frac>(right_word[c]);
+            pixel[c] = bring<typename res_T::value_type, CONFIG_T::exact_width, CONFIG_T::exact_frac>(sum);
         }
         res.write(pixel);
     }
@@ -87,7 +90,7 @@ Pixels:
     Channels:
         for (unsigned c = 0; c < res_T::size; c++) {
             #pragma HLS UNROLL
-            pixel[c] = word_in[c];
+            pixel[c] = convert<typename res_T::value_type>(word_in[c]);
         }
         res.write(pixel);
     }
