@@ -1,9 +1,83 @@
-"""Stub."""
+"""``semifreddo retarget``: another task for the same built device."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semifreddo.cli.console import describe, progress
+from semifreddo.cli.parse import by_pattern, numbers
+from semifreddo.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from semifreddo.train.data import Dataset
+
+_EPILOG = """\
+examples:
+  semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 -o odd_even.json
+  semifreddo retarget hls_projects/digits --classes 5-9 -o high.json --vectors high.npz
+  semifreddo retarget digits.sfb --checkpoint model.safetensors --dataset digits --classes 0-4 \\
+      -o low.json
+  semifreddo run digits.sfb --task odd_even.json --images scans.npz
+
+Trains what is configurable (trainable cores, blend factors, head) and writes a task file of a few
+kilobytes for the device as it is built; nothing is generated or compiled. The answers of the built
+simulation are compared with torch's on the whole test split before the file is written.
+"""
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Declare."""
+    """Declare the verb."""
+    parser = describe(verbs, "retarget", "train another task for a built device", _EPILOG)
+    parser.add_argument("target", type=Path, help="folder of a built design, or a bundle (.sfb)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="task file to write")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--classes", metavar="LIST", help="classes of the new task, e.g. 0,2,5-7")
+    what.add_argument(
+        "--groups", nargs="+", metavar="NAME=LIST", help="new classes made of old ones"
+    )
+    parser.add_argument("--name", help="name of the task; the output file's if left out")
+    parser.add_argument("--labels", help="class names, separated by commas")
+    parser.add_argument("--checkpoint", type=Path, help="the model the device was built from")
+    parser.add_argument("--dataset", help="images, if not the design's")
+    parser.add_argument("--data", type=Path, help="folder or file of --dataset")
+    parser.add_argument("--epochs", type=int, help="instead of the design's [train.task]")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--vectors", type=Path, help="also write images and answers (.npz)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, prove, write."""
+    classes = None if arguments.classes is None else numbers(arguments.classes, "--classes")
+    groups = None if arguments.groups is None else by_pattern(arguments.groups, "--groups")
+    name = arguments.name or arguments.output.name.partition(".")[0]
+    from semifreddo.cli.show import ladder_table
+    from semifreddo.flow.ladder import figures_of
+    from semifreddo.flow.retarget import find_target, images_of, options_of, train_new_task
+    from semifreddo.flow.training import select
+
+    target = find_target(arguments.target, arguments.checkpoint)
+    data = select(images_of(target, arguments.dataset, arguments.data), classes, groups)
+    if arguments.labels is not None:
+        data = _renamed(data, arguments.labels)
+    options = options_of(target, epochs=arguments.epochs, seed=arguments.seed)
+    progress(f"task {name}: {', '.join(data.labels)}")
+    made, report = train_new_task(target, data, options, name=name)
+    if arguments.vectors is not None:
+        made.vectors.save(arguments.vectors)
+    made.task.save(arguments.output)
+    accuracy = made.task.metrics["test_accuracy"]
+    print(f"task {name}: {made.task.payload_bytes} bytes, test accuracy {accuracy:.2%}")
+    print(ladder_table(figures_of(report)))
+    progress(f"task: {arguments.output}")
+    return 0
+
+
+def _renamed(data: Dataset, text: str) -> Dataset:
+    labels = tuple(label.strip() for label in text.split(","))
+    if len(labels) != len(data.labels) or not all(labels):
+        raise ConfigError(f"--labels: {len(labels)} names for {len(data.labels)} classes")
+    return dataclasses.replace(data, labels=labels)

@@ -110,8 +110,20 @@ def _bundle_device(
         yield accelerator, ""
 
 
-def check_task(config: BuildConfig, task: Task, vectors: VectorSet) -> LadderReport:
-    """Climb with another task of a built design: the reference and the compiled simulation."""
+def check_task(
+    config: BuildConfig, task: Task, vectors: VectorSet, progress: Progress = lambda _: None
+) -> LadderReport:
+    """Climb with another task of a built design: the reference and the compiled simulation.
+
+    Args:
+        config: The design.
+        task: A task of its device.
+        vectors: Images and torch's answers.
+        progress: Called with each rung's result.
+
+    Raises:
+        TaskError: The task is another device's.
+    """
     net = task.apply(load_net(config.build_dir / "net.json"))
     with _design_device(config, net, task) as device:
-        return climb(net, vectors, [streamnet_rung(net), device])
+        return climb(net, vectors, [streamnet_rung(net), device], progress=progress)

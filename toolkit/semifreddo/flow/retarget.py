@@ -1,0 +1,122 @@
+"""A new task for something that is built already: a design or a bundle. Needs torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.flow.check import Progress, check_task
+from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.flow.rungs import streamnet_rung
+from semifreddo.flow.training import Retargeted, dataset_of, retarget_device, training_of
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.serial import load_net
+from semifreddo.runtime import Bundle
+from semifreddo.sim.ladder import LadderReport, climb
+from semifreddo.train.checkpoint import load_checkpoint
+from semifreddo.train.data import Dataset, load_dataset
+from semifreddo.train.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class Target:
+    """What gets a new task.
+
+    Attributes:
+        device: The built network.
+        checkpoint: The model it was built from.
+        config: The design, if the target is one.
+    """
+
+    device: StreamNet
+    checkpoint: Path
+    config: BuildConfig | None
+
+
+def find_target(path: Path, checkpoint: Path | None) -> Target:
+    """Open a built design or a bundle.
+
+    Args:
+        path: A design's folder or a bundle.
+        checkpoint: The model; a design knows its own.
+
+    Raises:
+        ConfigError: A bundle without a checkpoint, or a design that is not built.
+        BundleError: The bundle is missing or damaged.
+    """
+    if path.suffix == ".sfb":
+        if checkpoint is None:
+            raise ConfigError(f"{path}: a bundle holds no model; name it with --checkpoint")
+        return Target(Bundle.load(path).net, checkpoint, None)
+    config = load_config(path)
+    net = config.build_dir / "net.json"
+    if not net.is_file():
+        raise ConfigError(f"{path}: is not built yet; run `semifreddo build {path}`")
+    return Target(load_net(net), checkpoint or config.path(config.design.checkpoint), config)
+
+
+def images_of(target: Target, dataset: str | None, data: Path | None) -> Dataset:
+    """Images of the new task: named ones, or those of the design.
+
+    Raises:
+        ConfigError: Neither is known.
+    """
+    if dataset is not None:
+        return load_dataset(dataset, data)
+    if target.config is None:
+        raise ConfigError("a bundle names no images; name them with --dataset")
+    return dataset_of(target.config)
+
+
+def options_of(target: Target, *, epochs: int | None, seed: int | None) -> TrainOptions:
+    """How to train: as the design's task was tuned, with changes."""
+    options = TrainOptions() if target.config is None else training_of(target.config).task
+    if epochs is not None:
+        options = dataclasses.replace(options, tune_epochs=epochs)
+    return options if seed is None else dataclasses.replace(options, seed=seed)
+
+
+def train_new_task(
+    target: Target,
+    data: Dataset,
+    options: TrainOptions,
+    *,
+    name: str,
+    progress: Progress = lambda _: None,
+) -> tuple[Retargeted, LadderReport]:
+    """Train a task for a target, and prove it on every rung that needs no rebuilding.
+
+    Args:
+        target: The built device.
+        data: The new task.
+        options: How to train.
+        name: Name of the task.
+        progress: Called with each rung's result.
+
+    Returns:
+        The task, and the climb of its whole test split: torch's answers against the reference and
+        the compiled device.
+
+    Raises:
+        TaskError: The checkpoint is not the target's model.
+        ConfigError: The task has more classes than the device outputs.
+        LadderError: A rung differs.
+    """
+    build = None if target.config is None else target.config.build_dir
+    made = retarget_device(
+        target.device,
+        load_checkpoint(target.checkpoint),
+        data,
+        options,
+        name=name,
+        folder=None if build is None else build / "train" / f"task-{name}",
+    )
+    if target.config is not None:
+        report = check_task(target.config, made.task, made.vectors, progress)
+    else:
+        net = made.task.apply(target.device)
+        report = climb(net, made.vectors, [streamnet_rung(net)], progress=progress)
+    report.check()
+    return made, report
