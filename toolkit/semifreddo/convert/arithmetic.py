@@ -219,5 +219,18 @@ def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     context.refuse(node, "multiplies two streams, which is not supported; one must be a constant")
 
 
-ARITHMETIC: dict[str, Handler] = {"Add": _add, "Sub": _sub, "Mul": _mul}
+def _div(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    divisor = context.constant(node, operands[1], "divisor")
+    values = divisor.values.astype(np.float64)
+    mantissa, _ = np.frexp(np.abs(values))
+    if (mantissa != 0.5).any():
+        context.refuse(
+            node,
+            f"divides by {values[mantissa != 0.5].ravel()[0]:g}, which is not a power of two; "
+            "divide by a power of two, or fold the division into the layer before",
+        )
+    return _mul(context, node, [operands[0], Constant(divisor.name, 1 / values)])
+
+
+ARITHMETIC: dict[str, Handler] = {"Add": _add, "Sub": _sub, "Mul": _mul, "Div": _div}
 """Handlers by operator; operands may be pending products and differences."""

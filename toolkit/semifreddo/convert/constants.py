@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
 from semifreddo.convert.load import Node, as_array
 from semifreddo.convert.quant import QuantNode
@@ -19,6 +21,9 @@ from semifreddo.convert.values import Constant, Quantized
 _PARAMETER = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
 
 
+_MAX_FILLED = 1 << 16
+
+
 def initializer(name: str, values: npt.NDArray[Any]) -> Constant:
     """A tensor stored in the file."""
     if not _PARAMETER.fullmatch(name):
@@ -27,7 +32,16 @@ def initializer(name: str, values: npt.NDArray[Any]) -> Constant:
     return Constant(name, values, name, index, values.shape)
 
 
+def _divide(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if left.dtype.kind == "f" or right.dtype.kind == "f":
+        quotient: npt.NDArray[Any] = np.divide(left, right)
+        return quotient
+    # Integers here are sizes; ONNX divides them toward zero.
+    return np.floor_divide(left, right)
+
+
 _ARITHMETIC: dict[str, Callable[..., npt.NDArray[Any]]] = {
+    "Div": _divide,
     "Add": np.add,
     "Sub": np.subtract,
     "Mul": np.multiply,
@@ -76,6 +90,21 @@ def _computed(node: Node, operands: Sequence[Constant]) -> Constant:
     return Constant(node.outputs[0], values)
 
 
+def _cast(node: Node, data: Constant) -> Constant:
+    kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(int(node.attributes["to"])))
+    values = data.values.astype(np.float64 if kind.kind == "f" else kind)
+    return replace(data, name=node.outputs[0], values=values)
+
+
+def _filled(node: Node, shape: Constant) -> Constant:
+    sizes = [int(size) for size in shape.values.ravel()]
+    if math.prod(sizes) > _MAX_FILLED:
+        raise ValueError(f"a constant of shape {sizes}")
+    value = node.attributes.get("value")
+    fill = np.zeros(1) if value is None else as_array(value)
+    return Constant(node.outputs[0], np.full(sizes, fill.ravel()[0]))
+
+
 def evaluate(node: Node, operands: Sequence[Constant | None], what: str) -> list[Constant] | None:
     """Results of a node whose inputs are all known; None for an operator that is not evaluated.
 
@@ -97,7 +126,9 @@ def evaluate(node: Node, operands: Sequence[Constant | None], what: str) -> list
     if node.op in ("Quant", "IntQuant"):
         return [replace(QuantNode(node, given[1:], what).apply(given[0]), name=node.outputs[0])]
     if node.op == "Cast":
-        return [replace(given[0], name=node.outputs[0])]
+        return [_cast(node, given[0])]
+    if node.op == "ConstantOfShape":
+        return [_filled(node, given[0])]
     if node.op == "Shape":
         return [Constant(node.outputs[0], np.array(given[0].values.shape))]
     if node.op == "Concat":

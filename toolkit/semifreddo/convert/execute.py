@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
 from semifreddo.ir.exact import exact_result, product_bounds
-from semifreddo.ir.layers import Cast, Conv, Linear, Stream
+from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, Stream
 from semifreddo.ir.net import StreamNet
 
 _FLOAT_BITS = 24
@@ -50,9 +50,11 @@ def float_limit(net: StreamNet) -> str:
     for layer in net.layers:
         if isinstance(layer, Conv | Linear):
             reach = _weighted_limit(net, layer)
-        else:
+        elif isinstance(layer, Add | AvgPool | Blend):
             exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
             reach = max(-exact.low, exact.high)
+        else:
+            continue  # nothing is computed, so nothing becomes larger
         if reach > 1 << _FLOAT_BITS:
             return (
                 f"layer {layer.name} can reach {reach} (2**{reach.bit_length() - 1} and more), and "
@@ -61,7 +63,7 @@ def float_limit(net: StreamNet) -> str:
     return ""
 
 
-def _batched(path: Path, batch: int) -> Any:
+def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) -> Any:
     """The model with another batch size, ready for qonnx."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.transformation.infer_shapes import InferShapes
@@ -70,13 +72,13 @@ def _batched(path: Path, batch: int) -> Any:
     del model.graph.value_info[:]
     for value in (model.graph.input[0], *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = batch
-    shapes = {node.input[1] for node in model.graph.node if node.op_type == "Reshape"}
-    for tensor in model.graph.initializer:
-        if tensor.name in shapes:
-            sizes = onnx.numpy_helper.to_array(tensor).copy()
-            if sizes.size and sizes[0] == 1:
-                sizes[0] = 0  # keep the batch size of the operand
-                tensor.CopyFrom(onnx.numpy_helper.from_array(sizes, tensor.name))
+    for node in model.graph.node:
+        sizes = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        if sizes is not None and sizes.size and sizes[0] == 1:
+            node.input[1] = f"{node.output[0]}_batched"
+            # Zero keeps the batch size of the operand.
+            free = np.array([0, *sizes[1:]], np.int64)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(free, node.input[1]))
     return ModelWrapper(model).transform(InferShapes())
 
 
@@ -96,7 +98,7 @@ def _execute(
         raise ConversionError(f"{path}: QONNX execution is not exact: {reason}")
     per_image = 3 * sum(s.pixels * s.channels for s in net.streams.values())
     batch = max(1, min(len(images), _BATCH_VALUES // per_image))
-    model = _batched(path, batch)
+    model = _batched(path, batch, _converted(path).constants)
     name, output = model.graph.input[0].name, model.graph.output[0].name
     real = stream.type.to_real(images).transpose(0, 3, 1, 2).astype(np.float32)
     for start in range(0, len(images), batch):

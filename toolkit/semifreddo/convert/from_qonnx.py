@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from semifreddo.convert.arithmetic import ARITHMETIC, settle
 from semifreddo.convert.blocks import Frozen
@@ -26,7 +29,6 @@ _ADVICE = {
     "Clip": "use ReLU; the quantizer behind it limits the range",
     "Sigmoid": "store the quantized values in the model instead of a function of them",
     "Softmax": "leave it out: the largest logit stays the largest",
-    "Div": "multiply by a power of two instead",
     "LeakyRelu": "use ReLU",
     "ConvTranspose": "use a convolution",
     "Resize": "use a convolution or pool",
@@ -43,11 +45,13 @@ class Converted:
         net: The network, one layer per ONNX node.
         graph: The ONNX graph.
         origins: ONNX node and result tensor of each layer.
+        constants: Values of all tensors that do not depend on the image.
     """
 
     net: StreamNet
     graph: Graph
     origins: dict[str, Origin]
+    constants: dict[str, npt.NDArray[Any]]
 
 
 def _operands(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
@@ -163,7 +167,8 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
         net = _net(context, name)
     except NetError as error:
         raise ConversionError(f"{graph.where}: {error}") from error
-    return Converted(net, graph, context.origins)
+    known = {key: value.values for key, value in values.items() if isinstance(value, Constant)}
+    return Converted(net, graph, context.origins, known)
 
 
 def from_qonnx(path: Path, name: str, *, frozen: Frozen = "plan") -> StreamNet:

@@ -25,7 +25,9 @@ def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Sign
         stream = context.emit(node, Cast, (signal.stream,), signal.stream.shape, into=into)
         return replace(signal, stream=stream, node=node.name)
     source = context.image(node, plain)
-    stream = context.emit(node, Cast, (source,), source.shape, into=into)
+    # The ONNX tensor of a padded image has another shape than the stream.
+    tensor = None if signal.padding == NO_PADDING else ""
+    stream = context.emit(node, Cast, (source,), source.shape, into=into, tensor=tensor)
     index = Signal.image(stream, "").index.reshape(signal.index.shape)
     return Signal(stream, index, signal.padding, node.name)
 
