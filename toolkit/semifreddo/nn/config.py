@@ -1,95 +1,81 @@
 """What a SemifreddoNet looks like, as data."""
 
+# ruff: noqa: RUF009 -- option() makes a field, it is no shared default
+
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import option, read_table
 
 BlockKind: TypeAlias = Literal["standard", "separable"]
 AlphaKind: TypeAlias = Literal["channel", "layer"]
+
+_MAX_SIZE = 4096
+_MAX_STRIDE = 4
 
 
 @dataclass(frozen=True)
 class SemifreddoConfig:
     """Topology and number formats of a SemifreddoNet.
 
-    Attributes:
-        input_shape: Image (channels, height, width).
-        classes: Outputs of the head.
-        widths: Channels of each block, the same for all three cores.
-        strides: Stride of each block.
-        block: Kind of all blocks but the first, which is always a standard convolution.
-        weight_bits: Weight bits, 2 to 8, where no other is given.
-        core_weight_bits: Weight bits of the frozen core.
-        trainable_weight_bits: Weight bits of the trainable cores.
-        head_weight_bits: Weight bits of the classifier.
-        act_bits: Activation bits inside the cores, 2 to 8.
-        pool_bits: Bits of the globally pooled features, 2 to 16.
-        bias_bits: Bias bits, 4 to 24.
-        per_channel: One weight scale per output channel in the cores.
-        shuffle: Exchange channels between the trainable cores before each block but the first.
-        repeats: How often the last block is applied in one inference.
-        shared_repeats: Whether the trainable cores use one set of weights in all repeats.
-        alpha: Granularity of the blend factors.
-        stem_padding: Zero padding of the first convolution; 3 turns 28x28 into 16x16 at stride 2.
+    The first block is always a standard convolution; all three cores have the same widths.
 
     Raises:
         ConfigError: A value is out of range or does not fit the others.
     """
 
-    input_shape: tuple[int, int, int]
-    classes: int
-    widths: tuple[int, ...]
-    strides: tuple[int, ...]
-    block: BlockKind = "standard"
-    weight_bits: int = 4
-    core_weight_bits: int | None = None
-    trainable_weight_bits: int | None = None
-    head_weight_bits: int | None = None
-    act_bits: int = 8
-    pool_bits: int = 8
-    bias_bits: int = 16
-    per_channel: bool = False
-    shuffle: bool = False
-    repeats: int = 1
-    shared_repeats: bool = True
-    alpha: AlphaKind = "channel"
-    stem_padding: int = 1
+    input_shape: tuple[int, ...] = option(help="image (channels, height, width)", low=3)
+    classes: int = option(help="outputs of the head", low=2, high=4096)
+    widths: tuple[int, ...] = option(help="channels of each block", low=1)
+    strides: tuple[int, ...] = option(help="stride of each block, 1 to 4", low=1)
+    block: BlockKind = option("standard", help="kind of all blocks but the first")
+    weight_bits: int = option(4, help="weight bits where no other is given", low=2, high=8)
+    core_weight_bits: int | None = option(None, help="of the frozen core", low=2, high=8)
+    trainable_weight_bits: int | None = option(None, help="of the trainable cores", low=2, high=8)
+    head_weight_bits: int | None = option(None, help="of the classifier", low=2, high=8)
+    act_bits: int = option(8, help="activation bits inside the cores", low=2, high=8)
+    pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
+    bias_bits: int = option(16, help="bias bits", low=4, high=24)
+    per_channel: bool = option(False, help="one weight scale per output channel in the cores")
+    shuffle: bool = option(False, help="exchange channels before each block but the first")
+    repeats: int = option(1, help="how often the last block is applied", low=1, high=64)
+    shared_repeats: bool = option(True, help="one set of trainable weights for all repeats")
+    alpha: AlphaKind = option("channel", help="granularity of the blend factors")
+    stem_padding: int = option(
+        1, help="zero padding of the first convolution; 3: 28x28 to 16x16", low=0, high=8
+    )
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        for name, low, high in (
-            ("classes", 2, 4096),
-            ("weight_bits", 2, 8),
-            ("core_weight_bits", 2, 8),
-            ("trainable_weight_bits", 2, 8),
-            ("head_weight_bits", 2, 8),
-            ("act_bits", 2, 8),
-            ("pool_bits", 2, 16),
-            ("bias_bits", 4, 24),
-            ("repeats", 1, 64),
-            ("stem_padding", 0, 8),
-        ):
-            _in_range(name, getattr(self, name), low, high)
-        for size in self.input_shape:
-            _in_range("input_shape", size, 1, 4096)
-        for width in self.widths:
-            _in_range("widths", width, 1, 4096)
-        for stride in self.strides:
-            _in_range("strides", stride, 1, 4)
-        if not self.widths or len(self.widths) != len(self.strides):
+        for item in dataclasses.fields(self):
+            value, low, high = (
+                getattr(self, item.name),
+                item.metadata.get("low"),
+                item.metadata.get("high"),
+            )
+            limited = isinstance(value, int) and low is not None and high is not None
+            if limited and not low <= value <= high:
+                raise ConfigError(f"network: {item.name} = {value} is outside {low}..{high}")
+        _check_entries("input_shape", self.input_shape, _MAX_SIZE)
+        _check_entries("widths", self.widths, _MAX_SIZE)
+        _check_entries("strides", self.strides, _MAX_STRIDE)
+        if len(self.input_shape) != 3:
             raise ConfigError(
-                f"{len(self.widths)} widths but {len(self.strides)} strides; each block needs both"
+                f"network: input_shape {self.input_shape} is not (channels, height, width)"
+            )
+        if len(self.widths) != len(self.strides):
+            raise ConfigError(
+                f"network: {len(self.widths)} widths but {len(self.strides)} strides; "
+                "each block needs both"
             )
         if self.shuffle and any(width % 2 for width in self.widths[:-1]):
-            raise ConfigError(f"shuffle: widths {self.widths} must be even up to the last block")
+            raise ConfigError(
+                f"network: with shuffle, widths {self.widths} must be even up to the last block"
+            )
         self._check_repeats()
         self._check_map()
 
@@ -98,20 +84,22 @@ class SemifreddoConfig:
             return
         if len(self.widths) < 2 or self.strides[-1] != 1 or self.widths[-1] != self.widths[-2]:
             raise ConfigError(
-                f"repeats = {self.repeats}: the last block must have stride 1 and the width of the "
-                f"block before it; widths are {self.widths}, strides {self.strides}"
+                f"network: with repeats = {self.repeats} the last block must have stride 1 and the "
+                f"width of the block before it; widths are {self.widths}, strides {self.strides}"
             )
 
     def _check_map(self) -> None:
         height, width = self.map_size
-        area = height * width
         if min(height, width) < 1:
-            raise ConfigError(f"strides {self.strides} leave nothing of a {self.input_shape} image")
+            raise ConfigError(
+                f"network: strides {self.strides} leave nothing of a {self.input_shape} image"
+            )
+        area = height * width
         if area & (area - 1):
             raise ConfigError(
-                f"the last map is {height}x{width}, whose area is not a power of two, so its mean "
-                "has no exact division; change strides, input_shape or stem_padding (3 turns 28x28 "
-                "into 16x16 at stride 2)"
+                f"network: the last map is {height}x{width}, whose area is not a power of two, so "
+                "its mean has no exact division; change strides, input_shape or stem_padding "
+                "(3 turns 28x28 into 16x16 at stride 2)"
             )
 
     @property
@@ -129,58 +117,25 @@ class SemifreddoConfig:
         return (*range(len(self.widths)), *[len(self.widths) - 1] * (self.repeats - 1))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, for JSON and TOML."""
+        """Plain lists, numbers and strings, for JSON."""
         data = dataclasses.asdict(self)
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in data.items()
-        }
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SemifreddoConfig:
+    def from_dict(cls, data: Mapping[str, Any], where: str = "network") -> SemifreddoConfig:
         """Inverse of :meth:`to_dict`; keys with defaults may be left out.
 
         Raises:
-            ConfigError: Unknown or missing key (with the nearest name), or a wrong value.
+            ConfigError: Lists every unknown or missing key and wrong value.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in data:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-                raise ConfigError(f"network: unknown key {key!r}{hint}")
-        required = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
-        missing = [name for name in required if name not in data]
-        if missing:
-            raise ConfigError(f"network: missing key {missing[0]!r}")
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
-        }
-        return cls(**values)
+        problems: list[str] = []
+        config = read_table(cls, data, where, problems)
+        if config is None:
+            raise ConfigError("; ".join(problems))
+        return config
 
 
-def _in_range(name: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
-        raise ConfigError(f"{name} = {value} is outside {low}..{high}")
-
-
-def _matches(value: object, kind: Any) -> bool:
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if origin is Literal:
-        return value in args
-    if origin is types.UnionType:
-        return any(_matches(value, choice) for choice in args)
-    if origin is tuple:
-        if not isinstance(value, tuple):
-            return False
-        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
-        return len(kinds) == len(value) and all(map(_matches, value, kinds))
-    # bool is an int to Python, but "shuffle = 2" and "classes = true" are mistakes.
-    return type(value) is kind
-
-
-def _check_types(config: SemifreddoConfig) -> None:
-    for name, kind in typing.get_type_hints(SemifreddoConfig).items():
-        value = getattr(config, name)
-        if not _matches(value, kind):
-            text = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-            raise ConfigError(f"network: {name} = {value!r} is not {text}")
+def _check_entries(name: str, values: tuple[int, ...], high: int) -> None:
+    wrong = [value for value in values if not 1 <= value <= high]
+    if wrong or not values:
+        raise ConfigError(f"network: {name} {values} must hold numbers in 1..{high}")

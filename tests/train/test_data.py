@@ -1,0 +1,254 @@
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semifreddo.core.errors import DataError
+from semifreddo.train.data import Dataset, Split, load_dataset, stratified
+from semifreddo.train.sources import read_idx, read_ppm, resized
+
+MINI = (
+    Path(os.environ.get("SEMIFREDDO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mini"
+)
+
+
+def split(count, classes=4, seed=0):
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (count, 4, 4, 1), dtype=np.uint8)
+    return Split(images, np.arange(count) % classes)
+
+
+@pytest.fixture
+def data():
+    return Dataset("toy", split(40), split(12), split(16), ("a", "b", "c", "d"))
+
+
+def test_digits_are_split_without_overlap():
+    digits = load_dataset("digits")
+    assert [len(part) for part in digits.splits.values()] == [1078, 269, 450]
+    assert digits.input_shape == (1, 8, 8) and digits.labels == tuple("0123456789")
+    assert digits.train.images.max() == 240
+    for part in digits.splits.values():
+        counts = np.bincount(part.labels)
+        assert counts.max() - counts.min() <= 0.15 * len(part) / 10 + 2
+    assert load_dataset("digits").digest == digits.digest != load_dataset("digits", seed=1).digest
+
+
+@given(st.lists(st.integers(0, 3), min_size=8, max_size=80), st.integers(0, 9))
+@settings(deadline=None)
+def test_stratified_parts_are_a_partition(labels, seed):
+    parts = stratified(np.array(labels), (0.5, 0.25), seed)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels)))
+    for label in set(labels):
+        members = labels.count(label)
+        assert abs(sum(labels[i] == label for i in parts[0]) - members / 2) <= 1
+
+
+def test_subset_relabels_in_the_order_given(data):
+    part = data.subset([2, 0])
+    assert part.labels == ("c", "a") and part.name == "toy[2,0]"
+    assert np.array_equal(part.train.images[part.train.labels == 0], data.train.images[2::4])
+    assert len(part.test) == 8
+
+
+def test_relabel_groups(data):
+    groups = data.relabel({"even": [0, 2], "odd": [1, 3]})
+    assert groups.labels == ("even", "odd")
+    assert np.array_equal(groups.test.labels, data.test.labels % 2)
+    assert len(data.relabel({"x": [0], "y": [3]}).train) == 20
+
+
+def test_limit_is_balanced(data):
+    few = data.limit(train=9, val=4)
+    assert sorted(np.bincount(few.train.labels)) == [2, 2, 2, 3]
+    assert np.bincount(few.val.labels).tolist() == [1, 1, 1, 1]
+    assert len(few.test) == len(data.test)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.subset([4]), r"toy: class 4; classes are 0\.\.3"),
+        (lambda d: d.subset([]), "toy: class list is empty"),
+        (lambda d: d.relabel({"a": [0, 1], "b": [1]}), "a class is named twice"),
+        (lambda d: d.limit(train=0), "a limit of 0 train images leaves nothing"),
+        (
+            lambda d: Dataset("t", d.train, d.val, d.test, ("a",)),
+            r"labels 0\.\.3 for 1 class names",
+        ),
+        (
+            lambda d: Dataset(
+                "t", Split(d.train.images / 255, d.train.labels), d.val, d.test, d.labels
+            ),
+            r"t \(train\): images are float64",
+        ),
+        (
+            lambda d: Dataset("t", Split(d.train.images, d.val.labels), d.val, d.test, d.labels),
+            "40 images with labels of shape",
+        ),
+        (
+            lambda d: Dataset(
+                "t", d.train, d.val, Split(d.test.images[:, 1:], d.test.labels), d.labels
+            ),
+            "splits have different image shapes",
+        ),
+    ],
+)
+def test_mistakes(data, change, message):
+    with pytest.raises(DataError, match=message):
+        change(data)
+
+
+def test_unknown_and_missing(tmp_path):
+    with pytest.raises(DataError, match="unknown data set 'mnits'; known: digits, mnist"):
+        load_dataset("mnits")
+    with pytest.raises(DataError, match="mnist: name the directory"):
+        load_dataset("mnist")
+    with pytest.raises(DataError, match="no such directory"):
+        load_dataset("mnist", tmp_path / "none")
+    with pytest.raises(DataError, match=r"neither mnist\*\.npz nor the original mnist files"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_npz(tmp_path):
+    good = {"x_train": np.zeros((20, 5, 5), np.uint8), "y_train": np.arange(20) % 2}
+    test = {"x_test": np.zeros((4, 5, 5), np.uint8), "y_test": np.arange(4) % 2}
+    np.savez(tmp_path / "mnist.npz", **good, **test)
+    loaded = load_dataset("mnist", tmp_path)
+    assert loaded.input_shape == (1, 5, 5) and loaded.labels == ("0", "1")
+    assert len(loaded.val) == 4 and len(loaded.train) == 16
+    assert load_dataset("mnist", tmp_path / "mnist.npz").digest == loaded.digest
+    np.savez(tmp_path / "cifar10.npz", **good)
+    with pytest.raises(DataError, match="has no array 'x_test'"):
+        load_dataset("cifar10", tmp_path)
+    (tmp_path / "cifar10.npz").write_bytes(b"PK\x03\x04 broken")
+    with pytest.raises(DataError, match=r"not an \.npz archive"):
+        load_dataset("cifar10", tmp_path)
+    flags = np.arange(20) < 6
+    np.savez(tmp_path / "gtsrb.npz", **good, **test, is_val_train=flags)
+    assert len(load_dataset("gtsrb", tmp_path).val) == 6
+
+
+def idx(array):
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    return head + array.tobytes()
+
+
+def write_mnist(folder):
+    for part, count in (("train", 40), ("t10k", 10)):
+        images = np.random.default_rng(count).integers(0, 256, (count, 6, 6), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(images))
+        (folder / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(labels)))
+    return folder
+
+
+def test_original_mnist_files(tmp_path):
+    loaded = load_dataset("fashion_mnist", write_mnist(tmp_path))
+    assert loaded.labels[9] == "Ankle boot" and loaded.input_shape == (1, 6, 6)
+    assert np.array_equal(loaded.test.labels, np.arange(10))
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    with pytest.raises(DataError, match=r"but no t10k-labels-idx1-ubyte\(\.gz\)"):
+        load_dataset("fashion_mnist", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "not an idx-ubyte file"),
+        (b"", "not an idx-ubyte file"),
+        (idx(np.zeros((4, 2), np.uint8))[:-1], "it is truncated"),
+    ],
+)
+def test_damaged_idx(tmp_path, content, message):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_idx(tmp_path / "x")
+
+
+def cifar_records(count, label_bytes, seed):
+    random = np.random.default_rng(seed)
+    rows = random.integers(0, 256, (count, label_bytes + 3072), dtype=np.uint8)
+    rows[:, :label_bytes] = (np.arange(count) % 10)[:, None]
+    return rows
+
+
+def test_cifar_binary_files(tmp_path):
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    for i in range(1, 6):
+        (folder / f"data_batch_{i}.bin").write_bytes(cifar_records(10, 1, i).tobytes())
+    rows = cifar_records(10, 1, 9)
+    (folder / "test_batch.bin").write_bytes(rows.tobytes())
+    (folder / "batches.meta.txt").write_text("\n".join(f"class{i}" for i in range(10)) + "\n\n")
+    loaded = load_dataset("cifar10", tmp_path)
+    assert loaded.labels[3] == "class3" and loaded.input_shape == (3, 32, 32)
+    assert loaded.test.images[2, 0, 5, 1] == rows[2, 1 + 1024 + 5]
+    (folder / "test_batch.bin").write_bytes(rows.tobytes()[:-1])
+    with pytest.raises(DataError, match="are not whole records of 3073 bytes"):
+        load_dataset("cifar10", tmp_path)
+
+
+def test_cifar_pickles_are_refused(tmp_path):
+    (tmp_path / "cifar-100-python").mkdir()
+    (tmp_path / "cifar-100-python" / "train").write_bytes(b"\x80\x04.")
+    with pytest.raises(DataError, match=r"pickle.*fetch the binary version, cifar-100-binary"):
+        load_dataset("cifar100", tmp_path)
+
+
+def ppm(pixels):
+    return b"P6\n# made by a test\n%d %d\n255\n" % pixels.shape[1::-1] + pixels.tobytes()
+
+
+def test_gtsrb_original_folders(tmp_path):
+    random = np.random.default_rng(0)
+    for label in range(2):
+        folder = tmp_path / "GTSRB" / "Final_Training" / "Images" / f"{label:05}"
+        folder.mkdir(parents=True)
+        rows = ["Filename;Width;ClassId"]
+        for track in range(7):
+            name = f"{track:05}_{0:05}.ppm"
+            (folder / name).write_bytes(ppm(random.integers(0, 256, (40, 36, 3), dtype=np.uint8)))
+            rows.append(f"{name};36;{label}")
+        (folder / f"GT-{label:05}.csv").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=r"has no GT-final_test\.csv"):
+        load_dataset("gtsrb", tmp_path)
+    folder = tmp_path / "GTSRB" / "Final_Test" / "Images"
+    folder.mkdir(parents=True)
+    (folder / "00000.ppm").write_bytes(ppm(np.full((20, 25, 3), 7, np.uint8)))
+    (folder / "GT-final_test.csv").write_text("Filename;Width;ClassId\n00000.ppm;25;1\n")
+    loaded = load_dataset("gtsrb", tmp_path)
+    assert loaded.input_shape == (3, 32, 32) and len(loaded.val) == 2 and len(loaded.train) == 12
+    assert (loaded.test.images == 7).all() and loaded.test.labels.tolist() == [1]
+    (folder / "00000.ppm").write_bytes(b"P6\r\n20 20\n255\n")
+    with pytest.raises(DataError, match=r"00000\.ppm: 0 bytes for 20x20x3; it is damaged"):
+        load_dataset("gtsrb", tmp_path)
+    (folder / "GT-final_test.csv").write_text("Filename,ClassId\n00000.ppm,1\n")
+    with pytest.raises(DataError, match="not a GTSRB table"):
+        load_dataset("gtsrb", tmp_path)
+
+
+def test_ppm_and_resizing(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
+    (tmp_path / "a.ppm").write_bytes(ppm(pixels))
+    assert np.array_equal(read_ppm(tmp_path / "a.ppm"), pixels)
+    assert np.array_equal(resized(pixels[:, :3], 3), pixels[:, :3])
+    (tmp_path / "a.ppm").write_bytes(b"P3\n1 1\n255\n1 2 3")
+    with pytest.raises(DataError, match="not a binary PPM"):
+        read_ppm(tmp_path / "a.ppm")
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not MINI.is_dir(), reason="benchmark images are not here (SEMIFREDDO_DATA)")
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100", "gtsrb"])
+def test_real_images(name):
+    data = load_dataset(name, MINI)
+    assert len(data.train) + len(data.val) == 1000 and len(data.test) == 500
+    if name == "gtsrb":
+        with np.load(MINI / "gtsrb_mini.npz") as archive:
+            flags = archive["is_val_train"]
+        assert len(data.val) == flags.sum()

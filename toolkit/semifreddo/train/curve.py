@@ -1,0 +1,38 @@
+"""The training curve as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from semifreddo.core.files import atomic_path
+from semifreddo.train.loop import EpochMetrics
+
+
+def draw_curve(history: Sequence[EpochMetrics], path: Path, title: str) -> None:
+    """Draw loss and accuracy over all epochs of all phases into a PNG file."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (losses, accuracies) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    epochs = range(1, len(history) + 1)
+    losses.plot(epochs, [m.loss for m in history], label="training")
+    losses.plot(epochs, [m.val_loss for m in history], label="validation")
+    losses.set(xlabel="epoch", ylabel="cross-entropy")
+    accuracies.plot(epochs, [100 * m.train_accuracy for m in history], label="training")
+    accuracies.plot(epochs, [100 * m.val_accuracy for m in history], label="validation")
+    accuracies.set(xlabel="epoch", ylabel="accuracy (%)")
+    starts = [i for i in range(1, len(history)) if history[i].phase != history[i - 1].phase]
+    for axes in (losses, accuracies):
+        for start in starts:
+            axes.axvline(start + 0.5, color="grey", linewidth=0.8, linestyle=":")
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.suptitle(title)
+    try:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, format="png", dpi=110)
+    finally:
+        plt.close(figure)

@@ -1,0 +1,251 @@
+"""Data sets as uint8 arrays with a validation split that is never the test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.digest import digest_ints
+from semifreddo.core.errors import DataError
+from semifreddo.train.sources import DIGIT_NAMES, ORIGINALS, Images, Labels, Source, find_source
+
+NAMES = ("digits", *ORIGINALS)
+
+_VALIDATION = 0.15
+_DIGITS_SHARES = (0.6, 0.15)
+_DIGITS_STEP = 15
+"""Digits have values 0..16; times 15 they fill 0..240."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Images and their labels.
+
+    Attributes:
+        images: uint8 ``(n, height, width, channels)``.
+        labels: int64 ``(n,)``.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Split:
+        """The images selected by indices or flags, in that order."""
+        return Split(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Three splits and the names of the classes.
+
+    Attributes:
+        name: Data set name, with the changes made to it.
+        train: For the optimizer.
+        val: For every choice: early stopping, hyperparameters, formats.
+        test: To be measured once.
+        labels: Class names; labels are indices into them.
+    """
+
+    name: str
+    train: Split
+    val: Split
+    test: Split
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shapes = set()
+        for part, split in self.splits.items():
+            where = f"{self.name} ({part})"
+            if split.images.ndim != 4 or split.images.dtype != np.uint8:
+                raise DataError(
+                    f"{where}: images are {split.images.dtype} of shape {split.images.shape}, "
+                    "expected uint8 (n, height, width, channels)"
+                )
+            if split.labels.shape != (len(split.images),) or not len(split):
+                raise DataError(
+                    f"{where}: {len(split.images)} images with labels of shape "
+                    f"{split.labels.shape}; each image needs one label, and there must be some"
+                )
+            if split.labels.min() < 0 or split.labels.max() >= len(self.labels):
+                raise DataError(
+                    f"{where}: labels {split.labels.min()}..{split.labels.max()} for "
+                    f"{len(self.labels)} class names"
+                )
+            shapes.add(split.images.shape[1:])
+        if len(shapes) != 1:
+            raise DataError(f"{self.name}: splits have different image shapes {sorted(shapes)}")
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """All three, by name."""
+        return {"train": self.train, "val": self.val, "test": self.test}
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width), as in a network's configuration."""
+        height, width, channels = self.train.images.shape[1:]
+        return channels, height, width
+
+    @property
+    def digest(self) -> str:
+        """Digest of all images and labels."""
+        parts = [
+            digest_ints(split.labels, digest_ints(split.images)) for split in self.splits.values()
+        ]
+        return digest_ints(np.zeros(0, np.int64), *parts)
+
+    def _mapped(self, name: str, target: Sequence[int], labels: Sequence[str]) -> Dataset:
+        """Replace every label by ``target[label]``; -1 drops the image."""
+        table = np.array(target)
+        splits = {}
+        for part, split in self.splits.items():
+            mapped = table[split.labels]
+            keep = mapped >= 0
+            splits[part] = Split(split.images[keep], mapped[keep])
+        return Dataset(name, **splits, labels=tuple(labels))
+
+    def subset(self, classes: Sequence[int]) -> Dataset:
+        """Only some classes, relabelled 0, 1, ... in the order given.
+
+        Raises:
+            DataError: Unknown or repeated class.
+        """
+        self._check_classes(classes)
+        target = [-1] * len(self.labels)
+        for new, old in enumerate(classes):
+            target[old] = new
+        name = f"{self.name}[{','.join(map(str, classes))}]"
+        return self._mapped(name, target, [self.labels[old] for old in classes])
+
+    def relabel(self, groups: Mapping[str, Sequence[int]]) -> Dataset:
+        """New classes made of old ones, e.g. ``{"even": [0, 2, 4], "odd": [1, 3, 5]}``.
+
+        Images of classes in no group are left out.
+
+        Raises:
+            DataError: Unknown class, or one in two groups.
+        """
+        members = [old for group in groups.values() for old in group]
+        self._check_classes(members)
+        target = [-1] * len(self.labels)
+        for new, group in enumerate(groups.values()):
+            for old in group:
+                target[old] = new
+        return self._mapped(f"{self.name}({'/'.join(groups)})", target, list(groups))
+
+    def _check_classes(self, classes: Sequence[int]) -> None:
+        wrong = [c for c in classes if not 0 <= c < len(self.labels)]
+        if wrong or not classes:
+            raise DataError(
+                f"{self.name}: class {wrong[0] if wrong else 'list is empty'}; "
+                f"classes are 0..{len(self.labels) - 1}"
+            )
+        if len(set(classes)) != len(classes):
+            raise DataError(f"{self.name}: a class is named twice in {list(classes)}")
+
+    def limit(
+        self,
+        train: int | None = None,
+        val: int | None = None,
+        test: int | None = None,
+        seed: int = 0,
+    ) -> Dataset:
+        """At most so many images, with all classes equally represented as far as possible.
+
+        Raises:
+            DataError: A limit is not positive.
+        """
+        limits = {"train": train, "val": val, "test": test}
+        splits = {}
+        for part, split in self.splits.items():
+            count = limits[part]
+            if count is not None and count < 1:
+                raise DataError(f"{self.name}: a limit of {count} {part} images leaves nothing")
+            splits[part] = split if count is None else split.take(_balanced(split, count, seed))
+        return Dataset(self.name, **splits, labels=self.labels)
+
+
+def _balanced(split: Split, count: int, seed: int) -> npt.NDArray[np.intp]:
+    """Indices of a class-balanced random sample: the rounds of a card deal."""
+    order = np.random.default_rng(seed).permutation(len(split))
+    rank = np.empty(len(split), np.intp)
+    for label in np.unique(split.labels):
+        mine = order[split.labels[order] == label]
+        rank[mine] = np.arange(len(mine))
+    return np.lexsort((np.argsort(order), rank))[:count]
+
+
+def stratified(labels: Labels, shares: Sequence[float], seed: int) -> list[npt.NDArray[np.intp]]:
+    """Cut indices into parts that have each class in the same proportion.
+
+    Args:
+        labels: Class of each element.
+        shares: Fraction of all but the last part, which is the rest.
+        seed: Of the random choice.
+    """
+    random = np.random.default_rng(seed)
+    parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in range(len(shares) + 1)]
+    for label in np.unique(labels):
+        index = random.permutation(np.flatnonzero(labels == label))
+        cuts = np.rint(np.cumsum(shares) * len(index)).astype(int)
+        for part, piece in zip(parts, np.split(index, cuts), strict=True):
+            part.append(piece)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
+def _digits(seed: int) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = (data.images * _DIGITS_STEP).astype(np.uint8)[..., None]
+    whole = Split(images, data.target.astype(np.int64))
+    train, val, test = (whole.take(part) for part in stratified(whole.labels, _DIGITS_SHARES, seed))
+    return Dataset("digits", train, val, test, DIGIT_NAMES)
+
+
+def _with_validation(name: str, source: Source, seed: int) -> Dataset:
+    whole = Split(source.x_train, source.y_train)
+    test = Split(source.x_test, source.y_test)
+    if whole.labels.shape != (len(whole.images),):
+        raise DataError(
+            f"{name} (train): {len(whole.images)} images with labels of shape {whole.labels.shape}"
+        )
+    if source.is_val is not None:
+        if source.is_val.shape != whole.labels.shape:
+            raise DataError(f"{name}: is_val_train has shape {source.is_val.shape}")
+        flags = source.is_val.astype(bool)
+        return Dataset(name, whole.take(~flags), whole.take(flags), test, source.labels)
+    val, train = stratified(whole.labels, (_VALIDATION,), seed)
+    return Dataset(name, whole.take(train), whole.take(val), test, source.labels)
+
+
+def load_dataset(name: str, directory: Path | str | None = None, *, seed: int = 0) -> Dataset:
+    """Load a data set and cut off its validation split.
+
+    ``digits`` (8x8, embedded in scikit-learn) is cut 60/15/25, stratified. The others come from an
+    .npz archive (arrays x_train, y_train, x_test, y_test, optionally label_names and is_val_train)
+    or from the original files; 15 % of their training images, stratified, are for validation,
+    except that GTSRB is cut by track.
+
+    Args:
+        name: One of :data:`NAMES`.
+        directory: Where the files are (or in its sub-folder ``name``), or an .npz file itself.
+        seed: Of the split.
+
+    Raises:
+        DataError: Unknown name, missing directory, missing or damaged files.
+    """
+    if name not in NAMES:
+        raise DataError(f"unknown data set {name!r}; known: {', '.join(NAMES)}")
+    if name == "digits":
+        return _digits(seed)
+    if directory is None:
+        raise DataError(f"{name}: name the directory its files are in")
+    return _with_validation(name, find_source(name, Path(directory)), seed)

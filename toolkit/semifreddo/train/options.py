@@ -1,0 +1,63 @@
+"""How to train, as data (free of torch)."""
+
+# ruff: noqa: RUF009 -- option() makes a field, it is no shared default
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import option, read_table
+
+OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd"]
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """One training: first with batch norm and moving scales, then folded, with scales pinned.
+
+    Raises:
+        ConfigError: Nothing to train.
+    """
+
+    epochs: int = option(
+        40, help="epochs with batch norm and scales that follow", low=0, high=10000
+    )
+    tune_epochs: int = option(20, help="epochs after folding and pinning", low=0, high=10000)
+    batch: int = option(128, help="images per step", low=1, high=65536)
+    rate: float = option(5e-3, help="highest learning rate; falls along a cosine", low=0.0, high=10)
+    tune_rate: float = option(2e-3, help="the same after folding and pinning", low=0.0, high=10)
+    weight_decay: float = option(1e-4, help="weight decay", low=0.0, high=1)
+    optimizer: OptimizerName = option("adamw", help="sgd has momentum 0.9 (Nesterov)")
+    shift: int = option(0, help="random shifts by up to so many pixels", low=0, high=8)
+    flip: bool = option(False, help="random left-right mirroring")
+    smoothing: float = option(0.0, help="label smoothing", low=0.0, high=0.9)
+    patience: int | None = option(
+        None, help="stop after so many epochs without a better validation", low=1, high=10000
+    )
+    seed: int = option(0, help="of initial weights, order and augmentation", low=0, high=2**31)
+    progress: bool = option(True, help="show progress bars")
+
+    def __post_init__(self) -> None:
+        if not self.epochs + self.tune_epochs:
+            raise ConfigError("training: epochs and tune_epochs are both 0, nothing to do")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = "training") -> TrainOptions:
+        """Options from a table; keys may be left out.
+
+        Raises:
+            ConfigError: Lists every unknown key and wrong value.
+        """
+        problems: list[str] = []
+        options = read_table(cls, data, where, problems)
+        if options is None:
+            raise ConfigError("; ".join(problems))
+        return options

@@ -1,0 +1,271 @@
+"""The order of training: core, freeze, task, retarget."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from semifreddo.core.errors import CheckpointError, ConfigError, DataError
+from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.fold import batch_norms, fold_batch_norm
+from semifreddo.nn.integers import as_input, integer_tensor, quantized_tensor_names, raw_outputs
+from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
+from semifreddo.nn.pin import pin_scales, pinned, scale_of
+from semifreddo.train.checkpoint import TrainedModel
+from semifreddo.train.curve import draw_curve
+from semifreddo.train.data import Dataset, Split
+from semifreddo.train.freeze import freeze, verify
+from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
+from semifreddo.train.options import TrainOptions
+
+CURVE_FILE = "curve.png"
+_CALIBRATION_IMAGES = 256
+
+
+@dataclass
+class _Session:
+    """What the phases of one training share."""
+
+    model: nn.Module
+    data: Dataset
+    options: TrainOptions
+    plan: FreezePlan
+    folder: Path | None
+    started: float = field(default_factory=time.monotonic)
+    history: list[EpochMetrics] = field(default_factory=list)
+
+    def run(self, name: str, epochs: int, rate: float) -> None:
+        """One phase, resumable in a folder of its own."""
+        if not epochs:
+            return
+        place = None if self.folder is None else self.folder / name.replace(" ", "-")
+        self.history += fit(
+            self.model,
+            self.data.train,
+            self.data.val,
+            options=self.options,
+            phase=Phase(name, epochs, rate, len(self.data.labels)),
+            plan=self.plan,
+            folder=place,
+        )
+
+    def finish(self, config: SemifreddoConfig | None, plan: FreezePlan, task: str) -> TrainedModel:
+        """Check the plan, write metrics and curve, and bundle all that belongs to the model."""
+        verify(self.model, plan)
+        if self.folder is not None:
+            write_metrics(self.history, self.folder / METRICS_FILE)
+            draw_curve(self.history, self.folder / CURVE_FILE, task)
+        info = {
+            "task": task,
+            "dataset": self.data.name,
+            "val_accuracy": accuracy(self.model, self.data.val, len(self.data.labels)),
+            "epochs": len(self.history),
+            "seconds": round(time.monotonic() - self.started, 1),
+            "options": self.options.to_dict(),
+        }
+        return TrainedModel(self.model.eval(), config, plan, self.data.labels, info)
+
+
+def accuracy(model: nn.Module, split: Split, outputs: int) -> float:
+    """Fraction of right answers, from the raw integers that hardware will give."""
+    raw = raw_outputs(model, split.images)[:, :outputs]
+    return float((raw.argmax(1) == split.labels).mean())
+
+
+def _calibration(data: Dataset) -> torch.Tensor:
+    return as_input(data.train.images[:_CALIBRATION_IMAGES])
+
+
+def _check_data(config: SemifreddoConfig, data: Dataset) -> None:
+    if data.input_shape != config.input_shape:
+        raise DataError(
+            f"{data.name}: images are {data.input_shape} (channels, height, width), the network "
+            f"takes {config.input_shape}"
+        )
+    if len(data.labels) > config.classes:
+        raise ConfigError(
+            f"{data.name} has {len(data.labels)} classes, the network has {config.classes} outputs"
+        )
+
+
+def _fold_and_pin(session: _Session) -> None:
+    fold_batch_norm(session.model, _calibration(session.data))
+    pin_scales(session.model, _calibration(session.data))
+
+
+def train_core(
+    config: SemifreddoConfig,
+    data: Dataset,
+    options: TrainOptions,
+    folder: Path | None = None,
+) -> TrainedModel:
+    """Phase 1: train the core that will be frozen, alone, with a head of its own.
+
+    Args:
+        config: Of the whole network; its ``classes`` is replaced by the source task's.
+        data: The source task.
+        options: How.
+        folder: For states (an interrupted call continues), metrics.jsonl and curve.png.
+
+    Returns:
+        A :class:`~semifreddo.nn.model.CoreNet`, folded and pinned, its core frozen in the plan.
+
+    Raises:
+        ConfigError: The data do not fit the configuration.
+        DataError: They have another image shape.
+    """
+    own = dataclasses.replace(config, classes=max(2, len(data.labels)))
+    _check_data(own, data)
+    torch.manual_seed(options.seed)
+    model = core_network(own)
+    session = _Session(model, data, options, FreezePlan(), folder)
+    session.run("core", options.epochs, options.rate)
+    _fold_and_pin(session)
+    session.run("core tune", options.tune_epochs, options.tune_rate)
+    return session.finish(own, freeze(model, [FROZEN_CORE]), "core")
+
+
+def _core_facts(config: SemifreddoConfig) -> dict[str, Any]:
+    """Everything in a configuration that the frozen core depends on."""
+    names = "input_shape widths strides block act_bits bias_bits per_channel repeats stem_padding"
+    bits = config.core_weight_bits or config.weight_bits
+    return {name: getattr(config, name) for name in names.split()} | {"core_weight_bits": bits}
+
+
+def freeze_core(config: SemifreddoConfig, core: TrainedModel) -> tuple[SemifreddoNet, FreezePlan]:
+    """Phase 2: a network around a trained core whose weights, biases and formats are constants.
+
+    The trainable cores are new and have batch norms.
+
+    Raises:
+        CheckpointError: ``core`` is no core, or one of another configuration.
+    """
+    if not isinstance(core.model, CoreNet) or core.config is None:
+        raise CheckpointError("the core is not a core network; train one with train_core")
+    for name, wanted in _core_facts(config).items():
+        found = _core_facts(core.config)[name]
+        if found != wanted:
+            raise CheckpointError(
+                f"the core was trained with {name} = {found}, the network has {wanted}; train a "
+                "core for it"
+            )
+    model = SemifreddoNet(config)
+    fold_batch_norm(model.cores[0])
+    model.load_core(core.model.state_dict())
+    return model, freeze(model, [FROZEN_CORE])
+
+
+def train_task(
+    config: SemifreddoConfig,
+    core: TrainedModel,
+    data: Dataset,
+    options: TrainOptions,
+    folder: Path | None = None,
+) -> TrainedModel:
+    """Phase 3: train the trainable cores, blend factors and head around a frozen core.
+
+    First with batch norms and scales that follow, then folded and with all scales pinned.
+
+    Raises:
+        CheckpointError: ``core`` does not fit the configuration.
+        ConfigError: The data have more classes than the network outputs.
+        DataError: They have another image shape.
+    """
+    _check_data(config, data)
+    torch.manual_seed(options.seed)
+    model, plan = freeze_core(config, core)
+    session = _Session(model, data, options, plan, folder)
+    session.run("task", options.epochs, options.rate)
+    _fold_and_pin(session)
+    session.run("task tune", options.tune_epochs, options.tune_rate)
+    return session.finish(config, plan, data.name)
+
+
+def train_model(
+    model: nn.Module,
+    data: Dataset,
+    options: TrainOptions,
+    plan: FreezePlan | None = None,
+    folder: Path | None = None,
+) -> TrainedModel:
+    """Train a user's own Brevitas model, in place; fold and pin it between the two phases.
+
+    Args:
+        model: Of NCHW images; partly frozen or not.
+        data: The task; classes are the model's first outputs.
+        options: How.
+        plan: What :func:`~semifreddo.train.freeze.freeze` gave for this model.
+        folder: For states, metrics and curve.
+    """
+    session = _Session(model, data, options, plan or FreezePlan(), folder)
+    if batch_norms(model) or not pinned(model):
+        session.run("train", options.epochs, options.rate)
+        _fold_and_pin(session)
+    session.run("tune", options.tune_epochs, options.tune_rate)
+    return session.finish(None, session.plan, data.name)
+
+
+def _reset_head(model: SemifreddoNet) -> None:
+    """New classifier weights within the range of the pinned scales."""
+    linear = model.head.linear
+    weight, bias = scale_of(linear.weight_quant), scale_of(linear.bias_quant)
+    assert weight is not None and bias is not None
+    bound = 1 / math.sqrt(linear.in_features)
+    nn.init.uniform_(linear.weight, -bound, bound)
+    nn.init.zeros_(linear.bias)
+
+
+def retarget(
+    trained: TrainedModel,
+    data: Dataset,
+    options: TrainOptions,
+    folder: Path | None = None,
+) -> TrainedModel:
+    """Teach the same device another task.
+
+    All formats and all frozen tensors stay as they are; trainable weights, biases, blend factors
+    and head change. With fewer classes than outputs only the first outputs are trained.
+
+    Args:
+        trained: What the device was built from. It is not changed.
+        data: The new task.
+        options: How; the scales are constants, so there is one phase of ``epochs`` at ``rate``.
+        folder: For states, metrics and curve.
+
+    Raises:
+        ConfigError: More classes than outputs, or scales that are not pinned.
+        DataError: Another image shape.
+    """
+    if trained.config is not None:
+        _check_data(trained.config, data)
+    if batch_norms(trained.model) or not pinned(trained.model):
+        raise ConfigError(
+            "retarget: the model has batch norms or scales that still move, so no device has been "
+            "built from it; train it with train_task or train_model"
+        )
+    model = copy.deepcopy(trained.model)
+    torch.manual_seed(options.seed)
+    if isinstance(model, SemifreddoNet):
+        _reset_head(model)
+    session = _Session(model, data, options, trained.plan, folder)
+    session.run("retarget", options.epochs, options.rate)
+    return session.finish(trained.config, trained.plan, data.name)
+
+
+def alpha_histogram(model: nn.Module) -> dict[int, int]:
+    """How many blend factors have each value k (of k / 8): shows whether the core is used."""
+    names = [name for name in quantized_tensor_names(model) if name.endswith(".alpha")]
+    counts = np.zeros(9, np.int64)
+    for name in names:
+        counts += np.bincount(integer_tensor(model, name).raw, minlength=9)
+    return {k: int(count) for k, count in enumerate(counts)}

@@ -1,0 +1,292 @@
+"""Image files in their original formats, and .npz archives, as plain arrays."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import DataError
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+DIGIT_NAMES = tuple("0123456789")
+FASHION_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+GTSRB_SIZE = 32
+
+_CIFAR_PIXELS = 3072
+_IDX_DTYPE_UINT8 = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What a data set's files contain, before any validation split.
+
+    Attributes:
+        x_train: uint8 ``(n, height, width, channels)``.
+        y_train: Labels.
+        x_test: As ``x_train``.
+        y_test: Labels.
+        labels: Class names.
+        is_val: Which training images its authors (or tracks) reserve for validation.
+    """
+
+    x_train: Images
+    y_train: Labels
+    x_test: Images
+    y_test: Labels
+    labels: tuple[str, ...]
+    is_val: npt.NDArray[np.bool_] | None = None
+
+
+def read_npz(path: Path) -> Source:
+    """An archive with arrays x_train, y_train, x_test, y_test and, optionally, label_names.
+
+    Raises:
+        DataError: Corrupt, or without those arrays.
+    """
+    try:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
+            found = {key: archive[key] for key in archive.files if _wanted(key)}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise DataError(f"{path}: not an .npz archive of plain arrays ({error})") from error
+    missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in found]
+    if missing:
+        raise DataError(
+            f"{path}: has no array {missing[0]!r}; needed: x_train y_train x_test y_test"
+        )
+    y_train, y_test = (found[key].astype(np.int64) for key in ("y_train", "y_test"))
+    classes = int(max(y_train.max(initial=0), y_test.max(initial=0))) + 1
+    names = found.get("label_names", np.arange(classes))
+    return Source(
+        _channels_last(found["x_train"]),
+        y_train,
+        _channels_last(found["x_test"]),
+        y_test,
+        tuple(str(name) for name in names),
+        found.get("is_val_train"),
+    )
+
+
+def _wanted(key: str) -> bool:
+    return key in ("x_train", "y_train", "x_test", "y_test", "label_names", "is_val_train")
+
+
+def _channels_last(images: Images) -> Images:
+    return images[..., None] if images.ndim == 3 else images
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+
+
+def read_idx(path: Path) -> Images:
+    """An idx-ubyte file, gzipped or not.
+
+    Raises:
+        DataError: Corrupt.
+    """
+    data = _read_bytes(path)
+    if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _IDX_DTYPE_UINT8 or not 1 <= data[3] <= 3:
+        raise DataError(f"{path}: not an idx-ubyte file")
+    header = 4 + 4 * data[3]
+    shape = tuple(int(size) for size in np.frombuffer(data[4:header], ">u4"))
+    if len(data) - header != int(np.prod(shape)):
+        raise DataError(f"{path}: {len(data) - header} bytes for shape {shape}; it is truncated")
+    return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
+
+
+def _read_mnist(folder: Path, names: tuple[str, ...]) -> Source | None:
+    def find(stem: str) -> Path | None:
+        for name in (stem, stem.replace("-idx", ".idx")):
+            for path in (folder / name, folder / f"{name}.gz"):
+                if path.is_file():
+                    return path
+        return None
+
+    stems = [
+        f"{part}-{kind}" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")
+    ]
+    files = [find(f"{stem}-ubyte") for stem in stems]
+    present = [path for path in files if path is not None]
+    if not present:
+        return None
+    if len(present) < len(files):
+        lacking = stems[files.index(None)]
+        raise DataError(f"{folder}: has {present[0].name} but no {lacking}-ubyte(.gz)")
+    x_train, y_train, x_test, y_test = (read_idx(path) for path in present)
+    return Source(
+        _channels_last(x_train),
+        y_train.astype(np.int64),
+        _channels_last(x_test),
+        y_test.astype(np.int64),
+        names,
+    )
+
+
+def _cifar_records(path: Path, label_bytes: int) -> tuple[Images, Labels]:
+    data = np.frombuffer(_read_bytes(path), np.uint8)
+    record = label_bytes + _CIFAR_PIXELS
+    if not data.size or data.size % record:
+        raise DataError(f"{path}: {data.size} bytes are not whole records of {record} bytes")
+    rows = data.reshape(-1, record)
+    images = rows[:, label_bytes:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(images), rows[:, label_bytes - 1].astype(np.int64)
+
+
+def _read_cifar(folder: Path, name: str) -> Source | None:
+    ten = name == "cifar10"
+    trains = [f"data_batch_{i}" for i in range(1, 6)] if ten else ["train"]
+    test, meta = ("test_batch", "batches.meta.txt") if ten else ("test", "fine_label_names.txt")
+    inner = "cifar-10-batches" if ten else "cifar-100"
+    for place in (folder, folder / f"{inner}-{'bin' if ten else 'binary'}"):
+        files = [place / f"{stem}.bin" for stem in (*trains, test)]
+        if not any(path.is_file() for path in files):
+            continue
+        parts = [_cifar_records(path, 1 if ten else 2) for path in files]
+        classes = 10 if ten else 100
+        lines = (place / meta).read_text().split() if (place / meta).is_file() else []
+        names = tuple(lines) if len(lines) == classes else tuple(map(str, range(classes)))
+        x_train = np.concatenate([images for images, _ in parts[:-1]])
+        y_train = np.concatenate([labels for _, labels in parts[:-1]])
+        return Source(x_train, y_train, *parts[-1], names)
+    for place in (folder, folder / (f"{inner}-py" if ten else f"{inner}-python")):
+        if (place / trains[0]).is_file():
+            raise DataError(
+                f"{place / trains[0]}: this is the Python (pickle) version, which is code and is "
+                f"not read; fetch the binary version, {name.replace('r', 'r-')}-binary.tar.gz"
+            )
+    return None
+
+
+def read_ppm(path: Path) -> Images:
+    """A binary PPM (P6) image with 8 bits per channel, ``(height, width, 3)``.
+
+    Raises:
+        DataError: Corrupt.
+    """
+    data = _read_bytes(path)
+    head = re.match(rb"P6\s+(?:#[^\n]*\n\s*)*(\d{1,5})\s+(\d{1,5})\s+255\s", data)
+    if head is None:
+        raise DataError(f"{path}: not a binary PPM (P6) image of 8 bits per channel")
+    width, height = int(head[1]), int(head[2])
+    pixels = np.frombuffer(data, np.uint8, offset=head.end())
+    if pixels.size != width * height * 3:
+        raise DataError(f"{path}: {pixels.size} bytes for {width}x{height}x3; it is damaged")
+    return pixels.reshape(height, width, 3)
+
+
+def resized(image: Images, size: int) -> Images:
+    """An image brought to ``size`` x ``size`` by antialiased bilinear interpolation."""
+    import torch
+
+    batch = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
+    small = torch.nn.functional.interpolate(
+        batch, (size, size), mode="bilinear", antialias=True, align_corners=False
+    )
+    pixels: Images = small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
+    return pixels
+
+
+def _gtsrb_folder(folder: Path, table: Path) -> tuple[list[Images], list[int], list[str]]:
+    images, labels, names = [], [], []
+    try:
+        with table.open(newline="", encoding="utf-8") as handle:
+            for row in csv.DictReader(handle, delimiter=";"):
+                images.append(resized(read_ppm(folder / row["Filename"]), GTSRB_SIZE))
+                labels.append(int(row["ClassId"]))
+                names.append(row["Filename"])
+    except (KeyError, ValueError, TypeError, UnicodeDecodeError, OSError) as error:
+        raise DataError(
+            f"{table}: not a GTSRB table with Filename and ClassId ({error!r})"
+        ) from error
+    return images, labels, names
+
+
+def _read_gtsrb(folder: Path) -> Source | None:
+    for place in (folder, folder / "GTSRB"):
+        train, test = place / "Final_Training" / "Images", place / "Final_Test" / "Images"
+        tables = sorted(train.glob("*/GT-*.csv"))
+        if not tables:
+            continue
+        if not (test / "GT-final_test.csv").is_file():
+            raise DataError(
+                f"{test}: has no GT-final_test.csv (the labels of the test images, published "
+                "separately as GTSRB_Final_Test_GT.zip)"
+            )
+        x_train, y_train, val = [], [], []
+        for table in tables:
+            images, labels, names = _gtsrb_folder(table.parent, table)
+            x_train += images
+            y_train += labels
+            # Frames of one track are near-duplicates: every seventh track is for validation.
+            val += [int(name.split("_")[0]) % 7 == 6 for name in names]
+        x_test, y_test, _ = _gtsrb_folder(test, test / "GT-final_test.csv")
+        classes = max(y_train) + 1
+        return Source(
+            np.stack(x_train),
+            np.array(y_train, np.int64),
+            np.stack(x_test),
+            np.array(y_test, np.int64),
+            tuple(map(str, range(classes))),
+            np.array(val),
+        )
+    return None
+
+
+ORIGINALS: Mapping[str, Callable[[Path], Source | None]] = {
+    "mnist": lambda folder: _read_mnist(folder, DIGIT_NAMES),
+    "fashion_mnist": lambda folder: _read_mnist(folder, FASHION_NAMES),
+    "cifar10": lambda folder: _read_cifar(folder, "cifar10"),
+    "cifar100": lambda folder: _read_cifar(folder, "cifar100"),
+    "gtsrb": _read_gtsrb,
+}
+"""Readers of the original files in a folder; None if the folder has none of them."""
+
+
+def find_source(name: str, directory: Path) -> Source:
+    """Look for a data set in a directory and in its sub-folder of the data set's name.
+
+    Archives named ``<name>*.npz`` come first, then the original files.
+
+    Raises:
+        DataError: Nothing found, or what was found is damaged.
+    """
+    if directory.is_file():
+        return read_npz(directory)
+    if not directory.is_dir():
+        raise DataError(f"{directory}: no such directory")
+    for folder in (directory, directory / name):
+        archives = sorted(folder.glob(f"{name}*.npz"), key=lambda path: (len(path.name), path.name))
+        if archives:
+            return read_npz(archives[0])
+        source = ORIGINALS[name](folder)
+        if source is not None:
+            return source
+    raise DataError(
+        f"{directory}: neither {name}*.npz nor the original {name} files are there (nor in "
+        f"{directory / name}); docs/data.md says where to get them"
+    )
