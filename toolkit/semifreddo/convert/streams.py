@@ -33,7 +33,9 @@ def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Sign
 
 
 def _quant(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    parameters = [context.constant(node, value, "quantizer parameter") for value in operands[1:]]
+    parameters = [value for value in operands[1:] if isinstance(value, Constant)]
+    if len(parameters) != 3:
+        context.refuse(node, "its scale, zero point and bit width must be constants")
     kind = QuantNode(node, parameters, context.what(node)).type()
     if isinstance(operands[0], RawImage):
         return [Signal.image(context.set_input(node, kind), node.name)]

@@ -1,0 +1,652 @@
+"""Everything conversion refuses, by message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onnx_models import QONNX, Graph, small
+from semifreddo.convert import convert, from_qonnx, read_info
+from semifreddo.core.errors import (
+    CheckpointError,
+    ConversionError,
+    FrozenTensorChangedError,
+    SemifreddoError,
+)
+from semifreddo.ir.freeze import FreezePlan, IntegerTensor
+
+
+def refuses(path: Path, message: str, error: type[SemifreddoError] = ConversionError) -> None:
+    """The file is refused with exactly ``<path>: <message>``, on one line."""
+    with pytest.raises(error) as caught:
+        from_qonnx(path, "net")
+    assert str(caught.value) == f"{path}: {message}"
+
+
+HINT = "export the model with semifreddo.convert.export_qonnx"
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    refuses(tmp_path / "no.onnx", f"no such file; {HINT}")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00" * 40, b"{}"])
+def test_not_an_onnx_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ConversionError, match=rf"^{re.escape(str(path))}: not an ONNX model \("):
+        from_qonnx(path, "net")
+
+
+def test_empty_file_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"")
+    refuses(path, f"not an ONNX model (no graph in it); {HINT}")
+
+
+def test_missing_external_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    onnx.save_model(small(), path, save_as_external_data=True, location="a.data", size_threshold=0)
+    assert from_qonnx(path, "net").output.channels == 5
+    (tmp_path / "a.data").unlink()
+    with pytest.raises(ConversionError) as caught:
+        from_qonnx(path, "net")
+    assert "its external data cannot be read" in str(caught.value)
+    assert str(caught.value).endswith(
+        "keep the data file beside the model or export it as one file"
+    )
+
+
+def test_qcdq_export(tmp_path: Path) -> None:
+    graph = Graph()
+    scale, zero = graph.constant("s", 0.5), graph.constant("z", 0)
+    x = graph.node("QuantizeLinear", "image", scale, zero, name="/q/QuantizeLinear")
+    refuses(
+        graph.save(tmp_path / "a.onnx", x),
+        "node '/q/QuantizeLinear' (QuantizeLinear): this is a QCDQ export, which lost the bit "
+        "widths; export with export_qonnx instead",
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        (
+            ("batch", 2, 4, 4),
+            "input 'image' has a dynamic shape (dimension 0 is 'batch'); export with a fixed input "
+            "shape",
+        ),
+        (
+            (1, 2, None, 4),
+            "input 'image' has a dynamic shape (dimension 2 is 'unknown'); export with a fixed "
+            "input shape",
+        ),
+        (
+            (8, 2, 4, 4),
+            "input 'image' has shape (8, 2, 4, 4), expected one image (1, channels, height, "
+            "width); export with batch 1",
+        ),
+        (
+            (1, 32),
+            "input 'image' has shape (1, 32), expected one image (1, channels, height, width); "
+            "export with batch 1",
+        ),
+        (
+            (1, 3, 4096, 4096),
+            "input 'image' has shape (1, 3, 4096, 4096), more than 4194304 values; use smaller "
+            "images",
+        ),
+    ],
+)
+def test_input_shape(tmp_path: Path, shape: tuple[object, ...], message: str) -> None:
+    graph = Graph(shape)
+    refuses(graph.save(tmp_path / "a.onnx", graph.image()), message)
+
+
+def test_input_is_not_float(tmp_path: Path) -> None:
+    graph = Graph(kind=onnx.TensorProto.UINT8)
+    refuses(
+        graph.save(tmp_path / "a.onnx", graph.image()),
+        f"input 'image' is not a float tensor; {HINT}",
+    )
+
+
+def test_two_outputs(tmp_path: Path) -> None:
+    graph = Graph()
+    x = graph.conv(graph.image())
+    graph.outputs.append(graph.node("Relu", x, name="/r/Relu"))
+    refuses(
+        graph.save(tmp_path / "a.onnx", x),
+        "the model has 2 outputs ('/conv/Conv_output_0', '/r/Relu_output_0'); exactly one is "
+        "supported",
+    )
+
+
+def test_nothing_between_input_and_output(tmp_path: Path) -> None:
+    graph = Graph()
+    refuses(graph.save(tmp_path / "a.onnx", graph.image()), "the model does nothing with its input")
+
+
+def test_bad_net_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(small().SerializeToString())
+    with pytest.raises(ConversionError, match=r"net name 'my net' is not an identifier"):
+        from_qonnx(path, "my net")
+
+
+Build = Callable[[Graph], str]
+
+
+def relu_quant(graph: Graph) -> str:
+    return graph.quant(graph.node("Relu", graph.conv(graph.image())), signed=0)
+
+
+def padded(graph: Graph, source: str, pads: list[int]) -> str:
+    return graph.node("Pad", source, graph.constant("pads", np.array(pads)), name="/pad/Pad")
+
+
+def blend_with(graph: Graph, alpha: str) -> str:
+    f, t = relu_quant(graph), graph.quant(graph.conv(graph.image()))
+    rest = graph.node("Sub", graph.constant("one", 1.0), alpha)
+    left, right = graph.node("Mul", f, alpha), graph.node("Mul", t, rest)
+    return graph.node("Add", left, right, name="/mix/Add")
+
+
+def float_weight(graph: Graph) -> str:
+    weight = graph.constant("conv.weight", np.ones((3, 2, 3, 3)))
+    return graph.node("Conv", graph.image(), weight, name="/conv/Conv")
+
+
+def float_bias(graph: Graph) -> str:
+    weight = graph.weight("conv.weight", (3, 2, 3, 3))
+    bias = graph.constant("conv.bias", np.ones(3))
+    return graph.node("Conv", graph.image(), weight, bias, name="/conv/Conv")
+
+
+def short_bias(graph: Graph) -> str:
+    weight = graph.weight("conv.weight", (3, 2, 3, 3))
+    bias = graph.weight("conv.bias", (2,))
+    return graph.node("Conv", graph.image(), weight, bias, name="/conv/Conv")
+
+
+def nan_weight(graph: Graph) -> str:
+    values = np.ones((3, 2, 3, 3))
+    values[0, 0, 0, 0] = np.nan
+    weight = graph.quant(graph.constant("conv.weight", values), name="/wq/Quant")
+    return graph.node("Conv", graph.image(), weight, name="/conv/Conv")
+
+
+def input_channel_scale(graph: Graph) -> str:
+    scale = np.array([0.5, 0.25]).reshape(1, 2, 1, 1)
+    weight = graph.weight("conv.weight", (3, 2, 3, 3), scale)
+    return graph.node("Conv", graph.image(), weight, name="/conv/Conv")
+
+
+def part_of_a_weight(graph: Graph) -> str:
+    whole = graph.weight("conv.weight", (4, 2, 3, 3))
+    ends = [graph.constant(name, np.array([n])) for name, n in (("a", 0), ("b", 3), ("c", 0))]
+    return graph.node("Conv", graph.image(), graph.node("Slice", whole, *ends), name="/conv/Conv")
+
+
+def shared_in_two_layouts(graph: Graph) -> str:
+    weight = graph.weight("fc.weight", (2, 2))
+    x = graph.node("Flatten", graph.node("GlobalAveragePool", graph.image()), axis=1)
+    x = graph.quant(graph.node("Gemm", x, weight, transB=1))
+    return graph.node("MatMul", x, weight, name="/fc/MatMul")
+
+
+def late_bias(graph: Graph) -> str:
+    bias = graph.weight("late.bias", (1, 3, 1, 1))
+    return graph.node("Add", relu_quant(graph), bias, name="/late/Add")
+
+
+def missing_input(graph: Graph) -> str:
+    return graph.node("Relu", "nowhere", name="/r/Relu")
+
+
+IMAGE_HINT = (
+    "reads the image before it has a number format; add a QuantIdentity (8 bits, unsigned, scale "
+    "1/256) at the input"
+)
+DEFAULT = "replace it by convolutions, pools, additions, ReLU and linear layers"
+
+REFUSED: dict[str, tuple[Build, str]] = {
+    "no input quantizer": (
+        lambda g: g.conv("image"),
+        f"node '/conv/Conv' (Conv): {IMAGE_HINT}",
+    ),
+    "two input formats": (
+        lambda g: g.node("Add", g.image(), g.quant("image", 0.5, name="/b/Quant")),
+        "node '/b/Quant' (Quant): quantizes the input as s8.1:RND_CONV:SAT, another node as "
+        "u8.8:RND_CONV:SAT; use one QuantIdentity for the input",
+    ),
+    "scale": (
+        lambda g: g.quant(g.image(), 0.0123, name="/act/Quant"),
+        "node '/act/Quant' (Quant): scale 0.0123 is not a power of two; train with a power-of-two "
+        "(FixedPoint) quantizer",
+    ),
+    "negative scale": (
+        lambda g: g.quant(g.image(), -0.5, name="/act/Quant"),
+        "node '/act/Quant' (Quant): scale -0.5 is not a power of two; train with a power-of-two "
+        "(FixedPoint) quantizer",
+    ),
+    "nan scale": (
+        lambda g: g.quant(g.image(), float("nan"), name="/act/Quant"),
+        "node '/act/Quant' (Quant): scale nan is not a power of two; train with a power-of-two "
+        "(FixedPoint) quantizer",
+    ),
+    "zero point": (
+        lambda g: g.quant(g.image(), zero=3.0, name="/act/Quant"),
+        "node '/act/Quant' (Quant): zero point 3 is not 0; train with a symmetric (FixedPoint) "
+        "quantizer",
+    ),
+    "bits": (
+        lambda g: g.quant(g.image(), bits=1.0, name="/act/Quant"),
+        "node '/act/Quant' (Quant): bit width 1 is not supported; use 2 to 32 bits",
+    ),
+    "fraction of bits": (
+        lambda g: g.quant(g.image(), bits=2.5, name="/act/Quant"),
+        "node '/act/Quant' (Quant): the bit width is not one whole number",
+    ),
+    "rounding": (
+        lambda g: g.quant(g.image(), mode="CEIL", name="/act/Quant"),
+        "node '/act/Quant' (Quant): rounding mode CEIL is not supported; use one of ROUND, "
+        "HALF_EVEN, FLOOR, DOWN, ROUND_TO_ZERO, HALF_UP, HALF_DOWN",
+    ),
+    "unsigned narrow": (
+        lambda g: g.quant(g.image(), signed=0, narrow=1, name="/act/Quant"),
+        "node '/act/Quant' (Quant): narrow range of an unsigned quantizer is not supported; set "
+        "narrow_range=False",
+    ),
+    "activation scale per channel": (
+        lambda g: g.quant(g.image(), [[[[0.5]], [[0.25]]]], name="/act/Quant"),
+        "node '/act/Quant' (Quant): activations with a scale per channel are not supported; use a "
+        "per-tensor activation quantizer",
+    ),
+    "bipolar": (
+        lambda g: g.node(
+            "BipolarQuant", g.image(), g.constant("s", 0.5), name="/b/BipolarQuant", domain=QONNX
+        ),
+        "node '/b/BipolarQuant' (BipolarQuant): operator BipolarQuant is not supported; 1-bit "
+        "weights are not supported; use 2 bits or more",
+    ),
+    "truncation": (
+        lambda g: g.node(
+            "Trunc",
+            g.image(),
+            *[g.constant(f"t{i}", v) for i, v in enumerate((0.5, 0.0, 8.0, 4.0))],
+            name="/t/Trunc",
+            domain=QONNX,
+        ),
+        "node '/t/Trunc' (Trunc): operator Trunc is not supported; use a plain average pool "
+        "followed by a QuantIdentity",
+    ),
+    "batch norm": (
+        lambda g: g.node(
+            "BatchNormalization",
+            relu_quant(g),
+            *[g.constant(f"bn.{i}", np.ones(3)) for i in range(4)],
+            name="/bn/BatchNormalization",
+        ),
+        "node '/bn/BatchNormalization' (BatchNormalization): operator BatchNormalization is not "
+        "supported; fold it into the convolution before it first",
+    ),
+    "softmax": (
+        lambda g: g.node("Softmax", relu_quant(g), name="/s/Softmax"),
+        "node '/s/Softmax' (Softmax): operator Softmax is not supported; leave it out: the largest "
+        "logit stays the largest",
+    ),
+    "unknown operator": (
+        lambda g: g.node("Erf", relu_quant(g), name="/e/Erf"),
+        f"node '/e/Erf' (Erf): operator Erf is not supported; {DEFAULT}",
+    ),
+    "alpha computed in the graph": (
+        lambda g: blend_with(
+            g,
+            g.quant(g.node("Sigmoid", g.constant("a", np.zeros((1, 3, 1, 1))), name="/s/Sigmoid")),
+        ),
+        "node '/s/Sigmoid' (Sigmoid): operator Sigmoid is not supported; store the quantized "
+        "values in the model instead of a function of them",
+    ),
+    "dilation": (
+        lambda g: g.conv(g.image(), pads=[2] * 4, dilations=[2, 2]),
+        "node '/conv/Conv' (Conv): dilation (2, 2) is not supported; use dilation 1",
+    ),
+    "groups": (
+        lambda g: g.node(
+            "Conv",
+            g.quant(g.node("Concat", g.image(), g.image(), axis=1)),
+            g.weight("conv.weight", (4, 2, 3, 3)),
+            name="/conv/Conv",
+            group=2,
+        ),
+        "node '/conv/Conv' (Conv): 2 groups for 4 input channels are not supported; use 1 group or "
+        "one per channel (depthwise)",
+    ),
+    "depth multiplier": (
+        lambda g: g.conv(g.image(), outputs=4, group=2),
+        "node '/conv/Conv' (Conv): depth multiplier 2 is not supported; use a depthwise "
+        "convolution with as many outputs as inputs",
+    ),
+    "automatic padding": (
+        lambda g: g.conv(g.image(), auto_pad="SAME_UPPER"),
+        "node '/conv/Conv' (Conv): auto_pad SAME_UPPER is not supported; give explicit pads",
+    ),
+    "one dimension": (
+        lambda g: g.node("Conv", g.image(), g.weight("w", (3, 2, 3)), name="/conv/Conv"),
+        "node '/conv/Conv' (Conv): has a 1-dimensional window; only images are supported",
+    ),
+    "channels do not match": (
+        lambda g: g.conv(g.image(), inputs=3),
+        "node '/conv/Conv' (Conv): weight shape (3, 3, 3, 3) does not match 2 input channels",
+    ),
+    "empty result": (
+        lambda g: g.node(
+            "Conv", g.image(), g.weight("conv.weight", (3, 2, 7, 7)), name="/conv/Conv"
+        ),
+        "node '/conv/Conv' (Conv): its result would have shape (-2, -2, 3); check kernel and "
+        "padding",
+    ),
+    "float weight": (
+        float_weight,
+        "node '/conv/Conv' (Conv): weight 'conv.weight' is not quantized; use a Brevitas layer "
+        "with a FixedPoint weight quantizer",
+    ),
+    "float bias": (
+        float_bias,
+        "node '/conv/Conv' (Conv): bias 'conv.bias' is not quantized; give the layer a bias "
+        "quantizer (bias_quant=Int16Bias, say)",
+    ),
+    "bias of another size": (
+        short_bias,
+        "node '/conv/Conv' (Conv): bias shape (2,) does not match 3 output channels",
+    ),
+    "nan": (
+        nan_weight,
+        "node '/wq/Quant' (Quant): 'conv.weight' has NaN or infinite values; training diverged, so "
+        "load an earlier checkpoint",
+    ),
+    "scale per input channel": (
+        input_channel_scale,
+        "node '/conv/Conv' (Conv): the scales of 'conv.weight' vary inside an output channel; use "
+        "one scale per tensor or per output channel",
+    ),
+    "weight from the image": (
+        lambda g: g.node("Conv", g.image(), g.image(), name="/conv/Conv"),
+        "node '/conv/Conv' (Conv): its weight is not a constant; only fixed weights are supported",
+    ),
+    "part of a weight": (
+        part_of_a_weight,
+        "node '/conv/Conv' (Conv): only a part of parameter 'conv.weight' is used; use all of it",
+    ),
+    "one parameter in two layouts": (
+        shared_in_two_layouts,
+        "node '/fc/MatMul' (MatMul): parameter 'fc.weight' is also used in another layout or "
+        "format; give each use its own parameter",
+    ),
+    "matrix product of images": (
+        lambda g: g.node("MatMul", g.image(), g.weight("w", (4, 4)), name="/m/MatMul"),
+        "node '/m/MatMul' (MatMul): multiplies shapes (1, 2, 4, 4) and (4, 4); flatten the image "
+        "to (1, values) before a linear layer",
+    ),
+    "scaled Gemm": (
+        lambda g: g.node(
+            "Gemm", g.node("Flatten", g.image()), g.weight("w", (32, 4)), name="/m/Gemm", alpha=0.5
+        ),
+        "node '/m/Gemm' (Gemm): alpha, beta and transA must be 1, 1 and 0; use a plain linear "
+        "layer",
+    ),
+    "pool area": (
+        lambda g: g.node("AveragePool", g.image(), name="/p/AveragePool", kernel_shape=[3, 3]),
+        "node '/p/AveragePool' (AveragePool): averages over 3x3 pixels, and 9 is not a power of "
+        "two; choose image size, strides or padding so that the window is 2x2, 4x4, 2x4...",
+    ),
+    "padded average": (
+        lambda g: g.node(
+            "AveragePool", g.image(), name="/p/AveragePool", kernel_shape=[2, 2], pads=[1] * 4
+        ),
+        "node '/p/AveragePool' (AveragePool): padding of an average pool is not supported; pad "
+        "before it or use none",
+    ),
+    "ceil mode": (
+        lambda g: g.node("MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2, 2], ceil_mode=1),
+        "node '/p/MaxPool' (MaxPool): ceil_mode is not supported; set ceil_mode=False",
+    ),
+    "padded signed max pool": (
+        lambda g: g.node(
+            "MaxPool",
+            g.quant(g.conv(g.image())),
+            name="/p/MaxPool",
+            kernel_shape=[2, 2],
+            pads=[1] * 4,
+        ),
+        "node '/p/MaxPool' (MaxPool): pads a signed stream, where zero is not the smallest value; "
+        "put a ReLU before the pool or use no padding",
+    ),
+    "mean over channels": (
+        lambda g: g.node("ReduceMean", g.image(), name="/m/ReduceMean", axes=[1]),
+        "node '/m/ReduceMean' (ReduceMean): only the mean over height and width is supported",
+    ),
+    "pad with ones": (
+        lambda g: g.node(
+            "Pad",
+            g.image(),
+            g.constant("pads", np.array([0, 0, 1, 1, 0, 0, 1, 1])),
+            g.constant("fill", 1.0),
+            name="/pad/Pad",
+        ),
+        "node '/pad/Pad' (Pad): pads with another value than 0; pad with zeros",
+    ),
+    "reflection": (
+        lambda g: g.node(
+            "Pad",
+            g.image(),
+            g.constant("pads", np.array([0, 0, 1, 1, 0, 0, 1, 1])),
+            name="/pad/Pad",
+            mode="reflect",
+        ),
+        "node '/pad/Pad' (Pad): mode reflect is not supported; pad with zeros",
+    ),
+    "padded channels": (
+        lambda g: padded(g, g.image(), [0, 1, 0, 0, 0, 0, 0, 0]),
+        "node '/pad/Pad' (Pad): pads [0, 1, 0, 0, 0, 0, 0, 0]; only zeros around the image are "
+        "supported",
+    ),
+    "padding and sum": (
+        lambda g: g.node(
+            "Add", *[padded(g, g.image(), [0, 0, 1, 1, 0, 0, 1, 1])] * 2, name="/a/Add"
+        ),
+        "node '/a/Add' (Add): reads a padded image; only a convolution or pool may follow a Pad",
+    ),
+    "transposed image": (
+        lambda g: g.conv(g.node("Transpose", g.image(), perm=[0, 1, 3, 2])),
+        "node '/conv/Conv' (Conv): reads a stream reshaped to (1, 2, 4, 4), which moves values "
+        "between pixels; only selections of whole channels are wiring",
+    ),
+    "flattened output": (
+        lambda g: g.node("Flatten", relu_quant(g), name="/f/Flatten"),
+        "node '/f/Flatten' (Flatten): reads a stream reshaped to (1, 12), which moves values "
+        "between pixels; only selections of whole channels are wiring",
+    ),
+    "concatenated rows": (
+        lambda g: g.node("Concat", g.image(), g.image(), name="/c/Concat", axis=2),
+        "node '/c/Concat' (Concat): only concatenation of channels (axis 1) is supported",
+    ),
+    "images of different sizes": (
+        lambda g: g.node("Concat", g.image(), relu_quant(g), name="/c/Concat", axis=1),
+        "node '/c/Concat' (Concat): concatenates images of different sizes",
+    ),
+    "flattened concatenation": (
+        lambda g: g.node("Concat", *[g.node("Flatten", g.image())] * 2, name="/c/Concat", axis=1),
+        "node '/c/Concat' (Concat): concatenates reshaped or padded streams; concatenate whole "
+        "channels, before flattening",
+    ),
+    "sum of different shapes": (
+        lambda g: g.node("Add", g.image(), g.node("GlobalAveragePool", g.image()), name="/a/Add"),
+        "node '/a/Add' (Add): adds shapes (1, 2, 4, 4) and (1, 2, 1, 1); both streams must have "
+        "the same",
+    ),
+    "late bias": (
+        late_bias,
+        "node '/late/Add' (Add): adds the constant 'late.bias' to a stream that is not the fresh "
+        "result of a convolution or linear layer without bias; make it that layer's bias",
+    ),
+    "difference": (
+        lambda g: g.node("Relu", g.node("Sub", relu_quant(g), g.conv(g.image())), name="/r/Relu"),
+        "node '/r/Relu' (Relu): reads a difference of two streams; subtraction is supported only "
+        "inside an alpha blend f * q + t * (1 - q)",
+    ),
+    "product of streams": (
+        lambda g: g.node("Mul", g.image(), g.image(), name="/m/Mul"),
+        "node '/m/Mul' (Mul): multiplies two streams, which is not supported; one must be a "
+        "constant",
+    ),
+    "factor": (
+        lambda g: g.node("Relu", g.node("Mul", g.image(), g.constant("k", 0.1), name="/m/Mul")),
+        "node '/m/Mul' (Mul): factor 0.1 is not a fixed-point number of at most 16 bits; quantize "
+        "it, or fold it into the weights of the layer before",
+    ),
+    "factor per pixel": (
+        lambda g: g.node(
+            "Relu", g.node("Mul", g.image(), g.constant("k", np.ones((1, 1, 4, 4))), name="/m/Mul")
+        ),
+        "node '/m/Mul' (Mul): factor shape (1, 1, 4, 4) is not one value per channel (2 channels); "
+        "multiply by a (1, 2, 1, 1) constant",
+    ),
+    "divisor": (
+        lambda g: g.node("Div", g.image(), g.constant("k", 3.0), name="/d/Div"),
+        "node '/d/Div' (Div): divides by 3, which is not a power of two; divide by a power of two, "
+        "or fold the division into the layer before",
+    ),
+    "blend factors in sixteenths": (
+        lambda g: blend_with(
+            g,
+            g.quant(g.constant("mix.alpha", np.full((1, 3, 1, 1), 0.5)), 2.0**-4, 5.0, signed=0),
+        ),
+        "node '/mix/Add' (Add): blend factors 'mix.alpha' are not k/8 with k from 0 to 8; quantize "
+        "them to 4 unsigned bits with scale 1/8",
+    ),
+    "one blend factor": (
+        lambda g: blend_with(g, g.quant(g.constant("mix.alpha", 0.5), 2.0**-3, 4.0, signed=0)),
+        "node '/mix/Add' (Add): blends shapes (2, 2, 3) and (2, 2, 3) with factors of shape (); "
+        "use one factor per channel",
+    ),
+    "input computed by nothing": (
+        missing_input,
+        "not a valid ONNX model (Nodes in a graph must be topologically sorted, however input "
+        f"'nowhere' of node: ); {HINT}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(tmp_path: Path, name: str) -> None:
+    build, message = REFUSED[name]
+    graph = Graph()
+    refuses(graph.save(tmp_path / "a.onnx", build(graph)), message)
+
+
+def weights(path: Path) -> dict[str, IntegerTensor]:
+    net = from_qonnx(path, "net", frozen="none")
+    return {
+        block.name: IntegerTensor(
+            block.raw.transpose((3, 2, 0, 1)) if block.raw.ndim == 4 else block.raw.T, block.frac
+        )
+        for block in net.blocks
+    }
+
+
+def planned(path: Path, plan: str) -> Path:
+    graph = Graph(props={"semifreddo.freeze": plan})
+    path.write_bytes(small(graph).SerializeToString())
+    return path
+
+
+def test_plan_is_checked_against_the_integers(tmp_path: Path) -> None:
+    path = planned(tmp_path / "a.onnx", FreezePlan().to_json())
+    flags = {"conv.weight": np.array([True, False, True])}
+    plan = FreezePlan.of(flags, weights(path).__getitem__)
+    net = from_qonnx(planned(path, plan.to_json()), "net")
+    assert net.block["conv.weight"].frozen == (True, False, True)
+    assert net.block["head.weight"].residency == "configurable"
+    other = FreezePlan.of(
+        {"conv.weight": np.array([True, True, True])},
+        lambda name: IntegerTensor(np.zeros((3, 2, 3, 3), np.int64), (3, 3, 3)),
+    )
+    with pytest.raises(FrozenTensorChangedError, match=r"^frozen tensors changed: conv\.weight; "):
+        from_qonnx(planned(path, other.to_json()), "net")
+
+
+def test_plan_of_another_model(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    ones = IntegerTensor(np.ones((2, 2), np.int64), (0, 0))
+    gone = FreezePlan.of({"old.weight": np.array([True, True])}, lambda name: ones)
+    with pytest.raises(FrozenTensorChangedError, match=r"old\.weight \(missing\)"):
+        from_qonnx(planned(path, gone.to_json()), "net")
+    short = FreezePlan.of({"conv.weight": np.array([True, True])}, lambda name: ones)
+    with pytest.raises(CheckpointError, match="has 3 output channels, the plan was made for 2"):
+        from_qonnx(planned(path, short.to_json()), "net")
+
+
+def test_damaged_metadata(tmp_path: Path) -> None:
+    path = planned(tmp_path / "a.onnx", "{}")
+    with pytest.raises(CheckpointError, match="not a semifreddo-freeze/1 text"):
+        read_info(path)
+    path.write_bytes(small(Graph(props={"semifreddo.labels": "3"})).SerializeToString())
+    with pytest.raises(ConversionError, match="the semifreddo metadata is damaged"):
+        read_info(path)
+
+
+def test_repeats_that_do_not_match_the_layers(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    graph = Graph(props={"semifreddo.repeats": '[["conv"], ["conv"]]'})
+    path.write_bytes(small(graph).SerializeToString())
+    refuses(path, "repeated module 'conv' has 1 layers for 2 passes; export the model again")
+
+
+def test_a_model_without_plan_is_frozen_with_a_note(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(small().SerializeToString())
+    net = from_qonnx(path, "net")
+    assert all(block.residency == "frozen" for block in net.blocks)
+    assert caplog.messages == [f"{path} has no freeze plan: every weight becomes hardware"]
+    free = from_qonnx(path, "net", frozen="none")
+    assert all(block.residency == "configurable" for block in free.blocks)
+
+
+def test_the_graph_that_tests_start_from_is_valid(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(VALID)
+    assert [layer.name for layer in convert(path, "net").layers] == [
+        "conv", "maxpool5_maxpool", "gemm8_gemm",
+    ]  # fmt: skip
+    assert read_info(path).labels == ("a", "b")
+
+
+VALID = small(Graph(props={"semifreddo.labels": '["a", "b"]'})).SerializeToString()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_never_end_in_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    damaged = bytearray(VALID)
+    for _ in range(data.draw(st.integers(0, 3))):
+        damaged[data.draw(st.integers(0, len(VALID) - 1))] = data.draw(st.integers(0, 255))
+    keep = data.draw(st.one_of(st.just(len(VALID)), st.integers(0, len(VALID))))
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(damaged[:keep])
+    try:
+        convert(path, "net")
+    except SemifreddoError as error:
+        assert "\n" not in str(error)
