@@ -34,4 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
 
     result = run_demo(arguments.out, seed=arguments.seed, progress=progress)
     print(demo_table(result))
+    progress(f"report: {result.folder / 'build' / 'report.html'}")
     return 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import table
 from semifreddo.reports.report import BuildReport, RungFigures
+
+if TYPE_CHECKING:
+    from semifreddo.flow.demo import DemoResult
 
 
 def ladder_table(rungs: Sequence[RungFigures]) -> str:
@@ -42,3 +46,42 @@ def build_summary(report: BuildReport) -> str:
     if report.ladder:
         lines += ["", ladder_table(report.ladder)]
     return "\n".join(lines)
+
+
+def demo_table(result: DemoResult) -> str:
+    """Both tasks side by side, the rungs, and what it took."""
+    rungs = [rung.name for rung in result.tasks[0].rungs if rung.status != "unavailable"]
+    rows = []
+    for task in result.tasks:
+        status = {rung.name: rung.status for rung in task.rungs}
+        rows.append(
+            (
+                task.name,
+                task.classes,
+                f"{task.accuracy:.2%}",
+                task.payload_bytes,
+                *(status.get(name, "") for name in rungs),
+                "equal" if task.stream_equal else "DIFFERENT",
+                f"{task.frames_per_second:.0f}",
+            )
+        )
+    header = ("task", "classes", "accuracy", "bytes", *rungs, "runtime", "frames/s")
+    absent = [
+        f"  {rung.name}: {rung.detail}"
+        for rung in result.tasks[0].rungs
+        if rung.status == "unavailable"
+    ]
+    steps = ", ".join(f"{name} {seconds:.0f}" for name, seconds in result.seconds.items())
+    return "\n".join(
+        [
+            table(rows, header),
+            "",
+            f"All rungs were compared as integers on the whole test split, "
+            f"{result.tasks[0].images} images.",
+            f"Both tasks ran on one compiled project: {result.sources} generated files, "
+            f"sha256 {result.sources_digest[:16]}, byte-identical before and after.",
+            f"Seconds: {steps}; together {sum(result.seconds.values()):.0f}.",
+            "Rungs this machine does not have:",
+            *absent,
+        ]
+    )

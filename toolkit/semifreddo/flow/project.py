@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from semifreddo.core.errors import ToolError
+from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
-from semifreddo.flow.stage import Figures, Stage, Workspace, digest_tree
+from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.report import ProjectFigures
@@ -17,32 +21,48 @@ _VECTORS_IN_PROJECT = 8
 """Enough for the project's own test bench; the ladder climbs with all."""
 
 
-def _run(work: Workspace) -> Figures:
+def plan_design(config: BuildConfig, net: StreamNet, vectors: VectorSet, task: Task) -> ProjectPlan:
+    """The project of a network, not yet on disk.
+
+    Args:
+        config: Tool, part and clock.
+        net: The network; its loadable values do not matter.
+        vectors: For the project's own test bench.
+        task: What the vectors were computed with.
+
+    Raises:
+        ToolError: hls4ml is not installed.
+        ProjectError: The network cannot be built.
+    """
     try:
         from semifreddo.hls.plan import plan_project
     except ImportError as error:
         raise ToolError(
             f"project: writing it needs {error.name}; pip install 'semifreddo[hls]'"
         ) from error
-    from semifreddo.ir.schedule import ScheduledNet, default_schedule
-
-    config, net = work.config, load_net(work.build / "net.json")
-    plan = plan_project(
+    return plan_project(
         ScheduledNet(net, default_schedule(net)),
         tool=config.design.tool,
         part=config.board.part,
         clock_ns=1000.0 / config.clock_mhz,
-        vectors=VectorSet.load(work.build / "vectors.npz").head(_VECTORS_IN_PROJECT),
-        task_words=Task.load(work.build / "task.json").words,
+        vectors=vectors.head(_VECTORS_IN_PROJECT),
+        task_words=task.words,
     )
-    folder = work.out / PROJECT_DIR
-    plan.write(folder)
-    files = [file for file in folder.rglob("*") if file.is_file()]
+
+
+def _run(work: Workspace) -> Figures:
+    plan = plan_design(
+        work.config,
+        load_net(work.build / "net.json"),
+        VectorSet.load(work.build / "vectors.npz"),
+        Task.load(work.build / "task.json"),
+    )
+    plan.write(work.out / PROJECT_DIR)
     figures = ProjectFigures(
-        tool=config.design.tool,
-        files=len(files),
-        source_bytes=sum(file.stat().st_size for file in files),
-        digest=digest_tree(folder) or "",
+        tool=work.config.design.tool,
+        files=len(plan.files),
+        source_bytes=sum(map(len, plan.files.values())),
+        digest=plan.digest,
     )
     return {"project": dataclasses.asdict(figures)}
 

@@ -1,0 +1,250 @@
+"""The demo: the whole way on the digits that ship with scikit-learn, twice taught, built once."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from semifreddo.core.digest import digest_file
+from semifreddo.core.errors import ConfigError, LadderError, ProjectError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.project import ProjectPlan
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.build import build
+from semifreddo.flow.config import FILE_NAME, BuildConfig, load_config
+from semifreddo.flow.csim import DEVICE
+from semifreddo.flow.ladder import figures_of
+from semifreddo.flow.project import PROJECT_DIR, plan_design
+from semifreddo.flow.rungs import absent_rungs, device_rung, qonnx_rung, streamnet_rung, torch_rung
+from semifreddo.flow.stage import digest_tree
+from semifreddo.flow.training import (
+    Retargeted,
+    dataset_of,
+    export_design,
+    export_model,
+    retarget_device,
+    train_design,
+    training_of,
+)
+from semifreddo.ir.serial import load_net
+from semifreddo.reports.report import RungFigures
+from semifreddo.runtime import Accelerator
+from semifreddo.sim.ladder import climb
+from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
+from semifreddo.train.data import Split
+
+TASK_B = "odd_even"
+GROUPS_B = {"even": (0, 2, 4, 6, 8), "odd": (1, 3, 5, 7, 9)}
+
+_DESIGN = Path(__file__).with_name("demo.toml")
+
+_TASK_FILES = "tb_data/"
+"""The project's test bench checks one task; everything else serves all."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """One task on the built device.
+
+    Attributes:
+        accuracy: Fraction of the test split that the runtime answered right.
+        payload_bytes: What is loaded into the device.
+        rungs: Every rung on the whole test split.
+        stream_equal: Whether streaming through the runtime gave torch's integers.
+        frames_per_second: Of that stream, through the compiled simulation.
+    """
+
+    name: str
+    classes: int
+    images: int
+    accuracy: float
+    payload_bytes: int
+    rungs: tuple[RungFigures, ...]
+    stream_equal: bool
+    frames_per_second: float
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo shows.
+
+    Attributes:
+        tasks: Task A, which the device was built from, and task B, which it was taught later.
+        sources: Generated files that both tasks share.
+        sources_digest: Their digest, equal before and after teaching task B.
+        seconds: By step.
+        folder: Where everything lies.
+    """
+
+    tasks: tuple[TaskOutcome, TaskOutcome]
+    sources: int
+    sources_digest: str
+    seconds: dict[str, float]
+    folder: Path
+
+
+class _Clock:
+    """Seconds by step."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def step(self, name: str, what: str) -> Iterator[None]:
+        self._progress(f"== {name}: {what}")
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 1)
+
+
+def prepare(folder: Path) -> BuildConfig:
+    """Write the demo's design.
+
+    Raises:
+        ConfigError: The folder holds something else.
+    """
+    text, file = _DESIGN.read_text(), folder / FILE_NAME
+    if not file.is_file():
+        if folder.exists() and any(folder.iterdir()):
+            raise ConfigError(f"{folder}: is not empty and no demo; choose another with --out")
+        write_atomic(file, text)
+    elif file.read_text() != text:
+        raise ConfigError(f"{folder}: holds another design; choose another folder with --out")
+    return load_config(folder)
+
+
+def run_demo(folder: Path, *, seed: int = 0, progress: Progress = lambda _: None) -> DemoResult:
+    """Train, freeze, build, check, run, retarget, check and run again.
+
+    An interrupted demo goes on where it was.
+
+    Args:
+        folder: Where to work; empty, new, or of an earlier demo.
+        seed: Of all training.
+        progress: Takes one line at a time.
+
+    Raises:
+        ConfigError: The folder holds something else.
+        LadderError: Two rungs computed different integers.
+        LimitError: The accuracy is below the design's limit.
+    """
+    config, clock = prepare(folder), _Clock(progress)
+    data = dataset_of(config)
+    with clock.step("train", "a core on the digits 0-4, frozen; then task A, all ten, around it"):
+        train_design(config, seed=seed, progress=progress)
+    with clock.step("export", "QONNX with the freeze plan inside, golden vectors"):
+        export_design(config, progress=progress)
+    with clock.step("build", "integer network, HLS project, C simulation, bundle"):
+        report = build(config, progress=progress)
+    before = _built_digests(config)
+    vectors = VectorSet.load(config.build_dir / "vectors.npz")
+    with Accelerator.open(config.bundle_path) as accelerator:
+        with clock.step("run", "the test split, streamed through the runtime"):
+            task_a = _stream(accelerator, data.test, vectors, report.ladder)
+        with clock.step("retarget", "task B, odd or even, for the device as it is built"):
+            made = _retarget(config, seed)
+        with clock.step("check", "task B on every rung, loaded into the running device"):
+            accelerator.load_task(made.task)
+            rungs = _climb(config, made, accelerator, progress)
+            test = data.relabel(GROUPS_B).test
+            task_b = _stream(accelerator, test, made.vectors, rungs)
+    if before != _built_digests(config):
+        raise ProjectError(f"{folder}: teaching task B changed the built files; this is a bug")
+    sources = _shared_sources(config, made)
+    return DemoResult((task_a, task_b), *sources, clock.seconds, folder)
+
+
+def _built_digests(config: BuildConfig) -> tuple[str | None, str]:
+    return digest_tree(config.build_dir / PROJECT_DIR), digest_file(config.build_dir / DEVICE)
+
+
+def _stream(
+    accelerator: Accelerator,
+    test: Split,
+    vectors: VectorSet,
+    rungs: tuple[RungFigures, ...],
+) -> TaskOutcome:
+    """Stream a whole test split through the runtime; compare with torch's integers."""
+    start = time.perf_counter()
+    answers = list(accelerator.stream(test.images))
+    seconds = time.perf_counter() - start
+    raw = np.stack([answer.raw for answer in answers])
+    indices = np.array([answer.index for answer in answers])
+    task = accelerator.task
+    if not np.array_equal(raw, vectors.expected):
+        raise LadderError(f"task {task.name}: streamed answers differ from torch's")
+    return TaskOutcome(
+        name=task.name,
+        classes=len(task.labels),
+        images=len(answers),
+        accuracy=float((indices == test.labels).mean()),
+        payload_bytes=task.payload_bytes,
+        rungs=rungs,
+        stream_equal=True,
+        frames_per_second=len(answers) / seconds,
+    )
+
+
+def _retarget(config: BuildConfig, seed: int) -> Retargeted:
+    options = dataclasses.replace(training_of(config).task, seed=seed)
+    return retarget_device(
+        load_net(config.build_dir / "net.json"),
+        load_checkpoint(config.path(config.design.checkpoint)),
+        dataset_of(config).relabel(GROUPS_B),
+        options,
+        name=TASK_B,
+        folder=config.build_dir / "train" / TASK_B,
+    )
+
+
+def _climb(
+    config: BuildConfig, made: Retargeted, accelerator: Accelerator, progress: Progress
+) -> tuple[RungFigures, ...]:
+    """Task B on every rung: its own torch model and QONNX file, and the device of task A."""
+    made.task.save(config.build_dir / f"{TASK_B}.json")
+    checkpoint = config.build_dir / "train" / f"{TASK_B}.safetensors"
+    save_checkpoint(made.trained, checkpoint)
+    export_model(made.trained, checkpoint.with_suffix(".onnx"))
+    net = made.task.apply(accelerator.net)
+    report = climb(
+        net,
+        made.vectors,
+        [
+            torch_rung(checkpoint),
+            qonnx_rung(checkpoint.with_suffix(".onnx"), net),
+            streamnet_rung(net),
+            device_rung(accelerator),
+            *absent_rungs(),
+        ],
+        progress=lambda result: progress(f"      rung {result.name}: {result.status}"),
+    )
+    report.check()
+    return figures_of(report)
+
+
+def _shared_sources(config: BuildConfig, made: Retargeted) -> tuple[int, str]:
+    """Number and digest of the generated files that do not depend on the task.
+
+    The project is planned again from task B's network and must be, outside the test bench's data,
+    what lies on disk since task A.
+
+    Raises:
+        ProjectError: A file differs.
+    """
+    net = made.task.apply(load_net(config.build_dir / "net.json"))
+    plan = plan_design(config, net, made.vectors, made.task)
+    shared = {k: v for k, v in plan.files.items() if not k.startswith(_TASK_FILES)}
+    project = config.build_dir / PROJECT_DIR
+    for name, content in shared.items():
+        if (project / name).read_bytes() != content:
+            raise ProjectError(f"{project / name}: differs between tasks; this is a bug")
+    return len(shared), ProjectPlan(shared).digest
