@@ -611,6 +611,22 @@ def test_repeats_that_do_not_match_the_layers(tmp_path: Path) -> None:
     refuses(path, "repeated module 'conv' has 1 layers for 2 passes; export the model again")
 
 
+def test_repeats_of_unequal_layers(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    graph = Graph(props={"semifreddo.repeats": '[["conv"], ["relu3"]]'})
+    x = graph.node("Relu", graph.conv(graph.image()), name="/relu3/Relu")
+    x = graph.quant(x, name="/relu3/Quant")
+    graph.save(path, x)
+    refuses(path, "the passes of the repeated block have 1, 2 layers; export the model again")
+    graph.props["semifreddo.repeats"] = '[["conv"], []]'
+    graph.save(path, x)
+    refuses(
+        path,
+        "the semifreddo metadata is damaged (ValueError('repeats of different lengths')); export "
+        "the model again",
+    )
+
+
 def test_a_model_without_plan_is_frozen_with_a_note(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

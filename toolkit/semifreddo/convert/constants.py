@@ -37,7 +37,8 @@ def _divide(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[Any]
         quotient: npt.NDArray[Any] = np.divide(left, right)
         return quotient
     # Integers here are sizes; ONNX divides them toward zero.
-    return np.floor_divide(left, right)
+    whole: npt.NDArray[Any] = np.floor_divide(left, right)
+    return whole
 
 
 _ARITHMETIC: dict[str, Callable[..., npt.NDArray[Any]]] = {

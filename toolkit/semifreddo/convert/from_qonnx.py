@@ -116,6 +116,11 @@ def _repeats(context: Context) -> tuple[Repeat, ...]:
                 )
             for position, number in enumerate(users):
                 passes[number] += layers[position * length : (position + 1) * length]
+    if len({len(names) for names in passes}) > 1:
+        raise ConversionError(
+            f"{context.graph.where}: the passes of the repeated block have "
+            f"{', '.join(str(len(names)) for names in passes)} layers; export the model again"
+        )
     if not passes or not all(_same_logic(context, group) for group in zip(*passes, strict=True)):
         return ()
     return (Repeat("repeat", tuple(map(tuple, passes))),)

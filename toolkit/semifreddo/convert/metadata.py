@@ -68,6 +68,8 @@ class ModelInfo:
                 tuple(str(path) for path in paths)
                 for paths in json.loads(props.get(REPEATS_KEY, "[]"))
             )
+            if len({len(paths) for paths in repeats}) > 1:
+                raise ValueError("repeats of different lengths")
             labels = tuple(str(label) for label in json.loads(props.get(LABELS_KEY, "[]")))
             info = {
                 str(key): str(text) for key, text in json.loads(props.get(INFO_KEY, "{}")).items()

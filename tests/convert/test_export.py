@@ -1,0 +1,135 @@
+"""What the exported file holds, and that a failed export leaves nothing behind."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import brevitas.nn as qnn
+import numpy as np
+import onnx
+import pytest
+import torch
+from brevitas.export import export_onnx_qcdq
+from torch import Tensor, nn
+
+from brevitas_models import calibrated, image_input, zoo
+from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info
+from semifreddo.core.errors import CheckpointError, ConversionError
+from semifreddo.ir.freeze import FreezePlan, IntegerTensor
+from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
+
+SHAPE = (3, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    return calibrated(zoo(), SHAPE)
+
+
+def test_file_holds_parameters_by_name_and_the_metadata(model: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "model.onnx"
+    plan = FreezePlan.of(
+        {"conv1.weight": np.ones(6, bool)}, lambda name: integer_tensor(model, name)
+    )
+    repeats = (("a", "b"), ("a", "c"))
+    export_qonnx(
+        model,
+        path,
+        input_shape=SHAPE,
+        plan=plan,
+        labels=("zero", "один"),
+        repeats=repeats,
+        info={"seed": "1"},
+    )
+    file = onnx.load(path)
+    assert set(quantized_tensor_names(model)) <= {item.name for item in file.graph.initializer}
+    names = {item.name for item in file.graph.initializer}
+    assert [item.name for item in file.graph.input if item.name not in names] == ["image"]
+    assert [item.name for item in file.graph.output] == ["result"]
+    info = read_info(path)
+    assert info == ModelInfo(plan, ("zero", "один"), repeats, {"seed": "1"})
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.onnx"]
+
+
+def test_exporting_twice_gives_the_same_bytes(model: nn.Module, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.onnx", tmp_path / "b.onnx"]
+    for path in paths:
+        export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert not model.training
+
+
+def test_training_mode_is_refused(model: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    model.train()
+    try:
+        with pytest.raises(ConversionError) as caught:
+            export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+    finally:
+        model.eval()
+    assert str(caught.value) == f"{path}: the model is in training mode; call model.eval() first"
+    assert not path.exists()
+
+
+def test_plan_of_another_model_is_refused_and_the_old_file_stays(
+    model: nn.Module, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    path.write_text("old")
+    tensor = IntegerTensor(np.ones((2, 2), np.int64), (0, 0))
+    plan = FreezePlan.of({"gone.weight": np.array([True, False])}, lambda name: tensor)
+    with pytest.raises(CheckpointError) as caught:
+        export_qonnx(model, path, input_shape=SHAPE, plan=plan)
+    assert str(caught.value) == (
+        f"{path}: the model does not use 'gone.weight', which the freeze plan freezes; make the "
+        "plan from this model"
+    )
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_wrong_input_shape_is_one_line(model: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with pytest.raises(ConversionError) as caught:
+        export_qonnx(model, path, input_shape=(1, 8, 8), plan=FreezePlan())
+    message = str(caught.value)
+    assert message.startswith(
+        f"{path}: the model cannot be exported for images of shape (1, 8, 8): "
+    )
+    assert "\n" not in message
+    assert list(tmp_path.iterdir()) == []
+    export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+
+
+def test_an_operator_without_onnx_form_is_one_line(tmp_path: Path) -> None:
+    class Fails(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return torch.linalg.eigh(x)
+
+    with pytest.raises(ConversionError, match="cannot be exported for images of shape"):
+        export_qonnx(Fails().eval(), tmp_path / "a.onnx", input_shape=SHAPE, plan=FreezePlan())
+
+
+def test_stock_float_scales_are_refused_by_layer(tmp_path: Path) -> None:
+    model = calibrated(nn.Sequential(image_input(), qnn.QuantConv2d(3, 4, 3, bias=False)), SHAPE)
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+    with pytest.raises(ConversionError) as caught:
+        convert(path, "net")
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}: node '/1/weight_quant/export_handler/Quant' \(Quant\): scale "
+        r"0\.00\d+ is not a power of two; train with a power-of-two \(FixedPoint\) quantizer",
+        str(caught.value),
+    )
+
+
+def test_qcdq_export_of_brevitas_is_refused(model: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        export_onnx_qcdq(model, args=torch.zeros(1, *SHAPE), export_path=str(path), dynamo=False)
+    with pytest.raises(ConversionError, match="this is a QCDQ export, which lost the bit widths; "):
+        convert(path, "net")

@@ -1,0 +1,68 @@
+"""Quant nodes against qonnx's own implementation; names and scopes."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qonnx.custom_op.general.quant import quant
+
+from semifreddo.convert.load import Node
+from semifreddo.convert.names import Names, Scopes
+from semifreddo.convert.quant import ROUNDINGS, QuantNode
+from semifreddo.convert.values import Constant
+
+
+@given(
+    st.sampled_from([mode for mode in ROUNDINGS if mode != "ROUND_TO_ZERO"]),
+    st.integers(2, 8),
+    st.integers(-3, 8),
+    st.sampled_from([(0, 0), (1, 0), (1, 1)]),
+    st.integers(-5000, 5000),
+)
+def test_quantizers_are_those_of_qonnx(
+    mode: str, bits: int, frac: int, kind: tuple[int, int], start: int
+) -> None:
+    signed, narrow = kind
+    scale, zero, width = 2.0**-frac, np.float64(0), np.float64(bits)
+    node = Node(
+        "q", "Quant", (), ("y",), {"signed": signed, "narrow": narrow, "rounding_mode": mode}
+    )
+    operands = [Constant("parameter", np.asarray(value)) for value in (scale, zero, width)]
+    step = QuantNode(node, operands, "q")
+    raw = np.arange(start, start + 200)
+    values = raw * 2.0**-10
+    expected = quant(values, np.float64(scale), zero, width, signed, narrow, mode)
+    assert (step.type().to_real(step.type().cast(raw, 10)) == expected).all()
+    assert (step.apply(Constant("x", values)).values == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("node", "path", "call", "name"),
+    [
+        ("/conv/Conv", "conv", 0, "conv"),
+        ("/cores.0.1/conv/Conv", "cores.0.1.conv", 0, "cores_0_1_conv"),
+        ("/layers/layers.0/conv/Conv", "layers.0.conv", 0, "layers_0_conv"),
+        ("/block/conv_2/Conv", "block.conv", 2, "block_conv_call3"),
+        ("/block/known_1/Conv", "block.known_1", 0, "block_known_1_conv"),
+        ("/act/act_quant/export_handler/Quant", "act", 0, "act_quant"),
+        ("/act/act_quant/export_handler_1/Quant", "act", 1, "act_quant_call2"),
+        ("/Add_1", "", 0, "add_1"),
+        ("Conv_0", "", 0, "conv_0"),
+        ("/0/Conv", "0", 0, "n0_conv"),
+    ],
+)
+def test_scopes(node: str, path: str, call: int, name: str) -> None:
+    scope = Scopes(["block.known_1.weight"]).read(node)
+    assert (scope.path, scope.call, scope.stream_name) == (path, call, name)
+
+
+@given(st.lists(st.text(max_size=12), max_size=12))
+def test_stream_names_are_unique_identifiers(nodes: list[str]) -> None:
+    scopes, names = Scopes([]), Names({"image"})
+    found = [names.unique(scopes.read(node).stream_name) for node in nodes]
+    assert len({"image", *found}) == len(found) + 1
+    assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in found)
