@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
 
-pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from builders import (  # noqa: E402
+from hls.builders import (
     ACT,
     IMAGE,
     SIGNED,
@@ -24,23 +20,34 @@ from builders import (  # noqa: E402
     random_images,
     random_values,
 )
-from semifreddo.core.fixed import FixedType, Overflow, Rounding  # noqa: E402
-from semifreddo.core.vectors import VectorSet  # noqa: E402
-from semifreddo.hls import plan_project  # noqa: E402
-from semifreddo.hls.csim import build_csim  # noqa: E402
-from semifreddo.hls.transport import CSimTransport, open_project  # noqa: E402
-from semifreddo.ir.address_map import AddressMap  # noqa: E402
-from semifreddo.ir.net import Repeat, StreamNet  # noqa: E402
-from semifreddo.ir.schedule import (  # noqa: E402
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.core.vectors import VectorSet
+from semifreddo.hls import plan_project
+from semifreddo.hls.csim import build_csim
+from semifreddo.hls.transport import CSimTransport, open_project
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import Repeat, StreamNet
+from semifreddo.ir.schedule import (
     LayerSchedule,
     Schedule,
     ScheduledNet,
     default_schedule,
 )
-from semifreddo.sim import reference  # noqa: E402
+from semifreddo.sim import reference
+from strategies import nets
+
+pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 
 PART = {"part": "xc7z020clg400-1", "clock_ns": 10.0}
 TIMEOUT_S = 30.0
+
+RANDOM = settings(
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],  # shrinking would compile hundreds of programs
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def scheduled(net: StreamNet, **choices: LayerSchedule) -> ScheduledNet:
@@ -250,6 +257,40 @@ def test_a_net_without_loadable_values(tmp_path: Path) -> None:
         device.load(np.zeros(0, np.uint32), TIMEOUT_S)
         images = random_images(net, 4)
         assert np.array_equal(device.run(images, TIMEOUT_S), reference.run(net, images))
+
+
+def check_random(net: StreamNet, root: Path) -> None:
+    plan_project(scheduled(net), **PART).write(root / net.device_digest)
+    with open_project(root / net.device_digest, trace=True) as device:
+        for seed in range(2):
+            net = random_values(net, seed)
+            load(device, net)
+            assert_equal_streams(device, net, random_images(net, 6, seed))
+
+
+def test_random_nets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("random")
+
+    @RANDOM
+    @settings(max_examples=2)
+    @given(nets(max_steps=6))
+    def check(net: StreamNet) -> None:
+        check_random(net, root)
+
+    check()
+
+
+@pytest.mark.slow
+def test_many_random_nets(tmp_path_factory: pytest.TempPathFactory) -> None:
+    root = tmp_path_factory.mktemp("random")
+
+    @RANDOM
+    @settings(max_examples=40)
+    @given(nets(max_steps=6))
+    def check(net: StreamNet) -> None:
+        check_random(net, root)
+
+    check()
 
 
 @pytest.mark.slow

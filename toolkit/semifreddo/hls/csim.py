@@ -17,7 +17,7 @@ from semifreddo.tools.runner import find_tool, run, tool_version
 
 COMPILER_HINT = "install a C++ compiler, e.g. with: apt-get install g++"
 
-_FLAGS = ("-std=c++14", "-O2", "-fwrapv", "-isystem", "firmware/ap_types")
+_FLAGS = ("-std=c++14", "-fwrapv", "-isystem", "firmware/ap_types")
 
 
 def compiler() -> Path:
@@ -80,7 +80,7 @@ def build_csim(
     program = executable.resolve()
     stamp = program.with_name(f"{program.name}.stamp")
     tool = compiler()
-    command = [str(tool), *_FLAGS, *defines]
+    command = [str(tool), *_FLAGS, "-O1" if exact else "-O2", *defines]
     digest = digest_json([_sources_digest(project_dir), tool_version(tool), command])
     if program.is_file() and stamp.is_file() and stamp.read_text() == digest:
         return executable

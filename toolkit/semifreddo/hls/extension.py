@@ -29,6 +29,7 @@ HEADERS = (
     "semifreddo_pixelwise.h",
     "semifreddo_pool.h",
     "semifreddo_trace.h",
+    "semifreddo_axis.h",
 )
 """Our C++ headers, copied beside hls4ml's own."""
 
@@ -203,3 +204,4 @@ def register() -> None:
         backend.register_template(SemifreddoFunctionTemplate)
         for header in HEADERS:
             backend.register_source((TEMPLATES / header).resolve())
+        backend.register_source((TEMPLATES / "ap_axi_sdata.h").resolve(), "ap_types")

@@ -47,27 +47,38 @@ def lower(scheduled: ScheduledNet) -> Dataflow:
     net = scheduled.net
     names = identifiers([net.input.name, *(layer.name for layer in net.layers)])
     waiting: dict[str, list[Port]] = {}
-    image = Port("image", "input_t", net.input, scheduled.schedule.input_fifo_depth)
-    processes = list(_fork(net, image, names, waiting))
+    depth = scheduled.schedule.input_fifo_depth
+    image = Port("image_pixels", "input_t", net.input, _before_fork(net, net.input, depth))
+    processes = list(_fork(net, image, names, waiting, depth))
     result = image
     for layer in net.layers:
         inputs = tuple(waiting[name].pop(0) for name in layer.inputs)
         name = names[layer.name]
         last = layer.name == net.output.name
+        depth = scheduled[layer.name].fifo_depth
         result = Port(
-            "result" if last else f"{name}_out",
+            "result_pixels" if last else f"{name}_out",
             "result_t" if last else f"{name}_t",
             layer.output,
-            scheduled[layer.name].fifo_depth,
+            _before_fork(net, layer.output, depth),
         )
         processes.append(_lower_layer(scheduled, layer, name, inputs, result))
         if not last:
-            processes += _fork(net, result, names, waiting)
+            processes += _fork(net, result, names, waiting, depth)
     return Dataflow(image, tuple(processes), result)
 
 
-def _fork(
-    net: StreamNet, port: Port, names: Mapping[str, str], waiting: dict[str, list[Port]]
+def _before_fork(net: StreamNet, stream: Stream, depth: int) -> int:
+    """Depth of the FIFO behind a layer: a fork has the deep FIFOs behind itself."""
+    return 2 if len(net.consumers[stream.name]) > 1 else depth
+
+
+def _fork(  # noqa: PLR0917
+    net: StreamNet,
+    port: Port,
+    names: Mapping[str, str],
+    waiting: dict[str, list[Port]],
+    depth: int,
 ) -> Iterator[Lowered]:
     """Register the ports that a stream's readers will take; add a fork if there are several."""
     stream = port.stream
@@ -77,8 +88,7 @@ def _fork(
         return
     name = f"{names[stream.name]}_fork"
     copies = tuple(
-        Port(f"{names[stream.name]}_copy{i}", port.type_name, stream, port.depth)
-        for i in range(readers)
+        Port(f"{names[stream.name]}_copy{i}", port.type_name, stream, depth) for i in range(readers)
     )
     waiting[stream.name] = list(copies)
     yield Lowered(
@@ -132,7 +142,7 @@ def _lower_layer(
     exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
     pixels = [f"static const unsigned n_pixels = {layer.output.pixels};"]
     if isinstance(layer, MaxPool | AvgPool):
-        return made("Pool", _pool_function(net, layer), _pool_members(net, layer, exact))
+        return made("Pool", _pool_function(layer), _pool_members(net, layer, exact))
     if isinstance(layer, Blend):
         logic = _blend_code(net, layer, name, exact)
         return made("Blend", "semifreddo::blend", _blend_members(net, layer, name, exact), logic)
@@ -152,7 +162,7 @@ def _exact_members(exact: Exact) -> list[str]:
     ]
 
 
-def _pool_function(net: StreamNet, layer: MaxPool | AvgPool) -> str:
+def _pool_function(layer: MaxPool | AvgPool) -> str:
     padded = isinstance(layer, MaxPool) and any(layer.padding)
     side_by_side = layer.kernel == layer.stride or layer.output.pixels == 1
     return f"semifreddo::pool2d_{'tiles' if side_by_side and not padded else 'windows'}"

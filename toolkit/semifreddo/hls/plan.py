@@ -70,7 +70,8 @@ def plan_project(
     files["README.md"] = texts.readme(scheduled, design, tool).encode()
     files["ADDRESS_MAP.md"] = texts.address_map(design).encode()
     versions = {name: importlib.metadata.version(name) for name in ("semifreddo", "hls4ml")}
-    description = texts.description(scheduled, design, tool, part, clock_ns, versions)
+    target = {"tool": tool, "part": part, "clock_ns": clock_ns}
+    description = texts.description(scheduled, design, target, versions)
     files["semifreddo.json"] = description.encode()
     words = AddressMap.of(net).pack(net) if task_words is None else task_words
     files |= _test_data(design, vectors, words)
@@ -118,7 +119,7 @@ def _hls4ml_files(design: Design, tool: Tool, part: str, clock_ns: float) -> dic
             "ClockUncertainty": _UNCERTAINTY[tool],
             "IOType": "io_stream",
             "Stamp": design.device_digest[:8],
-            "HLSConfig": {"LayerName": {"image": {"Precision": {"result": _image_type(design)}}}},
+            "HLSConfig": {"LayerName": {design.dataflow.image.name: _image_config(design)}},
             "WriterConfig": {
                 "Namespace": None,
                 "WriteWeightsTxt": False,
@@ -134,10 +135,10 @@ def _hls4ml_files(design: Design, tool: Tool, part: str, clock_ns: float) -> dic
         return dict(_read_tree(Path(directory)))
 
 
-def _image_type(design: Design) -> Any:
+def _image_config(design: Design) -> dict[str, Any]:
     from semifreddo.hls.extension import precision
 
-    return precision(design.dataflow.image.stream.type)
+    return {"Precision": {"result": precision(design.dataflow.image.stream.type)}}
 
 
 def _layer_list(design: Design) -> list[dict[str, Any]]:
@@ -160,10 +161,11 @@ def _layer_list(design: Design) -> list[dict[str, Any]]:
 
 def _check(graph: Any, design: Design) -> None:
     """Nothing but our layers may be in the graph, with exactly our types."""
-    expected = [("image", "Input"), *((p.name, p.kind) for p in design.dataflow.processes)]
+    image = design.dataflow.image
+    expected = [(image.name, "Input"), *((p.name, p.kind) for p in design.dataflow.processes)]
     found = [(node.name, node.class_name) for node in graph.get_layers()]
     assert found == expected, f"hls4ml changed the graph: {found}"
-    ports = [design.dataflow.image, *(p for q in design.dataflow.processes for p in q.outputs)]
+    ports = [image, *(p for q in design.dataflow.processes for p in q.outputs)]
     variables = [variable for node in graph.get_layers() for variable in node.get_variables()]
     for port, variable in zip(ports, variables, strict=True):
         exact = port.stream.type.ap_name.replace(",AP_TRN,AP_WRAP>", ">")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Stream
 from semifreddo.ir.schedule import ScheduledNet
 
 if TYPE_CHECKING:
@@ -20,6 +23,24 @@ _TOOLS = {
 }
 
 
+def image_lane_bits(kind: FixedType) -> int:
+    """Bits of one value on the image port (``semifreddo_axis.h`` computes the same)."""
+    return next(bits for bits in (8, 16, 32, 64) if kind.width <= bits)
+
+
+def result_lane_bits(kind: FixedType) -> int:
+    """Bits of one value on the result port."""
+    return 32 if kind.width <= 32 else 64
+
+
+def _port(stream: Stream, bits: int) -> str:
+    values = stream.pixels * stream.channels
+    return (
+        f"{values} values of {bits} bits ({'x'.join(map(str, stream.shape))}, raw "
+        f"`{stream.type.ap_name}`) in {-(-values * bits // 32)} words"
+    )
+
+
 def fill(name: str, design: Design) -> str:
     """A C++ template with the design's sizes."""
     image, result = design.dataflow.image.stream, design.dataflow.result.stream
@@ -28,8 +49,8 @@ def fill(name: str, design: Design) -> str:
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(
         name=design.name,
         device_digest=design.device_digest,
-        image_words=image.pixels,
-        result_words=result.pixels,
+        image_pixels=image.pixels,
+        result_pixels=result.pixels,
         task_words=words,
         task_array=max(1, words),
         call=f"{design.name}({', '.join(arguments)})",
@@ -61,13 +82,15 @@ def address_map(design: Design) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _stream(stream: Stream) -> dict[str, object]:
+    return {"name": stream.name, "shape": list(stream.shape), "type": str(stream.type)}
+
+
 def description(
     scheduled: ScheduledNet,
     design: Design,
-    tool: str,
-    part: str,
-    clock_ns: float,
-    versions: dict[str, str],
+    target: Mapping[str, object],
+    versions: Mapping[str, str],
 ) -> str:
     """``semifreddo.json``: what the project was made from, for programs."""
     net, schedule = scheduled.net, scheduled.schedule
@@ -75,17 +98,12 @@ def description(
         "format": "semifreddo-hls/1",
         "net": net.name,
         "device_digest": net.device_digest,
-        "tool": tool,
-        "part": part,
-        "clock_ns": clock_ns,
-        "versions": versions,
+        **target,
+        "versions": dict(versions),
         "task_words": design.addresses.words,
-        "input": {"shape": list(net.input.shape), "type": str(net.input.type)},
-        "output": {"shape": list(net.output.shape), "type": str(net.output.type)},
-        "streams": [
-            {"name": layer.name, "shape": list(layer.output.shape), "type": str(layer.output.type)}
-            for layer in net.layers
-        ],
+        "input": _stream(net.input) | {"lane_bits": image_lane_bits(net.input.type)},
+        "output": _stream(net.output) | {"lane_bits": result_lane_bits(net.output.type)},
+        "streams": [_stream(layer.output) for layer in net.layers],
         "address_map": [
             {
                 "block": region.block,
@@ -137,9 +155,8 @@ def readme(scheduled: ScheduledNet, design: Design, tool: str) -> str:
         tool=title,
         command=command,
         options="build_opt.tcl" if tool == "vitis" else "the command's arguments",
-        image=f"{image.pixels} words per image (height {image.shape[0]}, width {image.shape[1]}), "
-        f"each {image.channels} x {image.type.ap_name}",
-        result=f"{result.pixels} word(s) per image, each {result.channels} x {result.type.ap_name}",
+        image=_port(image, image_lane_bits(image.type)),
+        result=_port(result, result_lane_bits(result.type)),
         task_words=design.addresses.words,
         tasks=tasks,
         repeats=repeats,

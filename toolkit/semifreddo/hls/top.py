@@ -17,6 +17,8 @@ LOGIC_HEADERS = (
     "semifreddo_trace.h",
 )
 
+_PORTS = ("image", "result")
+
 TASK_FIFO_DEPTH = 2
 """The loader may wait for a layer; see :func:`semifreddo.ir.schedule._least_depth` on deadlock."""
 
@@ -43,19 +45,14 @@ class Design:
     @property
     def fifos(self) -> Iterator[Port]:
         """FIFOs between processes."""
+        yield self.dataflow.image
         for process in self.dataflow.processes:
-            for port in process.outputs:
-                if port is not self.dataflow.result:
-                    yield port
+            yield from process.outputs
 
 
 def parameters(design: Design) -> list[str]:
     """Declarations of the top function's parameters."""
-    image, result = design.dataflow.image, design.dataflow.result
-    found = [
-        f"hls::stream<{image.type_name}> &{image.name}",
-        f"hls::stream<{result.type_name}> &{result.name}",
-    ]
+    found = [f"hls::stream<semifreddo::axis_word> &{name}" for name in _PORTS]
     if design.loadable:
         found.append(f"const ap_uint<32> task_memory[{design.addresses.words}]")
         found.append("ap_uint<1> load_task")
@@ -79,6 +76,7 @@ def header(design: Design) -> str:
 #include "hls_stream.h"
 
 #include "defines.h"
+#include "nnet_utils/semifreddo_axis.h"
 
 // One call is one image.
 {task}{_signature(design)};
@@ -117,10 +115,7 @@ def _loader(design: Design) -> str:
 
 
 def _interface(design: Design) -> list[str]:
-    lines = [
-        f"#pragma HLS INTERFACE axis port={port.name}"
-        for port in (design.dataflow.image, design.dataflow.result)
-    ]
+    lines = [f"#pragma HLS INTERFACE axis port={name}" for name in _PORTS]
     names = [*(["task_memory", "load_task"] if design.loadable else []), "return"]
     lines += [f"#pragma HLS INTERFACE s_axilite port={name} bundle=control" for name in names]
     return [*lines, "#pragma HLS DATAFLOW"]
@@ -149,11 +144,16 @@ def source(design: Design, calls: Mapping[str, str]) -> str:
     if design.loadable:
         tasks = ", ".join(f"{process.name}_task" for process in design.loadable)
         lines.append(f"distribute_task(task_memory, load_task, {tasks});")
+    image, result = design.dataflow.image, design.dataflow.result
+    words = f"{image.type_name}, {image.stream.pixels}"
+    lines.append(f"semifreddo::receive<{words}>(image, {image.name});")
     for process in design.dataflow.processes:
         lines.append(f"{calls[process.name]} // {process.kind}")
         if process.traced:
             port = process.outputs[0]
             lines.append(f"SEMIFREDDO_TRACE_STREAM({port.name}, {port.stream.pixels})")
+    words = f"{result.type_name}, {result.stream.pixels}"
+    lines.append(f"semifreddo::send<{words}>({result.name}, result);")
     loader = _loader(design) if design.loadable else ""
     top = cpp.block(_signature(design), lines)
     return f'#include "{design.name}.h"\n#include "parameters.h"\n\n{loader}{top}\n'

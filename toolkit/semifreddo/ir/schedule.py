@@ -112,11 +112,12 @@ class ScheduledNet:
             )
         rows = self.net.block[layer.weight].rows if isinstance(layer, Conv | Linear) else 1
         if choice.rows_per_cycle < 1 or rows % choice.rows_per_cycle:
-            divisors = [number for number in range(1, rows + 1) if rows % number == 0]
-            near = sorted(divisors, key=lambda number: abs(number - choice.rows_per_cycle))[:2]
+            fits = [number for number in range(1, rows + 1) if rows % number == 0]
+            below = [number for number in fits if number < choice.rows_per_cycle][-1:]
+            above = [number for number in fits if number > choice.rows_per_cycle][:1]
             raise ConfigError(
                 f"schedule: layer {layer.name!r}: rows_per_cycle {choice.rows_per_cycle} does not "
-                f"divide its {rows} weight rows; use {' or '.join(map(str, sorted(near)))}"
+                f"divide its {rows} weight rows; use {' or '.join(map(str, below + above))}"
             )
         self._check_fifo(layer.output, choice.fifo_depth)
 

@@ -191,7 +191,7 @@ def _tail(log: Path) -> str:
     try:
         with log.open("rb") as handle:
             handle.seek(max(0, log.stat().st_size - _CHUNK_BYTES))
-            lines = handle.read().decode(errors="replace").splitlines()
+            lines = handle.read(_CHUNK_BYTES).decode(errors="replace").splitlines()
     except OSError:
         return ""
     last = [line for line in lines if line.strip()][-_LAST_LINES:]
@@ -219,15 +219,19 @@ class PipeProcess:
             ToolError: It cannot be started.
         """
         self.name = name
-        self._errors = tempfile.TemporaryFile()
-        self._process = _start(
-            [str(word) for word in command],
-            cwd,
-            None,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        try:
+            self._process = _start(
+                [str(word) for word in command],
+                cwd,
+                None,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+            )
+        except ToolError:
+            self._errors.close()
+            raise
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         for pipe in (self._stdin, self._stdout):

@@ -15,7 +15,6 @@
 
 #include "../firmware/${name}.h"
 #include "../firmware/nnet_utils/semifreddo_trace.h"
-#include "../firmware/nnet_utils/semifreddo_types.h"
 
 #ifdef SEMIFREDDO_TRACE
 namespace semifreddo {
@@ -27,8 +26,10 @@ namespace {
 
 const char device_digest[] = "${device_digest}";
 const unsigned task_words = ${task_words};
-const unsigned image_words = ${image_words};
-const unsigned result_words = ${result_words};
+const unsigned image_pixels = ${image_pixels};
+const unsigned image_values = image_pixels * input_t::size;
+const unsigned result_pixels = ${result_pixels};
+const unsigned result_values = result_pixels * result_t::size;
 const uint32_t answer = 0x46444553;
 
 ap_uint<32> task_memory[${task_array}];
@@ -45,28 +46,15 @@ bool take(void *data, size_t bytes) { return fread(data, 1, bytes, stdin) == byt
 
 void give(const void *data, size_t bytes) { fwrite(data, 1, bytes, answers); }
 
-void run_image(const int64_t *values, int64_t *results) {
-    const int width = input_t::value_type::width;
-    hls::stream<input_t> image("image");
-    hls::stream<result_t> result("result");
-    for (unsigned i = 0; i < image_words; i++) {
-        input_t word;
-        for (unsigned c = 0; c < input_t::size; c++) {
-            ap_int<64> bits = *values++;
-            word[c].range(width - 1, 0) = bits.range(width - 1, 0);
-        }
-        image.write(word);
-    }
+bool run_image(const long long *values, long long *results) {
+    hls::stream<semifreddo::axis_word> image("image");
+    hls::stream<semifreddo::axis_word> result("result");
+    semifreddo::put_image<input_t, image_pixels>(values, image);
     const ap_uint<1> load_task = task_pending;
     (void)load_task;
     ${call};
     task_pending = false;
-    for (unsigned i = 0; i < result_words; i++) {
-        const result_t word = result.read();
-        for (unsigned c = 0; c < result_t::size; c++) {
-            *results++ = (int64_t)semifreddo::raw(word[c]);
-        }
-    }
+    return semifreddo::take_result<result_t, result_pixels>(result, results) && image.empty();
 }
 
 bool load(uint32_t count) {
@@ -81,27 +69,28 @@ bool load(uint32_t count) {
     return true;
 }
 
-bool run(uint32_t count, bool traced) {
-    std::vector<int64_t> images(size_t(count) * image_words * input_t::size);
+int run(uint32_t count, bool traced) {
+    std::vector<long long> images(size_t(count) * image_values);
     if (!take(images.data(), 8 * images.size())) {
-        return false;
+        return fail("images ended early");
     }
     give(&answer, sizeof answer);
-    std::vector<int64_t> results(result_words * result_t::size);
+    std::vector<long long> results(result_values);
     for (unsigned i = 0; i < count; i++) {
-        run_image(&images[size_t(i) * image_words * input_t::size], results.data());
+        if (!run_image(&images[size_t(i) * image_values], results.data())) {
+            return fail("wrong number of stream words, or TLAST in a wrong place");
+        }
         if (!traced) {
             give(results.data(), 8 * results.size());
         }
 #ifdef SEMIFREDDO_TRACE
         if (traced) {
-            std::vector<int64_t> streams(semifreddo::trace_sink.begin(), semifreddo::trace_sink.end());
-            give(streams.data(), 8 * streams.size());
+            give(semifreddo::trace_sink.data(), 8 * semifreddo::trace_sink.size());
         }
         semifreddo::trace_sink.clear();
 #endif
     }
-    return true;
+    return 0;
 }
 
 } // namespace
@@ -125,8 +114,9 @@ int main() {
                 return fail("compiled without SEMIFREDDO_TRACE");
             }
 #endif
-            if (!run(count, command[0] == 3)) {
-                return fail("images ended early");
+            const int status = run(count, command[0] == 3);
+            if (status != 0) {
+                return status;
             }
         } else if (command[0] == 4) {
             give(&answer, sizeof answer);

@@ -34,12 +34,12 @@ ClearConstant:
         frozen[c] = 0;
     }
 Rows:
-    for (unsigned first = 0; first < CONFIG_T::n_rows; first += CONFIG_T::rows_per_cycle) {
+    for (unsigned step = 0; step < CONFIG_T::n_rows / CONFIG_T::rows_per_cycle; step++) {
         #pragma HLS PIPELINE II=1
     Lanes:
         for (unsigned lane = 0; lane < CONFIG_T::rows_per_cycle; lane++) {
             #pragma HLS UNROLL
-            const unsigned r = first + lane;
+            const unsigned r = step * CONFIG_T::rows_per_cycle + lane; // bank: lane
         Loaded:
             for (unsigned c = 0; c < CONFIG_T::n_loaded; c++) {
                 #pragma HLS UNROLL

@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "firmware/${name}.h"
-#include "firmware/nnet_utils/semifreddo_types.h"
 
-static const unsigned image_words = ${image_words};
-static const unsigned result_words = ${result_words};
+static const unsigned image_pixels = ${image_pixels};
+static const unsigned image_size = image_pixels * input_t::size;
+static const unsigned result_pixels = ${result_pixels};
+static const unsigned result_size = result_pixels * result_t::size;
 static const unsigned task_words = ${task_words};
 static ap_uint<32> task_memory[${task_array}];
 
@@ -25,8 +26,6 @@ int main() {
     const std::vector<long long> images = read_numbers("tb_data/images.dat");
     const std::vector<long long> expected = read_numbers("tb_data/expected.dat");
     const std::vector<long long> words = read_numbers("tb_data/task_words.dat");
-    const size_t image_size = image_words * input_t::size;
-    const size_t result_size = result_words * result_t::size;
     const size_t count = images.size() / image_size;
     if (count == 0 || images.size() != count * image_size || expected.size() != count * result_size ||
         words.size() != task_words) {
@@ -41,32 +40,25 @@ int main() {
 #else
     std::ofstream log("tb_data/csim_results.log");
 #endif
-    const int width = input_t::value_type::width;
     unsigned wrong = 0;
     for (size_t n = 0; n < count; n++) {
-        hls::stream<input_t> image("image");
-        hls::stream<result_t> result("result");
-        for (size_t i = 0; i < image_words; i++) {
-            input_t word;
-            for (unsigned c = 0; c < input_t::size; c++) {
-                ap_int<64> bits = images[n * image_size + i * input_t::size + c];
-                word[c].range(width - 1, 0) = bits.range(width - 1, 0);
-            }
-            image.write(word);
-        }
+        hls::stream<semifreddo::axis_word> image("image");
+        hls::stream<semifreddo::axis_word> result("result");
+        semifreddo::put_image<input_t, image_pixels>(&images[n * image_size], image);
         const ap_uint<1> load_task = n == 0;
         (void)load_task;
         ${call};
-        for (size_t i = 0; i < result_words; i++) {
-            const result_t word = result.read();
-            for (unsigned c = 0; c < result_t::size; c++) {
-                const long long found = (long long)semifreddo::raw(word[c]);
-                log << found << " ";
-                if (found != expected[n * result_size + i * result_t::size + c]) {
-                    wrong++;
-                    std::cout << "ERROR: image " << n << " word " << i << " channel " << c << ": " << found << ", expected "
-                              << expected[n * result_size + i * result_t::size + c] << std::endl;
-                }
+        std::vector<long long> found(result_size);
+        if (!semifreddo::take_result<result_t, result_pixels>(result, found.data())) {
+            std::cout << "ERROR: image " << n << ": wrong number of words, or TLAST in a wrong place" << std::endl;
+            return 1;
+        }
+        for (unsigned i = 0; i < result_size; i++) {
+            log << found[i] << " ";
+            if (found[i] != expected[n * result_size + i]) {
+                wrong++;
+                std::cout << "ERROR: image " << n << " value " << i << ": " << found[i] << ", expected "
+                          << expected[n * result_size + i] << std::endl;
             }
         }
         log << "\n";

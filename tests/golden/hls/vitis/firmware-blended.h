@@ -1,0 +1,21 @@
+#ifndef BLENDED_H_
+#define BLENDED_H_
+
+#include "ap_fixed.h"
+#include "ap_int.h"
+#include "hls_stream.h"
+
+#include "defines.h"
+#include "nnet_utils/semifreddo_axis.h"
+
+// One call is one image.
+// load_task = 1: every layer takes its new values out of task_memory (see ADDRESS_MAP.md) before
+// this image; task_memory may be written while load_task is 0.
+void blended(
+    hls::stream<semifreddo::axis_word> &image,
+    hls::stream<semifreddo::axis_word> &result,
+    const ap_uint<32> task_memory[16],
+    ap_uint<1> load_task
+);
+
+#endif

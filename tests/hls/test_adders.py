@@ -1,0 +1,86 @@
+"""Adder graphs compute the matrix they were made from, inside the ranges they state."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from semifreddo.core.fixed import FixedType
+from semifreddo.hls import adders
+from semifreddo.ir.schedule import estimated_adders, signed_digits
+
+
+@given(st.integers(-(2**40), 2**40))
+def test_signed_digits(value: int) -> None:
+    digits = list(signed_digits(value))
+    assert sum(digit << shift for shift, digit in digits) == value
+    shifts = [shift for shift, _ in digits]
+    assert all(later - earlier >= 2 for earlier, later in itertools.pairwise(shifts))
+
+
+def check(graph: adders.AdderGraph, matrix: np.ndarray, source: FixedType) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.integers(source.min_raw, source.max_raw + 1, (40, len(matrix)))
+    data[0], data[1] = source.min_raw, source.max_raw
+    assert np.array_equal(graph.evaluate(data), data @ matrix)
+    values = list(data.T)
+    for adder in graph.adders:
+        left = values[adder.left] << adder.left_shift
+        right = values[adder.right] << adder.right_shift
+        values.append(left - right if adder.subtract else left + right)
+        assert adder.range.low <= values[-1].min() <= values[-1].max() <= adder.range.high
+
+
+matrices = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1)).map(
+    lambda drawn: (
+        np.random.default_rng(drawn[2]).integers(-100, 101, drawn[:2])
+        * np.random.default_rng(drawn[2]).integers(0, 2, drawn[:2])
+    )
+)
+sources = st.tuples(st.integers(2, 9), st.booleans()).map(
+    lambda drawn: FixedType.exact(drawn[0], 3, signed=drawn[1])
+)
+
+
+@given(matrices, sources)
+def test_plain_graphs(matrix: np.ndarray, source: FixedType) -> None:
+    check(adders.solve_digits(matrix, source), matrix, source)
+
+
+@given(matrices, sources)
+def test_shared_graphs(matrix: np.ndarray, source: FixedType) -> None:
+    pytest.importorskip("da4ml", reason="needs the hls extra", exc_type=ImportError)
+    check(adders.solve_shared(matrix, source), matrix, source)
+
+
+def test_sharing_saves_adders_and_the_estimate_is_near() -> None:
+    pytest.importorskip("da4ml", reason="needs the hls extra", exc_type=ImportError)
+    matrix = np.random.default_rng(0).integers(-128, 128, (72, 16))
+    source = FixedType.exact(8, 4, signed=False)
+    shared, plain = adders.solve_shared(matrix, source), adders.solve_digits(matrix, source)
+    assert len(shared.adders) < 0.6 * len(plain.adders)
+    assert 0.7 < estimated_adders(matrix) / len(shared.adders) < 1.4
+    assert adders.solve_shared(matrix, source) == shared
+
+
+def test_without_da4ml_the_plain_graph_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise ImportError("no da4ml")
+
+    monkeypatch.setattr(adders, "solve_shared", missing)
+    matrix = np.array([[3, 0], [-5, 7]])
+    source = FixedType.exact(4, 0, signed=True)
+    assert adders.solve(matrix, source) == adders.solve_digits(matrix, source)
+
+
+def test_depthwise_graphs_read_their_own_channel() -> None:
+    matrix = np.array([[3, -2], [5, 7], [0, 1]])
+    source = FixedType.exact(4, 0, signed=False)
+    graph = adders.merge(adders.solve_depthwise(matrix, source), [[0, 2, 4], [1, 3, 5]], 6)
+    whole = np.zeros((6, 2), int)
+    whole[0::2, 0], whole[1::2, 1] = matrix.T
+    check(graph, whole, source)

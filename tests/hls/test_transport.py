@@ -1,0 +1,145 @@
+"""The simulation as a device, with workers that hang, crash and talk nonsense."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semifreddo.core.errors import (
+    DataError,
+    ProjectError,
+    TaskError,
+    ToolError,
+    TransportError,
+    TransportTimeoutError,
+)
+from semifreddo.hls.csim import build_csim, read_description
+from semifreddo.hls.transport import CSimTransport, open_csim
+from semifreddo.runtime.transport import DeviceInfo
+
+FAKE = Path(__file__).parents[1] / "fake_tools" / "csim_worker"
+INFO = DeviceInfo("fake", "d" * 64, "csim")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    return Path(shutil.copy(FAKE, tmp_path / "worker"))
+
+
+def device(program: Path, workers: int = 1, info: DeviceInfo = INFO) -> CSimTransport:
+    return open_csim(program, info, image_shape=(2, 2, 1), outputs=2, words=3, workers=workers)
+
+
+def images(count: int) -> np.ndarray:
+    return np.arange(4 * count, dtype=np.uint8).reshape(count, 2, 2, 1)
+
+
+def answers(data: np.ndarray, word: int) -> np.ndarray:
+    total = data.astype(np.int64).sum(axis=(1, 2, 3)) + word
+    return np.stack([total, -total], axis=1)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_frames_come_back_in_order(program: Path, workers: int) -> None:
+    with device(program, workers) as found:
+        assert found.info == INFO
+        for word in (5, 7):
+            found.load(np.array([word, 0, 0], np.uint32), 20)
+            for count in (0, 1, 2, 300):
+                data = images(count)
+                assert np.array_equal(found.run(data, 20), answers(data, word))
+
+
+def test_results_are_copies(program: Path) -> None:
+    with device(program) as found:
+        first = found.run(images(2), 20)
+        first[:] = 0
+        assert np.array_equal(found.run(images(2), 20), answers(images(2), 0))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("mood", "error", "message"),
+    [
+        (
+            "hang",
+            TransportTimeoutError,
+            r"^stalled on frames \d+\.\.\d+ of 100: csim worker \d of ",
+        ),
+        (
+            "crash",
+            TransportError,
+            r"^failed on frames .* of fake ended with exit code 1\n  worker: something broke$",
+        ),
+        ("nonsense", TransportError, r"^csim worker \d of fake: answered nonsense to frames"),
+    ],
+)
+def test_after_an_error_the_next_call_works(
+    program: Path, mood: str, error: type[Exception], message: str, workers: int
+) -> None:
+    with device(program, workers) as found:
+        found.load(np.array([3, 0, 0], np.uint32), 20)
+        program.with_suffix(".mood").write_text(mood)
+        start = time.monotonic()
+        with pytest.raises(error, match=message):
+            found.run(images(100), 1.0)
+        assert time.monotonic() - start < 15
+        program.with_suffix(".mood").unlink()
+        assert np.array_equal(found.run(images(100), 20), answers(images(100), 3))
+
+
+def test_closing_twice_and_using_it_again(program: Path) -> None:
+    found = device(program)
+    found.load(np.array([1, 0, 0], np.uint32), 20)
+    found.close()
+    found.close()
+    assert np.array_equal(found.run(images(1), 20), answers(images(1), 1))
+    found.close()
+
+
+def test_wrong_input_is_refused(program: Path) -> None:
+    found = device(program)
+    with pytest.raises(DataError, match=r"^fake: images have shape \(3, 2, 2\), expected \(n, 2"):
+        found.run(np.zeros((3, 2, 2), int), 1)
+    with pytest.raises(DataError, match=r"^fake: images are float64, expected integers"):
+        found.run(np.zeros((3, 2, 2, 1)), 1)
+    with pytest.raises(TaskError, match=r"^fake: task has 2 words of uint32, the device needs 3"):
+        found.load(np.zeros(2, np.uint32), 1)
+
+
+def test_another_device_is_refused(program: Path) -> None:
+    with pytest.raises(TransportError, match=r"worker: simulates device dddddddddddd, expected"):
+        device(program, info=DeviceInfo("fake", "e" * 64, "csim")).run(images(1), 20)
+
+
+def test_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(TransportError, match=r"^worker cannot be started: No such file"):
+        device(tmp_path / "worker").run(images(1), 20)
+
+
+def test_a_missing_compiler_or_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ProjectError, match=r"semifreddo.json: not an HLS project"):
+        read_description(tmp_path)
+    (tmp_path / "semifreddo.json").write_text('{"format": "semifreddo-hls/1", "net": "x"}')
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ToolError, match=r"^no-such-compiler not found; install a C\+\+ compiler"):
+        build_csim(tmp_path, tmp_path / "program")
+    assert not (tmp_path / "program").exists()
+
+
+def test_a_compiler_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "semifreddo.json").write_text('{"format": "semifreddo-hls/1", "net": "x"}')
+    (tmp_path / "csim").mkdir()
+    (tmp_path / "csim" / "main.cpp").write_text("int main() { return 0 }")
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "firmware" / "x.cpp").write_text("")
+    out = tmp_path / "out"
+    with pytest.raises(ToolError, match=r"failed with exit code 1; see [^$]*error: expected"):
+        build_csim(tmp_path, out / "program")
+    assert {path.name for path in out.iterdir()} == {"program.main.log", "program.x.log"}

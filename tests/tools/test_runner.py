@@ -1,0 +1,179 @@
+"""Running tools: fake ones that succeed, fail, lie, hang and die."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from semifreddo.core.errors import ToolError, ToolTimeoutError
+from semifreddo.tools.runner import PipeProcess, find_tool, run, tool_version
+
+FAKE = Path(__file__).parents[1] / "fake_tools"
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_success_means_every_output_is_there(tmp_path: Path) -> None:
+    outputs = [tmp_path / "a", tmp_path / "b"]
+    log = tmp_path / "logs" / "tool.log"
+    done = run([FAKE / "succeed", *outputs], cwd=tmp_path, timeout_s=20, log=log, outputs=outputs)
+    assert done.outputs == tuple(outputs)
+    assert done.command[0].endswith("succeed")
+    assert log.read_text() == f"working in {tmp_path}\n"
+    again = run([FAKE / "succeed", *outputs], cwd=tmp_path, timeout_s=20, log=log, outputs=outputs)
+    assert again.seconds >= 0
+
+
+def test_arguments_are_not_a_shell_text_and_the_environment_is_added(tmp_path: Path) -> None:
+    name = "a b; $HOME & 'c'"
+    run([FAKE / "succeed", name], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+    assert (tmp_path / name).exists()
+    run(["env"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log", env={"SEMIFREDDO_X": "1"})
+    assert "SEMIFREDDO_X=1" in (tmp_path / "log").read_text()
+    assert "PATH=" in (tmp_path / "log").read_text()
+
+
+def test_failure_tells_the_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    expected = f"fail failed with exit code 1; see {log}\n  reading input\n  ERROR: line 7 is wrong"
+    with pytest.raises(ToolError, match=f"^{re.escape(expected)}$"):
+        run([FAKE / "fail"], cwd=tmp_path, timeout_s=20, log=log)
+
+
+def test_a_signal_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"^crash failed with signal SIGSEGV; see"):
+        run([FAKE / "crash"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+
+
+def test_success_without_output_is_a_failure(tmp_path: Path) -> None:
+    wanted = tmp_path / "program"
+    with pytest.raises(ToolError, match=r"^no_output ended well but did not write .*program; see"):
+        run(
+            [FAKE / "no_output"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log", outputs=[wanted]
+        )
+
+
+@pytest.mark.parametrize("age_s", [0, 100])
+def test_a_stale_output_is_a_failure(tmp_path: Path, age_s: int) -> None:
+    report = tmp_path / "report"
+    report.write_text("of the last run")
+    then = time.time() - age_s
+    os.utime(report, (then, then))
+    with pytest.raises(ToolError, match=r"^no_output ended well but left an old .*report in place"):
+        run(
+            [FAKE / "no_output"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log", outputs=[report]
+        )
+
+
+def test_a_time_out_ends_the_whole_process_group(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(
+        ToolTimeoutError, match=r"^hang did not finish within 1 s; see .*\n  started"
+    ):
+        run([FAKE / "hang", pid_file], cwd=tmp_path, timeout_s=1, log=tmp_path / "log")
+    child = int(pid_file.read_text())
+    deadline = time.monotonic() + 5
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(child)
+
+
+def test_ctrl_c_ends_the_whole_process_group(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 20
+        while not (pid_file.exists() and pid_file.read_text().strip()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run([FAKE / "hang", pid_file], cwd=tmp_path, timeout_s=60, log=tmp_path / "log")
+    thread.join()
+    child = int(pid_file.read_text())
+    deadline = time.monotonic() + 5
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(child)
+
+
+def test_a_full_disk_under_a_tool(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"exit code 1; see .*\n  fatal error: .*No space left"):
+        run([FAKE / "no_space", tmp_path / "x"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
+def test_a_full_disk_under_the_log(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to("/dev/full")
+    with pytest.raises(ToolError):
+        run([FAKE / "fail"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+
+
+def test_what_cannot_be_started(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match=r"^nothing cannot be started: No such file or directory"):
+        run([tmp_path / "nothing"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+    with pytest.raises(ToolError, match=r"cannot write the log of x: (Not a directory|File exists)$"):
+        (tmp_path / "file").touch()
+        run(["x"], cwd=tmp_path, timeout_s=20, log=tmp_path / "file" / "log")
+
+
+def test_find_tool() -> None:
+    assert find_tool(str(FAKE / "succeed"), "").name == "succeed"
+    with pytest.raises(ToolError, match=r"^g--- not found; install it with: apt-get install g---$"):
+        find_tool("g---", "install it with: apt-get install g---")
+
+
+def test_tool_version(tmp_path: Path) -> None:
+    assert tool_version(FAKE / "old_version") == "fake compiler 2.95"
+    with pytest.raises(ToolError, match=r"^fail failed with exit code 1"):
+        tool_version(FAKE / "fail")
+    with pytest.raises(ToolError, match=r"^sh: prints no version \(-c :\)$"):
+        tool_version("sh", ["-c", ":"])
+    with pytest.raises(ToolTimeoutError, match=r"^hang did not finish within 0.3 s"):
+        tool_version(FAKE / "hang", [str(tmp_path / "pid")], timeout_s=0.3)
+
+
+def server() -> PipeProcess:
+    return PipeProcess([sys.executable, FAKE / "echo_server"], name="server")
+
+
+def test_a_pipe_process_answers_and_closes_twice() -> None:
+    process = server()
+    assert process.exchange(b"\3ab", 3, 20) == b"\3ab"
+    # More than both pipes hold: neither side may block the other.
+    request = (bytes([250]) + bytes(249)) * 4000
+    assert process.exchange(request, len(request), 60) == request
+    process.close()
+    process.close()
+    assert not process.alive
+
+
+def test_a_pipe_process_that_dies_tells_its_last_words() -> None:
+    process = server()
+    with pytest.raises(ToolError, match=r"^server ended with exit code 1\n  server: asked to die$"):
+        process.exchange(b"\0", 1, 20)
+    assert not process.alive
+
+
+def test_a_pipe_process_that_hangs_tells_how_far_it_came() -> None:
+    process = server()
+    message = r"^server: took 4 of 4 bytes and answered 3 of 13 within 1 s$"
+    with pytest.raises(ToolTimeoutError, match=message):
+        process.exchange(b"\3ab\xff", 13, 1)
+    assert not process.alive

@@ -1,0 +1,145 @@
+// semifreddo: the AXI4-Stream ports. An image is its raw values in (height, width, channel) order,
+// little-endian, in lanes of 8, 16, 32 or 64 bits (the next size that holds a value), packed into
+// 32-bit words: what a DMA reads from an array of uint8, int16, int32 or int64. The last word of an
+// image may be partly filled; TLAST on the image port is not looked at. A result is its raw values
+// as 32-bit (or 64-bit) integers, sign or zero extended, with TLAST on the last word.
+#ifndef SEMIFREDDO_AXIS_H_
+#define SEMIFREDDO_AXIS_H_
+
+#include "ap_axi_sdata.h"
+#include "hls_stream.h"
+#include "nnet_common.h"
+#include "semifreddo_types.h"
+
+namespace semifreddo {
+
+typedef ap_axiu<32, 1, 1, 1> axis_word;
+
+template <class value_T> struct image_lane {
+    static const int width = format<value_T>::width;
+    static const int bits = width <= 8 ? 8 : (width <= 16 ? 16 : (width <= 32 ? 32 : 64));
+};
+
+template <class value_T> struct result_lane {
+    static const int bits = format<value_T>::width <= 32 ? 32 : 64;
+};
+
+// Words of one image, or of one result.
+template <class data_T, unsigned PIXELS> struct port_words {
+    static const unsigned image = (PIXELS * data_T::size * image_lane<typename data_T::value_type>::bits + 31) / 32;
+    static const unsigned result = PIXELS * data_T::size * result_lane<typename data_T::value_type>::bits / 32;
+};
+
+// Unpacks an image, one value per cycle.
+template <class data_T, unsigned PIXELS> void receive(hls::stream<axis_word> &port, hls::stream<data_T> &pixels) {
+    typedef typename data_T::value_type value_t;
+    const int bits = image_lane<value_t>::bits;
+    const int buffer_bits = bits > 32 ? bits : 32;
+    ap_uint<buffer_bits> buffer = 0;
+    unsigned left = 0; // bits in the buffer
+    data_T pixel;
+    PRAGMA_DATA_PACK(pixel)
+Pixels:
+    for (unsigned p = 0; p < PIXELS; p++) {
+    Values:
+        for (unsigned c = 0; c < data_T::size; c++) {
+            #pragma HLS PIPELINE
+            if (left == 0) {
+                buffer.range(31, 0) = port.read().data;
+                if (bits > 32) {
+                    buffer.range(buffer_bits - 1, buffer_bits - 32) = port.read().data;
+                }
+                left = buffer_bits;
+            }
+            pixel[c].range(format<value_t>::width - 1, 0) = buffer.range(format<value_t>::width - 1, 0);
+            if (bits < buffer_bits) {
+                buffer = buffer >> (bits % buffer_bits);
+            }
+            left -= bits;
+            if (c == data_T::size - 1) {
+                pixels.write(pixel);
+            }
+        }
+    }
+}
+
+// Sends a result, one value per cycle.
+template <class data_T, unsigned PIXELS> void send(hls::stream<data_T> &pixels, hls::stream<axis_word> &port) {
+    typedef typename data_T::value_type value_t;
+    const int bits = result_lane<value_t>::bits;
+    data_T pixel;
+    PRAGMA_DATA_PACK(pixel)
+Pixels:
+    for (unsigned p = 0; p < PIXELS; p++) {
+    Values:
+        for (unsigned c = 0; c < data_T::size; c++) {
+            #pragma HLS PIPELINE
+            if (c == 0) {
+                pixel = pixels.read();
+            }
+            const ap_int<bits> value = raw(pixel[c]);
+            const bool last = p == PIXELS - 1 && c == data_T::size - 1;
+            axis_word word;
+            word.keep = -1;
+            word.strb = -1;
+            word.user = 0;
+            word.id = 0;
+            word.dest = 0;
+            word.data = value.range(31, 0);
+            word.last = last && bits == 32;
+            port.write(word);
+            if (bits > 32) {
+                word.data = value.range(bits - 1, bits - 32);
+                word.last = last;
+                port.write(word);
+            }
+        }
+    }
+}
+
+#ifndef __SYNTHESIS__
+// What a DMA does, for C simulation: raw values into an image port.
+template <class data_T, unsigned PIXELS> void put_image(const long long *values, hls::stream<axis_word> &port) {
+    const unsigned bits = image_lane<typename data_T::value_type>::bits;
+    unsigned long long gathered = 0;
+    unsigned filled = 0;
+    for (unsigned i = 0; i < PIXELS * data_T::size; i++) {
+        const unsigned long long value = (unsigned long long)values[i];
+        gathered = bits == 64 ? value : gathered | ((value & ((1ULL << (bits % 64)) - 1)) << filled);
+        filled += bits;
+        while (filled >= 32 || (filled > 0 && i + 1 == PIXELS * data_T::size)) {
+            axis_word word = axis_word();
+            word.data = (unsigned)gathered;
+            port.write(word);
+            gathered >>= 32;
+            filled = filled > 32 ? filled - 32 : 0;
+        }
+    }
+}
+
+// Raw values out of a result port; false if words are missing or TLAST is not where it belongs.
+template <class data_T, unsigned PIXELS> bool take_result(hls::stream<axis_word> &port, long long *values) {
+    const unsigned per_value = result_lane<typename data_T::value_type>::bits / 32;
+    for (unsigned i = 0; i < PIXELS * data_T::size; i++) {
+        long long value = 0;
+        for (unsigned part = 0; part < per_value; part++) {
+            if (port.empty()) {
+                return false;
+            }
+            const axis_word word = port.read();
+            const unsigned bits = word.data.to_uint();
+            value = part == 0 ? (long long)(int)bits : (long long)((unsigned long long)bits << 32 | (unsigned)value);
+            const bool last = i + 1 == PIXELS * data_T::size && part + 1 == per_value;
+            if (bool(word.last) != last) {
+                return false;
+            }
+        }
+        const bool is_signed = format<typename data_T::value_type>::is_signed;
+        values[i] = per_value == 1 && !is_signed ? (long long)(unsigned)value : value;
+    }
+    return port.empty();
+}
+#endif
+
+} // namespace semifreddo
+#endif
