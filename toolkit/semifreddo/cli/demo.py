@@ -30,9 +30,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(arguments: argparse.Namespace) -> int:
     """Tell the story."""
     from semifreddo.cli.show import demo_table
+    from semifreddo.flow.demo_design import prepare_demo
+
+    config = prepare_demo(arguments.out)
     from semifreddo.flow.demo import run_demo
 
-    result = run_demo(arguments.out, seed=arguments.seed, progress=progress)
+    result = run_demo(config, seed=arguments.seed, progress=progress)
     print(demo_table(result))
     progress(f"report: {result.folder / 'build' / 'report.html'}")
     return 0

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from semifreddo.core.digest import digest_file
-from semifreddo.core.errors import ConfigError, LadderError, ProjectError
-from semifreddo.core.files import write_atomic
+from semifreddo.core.errors import LadderError, ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
-from semifreddo.flow.config import FILE_NAME, BuildConfig, load_config
+from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.csim import DEVICE
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
@@ -41,8 +40,6 @@ from semifreddo.train.data import Split
 
 TASK_B = "odd_even"
 GROUPS_B = {"even": (0, 2, 4, 6, 8), "odd": (1, 3, 5, 7, 9)}
-
-_DESIGN = Path(__file__).with_name("demo.toml")
 
 _TASK_FILES = "tb_data/"
 """The project's test bench checks one task; everything else serves all."""
@@ -106,38 +103,23 @@ class _Clock:
         self.seconds[name] = round(time.perf_counter() - start, 1)
 
 
-def prepare(folder: Path) -> BuildConfig:
-    """Write the demo's design.
-
-    Raises:
-        ConfigError: The folder holds something else.
-    """
-    text, file = _DESIGN.read_text(), folder / FILE_NAME
-    if not file.is_file():
-        if folder.exists() and any(folder.iterdir()):
-            raise ConfigError(f"{folder}: is not empty and no demo; choose another with --out")
-        write_atomic(file, text)
-    elif file.read_text() != text:
-        raise ConfigError(f"{folder}: holds another design; choose another folder with --out")
-    return load_config(folder)
-
-
-def run_demo(folder: Path, *, seed: int = 0, progress: Progress = lambda _: None) -> DemoResult:
+def run_demo(
+    config: BuildConfig, *, seed: int = 0, progress: Progress = lambda _: None
+) -> DemoResult:
     """Train, freeze, build, check, run, retarget, check and run again.
 
     An interrupted demo goes on where it was.
 
     Args:
-        folder: Where to work; empty, new, or of an earlier demo.
+        config: From :func:`~semifreddo.flow.demo_design.prepare_demo`.
         seed: Of all training.
         progress: Takes one line at a time.
 
     Raises:
-        ConfigError: The folder holds something else.
         LadderError: Two rungs computed different integers.
         LimitError: The accuracy is below the design's limit.
     """
-    config, clock = prepare(folder), _Clock(progress)
+    clock = _Clock(progress)
     data = dataset_of(config)
     with clock.step("train", "a core on the digits 0-4, frozen; then task A, all ten, around it"):
         train_design(config, seed=seed, progress=progress)
@@ -158,9 +140,9 @@ def run_demo(folder: Path, *, seed: int = 0, progress: Progress = lambda _: None
             test = data.relabel(GROUPS_B).test
             task_b = _stream(accelerator, test, made.vectors, rungs)
     if before != _built_digests(config):
-        raise ProjectError(f"{folder}: teaching task B changed the built files; this is a bug")
+        raise ProjectError(f"{config.root}: teaching task B changed the built files; this is a bug")
     sources = _shared_sources(config, made)
-    return DemoResult((task_a, task_b), *sources, clock.seconds, folder)
+    return DemoResult((task_a, task_b), *sources, clock.seconds, config.root)
 
 
 def _built_digests(config: BuildConfig) -> tuple[str | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 from semifreddo.core.errors import ToolError
 from semifreddo.core.project import ProjectPlan
@@ -17,6 +18,7 @@ from semifreddo.ir.task import Task
 from semifreddo.reports.report import ProjectFigures
 
 PROJECT_DIR = "project"
+_COMPILED = "csim/build"
 _VECTORS_IN_PROJECT = 8
 """Enough for the project's own test bench; the ladder climbs with all."""
 
@@ -50,6 +52,16 @@ def plan_design(config: BuildConfig, net: StreamNet, vectors: VectorSet, task: T
     )
 
 
+def _keep_compilation(work: Workspace) -> None:
+    """Take the compiled simulation along: a new task changes test data only, not its sources.
+
+    It is used again only if its own digest of the sources still holds.
+    """
+    old = work.build / PROJECT_DIR / _COMPILED
+    if old.is_dir():
+        shutil.copytree(old, work.out / PROJECT_DIR / _COMPILED)
+
+
 def _run(work: Workspace) -> Figures:
     plan = plan_design(
         work.config,
@@ -58,6 +70,7 @@ def _run(work: Workspace) -> Figures:
         Task.load(work.build / "task.json"),
     )
     plan.write(work.out / PROJECT_DIR)
+    _keep_compilation(work)
     figures = ProjectFigures(
         tool=work.config.design.tool,
         files=len(plan.files),

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import FakeDevice, bundle_of, other_task, vectors_of
+from nets import blended
+from semifreddo.cli.main import main
+from semifreddo.core.vectors import VectorSet
+from semifreddo.runtime import write_bundle
+
+NET = blended()
+VECTORS = vectors_of(NET, 8)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(
+        "semifreddo.runtime.accelerator.open_transport", lambda bundle, name: FakeDevice(NET)
+    )
+    write_bundle(tmp_path / "net.sfb", bundle_of(NET))
+    return str(tmp_path / "net.sfb")
+
+
+def test_vectors(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", bundle]) == 0
+    out, err = capsys.readouterr()
+    assert err == "blended on fake, task shapes\n"
+    assert out.splitlines()[0].split() == ["images", "equal", "seconds", "frames/s"]
+    assert out.splitlines()[2].split()[:2] == ["8", "8"]
+
+
+def test_wrong_vectors_fail(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle_of(NET)
+    expected = VECTORS.expected.copy()
+    expected[5, 2] += 1
+    vectors = {"shapes": VectorSet(VECTORS.images, expected)}
+    write_bundle(tmp_path / "net.sfb", type(made)(NET, made.tasks, vectors))
+    assert main(["run", bundle]) == 1
+    assert "first difference: image 5, output 2: expected" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["npz", "npy", "grey.npz", "png"])
+def test_images(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    images = VECTORS.images.astype(np.uint8)
+    path = tmp_path / f"images.{form}"
+    if form == "npz":
+        np.savez(path, images=images, labels=np.zeros(8))
+    elif form == "npy":
+        np.save(path, images)
+    elif form == "grey.npz":
+        np.savez(path, images[..., 0])
+    else:
+        pillow = pytest.importorskip("PIL.Image")
+        path.mkdir()
+        for index, image in enumerate(images):
+            pillow.fromarray(image[..., 0]).save(path / f"{index:02}.png")
+    assert main(["run", bundle, "--images", str(path), "--show", "2"]) == 0
+    out = capsys.readouterr().out
+    for index in range(2):
+        raw = " ".join(map(str, VECTORS.expected[index]))
+        assert f"class {VECTORS.expected[index].argmax()}  {raw}" in out
+    assert "8 images in" in out
+
+
+def test_task(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    other_task(NET).save(tmp_path / "two.json")
+    np.save(tmp_path / "x.npy", VECTORS.images)
+    arguments = ["run", bundle, "--task", str(tmp_path / "two.json")]
+    assert main([*arguments, "--images", str(tmp_path / "x.npy")]) == 0
+    out, err = capsys.readouterr()
+    assert "task two" in err
+    assert "class" not in out
+    assert main(arguments) == 1
+    assert "no vectors for task 'two'" in capsys.readouterr().err
+
+
+def bad_images(folder: Path) -> list[tuple[str, str]]:
+    (folder / "text.npz").write_text("hello")
+    np.savez(folder / "two.npz", a=np.zeros(1), b=np.zeros(1))
+    np.savez(folder / "none.npz")
+    np.savez(folder / "pickle.npz", images=np.array([{}], object))
+    np.save(folder / "nan.npy", np.full((1, 4, 4, 1), np.nan))
+    np.save(folder / "shape.npy", np.zeros((1, 5, 4, 1), np.uint8))
+    np.save(folder / "range.npy", np.full((1, 4, 4, 1), 999))
+    (folder / "empty").mkdir()
+    return [
+        ("missing.npz", "no such file or folder"),
+        ("text.npz", "not an .npy or .npz file of images"),
+        ("two.npz", "has arrays ['a', 'b'], none is named 'images'"),
+        ("none.npz", "not an .npy or .npz file of images"),
+        ("pickle.npz", "not an .npy or .npz file of images"),
+        ("nan.npy", "NaN or infinite"),
+        ("shape.npy", "shape (1, 5, 4, 1), expected (n, 4, 4, 1)"),
+        ("range.npy", "values 999..999 are outside 0..255"),
+        ("empty", "there are no .png files"),
+    ]
+
+
+def test_bad_images(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, message in bad_images(tmp_path):
+        assert main(["run", bundle, "--images", str(tmp_path / name)]) == 1
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert err.splitlines()[-1].startswith("error: ")
+        assert message in err
+
+
+def test_bad_pictures(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    pillow.fromarray(np.zeros((9, 4), np.uint8)).save(tmp_path / "a.png")
+    assert main(["run", bundle, "--images", str(tmp_path)]) == 1
+    assert "a.png: is 9x4 pixels, the device takes 4x4; resize it" in capsys.readouterr().err
+    (tmp_path / "a.png").write_text("no picture")
+    assert main(["run", bundle, "--images", str(tmp_path)]) == 1
+    assert "a.png: not a picture" in capsys.readouterr().err
+
+
+def test_task_of_another_device(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other_task(blended(seed=3)).save(tmp_path / "foreign.json")
+    assert main(["run", bundle, "--task", str(tmp_path / "foreign.json")]) == 1
+    assert "was made for device blended" in capsys.readouterr().err
+    assert main(["run", bundle, "--task", "nobody"]) == 1
+    assert "no task is named 'nobody'; known: shapes" in capsys.readouterr().err

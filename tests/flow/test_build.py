@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fakes import other_task, vectors_of
+from semifreddo.core.errors import (
+    BundleError,
+    ConfigError,
+    DataError,
+    LadderError,
+    LimitError,
+    TaskError,
+    ToolError,
+)
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.build import STAGE_NAMES, build, stages
+from semifreddo.flow.check import check_bundle, check_design, check_task
+from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.serial import load_net
+from semifreddo.reports.report import BuildReport
+from semifreddo.runtime import Accelerator
+
+
+def skipped(report: BuildReport) -> dict[str, bool]:
+    return {stage.name: stage.skipped for stage in report.stages}
+
+
+def again(config: BuildConfig, *overrides: str) -> BuildConfig:
+    return load_config(config.root, overrides)
+
+
+def device(config: BuildConfig) -> StreamNet:
+    return load_net(config.build_dir / "net.json")
+
+
+def spoil(vectors: VectorSet) -> VectorSet:
+    expected = vectors.expected.copy()
+    expected[3, 1] += 7
+    return VectorSet(vectors.images, expected)
+
+
+def test_report(built: BuildConfig) -> None:
+    report = BuildReport.load(built.build_dir / "report.json")
+    assert report.design == "tiny"
+    assert [stage.name for stage in report.stages] == list(STAGE_NAMES)
+    assert report.net is not None
+    assert report.net.device_digest == device(built).device_digest
+    assert report.net.frozen_values + report.net.configurable_values == 36 + 36 + 4 + 4 + 12
+    assert report.net.multiplications == 16 * 9 * 4 * 2 + 12
+    assert report.task is not None
+    assert report.task.labels == ("a", "b", "c")
+    assert report.task.test_accuracy == 0.75
+    assert report.task.metrics == {"test_accuracy": 0.75}
+    assert report.csim is not None
+    assert report.csim.compile_seconds > 0
+    assert report.synthesis.lut is None
+    status = {rung.name: rung.status for rung in report.ladder}
+    assert status.pop("streamnet") == status.pop("csim") == "equal"
+    assert set(status.values()) == {"unavailable"}
+    assert all(rung.detail for rung in report.ladder if rung.status == "unavailable")
+    assert set(status) == {"torch", "qonnx", "vendor-csim", "cosim", "rtl", "board"}
+    assert report.target.lut == 53200
+    page = (built.build_dir / "report.html").read_text()
+    assert "tiny" in page and "<svg" in page
+
+
+def test_bundle_runs(built: BuildConfig) -> None:
+    with Accelerator.open(built.bundle_path) as accelerator:
+        assert accelerator.backend == "csim"
+        assert accelerator.tasks == ("tiny",)
+        assert accelerator.check().ok
+        task = other_task(device(built))
+        accelerator.load_task(task)
+        vectors = vectors_of(task.apply(device(built)))
+        assert accelerator.check(vectors).ok
+
+
+def test_nothing_to_do(built: BuildConfig) -> None:
+    before = {file: file.stat().st_mtime_ns for file in built.build_dir.rglob("*.json")}
+    report = build(built)
+    assert all(skipped(report).values())
+    after = {file: file.stat().st_mtime_ns for file in built.build_dir.rglob("*.json")}
+    assert [file.name for file in before if before[file] != after[file]] == ["report.json"]
+
+
+def test_only_what_changed_is_done_again(built: BuildConfig) -> None:
+    report = build(again(built, "vectors.bundled_count=5"))
+    assert skipped(report) == {"lower": True, "project": True, "csim": True, "bundle": False}
+    assert report.bundle is not None
+    report = build(again(built, "task.name=first"), until="lower")
+    assert skipped(report) == {"lower": False}
+
+
+def test_from_and_until(built: BuildConfig) -> None:
+    report = build(built, first="csim")
+    assert skipped(report) == {"lower": True, "project": True, "csim": False, "bundle": False}
+    assert report.csim is not None
+    assert report.csim.compile_seconds > 0.2  # the compiler was up to date; its time is remembered
+    assert list(skipped(build(built, until="project"))) == ["lower", "project"]
+    with pytest.raises(ConfigError, match="no stage 'csmi'; did you mean 'csim'"):
+        build(built, until="csmi")
+
+
+def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semifreddo.flow.csim.build_csim", stop)
+    with pytest.raises(KeyboardInterrupt):
+        build(fresh)
+    assert not fresh.bundle_path.exists()
+    assert list((fresh.build_dir / ".scratch").iterdir()) == []
+    report = build(fresh, until="project")
+    assert skipped(report) == {"lower": True, "project": True}
+
+
+def test_compiler_missing(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ToolError, match="no-such-compiler not found; install a C"):
+        build(fresh)
+    report = BuildReport.load(fresh.build_dir / "report.json")
+    assert [stage.name for stage in report.stages] == ["lower", "project"]
+    assert report.csim is report.bundle is None
+    assert not fresh.bundle_path.exists()
+
+
+def test_difference_is_named_and_nothing_is_bundled(built: BuildConfig) -> None:
+    wrong = spoil(VectorSet.load(built.build_dir / "vectors.npz"))
+    wrong.save(built.root / "wrong.npz")
+    built.bundle_path.unlink()
+    expected = int(wrong.expected[3, 1])
+    message = (
+        f"rung streamnet differs on 1 of 20 images; first: image 3, output 1: expected {expected}"
+    )
+    with pytest.raises(LadderError, match=re.escape(message)):
+        build(again(built, "vectors.file=wrong.npz"))
+    assert not built.bundle_path.exists()
+    report = BuildReport.load(built.build_dir / "report.json")
+    status = {rung.name: rung for rung in report.ladder}
+    assert status["csim"].status == "different"
+    assert f"found {expected - 7}" in status["csim"].detail
+
+
+def test_limits(built: BuildConfig) -> None:
+    limits = '\n[limits]\n"task.test_accuracy" = { min = 0.9 }\n"synthesis.lut" = { max = 9 }\n'
+    file = built.root / "design.toml"
+    file.write_text(file.read_text() + limits)
+    with pytest.raises(LimitError, match=r"test_accuracy is 0.75.*synthesis\.lut was not measured"):
+        build(again(built))
+    assert built.bundle_path.is_file()
+    build(again(built), until="csim")  # limits are for whole builds
+
+
+def test_wrong_vectors(fresh: BuildConfig) -> None:
+    config = again(fresh, "vectors.file=v.npz")
+    with pytest.raises(DataError, match=r"v\.npz: no such vector file"):
+        build(config)
+    for vectors, message in (
+        (VectorSet(np.zeros((2, 5, 5, 1), int), np.zeros((2, 3), int)), "do not fit a model"),
+        (VectorSet(np.zeros((2, 4, 4, 1), int), np.zeros((2, 4), int)), "do not fit a model"),
+        (VectorSet(np.zeros((0, 4, 4, 1), int), np.zeros((0, 3), int)), "holds no vectors"),
+        (VectorSet(np.full((2, 4, 4, 1), 300), np.zeros((2, 3), int)), "image values 300"),
+    ):
+        vectors.save(config.root / "v.npz")
+        with pytest.raises(DataError, match=message):
+            build(config)
+        assert not (config.build_dir / "net.json").exists()
+
+
+def test_labels(fresh: BuildConfig) -> None:
+    report = build(again(fresh, 'task.labels=["x", "y"]'), until="lower")
+    assert report.task is not None
+    assert report.task.labels == ("x", "y")
+    with pytest.raises(ConfigError, match="4 labels for a model of 3 outputs"):
+        build(again(fresh, 'task.labels=["x", "y", "z", "w"]'))
+
+
+def test_extra_tasks(built: BuildConfig) -> None:
+    other_task(device(built)).save(built.root / "two.json")
+    build(again(built, 'task.extra=["two.json"]'))
+    with Accelerator.open(built.bundle_path) as accelerator:
+        assert accelerator.tasks == ("tiny", "two")
+    other_task(device(built), name="tiny").save(built.root / "two.json")
+    with pytest.raises(TaskError, match="there is already a task 'tiny'"):
+        build(again(built, 'task.extra=["two.json"]'))
+
+
+def test_every_stage_declares_itself(fresh: BuildConfig) -> None:
+    made: set[str] = set()
+    for stage in stages(fresh):
+        assert stage.summary
+        assert set(stage.reads) <= made
+        made |= set(stage.writes)
+        json.dumps(stage.settings(fresh))
+
+
+def test_check_design(built: BuildConfig, fresh: BuildConfig) -> None:
+    status = {result.name: result.status for result in check_design(built).results}
+    assert status["streamnet"] == status["csim"] == "equal"
+    result = {item.name: item for item in check_design(fresh).results}["csim"]
+    assert result.status == "unavailable"
+    assert result.detail.startswith("not built yet; run `semifreddo build")
+
+
+def test_check_finds_and_names_a_difference(built: BuildConfig) -> None:
+    spoil(VectorSet.load(built.build_dir / "vectors.npz")).save(built.root / "wrong.npz")
+    report = check_design(again(built, "vectors.file=wrong.npz"))
+    with pytest.raises(LadderError, match="image 3, output 1"):
+        report.check()
+
+
+def test_check_task(built: BuildConfig) -> None:
+    task = other_task(device(built))
+    vectors = vectors_of(task.apply(device(built)))
+    check_task(built, task, vectors).check()
+    with pytest.raises(LadderError, match="rung streamnet differs"):
+        check_task(built, task, spoil(vectors)).check()
+
+
+def test_check_bundle(built: BuildConfig) -> None:
+    report = check_bundle(built.bundle_path)["tiny"]
+    assert {result.name for result in report.climbed} == {"streamnet", "csim"}
+    report.check()
+    (built.build_dir / "csim" / "device").write_bytes(b"#!/bin/sh\n")
+    report = check_bundle(built.bundle_path)["tiny"]
+    assert {result.name for result in report.climbed} == {"streamnet"}
+    assert any("SHA-256 differs" in result.detail for result in report.results)
+    with pytest.raises(BundleError, match="SHA-256 differs"):
+        check_bundle(built.bundle_path, transport="csim")
