@@ -30,9 +30,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(arguments: argparse.Namespace) -> int:
     """Tell the story."""
     from semifreddo.cli.show import demo_table
-    from semifreddo.flow.demo_design import prepare_demo
+    from semifreddo.flow.demo_design import prepare
 
-    config = prepare_demo(arguments.out)
+    config = prepare(arguments.out)
     from semifreddo.flow.demo import run_demo
 
     result = run_demo(config, seed=arguments.seed, progress=progress)

@@ -18,6 +18,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.csim import DEVICE
+from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
 from semifreddo.flow.rungs import absent_rungs, device_rung, qonnx_rung, streamnet_rung, torch_rung
@@ -37,6 +38,8 @@ from semifreddo.runtime import Accelerator
 from semifreddo.sim.ladder import climb
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import Split
+
+__all__ = ["GROUPS_B", "TASK_B", "DemoResult", "TaskOutcome", "prepare", "run_demo"]
 
 TASK_B = "odd_even"
 GROUPS_B = {"even": (0, 2, 4, 6, 8), "odd": (1, 3, 5, 7, 9)}
@@ -111,7 +114,7 @@ def run_demo(
     An interrupted demo goes on where it was.
 
     Args:
-        config: From :func:`~semifreddo.flow.demo_design.prepare_demo`.
+        config: From :func:`~semifreddo.flow.demo_design.prepare`.
         seed: Of all training.
         progress: Takes one line at a time.
 

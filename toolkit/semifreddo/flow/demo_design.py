@@ -11,7 +11,7 @@ from semifreddo.flow.config import FILE_NAME, BuildConfig, load_config
 _DESIGN = Path(__file__).with_name("demo.toml")
 
 
-def prepare_demo(folder: Path) -> BuildConfig:
+def prepare(folder: Path) -> BuildConfig:
     """Write the demo's design.
 
     Raises:

@@ -74,7 +74,7 @@ def options_of(target: Target, *, epochs: int | None, seed: int | None) -> Train
     """How to train: as the design's task was tuned, with changes."""
     options = TrainOptions() if target.config is None else training_of(target.config).task
     if epochs is not None:
-        options = dataclasses.replace(options, tune_epochs=epochs)
+        options = dataclasses.replace(options, epochs=epochs)
     return options if seed is None else dataclasses.replace(options, seed=seed)
 
 
