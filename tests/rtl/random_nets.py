@@ -1,0 +1,257 @@
+"""Random small networks and schedules: every layer kind, format, stride, padding and split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    Stream,
+    WeightBlock,
+)
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.validate import window_shape
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+
+
+class NetMaker:
+    """Grows a network layer by layer."""
+
+    def __init__(self, seed: int, max_side: int = 6) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.seed = seed
+        size = (self.pick(range(1, max_side + 1)), self.pick(range(1, max_side + 1)))
+        self.input = Stream("image", (*size, self.pick([1, 2, 3])), self.format())
+        self.layers: list[Layer] = []
+        self.blocks: list[WeightBlock] = []
+        self.choices: dict[str, Choice] = {}
+
+    def pick(self, options):
+        options = list(options)
+        return options[int(self.rng.integers(len(options)))]
+
+    def chance(self, share: float) -> bool:
+        return bool(self.rng.random() < share)
+
+    def format(self) -> FixedType:
+        signed = self.chance(0.5)
+        overflow = self.pick(
+            [Overflow.SATURATE, Overflow.SATURATE, Overflow.WRAP]
+            + [Overflow.SATURATE_SYMMETRIC] * signed
+        )
+        rounding = self.pick([Rounding.HALF_EVEN] * 6 + list(Rounding))
+        return FixedType(
+            self.pick(range(2, 9)), self.pick(range(-1, 8)), signed, rounding, overflow
+        )
+
+    def name(self, kind: str) -> str:
+        return f"{kind}.{len(self.layers)}"
+
+    def block(self, name: str, role: str, shape: tuple[int, ...]) -> str:
+        outputs = shape[-1]
+        bits = 4 if role == "alpha" else self.pick(range(2, 9))
+        signed = role != "alpha" and self.chance(0.85)
+        frac = self.pick(range(0, 7))
+        fracs = (
+            (3,) * outputs
+            if role == "alpha"
+            else tuple(frac + self.pick([0, 0, 1, 2]) for _ in range(outputs))
+        )
+        share = self.pick([0.0, 0.5, 1.0])
+        frozen = tuple(self.chance(share) for _ in range(outputs))
+        low = -(1 << (bits - 1)) if signed else 0
+        high = 9 if role == "alpha" else (1 << (bits - signed))
+        raw = self.rng.integers(low, high, shape)
+        if role == "weight" and self.chance(0.3):
+            raw[self.rng.random(shape) < 0.6] = 0
+        self.blocks.append(WeightBlock(name, role, raw, bits, signed, fracs, frozen))
+        return name
+
+    def add(
+        self, make: Callable[[Stream], Layer], name: str, shape: tuple[int, int, int]
+    ) -> Stream:
+        """Append a layer whose output format suits its exact result."""
+        draft = make(Stream(name, shape, FixedType.exact(8, 0, signed=True)))
+        inputs = tuple(self.stream(found) for found in draft.inputs)
+        exact = exact_result(draft, inputs, {b.name: b for b in self.blocks}.__getitem__)
+        kind = self.format()
+        frac = exact.frac - self.pick(range(-1, max(2, exact.type.width - 2)))
+        kind = FixedType(kind.width, frac, kind.signed, kind.rounding, kind.overflow)
+        layer = make(Stream(name, shape, kind))
+        self.layers.append(layer)
+        return layer.output
+
+    def stream(self, name: str) -> Stream:
+        return next(
+            s for s in [self.input, *(layer.output for layer in self.layers)] if s.name == name
+        )
+
+    def conv(self, source: Stream, *, same: bool = False, channels: int | None = None) -> Stream:
+        depthwise = not same and channels is None and self.chance(0.25)
+        kernel = (self.pick([1, 2, 3, 3, 4]), self.pick([1, 2, 3, 3, 4]))
+        if same:
+            stride = (1, 1)
+            top, left = self.pick(range(kernel[0])), self.pick(range(kernel[1]))
+            padding = (top, left, kernel[0] - 1 - top, kernel[1] - 1 - left)
+        else:
+            stride = (self.pick([1, 1, 2, 3]), self.pick([1, 1, 2, 3]))
+            padding = (
+                self.pick(range(kernel[0])),
+                self.pick(range(kernel[1])),
+                self.pick(range(kernel[0] + 1)),
+                self.pick(range(kernel[1] + 1)),
+            )
+        size = window_shape(source.shape, kernel, stride, padding)
+        if min(size) < 1:
+            kernel, stride, padding, size = (1, 1), (1, 1), (0,) * 4, source.shape[:2]
+        outputs = source.channels if depthwise else channels or self.pick([1, 2, 3, 5])
+        name = self.name("conv")
+        fan_in = 1 if depthwise else source.channels
+        weight = self.block(f"{name}.w", "weight", (*kernel, fan_in, outputs))
+        bias = self.block(f"{name}.b", "bias", (outputs,)) if self.chance(0.5) else None
+        rows = kernel[0] * kernel[1] * fan_in
+        self.choices[name] = Choice(
+            rows_per_cycle=self.pick({1, rows, self.pick(range(1, rows + 1))})
+        )
+        return self.add(
+            lambda out: Conv(
+                inputs=(source.name,),
+                output=out,
+                weight=weight,
+                bias=bias,
+                kernel=kernel,
+                stride=stride,
+                padding=padding,
+                depthwise=depthwise,
+            ),
+            name,
+            (*size, outputs),
+        )
+
+    def linear(self, source: Stream) -> Stream:
+        name, outputs = self.name("linear"), self.pick([1, 3, 4])
+        rows = int(np.prod(source.shape))
+        weight = self.block(f"{name}.w", "weight", (rows, outputs))
+        bias = self.block(f"{name}.b", "bias", (outputs,)) if self.chance(0.5) else None
+        self.choices[name] = Choice(
+            rows_per_cycle=self.pick({1, rows, self.pick(range(1, rows + 1))})
+        )
+        return self.add(
+            lambda out: Linear(inputs=(source.name,), output=out, weight=weight, bias=bias),
+            name,
+            (1, 1, outputs),
+        )
+
+    def pool(self, source: Stream) -> Stream:
+        average = self.chance(0.5)
+        name = self.name("pool")
+        options = [(1, 2), (2, 1), (2, 2), (4, 1), (2, 4)] if average else [(2, 2), (3, 2), (3, 3)]
+        kernel = self.pick(
+            [k for k in options if k[0] <= source.shape[0] and k[1] <= source.shape[1]] or [(1, 1)]
+        )
+        stride = kernel if self.chance(0.5) else (self.pick([1, 2, 3]), self.pick([1, 2, 3]))
+        padding = (0, 0, 0, 0)
+        if not average and not source.type.signed and self.chance(0.4):
+            padding = tuple(self.pick(range(k)) for k in (*kernel, *kernel))
+        size = window_shape(source.shape, kernel, stride, padding)
+        shape = (*size, source.channels)
+        if average:
+            return self.add(
+                lambda out: AvgPool(
+                    inputs=(source.name,), output=out, kernel=kernel, stride=stride
+                ),
+                name,
+                shape,
+            )
+        return self.add(
+            lambda out: MaxPool(
+                inputs=(source.name,), output=out, kernel=kernel, stride=stride, padding=padding
+            ),
+            name,
+            shape,
+        )
+
+    def join(self, source: Stream) -> Stream:
+        """Two branches from one stream that meet again."""
+        one = self.conv(source, same=True)
+        if self.chance(0.5):
+            one = self.conv(one, same=True)
+        kind = self.pick(["add", "blend", "route", "route"])
+        if kind == "route":
+            other = self.conv(source, same=True) if self.chance(0.5) else source
+            total = one.channels + other.channels
+            indices = tuple(self.pick(range(total)) for _ in range(self.pick([1, 3, 4])))
+            return self.add(
+                lambda out: Route(inputs=(one.name, other.name), output=out, indices=indices),
+                self.name("route"),
+                (*source.shape[:2], len(indices)),
+            )
+        other = source
+        if one.channels != source.channels or self.chance(0.5):
+            other = self.conv(source, same=True, channels=one.channels)
+        name = self.name(kind)
+        if kind == "add":
+            return self.add(
+                lambda out: Add(inputs=(one.name, other.name), output=out), name, one.shape
+            )
+        alpha = self.block(f"{name}.a", "alpha", (one.channels,))
+        return self.add(
+            lambda out: Blend(inputs=(one.name, other.name), output=out, alpha=alpha),
+            name,
+            one.shape,
+        )
+
+    def wiring(self, source: Stream) -> Stream:
+        if self.chance(0.5):
+            return self.add(
+                lambda out: Cast(inputs=(source.name,), output=out), self.name("cast"), source.shape
+            )
+        order = tuple(int(i) for i in self.rng.permutation(source.channels))
+        name = self.name("shuffle")
+        layer = Route(
+            inputs=(source.name,), output=Stream(name, source.shape, source.type), indices=order
+        )
+        self.layers.append(layer)
+        return layer.output
+
+
+def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
+    """A network of about ``layers`` layers; the same for the same seed."""
+    maker = NetMaker(seed)
+    stream = maker.input
+    while len(maker.layers) < layers:
+        grow = maker.pick(
+            [maker.conv, maker.conv, maker.pool, maker.join, maker.join, maker.wiring]
+        )
+        stream = grow(stream)
+    if maker.chance(0.5) and np.prod(stream.shape) <= 24:
+        maker.linear(stream)
+    net = StreamNet(f"random{seed}", maker.input, tuple(maker.layers), tuple(maker.blocks))
+    return net, RtlSchedule(maker.choices)
+
+
+def other_task(net: StreamNet, seed: int) -> StreamNet:
+    """The same device with random loadable values."""
+    rng = np.random.default_rng(seed)
+    return net.with_values(
+        {
+            block.name: rng.integers(
+                block.min_value,
+                block.max_value + 1,
+                (block.rows, len(block.configurable_channels)),
+            )
+            for block in net.configurable_blocks
+        }
+    )

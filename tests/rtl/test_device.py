@@ -1,0 +1,234 @@
+"""The device as its user meets it: packets, registers, errors, time-outs, the Transport."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nets import blended, images
+from rtl.conftest import Build
+from rtl.random_nets import other_task
+from semifreddo.core.errors import (
+    DataError,
+    TaskError,
+    ToolError,
+    TransportError,
+    TransportTimeoutError,
+)
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl import core
+from semifreddo.rtl.cosim import Simulation, Stalls
+from semifreddo.rtl.design import RtlDesign, make_design
+from semifreddo.rtl.packets import IDENTITY, TASK
+from semifreddo.rtl.transport import RtlTransport, open_rtl
+from semifreddo.runtime.transport import DeviceInfo
+from semifreddo.sim import reference
+
+NET = blended()
+OTHER = other_task(NET, 5)
+DESIGN = make_design(NET)
+BUS = DESIGN.bus
+
+
+def words(net: StreamNet) -> np.ndarray:
+    return AddressMap.of(net).pack(net)
+
+
+@pytest.fixture
+def simulation(simulate: Build):
+    found = Simulation(simulate(DESIGN), BUS)
+    found.configure(Stalls(watchdog_cycles=5000))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def loaded(simulation: Simulation) -> Simulation:
+    simulation.exchange([BUS.task_packet(words(NET))], 0, 10)
+    return simulation
+
+
+def test_registers_tell_who_it_is_and_what_it_did(loaded: Simulation) -> None:
+    pictures = images(NET, 5)
+    found = loaded.exchange([BUS.image_packet(pictures)], 5, 10)
+    assert np.array_equal(found.results, reference.run(NET, pictures))
+    assert loaded.read("identity") == IDENTITY
+    assert f"{loaded.read('device'):08x}" == NET.device_digest[:8]
+    assert loaded.read("task_words") == AddressMap.of(NET).words
+    assert (loaded.read("images_in"), loaded.read("images_out")) == (5, 5)
+    assert (loaded.read("tasks"), loaded.read("errors")) == (1, 0)
+    assert loaded.read("status") & 1
+    before = loaded.read("cycles")
+    loaded.idle(1000)
+    assert 1000 <= loaded.read("cycles") - before < 1020
+
+
+def test_batches_end_with_one_last_mark(loaded: Simulation) -> None:
+    loaded.write("batch", 3)
+    found = loaded.exchange([BUS.image_packet(images(NET, 6))], 6, 10)
+    assert len(found.end_cycles) == 2
+
+
+def test_task_over_registers(loaded: Simulation) -> None:
+    loaded.load_over_registers(words(OTHER))
+    found = loaded.exchange([BUS.image_packet(images(NET, 3))], 3, 10)
+    assert np.array_equal(found.results, reference.run(OTHER, images(NET, 3)))
+    assert loaded.read("tasks") == 2
+
+
+def test_tasks_without_images_between_them(loaded: Simulation) -> None:
+    pictures = images(NET, 4)
+    sequence = [NET, OTHER, NET, OTHER]
+    packets = [BUS.image_packet(pictures), *(BUS.task_packet(words(net)) for net in sequence)]
+    found = loaded.exchange([*packets, BUS.image_packet(pictures)], 8, 10)
+    assert np.array_equal(found.results[:4], reference.run(NET, pictures))
+    assert np.array_equal(found.results[4:], reference.run(OTHER, pictures))
+
+
+def damaged(kind: str) -> np.ndarray:
+    packet = BUS.task_packet(words(OTHER))
+    if kind == "short":
+        return packet[:-3]
+    if kind == "long":
+        return np.append(packet, packet[-1])
+    if kind == "header":
+        return np.append(np.uint32(TASK ^ 0x100), packet[1:])
+    packet[{"device": 1, "word": 5, "sum": -1, "swapped": 3}[kind]] ^= 1
+    if kind == "swapped":
+        packet[4] ^= 1
+    return packet
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("short", "task packet too short"),
+        ("long", "task packet too long"),
+        ("header", "bad packet header"),
+        ("device", "task made for another device"),
+        ("word", "task checksum wrong"),
+        ("sum", "task checksum wrong"),
+        ("swapped", "task checksum wrong"),
+    ],
+)
+def test_a_damaged_task_changes_nothing(loaded: Simulation, kind: str, message: str) -> None:
+    pictures = images(NET, 2)
+    packets = [BUS.image_packet(pictures), damaged(kind), BUS.image_packet(pictures)]
+    found = loaded.exchange(packets, 4, 10)
+    assert np.array_equal(found.results, np.tile(reference.run(NET, pictures), (2, 1)))
+    assert loaded.read("tasks") == 1
+    with pytest.raises(TaskError, match=rf"^blended \(RTL\): the device reports: {message}$"):
+        loaded.check_errors()
+    loaded.check_errors()
+
+
+def test_a_short_image_packet_does_not_shift_later_images(loaded: Simulation) -> None:
+    pictures = images(NET, 2)
+    packet = BUS.image_packet(pictures)
+    found = loaded.exchange([packet[:-1], packet], 4, 10)
+    cut = pictures.copy()
+    cut[1].reshape(-1)[-4:] = 0
+    expected = np.concatenate([reference.run(NET, cut), reference.run(NET, pictures)])
+    assert np.array_equal(found.results, expected)
+    with pytest.raises(TaskError, match="image packet of a wrong length"):
+        loaded.check_errors()
+
+
+def test_images_before_the_first_task_see_zeros_and_are_flagged(simulation: Simulation) -> None:
+    zeros = NET.with_values(
+        {
+            block.name: np.zeros((block.rows, len(block.configurable_channels)), np.int64)
+            for block in NET.configurable_blocks
+        }
+    )
+    found = simulation.exchange([BUS.image_packet(images(NET, 2))], 2, 10)
+    assert np.array_equal(found.results, reference.run(zeros, images(NET, 2)))
+    with pytest.raises(TaskError, match="images before the first task"):
+        simulation.check_errors()
+
+
+def test_traffic_is_counted(loaded: Simulation) -> None:
+    loaded.exchange([BUS.image_packet(images(NET, 2))], 2, 10)
+    traffic = loaded.close()
+    assert {name: found.words for name, found in traffic.items()} == {
+        layer.name: 2 * layer.output.pixels for layer in NET.layers
+    }
+    assert traffic["core"].stalled_cycles > 0  # it waits for the slower adapter
+
+
+def test_a_hang_names_the_stream(simulate: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core, "join_depths", lambda *_: {("sum", 1): 1})
+    design = skipping()
+    found = Simulation(simulate(design), design.bus)
+    found.configure(Stalls(watchdog_cycles=500))
+    with pytest.raises(
+        TransportTimeoutError,
+        match=r"^RTL simulation of skip: nothing moved for 500 cycles; took \d+ of 18 words and "
+        r"gave 0 of 64 result words; words wait on the streams of pass$",
+    ):
+        found.exchange([design.bus.image_packet(images(design.net, 1))], 1, 10)
+    with pytest.raises(TransportError, match="has ended; start it anew"):
+        found.read("status")
+
+
+def skipping() -> RtlDesign:
+    """A convolution that is added to its own input."""
+    from nets import ACT, IMAGE, block
+    from semifreddo.ir.layers import Add, Cast, Conv, Stream
+
+    rng = np.random.default_rng(0)
+    shape = (8, 8, 1)
+    weight = block(rng, "w", (3, 3, 1, 1), 1)
+    layers = (
+        Cast(inputs=("image",), output=Stream("pass", shape, IMAGE)),
+        Conv(
+            inputs=("pass",),
+            output=Stream("conv", shape, ACT),
+            weight="w",
+            bias=None,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1, 1, 1, 1),
+            depthwise=False,
+        ),
+        Add(inputs=("conv", "pass"), output=Stream("sum", shape, ACT)),
+    )
+    return make_design(StreamNet("skip", Stream("image", shape, IMAGE), layers, (weight,)))
+
+
+def open_device(executable: Path, digest: str = NET.device_digest) -> RtlTransport:
+    info = DeviceInfo(NET.name, digest, "rtl")
+    return open_rtl(
+        executable, info, image_shape=NET.input.shape, outputs=3, words=AddressMap.of(NET).words
+    )
+
+
+def test_transport(simulate: Build) -> None:
+    pictures = images(NET, 4)
+    with open_device(simulate(DESIGN)) as device:
+        device.load(words(NET), 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(NET, pictures))
+        device.load(words(OTHER), 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+        assert device.run(pictures[:0], 10).shape == (0, 3)
+        with pytest.raises(DataError, match=r"images have shape \(4, 4\)"):
+            device.run(pictures[0, :, :, 0], 10)
+        with pytest.raises(TaskError, match="task has 1 words of uint32, the device needs"):
+            device.load(words(NET)[:1], 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+        device._simulation.close()  # it dies: the next call starts it, with its task
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+    device.close()
+
+
+def test_transport_refuses_another_device(simulate: Build) -> None:
+    with pytest.raises(TransportError, match=r"simulates device .* expected blended ffffffff"):
+        open_device(simulate(DESIGN), "f" * 64).run(images(NET, 1), 10)
+
+
+def test_waveforms_need_a_build_with_them(simulation: Simulation, tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="built without waveforms; build it with waves=True"):
+        simulation.dump(tmp_path / "wave.vcd")

@@ -1,0 +1,1 @@
+"""Open RTL backend: StreamNet to Verilog, and its co-simulation."""

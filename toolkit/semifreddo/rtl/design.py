@@ -1,0 +1,271 @@
+"""StreamNet to a set of Verilog files: a pure function, the same bytes for the same input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from semifreddo.core.digest import digest_json
+from semifreddo.core.files import write_atomic
+from semifreddo.ir.address_map import WORD_BITS, AddressMap
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl import library
+from semifreddo.rtl.core import Core, make_core
+from semifreddo.rtl.packets import BusFormat
+from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.unit import Context, word_bits
+from semifreddo.rtl.verilog import LOAD, Port, identifier, instance, module, vector
+
+BUS_BITS = WORD_BITS
+
+
+@dataclass(frozen=True)
+class RtlDesign:
+    """A network as Verilog.
+
+    Attributes:
+        net: The network it computes.
+        core: Its layers.
+        top: Name of the top module, with AXI4-Stream and AXI4-Lite ports.
+        files: Text by file name.
+    """
+
+    net: StreamNet
+    core: Core
+    top: str
+    files: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all files."""
+        return digest_json(dict(self.files))
+
+    @cached_property
+    def bus(self) -> BusFormat:
+        """How images, tasks and results look on the buses."""
+        return BusFormat.of(self.net)
+
+    @property
+    def cycles_per_image(self) -> int:
+        """Cycles between two results when images follow each other without a pause."""
+        own = max(unit.cycles for unit in self.core.units)
+        return max(self.bus.input_cycles, self.bus.output_cycles, own)
+
+    @property
+    def bottleneck(self) -> str:
+        """What sets :attr:`cycles_per_image`: a layer's name, ``input`` or ``output``."""
+        slowest = max(self.core.units, key=lambda unit: unit.cycles)
+        if slowest.cycles == self.cycles_per_image:
+            return slowest.layer
+        return "output" if self.bus.output_cycles == self.cycles_per_image else "input"
+
+    def write(self, directory: Path) -> list[Path]:
+        """Write all files; each appears whole or not at all."""
+        paths = []
+        for name, text in self.files.items():
+            paths.append(directory / name)
+            write_atomic(paths[-1], text)
+        return paths
+
+
+def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesign:
+    """Make the Verilog of a network.
+
+    Args:
+        net: The network. Its loadable values do not appear in the files.
+        schedule: Hardware choices; the least hardware if left out.
+
+    Raises:
+        ConfigError: The schedule does not fit the network.
+        ProjectError: A layer has no hardware.
+    """
+    schedule = schedule or RtlSchedule()
+    schedule.check(net)
+    names: dict[str, str] = {}
+    taken = {f"{net.name}_layers", f"{net.name}_top"}
+    for layer in net.layers:
+        names[layer.name] = identifier(f"{net.name}_{layer.name}", taken)
+        taken |= {names[layer.name], f"{names[layer.name]}_graph"}
+    context = Context(net, AddressMap.of(net), names)
+    core = make_core(context, schedule)
+    modules = dict(text for unit in core.units for text in unit.files)
+    modules[core.module] = core.text
+    top = f"{net.name}_top"
+    modules[top] = _top(context, core, top)
+    files = {f"{name}.sv": text for name, text in modules.items()}
+    files |= library.needed(files.values())
+    return RtlDesign(net, core, top, dict(sorted(files.items())))
+
+
+_AXIS_IN = (
+    Port("input", "s_axis_tvalid"),
+    Port("output", "s_axis_tready"),
+    Port("input", "s_axis_tdata", BUS_BITS),
+    Port("input", "s_axis_tlast"),
+)
+_AXIS_OUT = (
+    Port("output", "m_axis_tvalid"),
+    Port("input", "m_axis_tready"),
+    Port("output", "m_axis_tdata", BUS_BITS),
+    Port("output", "m_axis_tlast"),
+)
+_AXI_LITE = (
+    Port("input", "s_axi_awvalid"),
+    Port("output", "s_axi_awready"),
+    Port("input", "s_axi_awaddr", 8),
+    Port("input", "s_axi_wvalid"),
+    Port("output", "s_axi_wready"),
+    Port("input", "s_axi_wdata", BUS_BITS),
+    Port("input", "s_axi_wstrb", BUS_BITS // 8),
+    Port("output", "s_axi_bvalid"),
+    Port("input", "s_axi_bready"),
+    Port("output", "s_axi_bresp", 2),
+    Port("input", "s_axi_arvalid"),
+    Port("output", "s_axi_arready"),
+    Port("input", "s_axi_araddr", 8),
+    Port("output", "s_axi_rvalid"),
+    Port("input", "s_axi_rready"),
+    Port("output", "s_axi_rdata", BUS_BITS),
+    Port("output", "s_axi_rresp", 2),
+)
+
+
+def _top(context: Context, core: Core, name: str) -> str:
+    net = context.net
+    bus = BusFormat.of(net)
+    digest = f"32'h{bus.digest_word:08x}"
+    body = [
+        "wire clk = aclk;",
+        "reg rst;",
+        "always @(posedge clk) rst <= !aresetn;",
+        *(f"wire {_range(port.bits)}{port.name};" for port in LOAD),
+        "wire [15:0] batch;",
+        "wire lite_request, lite_granted, lite_valid;",
+        "wire [31:0] lite_data, images_in, images_out, tasks;",
+        "wire [7:0] errors;",
+        "wire in_valid, in_ready, out_valid, out_ready;",
+        f"wire {vector(word_bits(net.input))} in_data;",
+        f"wire {vector(word_bits(net.output))} out_data;",
+        "assign s_axi_bresp = 2'b00;",
+        "assign s_axi_rresp = 2'b00;",
+        "",
+        *_ingress(net, bus, digest),
+        "",
+        _registers(bus, digest),
+        "",
+        instance(
+            core.module,
+            "core",
+            {},
+            {
+                port: port
+                for port in (
+                    "clk",
+                    "rst",
+                    *(f"{side}_{end}" for side in ("in", "out") for end in _ENDS),
+                    *((p.name for p in LOAD) if core.loadable else ()),
+                )
+            },
+        ),
+        "",
+        _egress(net),
+    ]
+    ports = [
+        Port("input", "aclk"),
+        Port("input", "aresetn"),
+        *_AXIS_IN,
+        *_AXIS_OUT,
+        *_AXI_LITE,
+    ]
+    comment = (
+        f"{net.name}: AXI4-Stream in and out, AXI4-Lite registers.\nDevice {net.device_digest}"
+    )
+    return module(name, comment, ports, body)
+
+
+_ENDS = ("valid", "ready", "data")
+
+
+def _range(bits: int) -> str:
+    return f"{vector(bits)} " if bits > 1 else ""
+
+
+def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
+    octets, width = bus.value_bytes * 8, net.input.type.width
+    pixel_bits = bus.pixel_bytes * 8
+    values = [f"pixel[{k * octets + width - 1}:{k * octets}]" for k in range(net.input.channels)]
+    ports = {
+        "clk": "clk",
+        "rst": "rst",
+        "in_valid": "s_axis_tvalid",
+        "in_ready": "s_axis_tready",
+        "in_data": "s_axis_tdata",
+        "in_last": "s_axis_tlast",
+        **{f"lite_{end}": f"lite_{end}" for end in ("request", "granted", "valid", "data")},
+        "pixel_valid": "in_valid",
+        "pixel_ready": "in_ready",
+        "pixel_data": "pixel",
+        **{port.name: port.name for port in LOAD},
+        "images": "images_in",
+        "images_out": "images_out",
+        "tasks": "tasks",
+        "errors": "errors",
+    }
+    parameters: dict[str, int | str] = {
+        "PIXEL_BYTES": bus.pixel_bytes,
+        "IMAGE_PIXELS": net.input.pixels,
+        "TASK_WORDS": bus.task_words,
+        "DIGEST": digest,
+    }
+    return [
+        f"wire {vector(pixel_bits)} pixel;",
+        "assign in_data = {" + ", ".join(values[::-1]) + "};",
+        instance("sf_ingress", "ingress", parameters, ports),
+    ]
+
+
+def _registers(bus: BusFormat, digest: str) -> str:
+    ports = {"clk": "clk", "rst": "rst"}
+    ports |= {
+        port.name.removeprefix("s_axi_"): port.name
+        for port in _AXI_LITE
+        if not port.name.endswith(("resp", "wstrb"))
+    }
+    ports |= {
+        "batch": "batch",
+        **{f"lite_{end}": f"lite_{end}" for end in ("request", "granted", "valid", "data")},
+        "bank": "flip_bank",
+        "images_in": "images_in",
+        "images_out": "images_out",
+        "tasks": "tasks",
+        "error_pulses": "errors",
+    }
+    parameters: dict[str, int | str] = {
+        "DIGEST": digest,
+        "TASK_WORDS": bus.task_words,
+        "FORMAT": bus.register,
+    }
+    return instance("sf_registers", "registers", parameters, ports)
+
+
+def _egress(net: StreamNet) -> str:
+    ports = {
+        "clk": "clk",
+        "rst": "rst",
+        "batch": "batch",
+        **{f"in_{end}": f"out_{end}" for end in _ENDS},
+        "out_valid": "m_axis_tvalid",
+        "out_ready": "m_axis_tready",
+        "out_data": "m_axis_tdata",
+        "out_last": "m_axis_tlast",
+        "images": "images_out",
+    }
+    parameters = {
+        "CHANNELS": net.output.channels,
+        "BITS": net.output.type.width,
+        "SIGNED": int(net.output.type.signed),
+        "PIXELS": net.output.pixels,
+    }
+    return instance("sf_egress", "egress", parameters, ports)

@@ -1,0 +1,140 @@
+"""Where windows are and how many cycles forming them takes; mirrors ``library/sf_window.sv``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from semifreddo.core.errors import ProjectError
+from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool, Stream
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A sliding window over an image.
+
+    Attributes:
+        height: Rows of the image.
+        width: Columns of the image.
+        kernel: Rows and columns of the window.
+        stride: Rows and columns between windows.
+        top: Zero rows above the image.
+        left: Zero columns before the image.
+        out: Rows and columns of windows; padding below and after the image follows from it.
+    """
+
+    height: int
+    width: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    top: int
+    left: int
+    out: tuple[int, int]
+
+    @classmethod
+    def of(cls, layer: Conv | Linear | MaxPool | AvgPool, source: Stream) -> Geometry:
+        """The window of a layer.
+
+        Raises:
+            ProjectError: Padding above or before the image reaches the kernel's size, so that
+                whole windows would see nothing.
+        """
+        height, width, _ = source.shape
+        if isinstance(layer, Linear):
+            return cls(height, width, (height, width), (1, 1), 0, 0, (1, 1))
+        top, left, *_ = layer.padding if not isinstance(layer, AvgPool) else (0, 0)
+        if top >= layer.kernel[0] or left >= layer.kernel[1]:
+            raise ProjectError(
+                f"{layer.name}: padding {top} above and {left} left is not smaller than the "
+                f"kernel {layer.kernel[0]}x{layer.kernel[1]}; reduce the padding"
+            )
+        out = layer.output.shape[:2]
+        return cls(height, width, layer.kernel, layer.stride, top, left, out)
+
+    @property
+    def trivial(self) -> bool:
+        """Whether each pixel is its own window."""
+        return (self.kernel, self.stride) == ((1, 1), (1, 1)) and self.out == (
+            self.height,
+            self.width,
+        )
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether windows do not overlap and lie inside the image."""
+        rows = (self.out[0] - 1) * self.stride[0] + self.kernel[0]
+        columns = (self.out[1] - 1) * self.stride[1] + self.kernel[1]
+        return (
+            self.kernel[0] <= self.stride[0]
+            and self.kernel[1] <= self.stride[1]
+            and (self.top, self.left) == (0, 0)
+            and rows <= self.height
+            and columns <= self.width
+        )
+
+    @property
+    def taps(self) -> int:
+        """Pixels of a window."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def windows(self) -> int:
+        """Windows per image."""
+        return self.out[0] * self.out[1]
+
+    @property
+    def lag(self) -> int:
+        """Columns by which a window trails the newest column."""
+        return self.kernel[1] - 1 - self.left
+
+    @property
+    def span(self) -> int:
+        """Ticks per row."""
+        return max(self.width, (self.out[1] - 1) * self.stride[1] + 1, self.lag + 1)
+
+    @property
+    def skip(self) -> int:
+        """Rows at the top of an image that complete no window."""
+        return self.kernel[0] - 1 - self.top
+
+    @property
+    def drain(self) -> int:
+        """Rows of windows that need no further pixel."""
+        return max(0, self.skip + (self.out[0] - 1) * self.stride[0] - (self.height - 1))
+
+    @property
+    def overlap(self) -> int:
+        """Drain rows that run while the next image's first rows go in."""
+        return min(self.drain, self.skip, self.height - 1)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks per image when images follow each other without a pause."""
+        return (self.height + self.drain - self.overlap) * self.span
+
+    def pixels_needed(self) -> list[int]:
+        """For every window in order, the pixels that must have gone in before it comes out.
+
+        Counted from the start of its image, as if the next image followed at once: the last
+        windows may need pixels of the next one.
+        """
+        needed = []
+        per_image = self.height * self.width
+        for y in range(self.out[0]):
+            for x in range(self.out[1]):
+                row = self.skip + y * self.stride[0]
+                column = x * self.stride[1] + self.lag
+                row, column = row + column // self.span, column % self.span
+                gap = self.drain - self.overlap  # drain rows that take no pixels
+                if row >= self.height and row - self.height < gap:
+                    taken = per_image
+                else:
+                    row -= gap if row >= self.height else 0
+                    taken = row * self.width + min(column + 1, self.width)
+                needed.append(min(taken, 2 * per_image))
+        return needed
+
+
+def source_of(layer: Layer, inputs: tuple[Stream, ...]) -> Stream:
+    """The only input of a layer that reads windows."""
+    assert len(inputs) == 1, layer.name
+    return inputs[0]

@@ -1,0 +1,51 @@
+// Starts one operand every CYCLES cycles in a pipeline that never stops.
+//
+// Instead of a clock enable that stalls the whole pipeline (and whose fan-out becomes the critical
+// path), an operand only enters if the FIFO behind the pipeline is sure to have room for its
+// result: `credits` counts the free places that no operand on its way will take.
+//
+// The operand must stay on its stream for CYCLES cycles (phase 0 .. CYCLES-1); it is taken in the
+// last one.
+`default_nettype none
+
+module sf_issue #(
+    parameter integer CYCLES = 1,
+    parameter integer DEPTH  = 4,
+    parameter integer PHASE  = CYCLES > 1 ? $clog2(CYCLES) : 1
+) (
+    input  wire             clk,
+    input  wire             rst,
+    input  wire             in_valid,
+    output wire             in_ready,
+    input  wire             yields,    // the operand will give a result
+    input  wire             pop,       // a result left the FIFO
+    output wire             active,    // the pipeline works on the operand in this cycle
+    output wire [PHASE-1:0] phase
+);
+    localparam integer CREDIT = $clog2(DEPTH + 1);
+    localparam [31:0] FULL = DEPTH;
+    localparam [31:0] LAST = CYCLES - 1;
+
+    reg [CREDIT-1:0] credits;
+    reg [PHASE-1:0] step;
+
+    wire first = step == 0;
+    wire begins = active && first && yields;
+
+    assign phase = step;
+    assign active = in_valid && (!first || credits != 0);
+    assign in_ready = active && step == LAST[PHASE-1:0];
+
+    always @(posedge clk) begin
+        if (rst) begin
+            credits <= FULL[CREDIT-1:0];
+            step <= '0;
+        end else begin
+            if (active) step <= in_ready ? '0 : step + 1'b1;
+            if (begins && !pop) credits <= credits - 1'b1;
+            if (pop && !begins) credits <= credits + 1'b1;
+        end
+    end
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,169 @@
+// Forms the windows of a sliding kernel; stores each pixel once.
+//
+// A row of pixels is read in one go through a line memory that holds the KH-1 rows above it. Each
+// step ("tick") shifts one column of KH pixels into a KH x KW register window. Padding costs no
+// ticks: what lies outside the image is masked to zero. The windows at the right edge (up to
+// KW-1-LEFT of them trail the newest column) come out while the next row goes in, and the rows of
+// windows that reach below the image (drain rows) while the next image's first rows go in, which
+// complete no window of their own. If the next image has not begun, both drain without it.
+//
+// out_data holds the window with channel 0 of its top left pixel in the lowest bits, then channels,
+// columns, rows.
+`default_nettype none
+
+module sf_window #(
+    parameter integer BITS   = 8,  // of a pixel, all channels
+    parameter integer HEIGHT = 4,
+    parameter integer WIDTH  = 4,
+    parameter integer KH     = 3,
+    parameter integer KW     = 3,
+    parameter integer SH     = 1,
+    parameter integer SW     = 1,
+    parameter integer TOP    = 1,  // zero rows above the image, at most KH-1
+    parameter integer LEFT   = 1,  // zero columns before the image, at most KW-1
+    parameter integer OUT_H  = 4,
+    parameter integer OUT_W  = 4
+) (
+    input  wire                  clk,
+    input  wire                  rst,
+    input  wire                  in_valid,
+    output wire                  in_ready,
+    input  wire [      BITS-1:0] in_data,
+    output reg                   out_valid,
+    input  wire                  out_ready,
+    output wire [KH*KW*BITS-1:0] out_data
+);
+    // Columns: a window trails the newest column by LAG; a row takes SPAN ticks.
+    localparam integer LAG = KW - 1 - LEFT;
+    localparam integer LAST_U = (OUT_W - 1) * SW;
+    localparam integer SPAN_A = WIDTH > LAST_U + 1 ? WIDTH : LAST_U + 1;
+    localparam integer SPAN = SPAN_A > LAG + 1 ? SPAN_A : LAG + 1;
+    // Rows: SKIP rows complete no window; DRAIN rows of windows need no new pixel; OVERLAP of them
+    // can run while the next image's first rows go in.
+    localparam integer SKIP = KH - 1 - TOP;
+    localparam integer LAST_ROW = SKIP + (OUT_H - 1) * SH;
+    localparam integer DRAIN = LAST_ROW > HEIGHT - 1 ? LAST_ROW - (HEIGHT - 1) : 0;
+    localparam integer OVERLAP = SKIP < HEIGHT - 1 ? SKIP : HEIGHT - 1;
+
+    localparam integer ROWS = $clog2(HEIGHT + 1);
+    localparam integer COLUMNS = $clog2(SPAN + 1);
+
+    reg [ROWS-1:0] row;  // of the image going in
+    reg [COLUMNS-1:0] column;  // of the tick
+    reg [$clog2(DRAIN+2)-1:0] drain;  // rows of windows the previous image still owes
+    reg [$clog2(SH+1)-1:0] stride_row;  // 0 in every SH-th row from the first row of windows on
+    reg loading;  // this row takes pixels (kept from the row's first tick)
+    reg [$clog2(LAG+2)-1:0] lag;  // columns loaded ahead of the windows, up to LAG
+    reg [COLUMNS-1:0] u;  // left edge of the window that is due, plus LEFT
+    reg [$clog2(SW+1)-1:0] stride_u;  // u modulo SW
+    reg due_row;  // the windows of that row are wanted
+
+    wire row_start = column == 0;
+    wire draining = drain != 0;
+    wire idle = row_start && row == 0 && !draining;
+    // The next image starts into a draining one only if all drain rows left fit beside its rows.
+    wire takes = !row_start ? loading : !draining || row != 0 || (drain <= OVERLAP && in_valid);
+    wire wants = takes && column < WIDTH;
+    // Without a next image the last windows are shifted out; once begun, this is finished.
+    wire flush = LAST_U + LAG >= SPAN && idle && lag != 0 && (lag != LAG || !in_valid);
+    wire free = !out_valid || out_ready;
+    wire load = free && !flush && (in_valid || !wants);
+    wire tick = load || (free && flush);
+
+    assign in_ready = free && !flush && wants;
+
+    wire row_end = load && column == SPAN - 1;
+    wire image_end = row_end && takes && row == HEIGHT - 1;
+    wire row_due = draining ? HEIGHT + DRAIN >= drain + SKIP : row >= SKIP && row <= LAST_ROW;
+    wire row_hit = row_due && stride_row == 0;
+    wire emit_row = u == 0 ? row_hit : due_row;
+    wire moves = flush || lag == LAG;  // this tick completes the window at u
+    wire emit = tick && moves && emit_row && stride_u == 0 && u <= LAST_U;
+
+    always @(posedge clk) begin
+        if (rst) begin
+            row <= '0;
+            column <= '0;
+            drain <= '0;
+            stride_row <= '0;
+            loading <= '0;
+            lag <= '0;
+            u <= '0;
+            stride_u <= '0;
+            due_row <= '0;
+            out_valid <= '0;
+        end else begin
+            if (free) out_valid <= emit;
+            if (load) begin
+                loading <= takes;
+                column  <= row_end ? '0 : column + 1'b1;
+                if (!moves) lag <= lag + 1'b1;
+            end else if (tick) begin
+                lag <= lag - 1'b1;
+            end
+            if (tick && moves) begin
+                u <= u == SPAN - 1 ? '0 : u + 1'b1;
+                stride_u <= u == SPAN - 1 || stride_u == SW - 1 ? '0 : stride_u + 1'b1;
+                due_row <= emit_row;
+            end
+            if (row_end) begin
+                if (takes) row <= image_end ? '0 : row + 1'b1;
+                if (image_end) drain <= DRAIN[$clog2(DRAIN+2)-1:0];
+                else if (draining) drain <= drain - 1'b1;
+                if (!row_due || drain == 1 || (image_end && DRAIN == 0)) stride_row <= '0;
+                else stride_row <= stride_row == SH - 1 ? '0 : stride_row + 1'b1;
+            end
+        end
+    end
+
+    // The column of KH pixels that goes in: rows of the window's image, others are zero.
+    wire [KH*BITS-1:0] fresh;
+    generate
+        if (KH > 1) begin : g_lines
+            localparam integer ADDRESS = WIDTH > 1 ? $clog2(WIDTH) : 1;
+            reg [(KH-1)*BITS-1:0] lines[0:WIDTH-1];  // newest row in the lowest bits
+            wire [(KH-1)*BITS-1:0] above = lines[column[ADDRESS-1:0]];
+            wire [KH*BITS-1:0] next = {above, in_data};
+            always @(posedge clk) begin
+                if (load && column < WIDTH) begin
+                    lines[column[ADDRESS-1:0]] <= next[(KH-1)*BITS-1:0];
+                end
+            end
+            genvar y;
+            for (y = 0; y < KH; y = y + 1) begin : g_row
+                // Row number of this pixel: (row or HEIGHT + DRAIN - drain) - (KH-1) + y.
+                wire drained = HEIGHT + DRAIN + y >= drain + KH - 1 && drain + KH - 1 > DRAIN + y;
+                wire in_image = draining ? drained : row + y >= KH - 1;
+                assign fresh[y*BITS+:BITS] = in_image ? next[(KH-1-y)*BITS+:BITS] : {BITS{1'b0}};
+            end
+        end else begin : g_direct
+            assign fresh = draining ? {BITS{1'b0}} : in_data;
+        end
+    endgenerate
+
+    // The window: x = KW-1 is the newest column.
+    genvar x, line;
+    generate
+        for (x = 0; x < KW; x = x + 1) begin : g_column
+            reg [KH*BITS-1:0] pixels;
+            wire [KH*BITS-1:0] shown;
+            if (x == KW - 1) begin : g_new
+                always @(posedge clk) if (tick) pixels <= fresh;
+            end else begin : g_old
+                always @(posedge clk) if (tick) pixels <= g_column[x+1].pixels;
+            end
+            if (x < LEFT || x > LEFT + WIDTH - 1 - LAST_U) begin : g_edge
+                reg in_image;
+                always @(posedge clk) if (tick) in_image <= u + x >= LEFT && u + x < LEFT + WIDTH;
+                assign shown = in_image ? pixels : {(KH * BITS) {1'b0}};
+            end else begin : g_inner
+                assign shown = pixels;
+            end
+            for (line = 0; line < KH; line = line + 1) begin : g_out
+                assign out_data[(line*KW+x)*BITS+:BITS] = shown[line*BITS+:BITS];
+            end
+        end
+    endgenerate
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,145 @@
+"""What goes over the buses of a device: packets and registers.
+
+Mirrors ``library/sf_ingress.sv``, ``sf_egress.sv`` and ``sf_registers.sv``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.fixed import IntArray
+from semifreddo.ir.address_map import WORD_BITS, AddressMap
+from semifreddo.ir.layers import Shape
+from semifreddo.ir.net import StreamNet
+
+Words = npt.NDArray[np.uint32]
+
+IMAGES, TASK = 0x53460001, 0x53460002
+"""Header words of the two kinds of packets."""
+
+IDENTITY = 0x53465231
+"""What the identity register of every device reads."""
+
+REGISTERS = {
+    "identity": 0x00,
+    "device": 0x04,
+    "status": 0x08,
+    "errors": 0x0C,
+    "images_in": 0x10,
+    "images_out": 0x14,
+    "cycles": 0x18,
+    "cycles_high": 0x1C,
+    "task_words": 0x20,
+    "task_control": 0x24,
+    "task_data": 0x28,
+    "batch": 0x2C,
+    "tasks": 0x30,
+    "format": 0x34,
+}
+"""Byte addresses of the AXI4-Lite registers."""
+
+ERRORS = (
+    "bad packet header",
+    "image packet of a wrong length",
+    "task packet too short",
+    "task packet too long",
+    "task checksum wrong",
+    "task made for another device",
+    "images before the first task",
+    "task data written without a granted request",
+)
+"""Meaning of the error register's bits."""
+
+ALL_ERRORS = (1 << len(ERRORS)) - 1
+"""Written to the error register, clears every flag."""
+
+
+@dataclass(frozen=True)
+class BusFormat:
+    """How images, tasks and results of a device look on its buses.
+
+    Attributes:
+        name: The design.
+        digest_word: First 32 bits of the device digest.
+        image_shape: ``(height, width, channels)``.
+        outputs: Values per result.
+        task_words: 32-bit words of a task.
+        value_bytes: Bytes of one image value.
+        result_words: 32-bit words of one result value.
+        result_signed: Whether results are two's complement.
+    """
+
+    name: str
+    digest_word: int
+    image_shape: Shape
+    outputs: int
+    task_words: int
+    value_bytes: int
+    result_words: int
+    result_signed: bool
+
+    @classmethod
+    def of(cls, net: StreamNet) -> BusFormat:
+        """The format of a network's device."""
+        return cls(
+            name=net.name,
+            digest_word=int(net.device_digest[:8], 16),
+            image_shape=net.input.shape,
+            outputs=prod(net.output.shape),
+            task_words=AddressMap.of(net).words,
+            value_bytes=-(-net.input.type.width // 8),
+            result_words=-(-net.output.type.width // WORD_BITS),
+            result_signed=net.output.type.signed,
+        )
+
+    @property
+    def register(self) -> int:
+        """What the format register reads."""
+        return self.value_bytes | self.result_words << 4 | int(self.result_signed) << 8
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a pixel."""
+        return self.image_shape[2] * self.value_bytes
+
+    @property
+    def input_cycles(self) -> int:
+        """Cycles that the bus and the pixel stream need for an image."""
+        pixels = self.image_shape[0] * self.image_shape[1]
+        return max(pixels, -(-pixels * self.pixel_bytes * 8 // WORD_BITS))
+
+    @property
+    def output_cycles(self) -> int:
+        """Cycles that the bus needs for a result."""
+        return self.outputs * self.result_words
+
+    def image_packet(self, images: npt.NDArray[np.integer]) -> Words:
+        """The packet of any number of raw images ``(n, height, width, channels)``."""
+        octets = images.astype("<i8").reshape(-1, 1).view(np.uint8).reshape(-1, 8)
+        data = octets[:, : self.value_bytes].tobytes()
+        data += bytes(-len(data) % 4)
+        head = np.array([IMAGES, len(images)], np.uint32)
+        return np.concatenate([head, np.frombuffer(data, "<u4")])
+
+    def task_packet(self, words: Words) -> Words:
+        """The packet of a task's words."""
+        return np.concatenate([np.array([TASK], np.uint32), self.task_payload(words)])
+
+    def task_payload(self, words: Words) -> Words:
+        """Digest, words and checksums: what follows the header, or goes into the task register."""
+        running = np.cumsum(words.astype(np.uint64)) & np.uint64(0xFFFFFFFF)
+        sum_a = int(running[-1]) if running.size else 0
+        sum_b = int(running.sum()) & 0xFFFFFFFF
+        ends = np.array([self.digest_word, sum_a, sum_b], np.uint32)
+        return np.concatenate([ends[:1], words.astype(np.uint32), ends[1:]])
+
+    def results(self, words: Words) -> IntArray:
+        """Raw results ``(n, outputs)`` of result words."""
+        kinds = {(1, True): "<i4", (1, False): "<u4", (2, True): "<i8", (2, False): "<u8"}
+        kind = kinds[self.result_words, self.result_signed]
+        values = np.ascontiguousarray(words, "<u4").view(kind).astype(np.int64)
+        return values.reshape(-1, self.outputs)

@@ -1,0 +1,169 @@
+"""The RTL simulation as a device behind the runtime's Transport protocol."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import DataError, TaskError, ToolError, TransportError
+from semifreddo.ir.layers import Shape
+from semifreddo.rtl.cosim import Exchange, Simulation, Stalls
+from semifreddo.rtl.packets import ALL_ERRORS, IDENTITY, BusFormat
+from semifreddo.runtime.transport import DeviceInfo
+
+_START_TIMEOUT_S = 20.0
+
+
+class RtlTransport:
+    """A device that is a verilated design; started with the first call and after any error.
+
+    Attributes:
+        last: What the last :meth:`run` saw: cycles of latency and between results.
+    """
+
+    def __init__(
+        self,
+        executable: Path,
+        info: DeviceInfo,
+        *,
+        image_shape: Shape,
+        outputs: int,
+        words: int,
+        stalls: Stalls | None = None,
+    ) -> None:
+        """Describe the device.
+
+        Args:
+            executable: What :func:`semifreddo.rtl.verilator.build` made of a design.
+            info: Identity that the device must confirm.
+            image_shape: ``(height, width, channels)``.
+            outputs: Values per result.
+            words: 32-bit words of a task.
+            stalls: Random stalls on both streams; none if left out.
+        """
+        self._executable = executable
+        self._info = info
+        self._shape = tuple(image_shape)
+        self._outputs = outputs
+        self._words = words
+        self._stalls = stalls or Stalls()
+        self._task: npt.NDArray[np.uint32] | None = None
+        self._simulation: Simulation | None = None
+        self.last: Exchange | None = None
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Identity of the device."""
+        return self._info
+
+    def load(self, words: npt.NDArray[np.uint32], timeout_s: float) -> None:
+        """Make the device use new task words from the next frame on.
+
+        Before the first task all loadable values are zero.
+
+        Raises:
+            TaskError: Wrong number or type of words, or the device refused them.
+            TransportError: The simulation failed; the next call starts it again.
+        """
+        if words.shape != (self._words,) or words.dtype != np.uint32:
+            raise TaskError(
+                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
+                f"needs {self._words} of uint32"
+            )
+        if not words.size:
+            return
+        simulation = self._started(timeout_s)
+        simulation.write("errors", ALL_ERRORS)  # what happened before is no fault of this task
+        simulation.exchange([simulation.bus.task_packet(words)], 0, timeout_s)
+        simulation.check_errors()
+        self._task = words.copy()
+
+    def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
+        """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.
+
+        Raises:
+            DataError: The images do not have the device's shape or are no integers.
+            TransportTimeoutError: Names the stream that stalled.
+            TransportError: The simulation failed; the next call starts it again.
+        """
+        if images.ndim != 4 or images.shape[1:] != self._shape:
+            raise DataError(
+                f"{self._info.net}: images have shape {images.shape}, expected (n, "
+                f"{', '.join(map(str, self._shape))})"
+            )
+        if images.dtype.kind not in "iu":
+            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
+        if not len(images):
+            return np.zeros((0, self._outputs), np.int64)
+        simulation = self._started(timeout_s)
+        packet = simulation.bus.image_packet(images)
+        self.last = simulation.exchange([packet], len(images), timeout_s)
+        return self.last.results
+
+    def close(self) -> None:
+        """End the simulation. Closing twice is allowed."""
+        if self._simulation is not None:
+            self._simulation.close()
+        self._simulation = None
+
+    def __enter__(self) -> RtlTransport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _started(self, timeout_s: float) -> Simulation:
+        """The running simulation, with the task that was loaded last."""
+        if self._simulation is not None and self._simulation.alive:
+            return self._simulation
+        deadline = time.monotonic() + timeout_s
+        try:
+            simulation = Simulation(self._executable, self._bus(value_bytes=1))
+        except ToolError as error:
+            raise TransportError(str(error)) from error
+        self._identify(simulation)
+        simulation.configure(self._stalls)
+        self._simulation = simulation
+        if self._task is not None:
+            packet = simulation.bus.task_packet(self._task)
+            simulation.exchange([packet], 0, max(0.0, deadline - time.monotonic()))
+        return simulation
+
+    def _bus(self, *, value_bytes: int, words: int = 1, signed: bool = True) -> BusFormat:
+        return BusFormat(
+            name=self._info.net,
+            digest_word=int(self._info.device_digest[:8], 16),
+            image_shape=(self._shape[0], self._shape[1], self._shape[2]),
+            outputs=self._outputs,
+            task_words=self._words,
+            value_bytes=value_bytes,
+            result_words=words,
+            result_signed=signed,
+        )
+
+    def _identify(self, simulation: Simulation) -> None:
+        """Prove that the simulation is the device, and learn its bus format."""
+        found = simulation.read("identity", _START_TIMEOUT_S), simulation.read("device")
+        expected = IDENTITY, simulation.bus.digest_word
+        words = simulation.read("task_words")
+        if found != expected or words != self._words:
+            simulation.close()
+            raise TransportError(
+                f"{self._executable}: simulates device {found[1]:08x} with {words} task words, "
+                f"expected {self._info.net} {expected[1]:08x} with {self._words}; build the RTL "
+                "simulation again"
+            )
+        code = simulation.read("format")
+        simulation.bus = self._bus(
+            value_bytes=code & 15, words=code >> 4 & 15, signed=bool(code >> 8 & 1)
+        )
+
+
+def open_rtl(
+    executable: Path, info: DeviceInfo, *, image_shape: Shape, outputs: int, words: int
+) -> RtlTransport:
+    """Open a verilated design as a device; see :class:`RtlTransport`."""
+    return RtlTransport(executable, info, image_shape=image_shape, outputs=outputs, words=words)
