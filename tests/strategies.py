@@ -121,17 +121,16 @@ class _Builder:
         depthwise: bool = False,
     ) -> Stream:
         """A convolution; ``same`` keeps height and width."""
-        size = self.draw(st.sampled_from([1, 3]))
-        kernel = (size, self.draw(st.sampled_from([1, size])))
-        stride, padding = (1, 1), (kernel[0] // 2, kernel[1] // 2) * 2
+        size: int = self.draw(st.sampled_from([1, 3]))
+        kernel = (size, int(self.draw(st.sampled_from([1, size]))))
+        stride, padding = (1, 1), (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2)
         if not same:
             stride = self.draw(st.sampled_from([(1, 1), (2, 2), (2, 1)]))
-            padding = tuple(
-                self.draw(st.integers(max(0, k - s), k - 1))
-                if k > s
-                else self.draw(st.integers(0, 1))
-                for k, s in zip(kernel * 2, source.shape[:2] * 2, strict=True)
+            top, left, bottom, right = (
+                self.draw(st.integers(max(0, k - s), max(1, k - 1)))
+                for k, s in zip((*kernel, *kernel), source.shape[:2] * 2, strict=True)
             )
+            padding = (top, left, bottom, right)
         if depthwise:
             outputs = source.channels
         elif outputs is None:
@@ -152,7 +151,8 @@ class _Builder:
 
     def pool(self, kind: type[MaxPool] | type[AvgPool]) -> None:
         source = self.last
-        kernel = tuple(self.draw(st.sampled_from([1, 2])) if s > 1 else 1 for s in source.shape[:2])
+        rows, columns = (int(self.draw(st.sampled_from([1, min(2, s)]))) for s in source.shape[:2])
+        kernel = (rows, columns)
         stride = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
         padding = (0, 0, 0, 0)
         fields: dict[str, Any] = {}
