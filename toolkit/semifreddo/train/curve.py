@@ -11,12 +11,13 @@ from semifreddo.train.loop import EpochMetrics
 
 def draw_curve(history: Sequence[EpochMetrics], path: Path, title: str) -> None:
     """Draw loss and accuracy over all epochs of all phases into a PNG file."""
-    import matplotlib as mpl
+    # No pyplot: it takes seconds to import and keeps figures in global state.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (losses, accuracies) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, accuracies = figure.subplots(1, 2)
     epochs = range(1, len(history) + 1)
     losses.plot(epochs, [m.loss for m in history], label="training")
     losses.plot(epochs, [m.val_loss for m in history], label="validation")
@@ -31,8 +32,5 @@ def draw_curve(history: Sequence[EpochMetrics], path: Path, title: str) -> None:
         axes.legend()
         axes.grid(alpha=0.3)
     figure.suptitle(title)
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=110)
-    finally:
-        plt.close(figure)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)

@@ -1,0 +1,157 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from torch import nn
+
+from semifreddo.core.errors import CheckpointError, ConfigError, DataError
+from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.fold import batch_norms
+from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
+from semifreddo.nn.pin import pinned, quantizers, scale_of
+from semifreddo.nn.quant import activation_quant, bias_quant, constant_quant, weight_quant
+from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
+from semifreddo.train.data import load_dataset
+from semifreddo.train.freeze import freeze, verify
+from semifreddo.train.options import TrainOptions
+from semifreddo.train.recipes import (
+    accuracy,
+    alpha_histogram,
+    freeze_core,
+    retarget,
+    train_core,
+    train_model,
+    train_task,
+)
+
+torch.set_num_threads(1)
+
+DIGITS = load_dataset("digits").limit(train=120, val=40, test=40)
+CONFIG = SemifreddoConfig((1, 8, 8), 10, (4, 4), (2, 1), shuffle=True, repeats=2, per_channel=True)
+OPTIONS = TrainOptions(epochs=2, tune_epochs=1, batch=40, progress=False)
+
+
+@pytest.fixture(scope="module")
+def core():
+    return train_core(CONFIG, DIGITS.subset(range(5)), OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def task(core, tmp_path_factory):
+    return train_task(CONFIG, core, DIGITS, OPTIONS, tmp_path_factory.mktemp("task"))
+
+
+def tensors(model):
+    return {name: integer_tensor(model, name) for name in quantized_tensor_names(model)}
+
+
+def test_the_core_is_folded_pinned_and_frozen(core):
+    assert core.config.classes == 5 and core.labels == ("0", "1", "2", "3", "4")
+    assert not batch_norms(core.model) and pinned(core.model)
+    assert {tensor.name for tensor in core.plan.tensors} == {
+        f"cores.0.{block}.conv.{kind}" for block in (0, 1) for kind in ("weight", "bias")
+    }
+
+
+def test_the_task_keeps_the_core_to_the_last_bit(core, task):
+    ours, theirs = tensors(task.model), tensors(core.model)
+    for frozen in task.plan.tensors:
+        assert np.array_equal(ours[frozen.name].raw, theirs[frozen.name].raw)
+        assert ours[frozen.name].frac == theirs[frozen.name].frac
+    assert task.plan == core.plan
+    assert not batch_norms(task.model) and pinned(task.model)
+    assert task.info["val_accuracy"] == accuracy(task.model, DIGITS.val, 10)
+    assert sum(alpha_histogram(task.model).values()) == 2 * 2 * 4
+
+
+def test_what_is_written(core, tmp_path):
+    trained = train_task(CONFIG, core, DIGITS, OPTIONS, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "metrics.jsonl", "curve.png", "task", "task-tune"
+    }  # fmt: skip
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 3
+    again = train_task(CONFIG, core, DIGITS, OPTIONS, tmp_path)
+    assert again.info["epochs"] == 3
+    raw, other = (raw_outputs(t.model, DIGITS.test.images) for t in (trained, again))
+    assert np.array_equal(raw, other)
+
+
+def test_retargeting_changes_loadable_values_only(task, tmp_path):
+    save_checkpoint(task, tmp_path / "a.safetensors")
+    data = DIGITS.relabel({"even": [0, 2, 4, 6, 8], "odd": [1, 3, 5, 7, 9]})
+    before = tensors(task.model)
+    other = retarget(load_checkpoint(tmp_path / "a.safetensors"), data, OPTIONS)
+    assert other.labels == ("even", "odd") and other.plan == task.plan
+    verify(other.model, task.plan)
+    after = tensors(other.model)
+    assert {n: t.frac for n, t in after.items()} == {n: t.frac for n, t in before.items()}
+    moved = {n for n, t in after.items() if not np.array_equal(t.raw, before[n].raw)}
+    assert moved and not any(name.startswith("cores.0") for name in moved)
+    formats = [
+        {name: scale_of(proxy).frac.tolist() for name, proxy in quantizers(model)}
+        for model in (task.model, other.model)
+    ]
+    assert formats[0] == formats[1]
+    assert all(np.array_equal(before[n].raw, t.raw) for n, t in tensors(task.model).items())
+
+
+def test_a_core_of_another_configuration_is_refused(core, task):
+    for change, message in [
+        ({"widths": (4, 4, 4), "strides": (2, 1, 1)}, "trained with widths"),
+        ({"core_weight_bits": 8}, "trained with core_weight_bits = 4, the network has 8"),
+        ({"repeats": 3}, "trained with repeats = 2, the network has 3"),
+    ]:
+        with pytest.raises(CheckpointError, match=message):
+            freeze_core(dataclasses.replace(CONFIG, **change), core)
+    with pytest.raises(CheckpointError, match="the core is not a core network"):
+        freeze_core(CONFIG, task)
+    freeze_core(dataclasses.replace(CONFIG, trainable_weight_bits=8, shuffle=False), core)
+
+
+def test_data_that_do_not_fit(core, task):
+    small = dataclasses.replace(CONFIG, classes=5)
+    with pytest.raises(ConfigError, match="digits has 10 classes, the network has 5 outputs"):
+        train_task(small, core, DIGITS, OPTIONS)
+    colour = dataclasses.replace(CONFIG, input_shape=(3, 8, 8))
+    with pytest.raises(DataError, match=r"images are \(1, 8, 8\) .* the network takes \(3, 8, 8\)"):
+        train_core(colour, DIGITS, OPTIONS)
+
+
+def own_model():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        QuantIdentity(act_quant=constant_quant(8, 8)),
+        QuantConv2d(1, 6, 3, stride=2, weight_quant=weight_quant(4), bias_quant=bias_quant()),
+        nn.BatchNorm2d(6),
+        QuantReLU(act_quant=activation_quant(6)),
+        nn.Flatten(),
+        QuantLinear(54, 10, bias=True, weight_quant=weight_quant(8), bias_quant=bias_quant()),
+    )
+
+
+def test_a_model_of_ones_own(tmp_path):
+    first = train_model(own_model(), DIGITS, OPTIONS)
+    assert not batch_norms(first.model) and pinned(first.model) and first.config is None
+    plan = freeze(first.model, ["1"], fraction=0.5)
+    device = train_model(first.model, DIGITS, OPTIONS, plan)
+    save_checkpoint(device, tmp_path / "own.safetensors")
+    frozen = integer_tensor(device.model, "1.weight").raw[:3].copy()
+    other = retarget(device, DIGITS.subset([7, 8, 9]), dataclasses.replace(OPTIONS, epochs=4))
+    assert np.array_equal(integer_tensor(other.model, "1.weight").raw[:3], frozen)
+    assert other.labels == ("7", "8", "9")
+    with pytest.raises(ConfigError, match="no device has been built"):
+        retarget(dataclasses.replace(device, model=own_model()), DIGITS, OPTIONS)
+
+
+@pytest.mark.slow
+def test_digits_reach_their_accuracy():
+    digits = load_dataset("digits")
+    config = SemifreddoConfig((1, 8, 8), 10, (8, 16, 16), (1, 2, 1))
+    options = TrainOptions(progress=False)
+    core = train_core(config, digits.subset(range(5)), options)
+    task = train_task(config, core, digits, options)
+    assert accuracy(task.model, digits.test, 10) >= 0.97
+    groups = digits.relabel({"even": [0, 2, 4, 6, 8], "odd": [1, 3, 5, 7, 9]})
+    assert accuracy(retarget(task, groups, options).model, groups.test, 2) >= 0.95
