@@ -98,6 +98,10 @@ class NetMaker:
             s for s in [self.input, *(layer.output for layer in self.layers)] if s.name == name
         )
 
+    def choice(self, rows: int) -> Choice:
+        per_cycle = self.pick([1, rows, self.pick(range(1, rows + 1))])
+        return Choice(per_cycle, self.pick([0, 1, 1, 2, 3, 4, 8]))
+
     def conv(self, source: Stream, *, same: bool = False, channels: int | None = None) -> Stream:
         depthwise = not same and channels is None and self.chance(0.25)
         kernel = (self.pick([1, 2, 3, 3, 4]), self.pick([1, 2, 3, 3, 4]))
@@ -122,9 +126,7 @@ class NetMaker:
         weight = self.block(f"{name}.w", "weight", (*kernel, fan_in, outputs))
         bias = self.block(f"{name}.b", "bias", (outputs,)) if self.chance(0.5) else None
         rows = kernel[0] * kernel[1] * fan_in
-        self.choices[name] = Choice(
-            rows_per_cycle=self.pick({1, rows, self.pick(range(1, rows + 1))})
-        )
+        self.choices[name] = self.choice(rows)
         return self.add(
             lambda out: Conv(
                 inputs=(source.name,),
@@ -145,9 +147,7 @@ class NetMaker:
         rows = int(np.prod(source.shape))
         weight = self.block(f"{name}.w", "weight", (rows, outputs))
         bias = self.block(f"{name}.b", "bias", (outputs,)) if self.chance(0.5) else None
-        self.choices[name] = Choice(
-            rows_per_cycle=self.pick({1, rows, self.pick(range(1, rows + 1))})
-        )
+        self.choices[name] = self.choice(rows)
         return self.add(
             lambda out: Linear(inputs=(source.name,), output=out, weight=weight, bias=bias),
             name,

@@ -32,6 +32,11 @@ class PipelinedGraph:
     input_signed: bool
     sum_bits: tuple[int, ...]
 
+    @property
+    def cycles(self) -> int:
+        """Cycles per word."""
+        return 1
+
     @cached_property
     def levels(self) -> tuple[int, ...]:
         """Adders between the inputs and each value, inputs included (level 0)."""

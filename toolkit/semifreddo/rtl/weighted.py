@@ -11,6 +11,7 @@ from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.graph import PipelinedGraph, graph_module
 from semifreddo.rtl.schedule import Choice
+from semifreddo.rtl.serial import SerialGraph, serial_module
 from semifreddo.rtl.unit import (
     Context,
     Number,
@@ -96,7 +97,8 @@ class Weighted:
     @property
     def cycles(self) -> int:
         """Cycles per word."""
-        return self.lines if self.loadable else 1
+        loadable = self.lines if self.loadable else 1
+        return max(loadable, self.graph.cycles if self.frozen else 1)
 
     @property
     def mac_latency(self) -> int:
@@ -104,8 +106,8 @@ class Weighted:
         return 3 + ((self.choice.rows_per_cycle - 1).bit_length() + 1) // 2
 
     @cached_property
-    def graph(self) -> PipelinedGraph:
-        """The frozen channels."""
+    def graph(self) -> PipelinedGraph | SerialGraph:
+        """The frozen channels: all bits at once, or some per cycle."""
         matrix = self.weight.matrix[:, self.weight.frozen_channels]
         if self.depthwise:
             channels = self.source.channels
@@ -120,13 +122,20 @@ class Weighted:
         else:
             graph = adders.solve(matrix, self.source.type)
         kind = self.source.type
-        return PipelinedGraph(graph, kind.width, kind.signed, _sum_bits(graph))
+        sums = _sum_bits(graph)
+        if self.choice.digit_bits:
+            return SerialGraph(graph, kind.width, kind.signed, sums, self.choice.digit_bits)
+        return PipelinedGraph(graph, kind.width, kind.signed, sums)
 
     @property
     def latency(self) -> int:
         """Cycles from a word's last phase to the word in the FIFO; the slower engine counts."""
-        frozen = self.graph.latency + 1 - (self.cycles - 1) if self.frozen else 0
-        return max(1, frozen, self.mac_latency + 1 if self.loadable else 0)
+        ends = [1]
+        if self.frozen:
+            ends.append(self.graph.latency + 1 - (self.cycles - self.graph.cycles))
+        if self.loadable:
+            ends.append(self.mac_latency + 1 - (self.cycles - self.lines))
+        return max(ends)
 
     @property
     def depth(self) -> int:
@@ -161,13 +170,7 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
     files = []
     if plan.frozen:
         body += ["", "// Frozen channels: adders.", *_frozen(plan)]
-        shape = f"{plan.weight.rows} x {len(plan.frozen)}"
-        comment = (
-            f"Frozen weights {plan.weight.name} ({shape}) as {len(plan.graph.graph.adders)} adders."
-        )
-        files.append(
-            (f"{plan.name}_graph", graph_module(f"{plan.name}_graph", comment, plan.graph))
-        )
+        files.append(_graph_file(plan))
     if plan.loadable:
         body += ["", "// Loadable channels: multipliers.", *_multipliers(plan)]
     if plan.loadable_bias:
@@ -190,6 +193,18 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
         latency=plan.cycles - 1 + plan.latency + (0 if geometry.trivial else 1) + 1,
         loadable=plan.has_banks,
     )
+
+
+def _graph_file(plan: Weighted) -> tuple[str, str]:
+    name, graph = f"{plan.name}_graph", plan.graph
+    comment = (
+        f"Frozen weights {plan.weight.name} ({plan.weight.rows} x {len(plan.frozen)}) as "
+        f"{len(graph.graph.adders)} adders"
+    )
+    if isinstance(graph, SerialGraph):
+        comment += f", {_plural(graph.digit, 'bit')} per cycle, {graph.cycles} cycles per word."
+        return name, serial_module(name, comment, graph, phase_bits(plan.cycles))
+    return name, graph_module(name, f"{comment}, all bits at once.", graph)
 
 
 def _plural(count: int, noun: str) -> str:
@@ -236,13 +251,16 @@ def _frozen(plan: Weighted) -> list[str]:
         f"wire signed {vector(bits)} frozen_sum_{channel};"
         for channel, bits in zip(plan.frozen, graph.sum_bits, strict=True)
     ]
+    last = f"active && phase == {graph.cycles - 1}"
     connected = {"clk": "clk", "taps": "window"} | {
         f"sum_{index}": f"frozen_sum_{channel}" for index, channel in enumerate(plan.frozen)
     }
+    if isinstance(graph, SerialGraph):
+        connected |= {"working": "active", "phase": "phase"}
     return [
         *sums,
         instance(f"{plan.name}_graph", "graph", {}, connected),
-        *delay("frozen_done", graph.latency, "active && phase == 0"),
+        *delay("frozen_done", graph.latency, last),
     ]
 
 
