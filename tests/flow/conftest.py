@@ -31,13 +31,13 @@ def convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping
     return net, ("a", "b", "c"), {"test_accuracy": "0.75", "task": "text"}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semifreddo.flow.lower._convert", convert)
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> BuildConfig:
+def fresh(tmp_path: Path, _no_torch: None) -> BuildConfig:
     """A design that nothing was built of."""
     (tmp_path / "design.toml").write_text(DESIGN)
     return load_config(tmp_path)
@@ -58,7 +58,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def built(_built: Path, tmp_path: Path) -> BuildConfig:
+def built(_built: Path, tmp_path: Path, _no_torch: None) -> BuildConfig:
     """A copy of a design that was built completely."""
     folder = tmp_path / "design"
     shutil.copytree(_built, folder)

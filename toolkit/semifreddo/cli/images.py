@@ -43,13 +43,13 @@ def load_images(path: Path, stream: Stream) -> npt.NDArray[Any]:
 
 
 def _load_folder(folder: Path, stream: Stream) -> npt.NDArray[Any]:
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise DataError(f"{folder}: there are no .png files")
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise DataError(f"{folder}: reading pictures needs pillow; pip install pillow") from error
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise DataError(f"{folder}: there are no .png files")
     height, width, channels = stream.shape
     pictures = []
     for file in files:

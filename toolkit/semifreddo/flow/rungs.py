@@ -73,7 +73,7 @@ def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
 
 
 def absent_rungs() -> list[Rung]:
-    """Rungs that no machine without vendor tools or a board has, and those still to be built."""
+    """Rungs that no machine without vendor tools or a board has, and those still to come."""
     hls = [tool for tool in ("vivado_hls", "vitis_hls") if shutil.which(tool)]
     vendor = (
         f"{hls[0]} is on PATH; run the commands in the project's README yourself, this version "
@@ -85,6 +85,6 @@ def absent_rungs() -> list[Rung]:
     return [
         Rung("vendor-csim", None, vendor),
         Rung("cosim", None, vendor),
-        Rung("rtl", None, "this version has no open RTL backend"),
+        Rung("rtl", None, "the flow does not build the open RTL backend yet"),
         Rung("board", None, pynq),
     ]
