@@ -35,6 +35,9 @@ module sf_mac #(
     localparam integer MARKS = 2 + STAGES;
     localparam [31:0] LAST = LINES - 1;
 
+    localparam integer LINE = LINES > 1 ? $clog2(LINES) : 1;
+
+    wire [LINE-1:0] line_now = phase[LINE-1:0];
     wire working = active && phase <= LAST[PHASE-1:0];
 
     // Marks that travel along: this cycle's products start, or complete, a sum.
@@ -63,7 +66,7 @@ module sf_mac #(
             reg [LANE-1:0] operand;
             reg [CHANNELS*W_BITS-1:0] weight;
             always @(posedge clk) begin
-                operand <= working ? choices[phase] : '0;
+                operand <= working ? choices[line_now] : '0;
                 weight  <= weights[lane*CHANNELS*W_BITS+:CHANNELS*W_BITS];
             end
             for (k = 0; k < CHANNELS; k = k + 1) begin : g_product
