@@ -271,8 +271,7 @@ def check_random(net: StreamNet, root: Path) -> None:
 def test_random_nets(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("random")
 
-    @RANDOM
-    @settings(max_examples=2)
+    @settings(RANDOM, max_examples=2)
     @given(nets(max_steps=6))
     def check(net: StreamNet) -> None:
         check_random(net, root)
@@ -284,8 +283,7 @@ def test_random_nets(tmp_path_factory: pytest.TempPathFactory) -> None:
 def test_many_random_nets(tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("random")
 
-    @RANDOM
-    @settings(max_examples=40)
+    @settings(RANDOM, max_examples=40)
     @given(nets(max_steps=6))
     def check(net: StreamNet) -> None:
         check_random(net, root)
@@ -304,14 +302,58 @@ def test_the_demo_network(tmp_path: Path, bits: int) -> None:
         assert np.array_equal(device.run(images, TIMEOUT_S), reference.run(net, images))
 
 
-def test_an_unchanged_project_is_not_compiled_again(tmp_path: Path) -> None:
-    net = frozen_net(0)
-    project = tmp_path / "p"
-    plan_project(scheduled(net), **PART).write(project)
-    program = build_csim(project, tmp_path / "program")
-    before = program.stat().st_mtime_ns
-    assert build_csim(project, tmp_path / "program").stat().st_mtime_ns == before
+def test_an_unchanged_project_is_not_compiled_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("CXX", str(Path(__file__).parents[1] / "fake_tools" / "compiler"))
+    monkeypatch.setenv("FAKE_COMPILER_CALLS", str(calls))
+    project, program = tmp_path / "p", tmp_path / "out" / "program"
+    plan_project(scheduled(frozen_net(0)), **PART).write(project)
+
+    def build(**options: bool) -> int:
+        before = len(calls.read_text().splitlines()) if calls.exists() else 0
+        assert build_csim(project, program, **options) == program
+        assert program.stat().st_mode & 0o111
+        return len(calls.read_text().splitlines()) - before
+
+    assert build() == 3, "two sources and a link"
+    assert build() == 0
+    assert build(trace=True) == 3
+    assert build(trace=True) == 0
     source = project / "firmware" / "frozen.cpp"
     source.write_text(source.read_text() + "\n")
-    assert build_csim(project, tmp_path / "program").stat().st_mtime_ns > before
-    assert not list(tmp_path.glob(".csim-*"))
+    assert build(trace=True) == 3
+    program.unlink()
+    assert build(trace=True) == 3
+    assert {path.name for path in program.parent.iterdir()} == {
+        "program",
+        "program.stamp",
+        "program.log",
+        "program.main.log",
+        "program.frozen.log",
+    }
+
+
+def test_our_headers_are_plain_cpp11_without_warnings(tmp_path: Path) -> None:
+    """The HLS tools read C++11."""
+    from semifreddo.hls.csim import compiler
+    from semifreddo.tools.runner import run
+
+    plan_project(scheduled(zoo(), **ZOO_CHOICES), **PART).write(tmp_path / "p")
+    command = [compiler(), "-std=c++11", "-Wall", "-Wextra", "-Wno-unknown-pragmas"]
+    command += ["-Wno-unused-label", "-Wno-deprecated-copy", "-Wno-unused-parameter"]
+    log = tmp_path / "log"
+    run(
+        [*command, "-fsyntax-only", "-isystem", "firmware/ap_types", "firmware/zoo.cpp"],
+        cwd=tmp_path / "p",
+        timeout_s=120,
+        log=log,
+    )
+    warnings = [line for line in log.read_text().splitlines() if "warning:" in line]
+    ours = [
+        line
+        for line in warnings
+        if re.match(r"firmware/(zoo|.*/(semifreddo_|nnet_code_gen))", line)
+    ]
+    assert not [line for line in warnings if re.match(ours, line)]

@@ -62,7 +62,7 @@ def build_csim(
         executable: The program to write; by default one inside the project.
         jobs: Compiler processes at the same time.
         timeout_s: Limit for each compiler process.
-        trace: Keep every layer's stream (slower).
+        trace: Let the program tell every layer's stream.
         exact: Integers of exactly the synthesized widths (much slower to compile and to run).
 
     Returns:

@@ -73,7 +73,7 @@ def _before_fork(net: StreamNet, stream: Stream, depth: int) -> int:
     return 2 if len(net.consumers[stream.name]) > 1 else depth
 
 
-def _fork(  # noqa: PLR0917
+def _fork(
     net: StreamNet,
     port: Port,
     names: Mapping[str, str],

@@ -18,8 +18,9 @@
 
 #ifdef SEMIFREDDO_TRACE
 namespace semifreddo {
+bool trace_enabled = false;
 std::vector<long long> trace_sink;
-}
+} // namespace semifreddo
 #endif
 
 namespace {
@@ -76,6 +77,9 @@ int run(uint32_t count, bool traced) {
     }
     give(&answer, sizeof answer);
     std::vector<long long> results(result_values);
+#ifdef SEMIFREDDO_TRACE
+    semifreddo::trace_enabled = traced;
+#endif
     for (unsigned i = 0; i < count; i++) {
         if (!run_image(&images[size_t(i) * image_values], results.data())) {
             return fail("wrong number of stream words, or TLAST in a wrong place");

@@ -1,4 +1,4 @@
-// semifreddo: with -DSEMIFREDDO_TRACE the C simulation keeps every layer's raw stream.
+// semifreddo: with -DSEMIFREDDO_TRACE the C simulation can keep every layer's raw stream.
 #ifndef SEMIFREDDO_TRACE_H_
 #define SEMIFREDDO_TRACE_H_
 
@@ -10,9 +10,13 @@
 
 namespace semifreddo {
 
+extern bool trace_enabled;
 extern std::vector<long long> trace_sink;
 
 template <class data_T> void trace(hls::stream<data_T> &stream, unsigned words) {
+    if (!trace_enabled) {
+        return;
+    }
     for (unsigned i = 0; i < words; i++) {
         const data_T value = stream.read();
         for (unsigned c = 0; c < data_T::size; c++) {
