@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo.core.errors import ProjectError
@@ -129,6 +129,7 @@ def test_a_read_only_place(tmp_path: Path) -> None:
 names = st.from_regex(r"[a-z]{1,3}(/[a-z]{1,3}){0,2}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, st.binary(max_size=9), max_size=6))
 def test_the_archive_holds_the_files_and_is_stable(files: dict[str, bytes]) -> None:
     try:

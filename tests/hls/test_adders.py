@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo.core.fixed import FixedType
@@ -46,11 +46,13 @@ sources = st.tuples(st.integers(2, 9), st.booleans()).map(
 )
 
 
+@settings(deadline=None, max_examples=40)
 @given(matrices, sources)
 def test_plain_graphs(matrix: np.ndarray, source: FixedType) -> None:
     check(adders.solve_digits(matrix, source), matrix, source)
 
 
+@settings(deadline=None, max_examples=40)
 @given(matrices, sources)
 def test_shared_graphs(matrix: np.ndarray, source: FixedType) -> None:
     pytest.importorskip("da4ml", reason="needs the hls extra", exc_type=ImportError)
