@@ -94,6 +94,7 @@ def test_export_computes_the_same_integers(options, tmp_path):
     frac = output_frac(model, images())
     raw = raw_outputs(model, images())
     assert raw.shape == (32, 4) and raw.dtype == np.int64
+    assert raw_outputs(model, images()[:0]).shape == (0, 4)
     assert np.array_equal(model(x).detach().numpy() * 2.0**frac, raw)
     path = export(model, x[:1], tmp_path / "net.onnx")
     assert np.array_equal(qonnx_outputs(path, x[:3]) * 2.0**frac, raw[:3])

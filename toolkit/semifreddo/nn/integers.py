@@ -77,7 +77,7 @@ def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
     name = next(name for name, module in model.named_modules() if module is last)
     names = [f"{name}.weight"] + ([f"{name}.bias"] if f"{name}.bias" in _names(model) else [])
     fracs = [integer_tensor(model, tensor).frac for tensor in names]
-    return max(frac + max(fracs[0]), *[max(bias) for bias in fracs[1:]], -64)
+    return max([frac + max(fracs[0]), *[max(bias) for bias in fracs[1:]]])
 
 
 def _act_frac(layer: Any) -> int:
@@ -102,8 +102,11 @@ def raw_outputs(
         DataError: The images have a wrong type or shape.
         ConversionError: The outputs are not integers at that scale (a float layer in between).
     """
+    if not len(images):
+        black = np.zeros((1, *images.shape[1:]), images.dtype)
+        return raw_outputs(model, black, frac=frac)[:0]
     if frac is None:
-        frac = output_frac(model, images[:64] if len(images) else images)
+        frac = output_frac(model, images[:64])
     # Doubles hold every accumulator below 2**53 exactly; floats only those below 2**24.
     exact = copy.deepcopy(model).double().eval()
     results = []
