@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import describe, table
+
+if TYPE_CHECKING:
+    from semifreddo.flow.doctor import PackageStatus
 
 _EPILOG = """\
 examples:
@@ -34,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(found.to_json(), end="")
         return 0
     print(f"semifreddo {found.semifreddo}, Python {found.python}, {found.platform}\n")
-    packages = [(p.name, p.version or "-", p.tested or "", p.serves) for p in found.packages]
+    packages = [(p.name, p.version or "-", _tested(p), p.serves) for p in found.packages]
     print(table(packages, ("package", "installed", "tested", "for")), end="\n\n")
     tools = [
         (t.name, t.version or ("found" if t.path else "-"), t.path, t.serves) for t in found.tools
@@ -46,3 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     print(table(abilities, ("this machine can", "")))
     return 0
+
+
+def _tested(package: PackageStatus) -> str:
+    if package.tested is None or package.version is None:
+        return package.tested or ""
+    same = package.version.partition("+")[0] == package.tested
+    return package.tested if same else f"{package.tested} (here another)"

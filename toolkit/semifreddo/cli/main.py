@@ -79,3 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 1
     return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     classes = None if arguments.classes is None else numbers(arguments.classes, "--classes")
     groups = None if arguments.groups is None else by_pattern(arguments.groups, "--groups")
     name = arguments.name or arguments.output.name.partition(".")[0]
+    from semifreddo.flow.config import TASK_NAME
+
+    if not re.fullmatch(TASK_NAME, name):
+        raise ConfigError(
+            f"task name {name!r} must be letters, digits, '.', '_' and '-'; see --name"
+        )
     from semifreddo.cli.show import ladder_table
     from semifreddo.flow.ladder import figures_of
     from semifreddo.flow.retarget import find_target, images_of, options_of, train_new_task

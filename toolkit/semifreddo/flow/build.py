@@ -33,8 +33,11 @@ from semifreddo.reports.report import (
     TaskFigures,
 )
 
-CURVE_FILE = "training.png"
-"""Beside ``design.toml``: the training curve, shown in the report."""
+_CURVES = {
+    "Training of the frozen core": "train/core/curve.png",
+    "Training of the task": "train/task/curve.png",
+}
+"""Pictures that `semifreddo train` leaves in the build folder, shown in the report."""
 
 STAGE_NAMES = ("lower", "project", "csim", "bundle")
 
@@ -161,6 +164,6 @@ def _page(config: BuildConfig, report: BuildReport) -> str | None:
     if report.net is not None:
         net = load_net(config.build_dir / "net.json")
         vectors = VectorSet.load(config.build_dir / "vectors.npz")
-    curve = config.root / CURVE_FILE
-    pictures = {"training": curve.read_bytes()} if curve.is_file() else {}
+    curves = {title: config.build_dir / name for title, name in _CURVES.items()}
+    pictures = {title: path.read_bytes() for title, path in curves.items() if path.is_file()}
     return render_html(report, net, vectors, pictures)

@@ -19,6 +19,7 @@ from semifreddo.reports.report import Limit, figure_names
 from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"
+TASK_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class TaskSection:
     """``[task]``: the task of the model, and more tasks to pack."""
 
     name: str | None = option(
-        None, help="name of the model's task; the design's if absent", pattern=r"[A-Za-z0-9][\w.-]*"
+        None, help="name of the model's task; the design's if absent", pattern=TASK_NAME
     )
     labels: tuple[str, ...] | None = option(
         None, help="class names; the model's metadata if absent", low=1

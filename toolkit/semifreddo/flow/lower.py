@@ -24,6 +24,9 @@ from semifreddo.sim import reference
 
 _RANDOM_SEED = 0
 
+METRICS = ("val_accuracy", "test_accuracy", "test_images")
+"""Figures of a model's metadata that its task keeps."""
+
 
 def task_of(
     config: BuildConfig, net: StreamNet, labels: tuple[str, ...], info: Mapping[str, str]
@@ -34,7 +37,7 @@ def task_of(
         config: The design; its labels win over the model's.
         net: The converted model.
         labels: Labels in the model's metadata, maybe none.
-        info: Free entries of the metadata; those that are finite numbers become metrics.
+        info: Free entries of the metadata; some become metrics.
 
     Raises:
         ConfigError: There are more labels than outputs.
@@ -46,15 +49,15 @@ def task_of(
             f"{config.root}: {len(chosen)} labels for a model of {outputs} outputs; "
             "correct [task] labels"
         )
-    return Task.of(net, config.task_name, chosen, _numbers(info))
+    return Task.of(net, config.task_name, chosen, _metrics(info))
 
 
-def _numbers(info: Mapping[str, str]) -> dict[str, float]:
+def _metrics(info: Mapping[str, str]) -> dict[str, float]:
     metrics = {}
-    for key, text in info.items():
+    for key in METRICS:
         try:
-            value = float(text)
-        except ValueError:
+            value = float(info[key])
+        except (KeyError, ValueError):
             continue
         if math.isfinite(value):
             metrics[key] = value

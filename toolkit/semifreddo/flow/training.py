@@ -12,6 +12,7 @@ from semifreddo.convert import convert, export_qonnx
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig, TrainSection
+from semifreddo.flow.lower import METRICS
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
@@ -242,9 +243,7 @@ def retarget_device(
     """
     make_task(device, trained, name, {})  # refuse a wrong checkpoint before training
     new = measured(retarget(trained, data, options, folder), data)
-    metrics = {
-        key: float(new.info[key]) for key in ("val_accuracy", "test_accuracy", "test_images")
-    }
+    metrics = {key: float(new.info[key]) for key in METRICS}
     task = make_task(device, new, name, metrics)
     vectors = VectorSet(data.test.images, raw_outputs(new.model, data.test.images))
     return Retargeted(new, task, vectors)
