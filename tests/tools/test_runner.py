@@ -128,8 +128,9 @@ def test_a_full_disk_under_the_log(tmp_path: Path) -> None:
 def test_what_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"^nothing cannot be started: No such file or directory"):
         run([tmp_path / "nothing"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
-    with pytest.raises(ToolError, match=r"cannot write the log of x: (Not a directory|File exists)$"):
-        (tmp_path / "file").touch()
+    (tmp_path / "file").touch()
+    message = r"cannot write the log of x: (Not a directory|File exists)$"
+    with pytest.raises(ToolError, match=message):
         run(["x"], cwd=tmp_path, timeout_s=20, log=tmp_path / "file" / "log")
 
 
