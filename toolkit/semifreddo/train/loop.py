@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -65,6 +66,17 @@ def _logits(model: nn.Module, x: Tensor, outputs: int) -> Tensor:
     result = model(x)
     tensor: Tensor = getattr(result, "value", result)
     return tensor.flatten(1)[:, :outputs]
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads. They wait actively: more of them than free cores is ruin."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.no_grad()
@@ -248,7 +260,7 @@ def _identity(
 ) -> str:
     """Digest of everything a phase depends on, before it starts."""
     pixels = [digest_bytes(part.images.tobytes() + part.labels.tobytes()) for part in (train, val)]
-    choices = options.to_dict() | {"progress": None}
+    choices = options.to_dict() | {"progress": None, "threads": None}
     return digest_json([asdict(phase), choices, _state_digest(model), pixels])
 
 
@@ -299,7 +311,7 @@ def fit(
         unit="epoch",
         disable=not options.progress,
     )
-    with bar:
+    with bar, _threads(options.threads):
         for epoch in range(first, 0 if finished else phase.epochs):
             metrics = _epoch(run, train, val, options, epoch)
             run.finish_epoch(metrics)

@@ -39,6 +39,12 @@ class TrainOptions:
         None, help="stop after so many epochs without a better validation", low=1, high=10000
     )
     seed: int = option(0, help="of initial weights, order and augmentation", low=0, high=2**31)
+    threads: int = option(
+        1,
+        help="threads of torch; small networks lose more to waiting than they win",
+        low=1,
+        high=256,
+    )
     progress: bool = option(True, help="show progress bars")
 
     def __post_init__(self) -> None:
