@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.adders import AdderGraph, Range, Tap
 from semifreddo.core.fixed import FixedType, bits_for
-from semifreddo.hls.adders import AdderGraph, Range, Tap
 
 
 def integer(width: int, signed: bool) -> str:

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo import adders
 from semifreddo.core.fixed import bits_for
-from semifreddo.hls import adders, cpp
+from semifreddo.hls import cpp
 from semifreddo.ir.exact import Exact, exact_result, product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet

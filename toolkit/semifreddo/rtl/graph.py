@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from semifreddo.adders import AdderGraph, Tap
 from semifreddo.core.fixed import bits_for
-from semifreddo.hls.adders import AdderGraph, Tap
 from semifreddo.rtl.verilog import Port, module, part, vector
 
 LEVELS_PER_STAGE = 2

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from semifreddo.hls.adders import Adder, AdderGraph
+from semifreddo.adders import Adder, AdderGraph
 from semifreddo.rtl.verilog import Port, module, part, vector
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from semifreddo.hls import adders
+from semifreddo import adders
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.rtl.geometry import Geometry

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semifreddo import adders
 from semifreddo.core.fixed import FixedType
-from semifreddo.hls import adders
 from semifreddo.ir.schedule import estimated_adders, signed_digits
 
 
