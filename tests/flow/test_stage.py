@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import SemifreddoError
+from semifreddo.flow.build import stages
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.lock import BuildLockedError, build_lock
-from semifreddo.flow.stage import Figures, Stage, Workspace, clean_scratch, record_path, run_stage
+from semifreddo.flow.stage import (
+    Figures,
+    Stage,
+    Workspace,
+    clean_scratch,
+    code_digest,
+    record_path,
+    run_stage,
+)
 
 
 @pytest.fixture
@@ -139,3 +148,14 @@ def test_two_builds_do_not_meet(tmp_path: Path) -> None:
         pass
     with build_lock(tmp_path):
         pass
+
+
+def test_code_digest_sees_subpackages_and_modules() -> None:
+    assert len({code_digest(("hls",)), code_digest(("adders",)), code_digest(("nothing",))}) == 3
+
+
+def test_every_part_a_stage_names_exists(config: BuildConfig) -> None:
+    empty = code_digest(())
+    for stage in stages(config):
+        for part in stage.code:
+            assert code_digest((part,)) != empty, f"{stage.name}: there is no {part}"

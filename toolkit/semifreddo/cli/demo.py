@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from semifreddo.cli.console import describe, progress
@@ -34,8 +33,6 @@ def run(arguments: argparse.Namespace) -> int:
     from semifreddo.flow.demo_design import prepare
 
     config = prepare(arguments.out)
-    # Before torch is imported: on a network this small, threads cost more than they bring.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from semifreddo.flow.demo import run_demo
 
     result = run_demo(config, seed=arguments.seed, progress=progress)

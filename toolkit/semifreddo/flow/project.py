@@ -85,7 +85,7 @@ PROJECT = Stage(
     summary="integer network to HLS project",
     reads=("net.json", "vectors.npz", "task.json"),
     writes=(PROJECT_DIR,),
-    code=("hls",),
+    code=("hls", "adders", "flow"),
     run=_run,
     settings=lambda config: [
         config.design.tool,

@@ -60,7 +60,7 @@ class Stage:
         summary: One line for people.
         reads: Outputs of earlier stages it needs.
         writes: Its own outputs: files or folders, relative to the build folder.
-        code: Subpackages whose code decides the result.
+        code: Subpackages or modules whose code decides the result.
         run: Makes the outputs and gives figures that go into the record.
         files: Files of the design it reads; an absent one counts as absent.
         settings: Values of the design that decide the result, as JSON.
@@ -137,15 +137,21 @@ def digest_tree(path: Path) -> str | None:
 
 
 @cache
-def code_digest(subpackages: tuple[str, ...]) -> str:
-    """Digest of the toolkit's own files, so that a changed toolkit builds again."""
-    sources = {
-        file.relative_to(_PACKAGE).as_posix(): digest_file(file)
-        for name in subpackages
-        for file in sorted((_PACKAGE / name).rglob("*"))
-        if file.is_file() and file.suffix != ".pyc"
-    }
-    return digest_json(sources)
+def code_digest(parts: tuple[str, ...]) -> str:
+    """Digest of the toolkit's own files, so that a changed toolkit builds again.
+
+    Args:
+        parts: Names of subpackages, or of modules beside them.
+    """
+    files = [file for part in parts for file in (_PACKAGE / part).rglob("*")]
+    files += [_PACKAGE / f"{part}.py" for part in parts]
+    return digest_json(
+        {
+            file.relative_to(_PACKAGE).as_posix(): digest_file(file)
+            for file in files
+            if file.is_file() and file.suffix != ".pyc"
+        }
+    )
 
 
 def record_path(config: BuildConfig, stage: str) -> Path:
