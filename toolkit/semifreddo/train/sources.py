@@ -288,5 +288,5 @@ def find_source(name: str, directory: Path) -> Source:
             return source
     raise DataError(
         f"{directory}: neither {name}*.npz nor the original {name} files are there (nor in "
-        f"{directory / name}); docs/data.md says where to get them"
+        f"{directory / name}); download them from the data set's own site"
     )
