@@ -90,13 +90,19 @@ def _from_package() -> Verilator:
 
 
 def build(
-    design: RtlDesign, directory: Path, *, waves: bool = False, timeout_s: float = 900
+    design: RtlDesign,
+    directory: Path,
+    *,
+    waves: bool = False,
+    optimize: bool = True,
+    timeout_s: float = 900,
 ) -> Path:
     """Compile a design and the harness into an executable; done before if nothing changed.
 
     Args:
         design: What to simulate.
         directory: Gets the Verilog, the C++ and the executable.
+        optimize: Whether the program is compiled for speed; if not, it is compiled faster.
         waves: Whether value-change dumps can be written (costs compile time).
         timeout_s: Limit of each step.
 
@@ -109,7 +115,7 @@ def build(
     """
     verilator = find_verilator()
     harness = (files("semifreddo.rtl") / "harness.cpp").read_text(encoding="utf-8")
-    key = digest_json([dict(design.files), harness, verilator.version, waves])
+    key = digest_json([dict(design.files), harness, verilator.version, waves, optimize])
     executable, stamp = directory / "simulate", directory / "simulate.digest"
     if executable.is_file() and stamp.is_file() and stamp.read_text() == key:
         return executable
@@ -126,7 +132,9 @@ def build(
         outputs=(objects / "Vdut.mk",),
         env=verilator.environment,
     )
-    runtime = directory.parent / f"verilator-{_dotted(verilator.version)}{'-waves' * waves}"
+    level = "-O1" if optimize else "-O0"
+    variant = f"{_dotted(verilator.version)}{level}{'-waves' * waves}"
+    runtime = directory.parent / f"verilator-{variant}"
     _reuse_runtime(runtime, objects)
     make: list[str | Path] = [
         "make",
@@ -139,7 +147,8 @@ def build(
         "OPT_SLOW=-O0",
     ]
     # The wheel was configured without the compiler's option for precompiled headers.
-    make += ["OPT_GLOBAL=-O1", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"]
+    make += [f"OPT_FAST={level}", f"OPT_GLOBAL={level}", "OPT_SLOW=-O0"]
+    make += ["CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"]
     run(
         make,
         cwd=directory,
