@@ -17,6 +17,12 @@ from brevitas.quant.fixed_point import (
 )
 from torch import Tensor, nn
 
+from semifreddo.nn.blend import AlphaBlend
+from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.fold import fold_batch_norm
+from semifreddo.nn.model import SemifreddoNet
+from semifreddo.nn.pin import pin_scales
+
 UNSIGNED = Uint8ActPerTensorFixedPoint
 SIGNED = Int8ActPerTensorFixedPoint
 BIAS = Int8BiasPerTensorFixedPointInternalScaling
@@ -141,3 +147,27 @@ def zoo(bits: int = 8, *, per_channel: bool = False) -> nn.Module:
         act4=signed(),
         linear=linear(8, 5, bits=bits),
     )
+
+
+def semifreddo_net(**options: Any) -> SemifreddoNet:
+    """A small SemifreddoNet of 8x8 images with random weights, folded and pinned."""
+    config = SemifreddoConfig(
+        input_shape=(1, 8, 8), classes=5, widths=(2, 4, 4), strides=(1, 2, 1), **options
+    )
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    model = SemifreddoNet(config)
+    batch = torch.from_numpy(raw_images((1, 8, 8), 16)).permute(0, 3, 1, 2) / 256
+    model.train()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, AlphaBlend):
+                nn.init.normal_(module.logit, std=2)
+            elif isinstance(module, nn.BatchNorm2d):
+                nn.init.normal_(module.bias)
+        for _ in range(4):
+            model(batch)
+    model.eval()
+    fold_batch_norm(model)
+    pin_scales(model, batch)
+    return model.eval()

@@ -21,6 +21,7 @@ from brevitas_models import (
     linear,
     raw_images,
     relu,
+    semifreddo_net,
     signed,
     zoo,
 )
@@ -29,11 +30,7 @@ from semifreddo.ir.freeze import FreezePlan
 from semifreddo.ir.layers import Blend, Conv, Linear, Route
 from semifreddo.ir.net import StreamNet
 from semifreddo.nn.blend import AlphaBlend, CoreShuffle
-from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.integers import cache_bias_scales, integer_tensor, raw_outputs
-from semifreddo.nn.model import SemifreddoNet
-from semifreddo.nn.pin import pin_scales
 from semifreddo.nn.quant import constant_quant
 from semifreddo.sim import reference
 
@@ -330,29 +327,6 @@ def test_a_module_called_three_times_is_one_block_and_three_layers(tmp_path: Pat
     assert users == ["c_conv", "c_conv_call2", "c_conv_call3"]
 
 
-def semifreddo(**options: Any) -> nn.Module:
-    config = SemifreddoConfig(
-        input_shape=(1, 8, 8), classes=5, widths=(2, 4, 4), strides=(1, 2, 1), **options
-    )
-    torch.set_num_threads(1)
-    torch.manual_seed(1)
-    model = SemifreddoNet(config)
-    batch = torch.from_numpy(raw_images((1, 8, 8), 16)).permute(0, 3, 1, 2) / 256
-    model.train()
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, AlphaBlend):
-                nn.init.normal_(module.logit, std=2)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.bias)
-        for _ in range(4):
-            model(batch)
-    model.eval()
-    fold_batch_norm(model)
-    pin_scales(model, batch)
-    return model.eval()
-
-
 @pytest.mark.parametrize(
     ("shuffle", "repeats", "bits"),
     [
@@ -365,7 +339,7 @@ def semifreddo(**options: Any) -> nn.Module:
     ],
 )
 def test_semifreddo_net(tmp_path: Path, shuffle: bool, repeats: str, bits: int) -> None:
-    model = semifreddo(
+    model = semifreddo_net(
         shuffle=shuffle,
         repeats=1 if repeats == "once" else 3,
         shared_repeats=repeats != "own",
