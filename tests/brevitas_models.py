@@ -149,15 +149,18 @@ def zoo(bits: int = 8, *, per_channel: bool = False) -> nn.Module:
     )
 
 
-def semifreddo_net(**options: Any) -> SemifreddoNet:
-    """A small SemifreddoNet of 8x8 images with random weights, folded and pinned."""
+def semifreddo_net(
+    images: np.ndarray | None = None, widths: tuple[int, ...] = (2, 4, 4), **options: Any
+) -> SemifreddoNet:
+    """A small SemifreddoNet of 8x8 images with random weights, calibrated, folded and pinned."""
     config = SemifreddoConfig(
-        input_shape=(1, 8, 8), classes=5, widths=(2, 4, 4), strides=(1, 2, 1), **options
+        input_shape=(1, 8, 8), classes=5, widths=widths, strides=(1, 2, 1), **options
     )
     torch.set_num_threads(1)
     torch.manual_seed(1)
     model = SemifreddoNet(config)
-    batch = torch.from_numpy(raw_images((1, 8, 8), 16)).permute(0, 3, 1, 2) / 256
+    raw = raw_images((1, 8, 8), 16) if images is None else images
+    batch = torch.from_numpy(raw).permute(0, 3, 1, 2) / 256
     model.train()
     with torch.no_grad():
         for module in model.modules():

@@ -75,7 +75,7 @@ def climb_all(
         device.close()
     report.check()
     assert [result.status for result in report.results] == ["equal"] * 3
-    assert len(np.unique(vectors.expected, axis=0)) > len(images) // 2, "answers are degenerate"
+    assert len(np.unique(vectors.expected, axis=0)) >= 100, "too few different answers to tell"
 
 
 REPEATS = {"once": {}, "three": {"repeats": 3}}
@@ -98,7 +98,10 @@ def cases() -> list[Any]:
 def test_semifreddo_net(
     tmp_path: Path, shuffle: bool, repeats: str, bits: int, per_channel: bool
 ) -> None:
+    images = load_dataset("digits").test.images
     model = semifreddo_net(
+        images[:64],
+        widths=(4, 8, 8),
         shuffle=shuffle,
         weight_bits=bits,
         per_channel=per_channel,
@@ -106,7 +109,6 @@ def test_semifreddo_net(
         **REPEATS[repeats],
     )
     plan = plan_of(model, list(model.frozen_names()), lambda n: np.ones(n, bool))
-    images = load_dataset("digits").test.images
     climb_all(model, plan, images, tmp_path, model.repeats())
 
 
