@@ -283,3 +283,19 @@ def test_residual_add_is_requantized():
     add = QuantAdd(4, signed=True)
     scale_of(add.out.act_quant).pin(torch.tensor(1))
     assert add(torch.tensor([1.0, 3.0]), torch.tensor([0.25, 3.0])).tolist() == [1.0, 3.5]
+
+
+def test_a_layer_without_a_bias_gets_a_quantized_one() -> None:
+    """A user's own convolution, bias-free as it is usual in front of a batch norm."""
+    torch.manual_seed(0)
+    conv = QuantConv2d(
+        1, 4, 3, bias=False, weight_quant=Int8WeightPerTensorFixedPoint, weight_bit_width=4
+    )
+    norm = nn.BatchNorm2d(4)
+    nn.init.normal_(norm.bias)
+    model = nn.Sequential(conv, norm).eval()
+    example = torch.rand(2, 1, 6, 6)
+    fold_batch_norm(model, example)
+    bias = integer_tensor(model, "0.bias")
+    assert torch.equal(conv.quant_bias().value, torch.tensor(bias.raw * 2.0 ** -bias.frac[0]))
+    assert bias.raw.any()

@@ -60,7 +60,7 @@ def _check_names(model: onnx.ModelProto, plan: FreezePlan, path: Path) -> None:
 
 def export_qonnx(
     model: nn.Module,
-    path: Path,
+    path: Path | str,
     *,
     input_shape: tuple[int, int, int],
     plan: FreezePlan,
@@ -88,6 +88,7 @@ def export_qonnx(
         ConversionError: The model is in training mode or cannot be traced.
         CheckpointError: The plan names a tensor the model does not use.
     """
+    path = Path(path)
     if model.training:
         raise ConversionError(f"{path}: the model is in training mode; call model.eval() first")
     exported = _trace(model, path, input_shape)

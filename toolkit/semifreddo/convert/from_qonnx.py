@@ -176,7 +176,7 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
     return Converted(net, graph, context.origins, known)
 
 
-def from_qonnx(path: Path, name: str, *, frozen: Frozen = "plan") -> StreamNet:
+def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> StreamNet:
     """Convert an exported model, one layer per ONNX node.
 
     Args:
@@ -195,4 +195,5 @@ def from_qonnx(path: Path, name: str, *, frozen: Frozen = "plan") -> StreamNet:
         CheckpointError: The freeze plan does not belong to the model.
         FrozenTensorChangedError: A frozen weight differs from the one in the freeze plan.
     """
+    path = Path(path)
     return convert_graph(read_graph(load_model(path), path), name, frozen).net

@@ -10,6 +10,6 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.passes.lower import lower
 
 
-def convert(path: Path, name: str, *, frozen: Frozen = "plan") -> StreamNet:
+def convert(path: Path | str, name: str, *, frozen: Frozen = "plan") -> StreamNet:
     """Convert and lower; see :func:`~semifreddo.convert.from_qonnx.from_qonnx` for arguments."""
     return lower(from_qonnx(path, name, frozen=frozen))

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.nn.layers import QuantConvBlock
+from semifreddo.nn.quant import bias_quant
 
 
 def _fold(layer: Any, norm: _BatchNorm) -> None:
@@ -27,6 +28,9 @@ def _fold(layer: Any, norm: _BatchNorm) -> None:
         else:
             layer.bias.mul_(factor).add_(shift)
     layer.bias.requires_grad_(layer.weight.requires_grad)
+    if not layer.bias_quant.is_quant_enabled:
+        # A layer that had no bias has one now, and hardware holds integers only.
+        layer.bias_quant = type(layer.bias_quant)(layer, bias_quant())
 
 
 def _pairs(model: nn.Module, example: Tensor) -> list[tuple[nn.Module, str]]:
@@ -65,6 +69,8 @@ def _pairs(model: nn.Module, example: Tensor) -> list[tuple[nn.Module, str]]:
 
 def fold_batch_norm(model: nn.Module, example: Tensor | None = None) -> None:
     """Fold every batch norm into the convolution or linear layer before it, in place.
+
+    A layer without a quantized bias gets one of 16 bits.
 
     Args:
         model: Any Brevitas model. Its own blocks are folded by structure.

@@ -72,7 +72,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def save_checkpoint(trained: TrainedModel, path: Path) -> None:
+def save_checkpoint(trained: TrainedModel, path: Path | str) -> None:
     """Write a trained model.
 
     Raises:
@@ -90,7 +90,7 @@ def save_checkpoint(trained: TrainedModel, path: Path) -> None:
         "model": json.dumps(description, sort_keys=True),
         "plan": trained.plan.to_json(),
     }
-    save_tensors(trained.model.state_dict(), metadata, path)
+    save_tensors(trained.model.state_dict(), metadata, Path(path))
 
 
 def _build(kind: str, config: SemifreddoConfig | None, path: Path) -> nn.Module:
@@ -127,7 +127,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
     model.load_state_dict(dict(tensors))
 
 
-def load_checkpoint(path: Path, model: nn.Module | None = None) -> TrainedModel:
+def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> TrainedModel:
     """Read a trained model and prove its frozen tensors.
 
     Args:
@@ -139,6 +139,7 @@ def load_checkpoint(path: Path, model: nn.Module | None = None) -> TrainedModel:
         CheckpointError: Missing, corrupt, of another model, or with NaN weights.
         FrozenTensorChangedError: The frozen tensors are not what the plan in the file says.
     """
+    path = Path(path)
     tensors, metadata = load_tensors(path)
     try:
         if metadata["format"] != FORMAT:
