@@ -255,6 +255,7 @@ def test_bad_training_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     refused(capsys, ["train", tmp_path], r"design\.toml has no \[train\] section")
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_and_resume(design: Path, tmp_path: Path) -> None:
     """A real interrupt while g++ runs: exit code 130, no half files, and the rest is kept."""
     folder = tmp_path / "tiny"

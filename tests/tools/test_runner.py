@@ -91,6 +91,7 @@ def test_a_time_out_ends_the_whole_process_group(tmp_path: Path) -> None:
     assert not alive(child)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_whole_process_group(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
 
