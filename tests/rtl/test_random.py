@@ -62,5 +62,9 @@ def test_rtl_equals_the_integers(seed: int, simulate: Build) -> None:
                 pytest.fail(explain(seed, design, executable, pictures))
             simulation.check_errors()
             if not offered and not taken:
-                many = simulation.exchange([design.bus.image_packet(images(net, 30, seed))], 30, 60)
-                assert set(many.interval_cycles[15:]) == {design.cycles_per_image}, f"seed {seed}"
+                many = simulation.exchange([design.bus.image_packet(images(net, 40, seed))], 40, 60)
+                # The last images drain faster: no image follows them.
+                steady = set(many.interval_cycles[15:-5])
+                assert min(steady) >= design.cycles_per_image, f"seed {seed}"
+                if not COUNT:
+                    assert steady == {design.cycles_per_image}, f"seed {seed}"
