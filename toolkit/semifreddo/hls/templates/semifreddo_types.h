@@ -4,9 +4,11 @@
 
 #include "ap_fixed.h"
 #include "ap_int.h"
+#include "hls_stream.h"
+#include "nnet_types.h"
 
 // Synthesis uses integers of exactly the needed width. C simulation uses the smallest native type
-// that holds them, which compiles 15 times faster and computes the same as long as no value leaves
+// that holds them, which compiles much faster and computes the same as long as no value leaves
 // its stated width; build with -DSEMIFREDDO_EXACT to simulate the exact widths.
 #if defined(__SYNTHESIS__) && !defined(SEMIFREDDO_EXACT)
 #define SEMIFREDDO_EXACT
@@ -149,6 +151,29 @@ template <class product_T, class left_T, class right_T> product_T product(const 
 #else
     return product_T(left) * product_T(right);
 #endif
+}
+
+// Raw pixel at (y, x) of an image with its zero padding, for line buffers: read inside, zero outside.
+template <class data_T, typename CONFIG_T>
+void read_padded(hls::stream<data_T> &data, unsigned y, unsigned x,
+                 nnet::array<typename CONFIG_T::data_t, CONFIG_T::n_chan> &pixel) {
+    #pragma HLS INLINE
+    const bool inside = y >= CONFIG_T::pad_top && y < CONFIG_T::in_height - CONFIG_T::pad_bottom &&
+                        x >= CONFIG_T::pad_left && x < CONFIG_T::in_width - CONFIG_T::pad_right;
+    if (inside) {
+        const data_T word_in = data.read();
+    Raw:
+        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
+            #pragma HLS UNROLL
+            pixel[c] = raw(word_in[c]);
+        }
+    } else {
+    Zero:
+        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
+            #pragma HLS UNROLL
+            pixel[c] = 0;
+        }
+    }
 }
 
 } // namespace semifreddo

@@ -111,22 +111,7 @@ Height:
                 #pragma HLS PIPELINE II=1
             }
             raw_pixel_t pixel;
-            const bool inside = y >= CONFIG_T::pad_top && y < CONFIG_T::in_height - CONFIG_T::pad_bottom &&
-                                x >= CONFIG_T::pad_left && x < CONFIG_T::in_width - CONFIG_T::pad_right;
-            if (inside) {
-                const data_T word_in = data.read();
-            Raw:
-                for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-                    #pragma HLS UNROLL
-                    pixel[c] = raw(word_in[c]);
-                }
-            } else {
-            Zero:
-                for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-                    #pragma HLS UNROLL
-                    pixel[c] = 0;
-                }
-            }
+            read_padded<data_T, CONFIG_T>(data, y, x, pixel);
             nnet::shift_line_buffer<raw_pixel_t, CONFIG_T>(pixel, line_buffer, window);
             if (wait_y == 0 && wait_x == 0) {
                 res.write(weighted_pixel<res_T, CONFIG_T>(window, rows, bias));
