@@ -100,7 +100,7 @@ class NetMaker:
 
     def choice(self, rows: int) -> Choice:
         per_cycle = self.pick([1, rows, self.pick(range(1, rows + 1))])
-        return Choice(per_cycle, self.pick([0, 1, 1, 2, 3, 4, 8]))
+        return Choice(per_cycle, digit_bits=self.pick([0, 1, 1, 2, 3, 4, 8]))
 
     def conv(self, source: Stream, *, same: bool = False, channels: int | None = None) -> Stream:
         depthwise = not same and channels is None and self.chance(0.25)

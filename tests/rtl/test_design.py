@@ -55,7 +55,7 @@ def test_schedule_errors() -> None:
         ({"nothing": Choice()}, "blended has no conv or linear layer 'nothing'"),
         ({"pool": Choice()}, "blended has no conv or linear layer 'pool'"),
         ({"core": Choice(10)}, "layer 'core': rows_per_cycle 10 is outside 1..9"),
-        ({"core": Choice(1, -1)}, "layer 'core': digit_bits -1 is negative; use 0"),
+        ({"core": Choice(digit_bits=-1)}, "layer 'core': digit_bits -1 is negative; use 0"),
     ):
         with pytest.raises(ConfigError, match=message):
             make_design(NET, RtlSchedule(layers))

@@ -22,8 +22,8 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import core
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.packets import IDENTITY, TASK
 from semifreddo.rtl.transport import RtlTransport, open_rtl
+from semifreddo.runtime.packets import IDENTITY, TASK
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.sim import reference
 

@@ -21,8 +21,8 @@ from semifreddo.core.errors import (
 from semifreddo.core.fixed import IntArray
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.packets import ERRORS, REGISTERS, BusFormat, Words
 from semifreddo.rtl.verilog import quoted
+from semifreddo.runtime.packets import ERRORS, REGISTERS, BusFormat, Words
 from semifreddo.tools.runner import PipeProcess
 
 

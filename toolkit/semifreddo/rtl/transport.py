@@ -11,7 +11,7 @@ import numpy.typing as npt
 from semifreddo.core.errors import DataError, TaskError, ToolError, TransportError
 from semifreddo.ir.layers import Shape
 from semifreddo.rtl.cosim import Exchange, Simulation, Stalls
-from semifreddo.rtl.packets import ALL_ERRORS, IDENTITY, BusFormat
+from semifreddo.runtime.packets import ALL_ERRORS, IDENTITY, BusFormat
 from semifreddo.runtime.transport import DeviceInfo
 
 _START_TIMEOUT_S = 20.0
