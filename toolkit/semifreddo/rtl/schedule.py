@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.ir.net import StreamNet
 
@@ -28,10 +29,32 @@ class Choice:
         multiplier: What multiplies loadable weights: logic, or DSP slices.
     """
 
-    rows_per_cycle: int = 1
-    channels_per_cycle: int = 0
-    digit_bits: int = 0
-    multiplier: Multiplier = "lut"
+    rows_per_cycle: int = option(1, help="weight rows multiplied per cycle", low=1)
+    channels_per_cycle: int = option(
+        0, help="loadable channels multiplied at the same time; 0 is all", low=0
+    )
+    digit_bits: int = option(0, help="bits per cycle of frozen adders; 0 is all at once", low=0)
+    multiplier: Multiplier = option("lut", help="what multiplies")  # noqa: RUF009 -- makes a field
+
+
+@dataclass(frozen=True)
+class Override:
+    """What a user fixes of a layer's choice; None leaves it to the scheduler."""
+
+    rows_per_cycle: int | None = option(None, help="weight rows multiplied per cycle", low=1)
+    channels_per_cycle: int | None = option(
+        None, help="loadable channels multiplied at the same time; 0 is all", low=0
+    )
+    digit_bits: int | None = option(
+        None, help="bits per cycle of frozen adders; 0 is all at once", low=0
+    )
+    multiplier: Multiplier | None = option(None, help="what multiplies")  # noqa: RUF009 -- as above
+
+    def applied(self, choice: Choice) -> Choice:
+        """The choice with what is fixed put in."""
+        return Choice(
+            **{**asdict(choice), **{k: v for k, v in asdict(self).items() if v is not None}}
+        )
 
 
 DEFAULT = Choice()
@@ -53,6 +76,26 @@ class RtlSchedule:
     def __getitem__(self, name: str) -> Choice:
         return self.layers.get(name, DEFAULT)
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: every named layer with all its choices."""
+        return {
+            "layers": {name: asdict(choice) for name, choice in sorted(self.layers.items())},
+            "unrolled": sorted(self.unrolled),
+        }
+
+    @classmethod
+    def from_json(cls, data: object, where: str = "rtl schedule") -> RtlSchedule:
+        """Inverse of :meth:`to_json`; choices that are left out have their defaults.
+
+        Raises:
+            ConfigError: Names every unknown key and every value of a wrong kind, in one line.
+        """
+        problems: list[str] = []
+        stored = read_table(_Stored, data, where, problems)
+        if stored is None:
+            raise ConfigError("; ".join(problems))
+        return cls(dict(stored.layers), frozenset(stored.unrolled))
+
     def check(self, net: StreamNet) -> None:
         """Refuse choices that the network has no use for.
 
@@ -62,10 +105,16 @@ class RtlSchedule:
         weighted = {layer.name: layer for layer in net.layers if isinstance(layer, Conv | Linear)}
         unknown = sorted(self.unrolled - {repeat.name for repeat in net.repeats})
         if unknown:
-            raise ConfigError(f"rtl schedule: {net.name} has no repeat {unknown[0]!r}")
+            raise ConfigError(
+                f"rtl schedule: {net.name} has no repeat {unknown[0]!r}"
+                + nearest(unknown[0], [repeat.name for repeat in net.repeats])
+            )
         for name, choice in self.layers.items():
             if name not in weighted:
-                raise ConfigError(f"rtl schedule: {net.name} has no conv or linear layer {name!r}")
+                raise ConfigError(
+                    f"rtl schedule: {net.name} has no conv or linear layer {name!r}"
+                    + nearest(name, weighted)
+                )
             rows = net.block[weighted[name].weight].rows
             if not 1 <= choice.rows_per_cycle <= rows:
                 raise ConfigError(
@@ -88,3 +137,11 @@ class RtlSchedule:
                     f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "
                     "use 0 for all bits at once"
                 )
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An :class:`RtlSchedule` as it stands in a file."""
+
+    layers: Mapping[str, Choice] = option(help="choices by layer name")
+    unrolled: tuple[str, ...] = option((), help="repeats that are built once per pass")
