@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import nearest, read_table
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.backend import Backend
 from semifreddo.flow.bundle import bundle_stage
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.csim import CSIM
 from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
-from semifreddo.flow.project import PROJECT
+from semifreddo.flow.rungs import board_rungs, vendor_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.ir.serial import load_net
-from semifreddo.reports.report import (
-    BuildReport,
-    BundleFigures,
-    CsimFigures,
-    NetFigures,
-    ProjectFigures,
-    RungFigures,
-    StageFigures,
-    TargetFigures,
-    TaskFigures,
+from semifreddo.reports.report import BuildReport, RungFigures
+from semifreddo.sim.ladder import Rung
+
+BACKENDS = (
+    CSIM,
+    Backend(absent=vendor_rungs),
+    Backend(absent=board_rungs),
 )
+"""All backends, in the order in which their stages run, between ``lower`` and ``bundle``.
+
+To add one: a module of this package with its stages and a ``Backend`` that lists them (csim.py is
+one), and an entry here. Figures its stages return are fields of
+:class:`~semifreddo.reports.report.BuildReport`, where their types are declared. A device that its
+stages make gets into the bundle, ``check`` and ``demo`` without further code.
+"""
 
 _CURVES = {
     "Training of the frozen core": "train/core/curve.png",
@@ -39,25 +43,18 @@ _CURVES = {
 }
 """Pictures that `semifreddo train` leaves in the build folder, shown in the report."""
 
-STAGE_NAMES = ("lower", "project", "csim", "bundle")
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Rungs:
-    rungs: tuple[RungFigures, ...] = ()
-
 
 def stages(config: BuildConfig) -> tuple[Stage, ...]:
     """The stages of a design, in order."""
-    return (LOWER, PROJECT, CSIM, bundle_stage(config))
+    devices = [backend.device for backend in BACKENDS if backend.device is not None]
+    middle = (stage for backend in BACKENDS for stage in backend.stages(config))
+    return (LOWER, *middle, bundle_stage(config, devices))
 
 
-def _position(name: str) -> int:
-    if name not in STAGE_NAMES:
-        raise ConfigError(f"there is no stage {name!r}{nearest(name, STAGE_NAMES)}")
-    return STAGE_NAMES.index(name)
+def _position(name: str, names: Sequence[str]) -> int:
+    if name not in names:
+        raise ConfigError(f"there is no stage {name!r}{nearest(name, names)}")
+    return names.index(name)
 
 
 def build(
@@ -84,15 +81,23 @@ def build(
         SemifreddoError: A stage failed; the report is written all the same.
         LimitError: The design is built but a figure is outside its limit.
     """
-    force = len(STAGE_NAMES) if first is None else _position(first)
-    last = len(STAGE_NAMES) - 1 if until is None else _position(until)
+    plan = stages(config)
+    names = [stage.name for stage in plan]
+    force = len(plan) if first is None else _position(first, names)
+    last = len(plan) - 1 if until is None else _position(until, names)
     records: list[StageRecord] = []
     with build_lock(config.build_dir):
         clean_scratch(config.build_dir)
         try:
-            for index, stage in enumerate(stages(config)[: last + 1]):
-                progress(f"[{index + 1}/{len(STAGE_NAMES)}] {stage.name}: {stage.summary}")
-                record = run_stage(stage, config, force=index >= force, report=progress)
+            for index, stage in enumerate(plan[: last + 1]):
+                progress(f"[{index + 1}/{len(plan)}] {stage.name}: {stage.summary}")
+                record = run_stage(
+                    stage,
+                    config,
+                    force=index >= force,
+                    wanted=stage.name in (first, until),
+                    report=progress,
+                )
                 progress(_outcome(record))
                 records.append(record)
         except SemifreddoError:
@@ -106,45 +111,67 @@ def build(
 
 
 def _outcome(record: StageRecord) -> str:
+    if record.waits:
+        return f"      waits: {record.waits}"
     return "      up to date" if record.skipped else f"      done in {record.seconds:.1f} s"
-
-
-def _read(cls: type[T], data: object) -> T | None:
-    return None if data is None else read_table(cls, data, "stage record", [])
 
 
 def assemble(config: BuildConfig, records: Sequence[StageRecord]) -> BuildReport:
     """Put the figures of stages together; what no stage measured stays None."""
-    figures: dict[str, Any] = {}
-    for record in records:
-        figures.update(record.figures)
-    ladder = _read(_Rungs, {"rungs": figures.get("ladder", [])})
-    board = config.board
-    return BuildReport(
-        design=config.name,
-        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions=package_versions() | _texts(figures.get("versions")),
-        target=TargetFigures(
-            board=board.name,
-            part=board.part,
-            clock_mhz=config.clock_mhz,
-            **dataclasses.asdict(board.resources),
-        ),
-        stages=tuple(
-            StageFigures(record.stage, round(record.seconds, 3), record.skipped)
+    table: dict[str, Any] = {
+        "design": config.name,
+        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "target": {
+            "board": config.board.name,
+            "part": config.board.part,
+            "clock_mhz": config.clock_mhz,
+            **dataclasses.asdict(config.board.resources),
+        },
+        "stages": [
+            {
+                "name": record.stage,
+                "seconds": None if record.waits else round(record.seconds, 3),
+                "skipped": record.skipped,
+                "waits": record.waits,
+            }
             for record in records
-        ),
-        net=_read(NetFigures, figures.get("net")),
-        task=_read(TaskFigures, figures.get("task")),
-        project=_read(ProjectFigures, figures.get("project")),
-        csim=_read(CsimFigures, figures.get("csim")),
-        ladder=() if ladder is None else ladder.rungs,
-        bundle=_read(BundleFigures, figures.get("bundle")),
-    )
+        ],
+    }
+    versions, climbed = package_versions(), []
+    for record in records:
+        figures = dict(record.figures)
+        versions |= figures.pop("versions", {})
+        climbed += figures.pop("ladder", [])
+        table |= figures
+    table |= {"versions": versions, "ladder": climbed + _absent(climbed)}
+    problems: list[str] = []
+    report = read_table(BuildReport, table, "stage records", problems)
+    if report is None:
+        raise SemifreddoError(f"{config.build_dir}: {'; '.join(problems)}; this is a bug")
+    return report
 
 
-def _texts(value: object) -> dict[str, str]:
-    return {str(k): str(v) for k, v in value.items()} if isinstance(value, Mapping) else {}
+def absent_rungs(known: Iterable[str]) -> list[Rung]:
+    """Rungs that are not among those known, and why."""
+    reasons: dict[str, str] = {}
+    for backend in BACKENDS:
+        if backend.device is not None:
+            reasons[backend.device.name] = "not built yet"
+        reasons |= {rung.name: rung.reason for rung in backend.absent()}
+    for name in known:
+        reasons.pop(name, None)
+    return [Rung(name, None, reason) for name, reason in reasons.items()]
+
+
+def _absent(climbed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rungs that no stage has climbed; none while nothing is climbed."""
+    if not climbed:
+        return []
+    rungs = absent_rungs(entry["name"] for entry in climbed)
+    return [
+        dataclasses.asdict(RungFigures(rung.name, "unavailable", 0, None, None, rung.reason))
+        for rung in rungs
+    ]
 
 
 def _write(config: BuildConfig, report: BuildReport) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from functools import partial
 
 from semifreddo.core.digest import digest_file
 from semifreddo.core.errors import TaskError
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.backend import Device
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.csim import DEVICE
 from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ladder import load_ladder
 from semifreddo.flow.stage import Figures, Stage, Workspace
@@ -29,16 +31,20 @@ def _tasks(config: BuildConfig, first: Task) -> dict[str, Task]:
     return tasks
 
 
-def _run(work: Workspace) -> Figures:
+def _run(devices: Sequence[Device], work: Workspace) -> Figures:
     config = work.config
-    load_ladder(work.build / "ladder.json").check()  # nothing unequal leaves the build folder
+    made = [device for device in devices if (work.build / device.file).is_file()]
+    for device in made:
+        load_ladder(work.build / device.ladder).check()  # nothing unequal leaves the build folder
     task = Task.load(work.build / "task.json")
     vectors = VectorSet.load(work.build / "vectors.npz").head(config.vectors.bundled_count)
     bundle = Bundle(
         net=load_net(work.build / "net.json"),
         tasks=_tasks(config, task),
         vectors={task.name: vectors},
-        transports={"csim": TransportFile.of(work.build / DEVICE, work.build)},
+        transports={
+            device.name: TransportFile.of(work.build / device.file, work.build) for device in made
+        },
         versions=package_versions(),
     )
     path = work.out / config.bundle_path.name
@@ -47,15 +53,16 @@ def _run(work: Workspace) -> Figures:
     return {"bundle": dataclasses.asdict(figures)}
 
 
-def bundle_stage(config: BuildConfig) -> Stage:
-    """The stage; its output is named after the design."""
+def bundle_stage(config: BuildConfig, devices: Sequence[Device]) -> Stage:
+    """The stage; its output is named after the design, and holds every device that was made."""
+    made = [name for device in devices for name in (device.file, device.ladder)]
     return Stage(
         name="bundle",
         summary="network, tasks and vectors in one file",
-        reads=("net.json", "task.json", "vectors.npz", "ladder.json", DEVICE),
+        reads=("net.json", "task.json", "vectors.npz", *made),
         writes=(config.bundle_path.name,),
         code=("runtime", "flow"),
-        run=_run,
+        run=partial(_run, tuple(devices)),
         files=lambda config: tuple(config.path(path) for path in config.task.extra),
         settings=lambda config: [
             config.vectors.bundled_count,

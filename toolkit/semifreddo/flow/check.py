@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from semifreddo.core.errors import DataError, NetError, SemifreddoError
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.backend import Device
+from semifreddo.flow.build import BACKENDS, absent_rungs
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.csim import DEVICE, csim_rung, model_rungs
 from semifreddo.flow.lower import lower_design
 from semifreddo.flow.rungs import (
-    absent_rungs,
     device_rung,
+    model_rungs,
     qonnx_rung,
     streamnet_rung,
     torch_rung,
@@ -28,7 +29,7 @@ Progress = Callable[[RungResult], None]
 
 
 def check_design(config: BuildConfig, progress: Progress = lambda _: None) -> LadderReport:
-    """Climb with a design's committed model and vectors, and its compiled simulation if there.
+    """Climb with a design's committed model and vectors, and the devices built of it.
 
     Args:
         config: The design.
@@ -38,27 +39,43 @@ def check_design(config: BuildConfig, progress: Progress = lambda _: None) -> La
         SemifreddoError: The model or the vectors are missing or wrong.
     """
     lowered = lower_design(config)
-    rungs = model_rungs(config, lowered.net)
-    with _design_device(config, lowered.net, lowered.task) as device:
-        return climb(
-            lowered.net, lowered.vectors, [*rungs, device, *absent_rungs()], progress=progress
-        )
+    net = lowered.net
+    with _design_devices(config, net, lowered.task) as devices:
+        rungs = _with_absent([*model_rungs(config, net), *devices])
+        return climb(net, lowered.vectors, rungs, progress=progress)
+
+
+def _with_absent(rungs: list[Rung]) -> list[Rung]:
+    return [*rungs, *absent_rungs(rung.name for rung in rungs)]
 
 
 @contextlib.contextmanager
-def _design_device(config: BuildConfig, net: StreamNet, task: Task) -> Iterator[Rung]:
-    executable = config.build_dir / DEVICE
+def _design_devices(config: BuildConfig, net: StreamNet, task: Task) -> Iterator[list[Rung]]:
+    """Every device that was built of a design, and reasons for those that were not."""
     try:
         built = load_net(config.build_dir / "net.json").device_digest
     except NetError:
         built = ""
-    if not executable.is_file() or not built:
-        yield Rung("csim", None, f"not built yet; run `semifreddo build {config.root}`")
-    elif built != net.device_digest:
-        yield Rung("csim", None, f"was built from another model; `semifreddo build {config.root}`")
-    else:
-        with csim_rung(config, executable, net, task) as rung:
-            yield rung
+    with contextlib.ExitStack() as stack:
+        rungs = []
+        for backend in BACKENDS:
+            if (device := backend.device) is None:
+                continue
+            if not built or not (config.build_dir / device.file).is_file():
+                rungs.append(_absent_device(device, backend.absent(), config))
+            elif built != net.device_digest:
+                reason = f"was built from another model; `semifreddo build {config.root}`"
+                rungs.append(Rung(device.name, None, reason))
+            else:
+                rung = device.rung(config, config.build_dir / device.file, net, task)
+                rungs.append(stack.enter_context(rung))
+        yield rungs
+
+
+def _absent_device(device: Device, reasons: Sequence[Rung], config: BuildConfig) -> Rung:
+    """A device that is not there: this machine cannot make it, or has not yet."""
+    built = Rung(device.name, None, f"not built yet; run `semifreddo build {config.root}`")
+    return next((rung for rung in reasons if rung.name == device.name), built)
 
 
 def check_bundle(
@@ -68,7 +85,7 @@ def check_bundle(
 
     Args:
         path: The bundle.
-        transport: Which device; None for the first that is installed here.
+        transport: Which device; None for all that are in the bundle.
         progress: Called with each rung's result.
 
     Returns:
@@ -82,27 +99,33 @@ def check_bundle(
     if not bundle.vectors:
         raise DataError(f"{path}: holds no vectors to check with")
     reports = {}
-    with _bundle_device(bundle, transport) as (accelerator, reason):
+    names = list(bundle.transports) if transport is None else [transport]
+    with contextlib.ExitStack() as stack:
+        devices = {
+            name: stack.enter_context(_bundle_device(bundle, name, wanted=transport is not None))
+            for name in names
+        }
         for name, vectors in bundle.vectors.items():
             net = bundle.tasks[name].apply(bundle.net)
-            if accelerator is None:
-                device = Rung(transport or "csim", None, reason)
-            else:
-                accelerator.load_task(name)
-                device = device_rung(accelerator)
-            rungs = [torch_rung(None), qonnx_rung(None, net), streamnet_rung(net), device]
-            reports[name] = climb(net, vectors, [*rungs, *absent_rungs()], progress=progress)
+            rungs = [torch_rung(None), qonnx_rung(None, net), streamnet_rung(net)]
+            for device, (accelerator, reason) in devices.items():
+                if accelerator is None:
+                    rungs.append(Rung(device, None, reason))
+                else:
+                    accelerator.load_task(name)
+                    rungs.append(device_rung(accelerator))
+            reports[name] = climb(net, vectors, _with_absent(rungs), progress=progress)
     return reports
 
 
 @contextlib.contextmanager
 def _bundle_device(
-    bundle: Bundle, transport: str | None
+    bundle: Bundle, transport: str, *, wanted: bool
 ) -> Iterator[tuple[Accelerator | None, str]]:
     try:
         accelerator = Accelerator.open(bundle, transport)
     except SemifreddoError as error:
-        if transport is not None:  # asked for, so not to be skipped
+        if wanted:  # asked for, so not to be skipped
             raise
         yield None, str(error)
         return
@@ -113,7 +136,7 @@ def _bundle_device(
 def check_task(
     config: BuildConfig, task: Task, vectors: VectorSet, progress: Progress = lambda _: None
 ) -> LadderReport:
-    """Climb with another task of a built design: the reference and the compiled simulation.
+    """Climb with another task of a built design: the reference and its devices.
 
     Args:
         config: The design.
@@ -125,5 +148,5 @@ def check_task(
         TaskError: The task is another device's.
     """
     net = task.apply(load_net(config.build_dir / "net.json"))
-    with _design_device(config, net, task) as device:
-        return climb(net, vectors, [streamnet_rung(net), device], progress=progress)
+    with _design_devices(config, net, task) as devices:
+        return climb(net, vectors, [streamnet_rung(net), *devices], progress=progress)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from semifreddo.core.files import write_atomic
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.backend import Backend, Device
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.device import default_workers, open_device, trace_csim
-from semifreddo.flow.ladder import figures_of, save_ladder
-from semifreddo.flow.project import PROJECT_DIR
-from semifreddo.flow.rungs import absent_rungs, device_rung, qonnx_rung, streamnet_rung, torch_rung
+from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
+from semifreddo.flow.project import PROJECT, PROJECT_DIR
+from semifreddo.flow.rungs import device_rung, model_rungs
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.hls.csim import build_csim
 from semifreddo.ir.net import StreamNet
@@ -26,10 +27,12 @@ from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.report import CsimFigures
 from semifreddo.sim import reference
-from semifreddo.sim.ladder import LadderReport, Rung, RungResult, climb
+from semifreddo.sim.ladder import Rung
 
 DEVICE = "csim/device"
 """The compiled simulation, in the build folder."""
+
+LADDER = "csim/ladder.json"
 
 _SECONDS_FILE = "seconds"
 """Beside the program while it is in the project: a compilation may outlive the stage it was for."""
@@ -49,30 +52,6 @@ def csim_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task)
             return trace_csim(project, task, images, timeout_s=timeout_s)
 
         yield device_rung(accelerator, trace)
-
-
-def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
-    """Rungs above the device."""
-    return [
-        torch_rung(config.path(config.design.checkpoint)),
-        qonnx_rung(config.path(config.design.model), net),
-        streamnet_rung(net),
-    ]
-
-
-def climb_all(
-    work: Workspace, net: StreamNet, vectors: VectorSet, rungs: Sequence[Rung]
-) -> LadderReport:
-    """Climb and say how each rung went."""
-
-    def progress(result: RungResult) -> None:
-        if result.status != "unavailable":
-            work.report(
-                f"      rung {result.name}: {result.status} on {result.images} images"
-                f" in {result.seconds:.1f} s {result.detail}".rstrip()
-            )
-
-    return climb(net, vectors, rungs, progress=progress)
 
 
 def _compile(work: Workspace) -> tuple[Path, float]:
@@ -100,9 +79,8 @@ def _run(work: Workspace) -> Figures:
     executable.parent.mkdir()
     shutil.copy2(program, executable)
     with csim_rung(config, executable, net, task) as device:
-        rungs = [*model_rungs(config, net), device, *absent_rungs()]
-        ladder = climb_all(work, net, vectors, rungs)
-    save_ladder(ladder, work.out / "ladder.json")
+        ladder = climb_in_stage(work, net, vectors, [*model_rungs(config, net), device])
+    save_ladder(ladder, work.out / LADDER)
     seconds = next(result.seconds for result in ladder.results if result.name == "csim")
     figures = CsimFigures(
         compile_seconds=round(compile_seconds, 3),
@@ -115,16 +93,20 @@ def _run(work: Workspace) -> Figures:
     }
 
 
-CSIM = Stage(
+CSIM_STAGE = Stage(
     name="csim",
     summary="compile the C simulation and climb every rung",
     reads=("net.json", "task.json", "vectors.npz", PROJECT_DIR),
-    writes=(DEVICE, "ladder.json"),
+    writes=(DEVICE, LADDER),
     code=("hls", "tools", "runtime", "sim", "nn", "train", "convert", "passes", "flow"),
     run=_run,
     files=lambda config: (
         config.path(config.design.checkpoint),
         config.path(config.design.model),
     ),
-    settings=lambda _: [[rung.name, rung.reason] for rung in absent_rungs()],
+)
+
+CSIM = Backend(
+    stages=lambda _: (PROJECT, CSIM_STAGE),
+    device=Device("csim", DEVICE, LADDER, csim_rung),
 )

@@ -15,13 +15,13 @@ from semifreddo.core.digest import digest_file
 from semifreddo.core.errors import LadderError, ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow.build import build
+from semifreddo.flow.build import absent_rungs, build
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.csim import DEVICE
 from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
-from semifreddo.flow.rungs import absent_rungs, device_rung, qonnx_rung, streamnet_rung, torch_rung
+from semifreddo.flow.rungs import device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import digest_tree
 from semifreddo.flow.training import (
     Retargeted,
@@ -200,16 +200,16 @@ def _climb(
     save_checkpoint(made.trained, checkpoint)
     export_model(made.trained, checkpoint.with_suffix(".onnx"))
     net = made.task.apply(accelerator.net)
+    rungs = [
+        torch_rung(checkpoint),
+        qonnx_rung(checkpoint.with_suffix(".onnx"), net),
+        streamnet_rung(net),
+        device_rung(accelerator),
+    ]
     report = climb(
         net,
         made.vectors,
-        [
-            torch_rung(checkpoint),
-            qonnx_rung(checkpoint.with_suffix(".onnx"), net),
-            streamnet_rung(net),
-            device_rung(accelerator),
-            *absent_rungs(),
-        ],
+        [*rungs, *absent_rungs(rung.name for rung in rungs)],
         progress=lambda result: progress(f"      rung {result.name}: {result.status}"),
     )
     report.check()

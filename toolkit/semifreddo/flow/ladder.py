@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from semifreddo.core.errors import LadderError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import read_table
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.stage import Workspace
+from semifreddo.ir.net import StreamNet
 from semifreddo.reports.report import RungFigures
-from semifreddo.sim.ladder import LadderReport, RungResult
+from semifreddo.sim.ladder import LadderReport, Rung, RungResult, climb
 
 
 def save_ladder(report: LadderReport, path: Path) -> None:
     """Write a climb as JSON."""
     rungs = [dataclasses.asdict(result) for result in report.results]
     write_atomic(path, json.dumps({"rungs": rungs}, indent=1) + "\n")
+
+
+def climb_in_stage(
+    work: Workspace, net: StreamNet, vectors: VectorSet, rungs: Sequence[Rung]
+) -> LadderReport:
+    """Climb and say how each rung went."""
+
+    def progress(result: RungResult) -> None:
+        if result.status != "unavailable":
+            work.report(
+                f"      rung {result.name}: {result.status} on {result.images} images"
+                f" in {result.seconds:.1f} s {result.detail}".rstrip()
+            )
+
+    return climb(net, vectors, rungs, progress=progress)
 
 
 def figures_of(report: LadderReport) -> tuple[RungFigures, ...]:

@@ -126,7 +126,6 @@ def _run(work: Workspace) -> Figures:
     return {
         "net": dataclasses.asdict(net_figures(lowered.net)),
         "task": dataclasses.asdict(figures),
-        "vectors": len(lowered.vectors),
     }
 
 

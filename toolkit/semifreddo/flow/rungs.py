@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.flow.config import BuildConfig
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator
 from semifreddo.sim import reference
@@ -72,19 +73,28 @@ def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
     return Rung(accelerator.backend, lambda images: accelerator.predict(images).raw, trace=trace)
 
 
-def absent_rungs() -> list[Rung]:
-    """Rungs that no machine without vendor tools or a board has, and those still to come."""
-    hls = [tool for tool in ("vivado_hls", "vitis_hls") if shutil.which(tool)]
-    vendor = (
-        f"{hls[0]} is on PATH; run the commands in the project's README yourself, this version "
+def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
+    """Rungs above any device, of a design."""
+    return [
+        torch_rung(config.path(config.design.checkpoint)),
+        qonnx_rung(config.path(config.design.model), net),
+        streamnet_rung(net),
+    ]
+
+
+def vendor_rungs() -> tuple[Rung, ...]:
+    """Simulations by the vendor's own tools, which this version does not start."""
+    found = [tool for tool in ("vivado_hls", "vitis_hls") if shutil.which(tool)]
+    reason = (
+        f"{found[0]} is on PATH; run the commands in the project's README yourself, this version "
         "does not start it"
-        if hls
+        if found
         else "needs vivado_hls or vitis_hls, which are not on PATH"
     )
+    return (Rung("vendor-csim", None, reason), Rung("vendor-cosim", None, reason))
+
+
+def board_rungs() -> tuple[Rung, ...]:
+    """A board, which a build cannot reach."""
     pynq = _absent("pynq") or "pynq is installed, but this version has no PYNQ transport"
-    return [
-        Rung("vendor-csim", None, vendor),
-        Rung("cosim", None, vendor),
-        Rung("rtl", None, "the flow does not build the open RTL backend yet"),
-        Rung("board", None, pynq),
-    ]
+    return (Rung("board", None, pynq),)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from semifreddo.core.digest import digest_file, digest_json
-from semifreddo.core.errors import SemifreddoError
+from semifreddo.core.errors import SemifreddoError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import option, read_table
 from semifreddo.flow.config import BuildConfig
@@ -64,6 +64,8 @@ class Stage:
         run: Makes the outputs and gives figures that go into the record.
         files: Files of the design it reads; an absent one counts as absent.
         settings: Values of the design that decide the result, as JSON.
+        waits: Why it cannot run here, e.g. which tool is missing and how to get it; empty if it
+            can. A plain build goes on without such a stage.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Stage:
     run: Callable[[Workspace], Figures]
     files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
     settings: Callable[[BuildConfig], object] = lambda _: None
+    waits: Callable[[BuildConfig], str] = lambda _: ""
 
     def outputs(self, config: BuildConfig) -> dict[str, Path]:
         """Declared outputs in the build folder."""
@@ -88,6 +91,7 @@ class StageRecord:
         key: Digest of all that went in.
         outputs: Digest of each output.
         figures: What the stage measured.
+        waits: Why it did not run, if it did not.
     """
 
     stage: str
@@ -96,6 +100,7 @@ class StageRecord:
     outputs: Mapping[str, str]
     figures: Mapping[str, Any] = field(default_factory=dict)
     skipped: bool = option(False, help="taken from an earlier run")
+    waits: str = ""
 
     @classmethod
     def load(cls, path: Path) -> StageRecord | None:
@@ -192,6 +197,7 @@ def run_stage(
     config: BuildConfig,
     *,
     force: bool = False,
+    wanted: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> StageRecord:
     """Bring a stage up to date. The build lock must be held.
@@ -200,9 +206,11 @@ def run_stage(
         stage: The stage; the stages before it are up to date.
         config: The design.
         force: Run also if nothing has changed.
+        wanted: The user asked for this stage, so it must not wait.
         report: Takes one line about progress.
 
     Raises:
+        ToolError: It is wanted and cannot run here.
         SemifreddoError: Whatever went wrong; the build folder holds the old outputs, or none.
     """
     path = record_path(config, stage.name)
@@ -211,6 +219,11 @@ def run_stage(
         return StageRecord(
             record.stage, record.key, record.seconds, record.outputs, record.figures, skipped=True
         )
+    if reason := stage.waits(config):
+        if wanted:
+            raise ToolError(f"stage {stage.name}: {reason}")
+        _withdraw(stage, config)
+        return StageRecord(stage.name, "", 0.0, {}, waits=reason)
     key = stage_key(stage, config)
     scratch = config.build_dir / _SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
@@ -228,6 +241,16 @@ def run_stage(
     record = StageRecord(stage.name, key, time.perf_counter() - start, outputs, figures)
     record.save(path)
     return record
+
+
+def _withdraw(stage: Stage, config: BuildConfig) -> None:
+    """Remove what an earlier run made of other inputs, so that nothing is built from it."""
+    record_path(config, stage.name).unlink(missing_ok=True)
+    for path in stage.outputs(config).values():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _publish(stage: Stage, out: Path, build: Path, old: Path) -> None:

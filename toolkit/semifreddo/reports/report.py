@@ -114,11 +114,17 @@ class RungFigures:
 
 @dataclass(frozen=True)
 class StageFigures:
-    """One stage of the build; ``skipped`` if its outputs were up to date."""
+    """One stage of the build.
+
+    Attributes:
+        skipped: Its outputs were up to date.
+        waits: Why it could not run here; empty if it could.
+    """
 
     name: str
-    seconds: float
+    seconds: float | None
     skipped: bool
+    waits: str = ""
 
 
 @dataclass(frozen=True)
