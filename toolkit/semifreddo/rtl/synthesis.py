@@ -1,0 +1,241 @@
+"""Out-of-context synthesis of a design, part by part, and what each part takes.
+
+A part is one layer's module with everything below it, the streams between the layers (forks, FIFOs
+and feature-map buffers; the layers are black boxes), or the bus front end (the layers together are
+one black box). A part's result is kept under the digest of what it depends on: its files, the
+script, Yosys' version and the counting rules. So a change synthesises again only what it changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from semifreddo.core.digest import digest_file, digest_json
+from semifreddo.core.files import write_atomic
+from semifreddo.rtl.design import RtlDesign
+from semifreddo.tools import cells as counting
+from semifreddo.tools import lut_pairs
+from semifreddo.tools.cells import CellCounts, Family
+from semifreddo.tools.yosys import Progress, find_yosys, synthesis_script, synthesize
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is synthesised on its own.
+
+    Attributes:
+        name: A layer's name, ``streams`` or ``bus``.
+        top: Its module.
+        files: Text of the module and of all it uses, by file name.
+        black_boxes: Modules that are declared only.
+    """
+
+    name: str
+    top: str
+    files: Mapping[str, str]
+    black_boxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DesignResources:
+    """What a design takes, by part.
+
+    Attributes:
+        family: What it was synthesised for.
+        by_layer: Cells by layer name.
+        streams: Forks, FIFOs and buffers between the layers.
+        bus: Packets, registers, result words.
+    """
+
+    family: Family
+    by_layer: Mapping[str, CellCounts]
+    streams: CellCounts
+    bus: CellCounts
+
+    @property
+    def total(self) -> CellCounts:
+        """All parts together."""
+        return sum(self.by_layer.values(), self.streams + self.bus)
+
+
+def design_parts(design: RtlDesign) -> list[Part]:
+    """The parts of a design; every cell of it is in exactly one."""
+    core = design.core
+    units = {unit.module: unit.layer for unit in core.units}
+    parts = [
+        Part(layer, module, files_below(design.files, module)) for module, layer in units.items()
+    ]
+    streams = files_below(design.files, core.module, tuple(units))
+    parts.append(Part("streams", core.module, streams, tuple(units)))
+    bus = files_below(design.files, design.top, (core.module,))
+    parts.append(Part("bus", design.top, bus, (core.module,)))
+    return parts
+
+
+def files_below(
+    files: Mapping[str, str], top: str, black_boxes: Collection[str] = ()
+) -> dict[str, str]:
+    """The files of a module and of all it uses; of black boxes only what their ports are."""
+    found: dict[str, str] = {}
+    pending = [top]
+    while pending:
+        module = pending.pop()
+        name = f"{module}.sv"
+        if name in found or name not in files:
+            continue
+        if module in black_boxes:
+            found[name] = declaration(files[name])
+            continue
+        found[name] = files[name]
+        pending += re.findall(r"\b\w+\b", _code(files[name]))
+    return dict(sorted(found.items()))
+
+
+def _code(text: str) -> str:
+    """A text without comments and without what only a simulation sees."""
+    return re.sub(r"//.*|(?s:`ifdef SF_PROBE.*?`endif)", "", text)
+
+
+def declaration(text: str) -> str:
+    """A generated module without its body, for Yosys to take as a black box."""
+    head, _, _ = text.partition("\n);\n")
+    ports = head[head.index("\nmodule ") + 1 :]
+    return f"(* blackbox *)\n{ports}\n);\nendmodule\n"
+
+
+def synthesize_design(
+    design: RtlDesign,
+    *,
+    family: Family,
+    cache: Path,
+    timeout_s: float,
+    use_dsp: bool = True,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> DesignResources:
+    """Synthesise every part of a design, several at once, and count.
+
+    Args:
+        design: What to synthesise.
+        family: ``xc7``, ``xcup`` or ``ecp5``.
+        cache: Folder of results from before; the new ones go there too.
+        timeout_s: Limit for each part.
+        use_dsp: Whether multipliers may become DSP slices.
+        jobs: Parts at once; one per core if left out.
+        progress: Gets a line when a part is done.
+
+    Raises:
+        ToolError: Yosys is missing, too old or fails.
+        ToolTimeoutError: A part takes too long.
+    """
+    parts = design_parts(design)
+    cells = synthesize_parts(
+        parts,
+        family=family,
+        cache=cache,
+        timeout_s=timeout_s,
+        use_dsp=use_dsp,
+        jobs=jobs,
+        progress=progress,
+    )
+    layers = {part.name: found for part, found in zip(parts[:-2], cells, strict=False)}
+    return DesignResources(family, layers, cells[-2], cells[-1])
+
+
+def synthesize_parts(
+    parts: list[Part],
+    *,
+    family: Family,
+    cache: Path,
+    timeout_s: float,
+    use_dsp: bool = True,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[CellCounts]:
+    """Cells of each part, in order; see :func:`synthesize_design`."""
+    find_yosys(progress)  # prepares it once, before several threads want it
+    say = progress or (lambda _: None)
+    stop = threading.Event()
+    found: dict[int, CellCounts] = {}
+    # The largest first, so that none is left over for one core at the end.
+    order = sorted(range(len(parts)), key=lambda index: -len("".join(parts[index].files.values())))
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        try:
+            tasks = {
+                pool.submit(
+                    synthesize_part,
+                    parts[index],
+                    family=family,
+                    cache=cache,
+                    timeout_s=timeout_s,
+                    use_dsp=use_dsp,
+                    cancel=stop,
+                ): index
+                for index in order
+            }
+            for task in as_completed(tasks):
+                index = tasks[task]
+                found[index], how = task.result()
+                say(f"{parts[index].name}: {summary(found[index])} ({how})")
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [found[index] for index in range(len(parts))]
+
+
+def synthesize_part(
+    part: Part,
+    *,
+    family: Family,
+    cache: Path,
+    timeout_s: float,
+    use_dsp: bool = True,
+    cancel: threading.Event | None = None,
+) -> tuple[CellCounts, str]:
+    """Cells of one part, and ``kept`` or the seconds it took."""
+    script = synthesis_script(part.files, part.top, family=family, use_dsp=use_dsp)
+    key = digest_json(
+        [script, find_yosys().text, dict(part.files), part.black_boxes, _counting_rules()]
+    )
+    kept = cache / f"{key}.json"
+    if kept.is_file():
+        return CellCounts(**json.loads(kept.read_bytes())), "kept"
+    work = cache / f"work-{part.top}-{key[:12]}"
+    done = synthesize(
+        part.files,
+        part.top,
+        family=family,
+        workdir=work,
+        timeout_s=timeout_s,
+        use_dsp=use_dsp,
+        black_boxes=part.black_boxes,
+        cancel=cancel,
+    )
+    write_atomic(kept, json.dumps(asdict(done.cells)))
+    shutil.rmtree(work)
+    return done.cells, f"{done.seconds:.0f} s"
+
+
+@lru_cache(maxsize=1)
+def _counting_rules() -> str:
+    return digest_json(
+        [digest_file(Path(module.__file__ or "")) for module in (counting, lut_pairs)]
+    )
+
+
+def summary(found: CellCounts) -> str:
+    """A line about cells: ``312 LUT, 280 FF, 2 DSP``."""
+    texts = [f"{found.lut} LUT", f"{found.ff} FF"]
+    texts += [f"{found.dsp} DSP"] if found.dsp else []
+    texts += [f"{found.bram18} BRAM18"] if found.bram18 else []
+    return ", ".join(texts)
