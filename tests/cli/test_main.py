@@ -14,7 +14,8 @@ import pytest
 
 import semifreddo
 from semifreddo.cli.main import main
-from semifreddo.reports.report import BuildReport, RungFigures, TargetFigures
+from semifreddo.reports.figures import RungFigures, TargetFigures
+from semifreddo.reports.report import BuildReport
 
 VERBS = (
     "train",

@@ -9,14 +9,14 @@ import pytest
 
 from nets import blended, images
 from semifreddo.core.vectors import VectorSet
-from semifreddo.reports.report import (
-    BuildReport,
+from semifreddo.reports.figures import (
     NetFigures,
     RungFigures,
     StageFigures,
     TargetFigures,
     TaskFigures,
 )
+from semifreddo.reports.report import BuildReport
 from semifreddo.sim import reference
 
 pytest.importorskip("jinja2", reason="needs the report extra")

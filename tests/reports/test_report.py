@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import DataError, LimitError
-from semifreddo.reports.report import (
-    BuildReport,
-    Limit,
+from semifreddo.reports.figures import (
     RungFigures,
     StageFigures,
     SynthesisFigures,
     TargetFigures,
     TaskFigures,
-    figure_names,
 )
+from semifreddo.reports.report import BuildReport, Limit, figure_names
 
 REPORT = BuildReport(
     design="digits",
@@ -40,7 +38,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_absent_is_null_and_none() -> None:
     data = json.loads(REPORT.to_json())
-    assert data["synthesis"]["lut"] is None
+    assert data["synthesis"] is None
     assert data["csim"] is None
     assert REPORT.figure("synthesis.lut") is None
     assert REPORT.figure("csim.compile_seconds") is None
@@ -73,7 +71,7 @@ def test_limits() -> None:
         "synthesis.lut was not measured, allowed is at most 53200; "
         "task.payload_bytes is 2048, allowed is at least 1 and at most 2047"
     )
-    zero = dataclasses.replace(REPORT, synthesis=SynthesisFigures(dsp=0))
+    zero = dataclasses.replace(REPORT, synthesis=SynthesisFigures("yosys", 1, 1, 0, 0, 0.1))
     assert zero.check_limits({"synthesis.dsp": Limit(max=0)})[0].passed
     with pytest.raises(ValueError, match="needs min or max"):
         Limit()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import table
-from semifreddo.reports.report import BuildReport, RungFigures
+from semifreddo.reports.figures import RungFigures
+from semifreddo.reports.report import BuildReport
 
 if TYPE_CHECKING:
     from semifreddo.flow.demo import DemoResult

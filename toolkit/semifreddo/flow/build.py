@@ -21,7 +21,8 @@ from semifreddo.flow.lower import LOWER
 from semifreddo.flow.rungs import board_rungs, vendor_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.ir.serial import load_net
-from semifreddo.reports.report import BuildReport, RungFigures
+from semifreddo.reports.figures import RungFigures
+from semifreddo.reports.report import BuildReport
 from semifreddo.sim.ladder import Rung
 
 BACKENDS = (

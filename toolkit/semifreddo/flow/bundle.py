@@ -16,7 +16,7 @@ from semifreddo.flow.ladder import load_ladder
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.report import BundleFigures
+from semifreddo.reports.figures import BundleFigures
 from semifreddo.runtime import Bundle, TransportFile, write_bundle
 
 

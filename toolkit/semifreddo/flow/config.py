@@ -16,6 +16,7 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_value, read_toml
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.reports.report import Limit, figure_names
+from semifreddo.rtl.schedule import Override
 from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"
@@ -70,6 +71,54 @@ class CsimSection:
 
 
 @dataclass(frozen=True)
+class RtlSection:
+    """``[rtl]``: how fast and how large the open RTL backend's hardware is.
+
+    Without ``target_fps`` it is made as fast as it fits into its share of the board.
+    """
+
+    target_fps: float | None = option(
+        None, help="frames per second it must reach; absent: as fast as it fits", low=0.001
+    )
+    board_share: float = option(
+        0.7, help="share of the board's LUTs, FFs, DSPs and memories it may use", low=0.01, high=1
+    )
+    layers: Mapping[str, Override] = option({}, help="choices of a layer that are fixed")
+    unrolled: tuple[str, ...] = option((), help="repeats that are built once per pass")
+
+
+@dataclass(frozen=True)
+class CosimSection:
+    """``[cosim]``: how the RTL is simulated."""
+
+    images: int | None = option(None, help="vectors to simulate; all if absent", low=2)
+    input_stalls: float = option(0.2, help="share of cycles without input", low=0, high=0.95)
+    output_stalls: float = option(
+        0.2, help="share of cycles without taking output", low=0, high=0.95
+    )
+    seed: int = option(1, help="of the stalls", low=0)
+    watchdog_cycles: int = option(
+        200_000, help="cycles without any movement that count as a hang", low=100
+    )
+    waves: bool = option(False, help="write waveforms of the first two images (VCD)")
+    compile_timeout_s: float = option(1800.0, help="seconds each compilation step may take", low=1)
+    timeout_s: float = option(600.0, help="seconds one exchange with it may take", low=0.1)
+
+
+@dataclass(frozen=True)
+class SynthSection:
+    """``[synth]``: open synthesis and, for an ECP5 board, place and route."""
+
+    run: bool = option(
+        False, help="in every build; otherwise only with --until synth or --until bitstream"
+    )
+    timeout_s: float = option(3600.0, help="seconds a layer, or place and route, may take", low=1)
+    workers: int | None = option(
+        None, help="layers at once; one per core if absent", low=1, high=256
+    )
+
+
+@dataclass(frozen=True)
 class TrainSection:
     """``[train]``: what ``semifreddo train`` does before there is a model.
 
@@ -99,6 +148,9 @@ class _DesignFile:
     vectors: VectorsSection = VectorsSection()
     task: TaskSection = TaskSection()
     csim: CsimSection = CsimSection()
+    rtl: RtlSection = RtlSection()
+    cosim: CosimSection = CosimSection()
+    synth: SynthSection = SynthSection()
     limits: Mapping[str, Limit] = field(default_factory=dict)
     train: TrainSection | None = None
 
@@ -121,6 +173,9 @@ class BuildConfig:
     vectors: VectorsSection
     task: TaskSection
     csim: CsimSection
+    rtl: RtlSection
+    cosim: CosimSection
+    synth: SynthSection
     limits: Mapping[str, Limit]
     train: TrainSection | None
     board: BoardSpec
@@ -186,6 +241,9 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
         vectors=content.vectors,
         task=content.task,
         csim=content.csim,
+        rtl=content.rtl,
+        cosim=content.cosim,
+        synth=content.synth,
         limits=content.limits,
         train=content.train,
         board=board,

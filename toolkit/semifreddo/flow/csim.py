@@ -25,7 +25,7 @@ from semifreddo.hls.csim import build_csim
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.report import CsimFigures
+from semifreddo.reports.figures import CsimFigures
 from semifreddo.sim import reference
 from semifreddo.sim.ladder import Rung
 

@@ -33,7 +33,7 @@ from semifreddo.flow.training import (
     training_of,
 )
 from semifreddo.ir.serial import load_net
-from semifreddo.reports.report import RungFigures
+from semifreddo.reports.figures import RungFigures
 from semifreddo.runtime import Accelerator
 from semifreddo.sim.ladder import climb
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.ir.net import StreamNet
-from semifreddo.reports.report import NetFigures
+from semifreddo.reports.figures import NetFigures
 
 
 def net_figures(net: StreamNet) -> NetFigures:

@@ -13,7 +13,7 @@ from semifreddo.core.tables import read_table
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.stage import Workspace
 from semifreddo.ir.net import StreamNet
-from semifreddo.reports.report import RungFigures
+from semifreddo.reports.figures import RungFigures
 from semifreddo.sim.ladder import LadderReport, Rung, RungResult, climb
 
 

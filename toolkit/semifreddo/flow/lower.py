@@ -19,7 +19,7 @@ from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import save_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.report import TaskFigures
+from semifreddo.reports.figures import TaskFigures
 from semifreddo.sim import reference
 
 _RANDOM_SEED = 0

@@ -15,7 +15,7 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.report import ProjectFigures
+from semifreddo.reports.figures import ProjectFigures
 
 PROJECT_DIR = "project"
 _COMPILED = "csim/build"

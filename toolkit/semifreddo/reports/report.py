@@ -11,129 +11,30 @@ import json
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from semifreddo.core.errors import DataError, LimitError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import option, read_table
+from semifreddo.reports.figures import (
+    BitstreamFigures,
+    BundleFigures,
+    CosimFigures,
+    CsimFigures,
+    NetFigures,
+    ProjectFigures,
+    RtlFigures,
+    RungFigures,
+    StageFigures,
+    SynthesisFigures,
+    TargetFigures,
+    TaskFigures,
+)
 
 FORMAT = "semifreddo-report/1"
 MAX_FILE_BYTES = 16 << 20
-
-
-@dataclass(frozen=True)
-class TargetFigures:
-    """What the design is built for."""
-
-    board: str
-    part: str
-    clock_mhz: float
-    lut: int
-    ff: int
-    dsp: int
-    bram18: int
-
-
-@dataclass(frozen=True)
-class NetFigures:
-    """Size of the network.
-
-    Attributes:
-        frozen_values: Weights, biases and blend factors that are logic.
-        configurable_values: Those that are loadable.
-        multiplications: Multiplications of one inference, pooling and blending not counted.
-        frozen_multiplications: Those by frozen weights.
-    """
-
-    device_digest: str
-    layers: int
-    frozen_values: int
-    configurable_values: int
-    frozen_bits: int
-    configurable_bits: int
-    multiplications: int
-    frozen_multiplications: int
-
-
-@dataclass(frozen=True)
-class TaskFigures:
-    """The task the build was checked with."""
-
-    name: str
-    labels: tuple[str, ...]
-    payload_bytes: int
-    test_accuracy: float | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ProjectFigures:
-    """The written hardware project."""
-
-    tool: str
-    files: int
-    source_bytes: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class CsimFigures:
-    """The compiled C simulation."""
-
-    compile_seconds: float
-    executable_bytes: int
-    frames_per_second: float | None = None
-
-
-@dataclass(frozen=True)
-class SynthesisFigures:
-    """What the vendor's synthesis reports; all None until it has run."""
-
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
-    clock_ns: float | None = None
-    latency_cycles: int | None = None
-    interval_cycles: int | None = None
-
-
-@dataclass(frozen=True)
-class RungFigures:
-    """One rung of the truth ladder: climbed, or not available and why."""
-
-    name: str
-    status: Literal["equal", "different", "unavailable"]
-    images: int
-    wrong_images: int | None
-    seconds: float | None
-    detail: str
-
-
-@dataclass(frozen=True)
-class StageFigures:
-    """One stage of the build.
-
-    Attributes:
-        skipped: Its outputs were up to date.
-        waits: Why it could not run here; empty if it could.
-    """
-
-    name: str
-    seconds: float | None
-    skipped: bool
-    waits: str = ""
-
-
-@dataclass(frozen=True)
-class BundleFigures:
-    """The bundle file."""
-
-    file: str
-    size_bytes: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -192,7 +93,10 @@ class BuildReport:
     task: TaskFigures | None = None
     project: ProjectFigures | None = None
     csim: CsimFigures | None = None
-    synthesis: SynthesisFigures = SynthesisFigures()
+    rtl: RtlFigures | None = None
+    cosim: CosimFigures | None = None
+    synthesis: SynthesisFigures | None = None
+    bitstream: BitstreamFigures | None = None
     ladder: tuple[RungFigures, ...] = ()
     bundle: BundleFigures | None = None
 

@@ -1,0 +1,245 @@
+"""Figures of a build report, by who measured them.
+
+Units are in the field names. A figure that was not measured is None, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TargetFigures:
+    """What the design is built for."""
+
+    board: str
+    part: str
+    clock_mhz: float
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+
+
+@dataclass(frozen=True)
+class NetFigures:
+    """Size of the network.
+
+    Attributes:
+        frozen_values: Weights, biases and blend factors that are logic.
+        configurable_values: Those that are loadable.
+        multiplications: Multiplications of one inference, pooling and blending not counted.
+        frozen_multiplications: Those by frozen weights.
+    """
+
+    device_digest: str
+    layers: int
+    frozen_values: int
+    configurable_values: int
+    frozen_bits: int
+    configurable_bits: int
+    multiplications: int
+    frozen_multiplications: int
+
+
+@dataclass(frozen=True)
+class TaskFigures:
+    """The task the build was checked with."""
+
+    name: str
+    labels: tuple[str, ...]
+    payload_bytes: int
+    test_accuracy: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProjectFigures:
+    """The written hardware project."""
+
+    tool: str
+    files: int
+    source_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class CsimFigures:
+    """The compiled C simulation."""
+
+    compile_seconds: float
+    executable_bytes: int
+    frames_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class RtlLayerFigures:
+    """What the scheduler chose for a layer, and what it predicts.
+
+    Attributes:
+        choice: The choices as text, empty for a layer without any.
+        cycles: Per image.
+        lut: Predicted, as are ``ff``, ``dsp`` and ``bram18``.
+    """
+
+    name: str
+    choice: str
+    cycles: int
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+
+
+@dataclass(frozen=True)
+class RtlFigures:
+    """The Verilog of the open backend, as predicted.
+
+    Attributes:
+        seconds: From the integer network to all files.
+        interval_cycles: Between results when images follow each other.
+        latency_cycles: From the first word in to the last result word out, for the first image.
+        bottleneck: What sets the interval: a layer, ``input`` or ``output``.
+        frames_per_second: At the design's clock.
+        explanation: The scheduler's own words.
+    """
+
+    files: int
+    source_bytes: int
+    digest: str
+    seconds: float
+    interval_cycles: int
+    bottleneck: str
+    frames_per_second: float
+    latency_cycles: int | None = None
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+    explanation: tuple[str, ...] = ()
+    layers: tuple[RtlLayerFigures, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrafficFigures:
+    """A layer's stream in the simulation without stalls from outside.
+
+    Attributes:
+        stalled_cycles: Cycles in which a word waited for its reader.
+        starved_cycles: Cycles in which the reader waited for a word.
+    """
+
+    name: str
+    words: int
+    stalled_cycles: int
+    starved_cycles: int
+
+
+@dataclass(frozen=True)
+class CosimFigures:
+    """The verilated RTL.
+
+    Attributes:
+        latency_cycles: From the first word in to the last result word out, for the first image.
+        interval_cycles: Between results when images follow each other, the longest seen.
+        frames_per_second: Of the simulation, one process, nothing stalled.
+        stalled_images: Images that went through with random stalls on both streams.
+        swapped_images: Images around task swaps in mid-stream.
+        waves: File of waveforms, if they were asked for.
+    """
+
+    compile_seconds: float
+    executable_bytes: int
+    images: int
+    latency_cycles: int
+    interval_cycles: int
+    frames_per_second: float
+    stalled_images: int
+    swapped_images: int
+    waves: str | None = None
+    layers: tuple[TrafficFigures, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellFigures:
+    """What a part of the design takes."""
+
+    name: str
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+
+
+@dataclass(frozen=True)
+class SynthesisFigures:
+    """What synthesis measured.
+
+    Attributes:
+        tool: Which one, with its version.
+        parts: By layer, and what is between and around the layers.
+    """
+
+    tool: str
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    seconds: float
+    parts: tuple[CellFigures, ...] = ()
+
+
+@dataclass(frozen=True)
+class BitstreamFigures:
+    """A placed and routed design.
+
+    Attributes:
+        fmax_mhz: Highest clock at which timing is met.
+    """
+
+    tool: str
+    file: str
+    size_bytes: int
+    fmax_mhz: float | None = None
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+
+
+@dataclass(frozen=True)
+class RungFigures:
+    """One rung of the truth ladder: climbed, or not available and why."""
+
+    name: str
+    status: Literal["equal", "different", "unavailable"]
+    images: int
+    wrong_images: int | None
+    seconds: float | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class StageFigures:
+    """One stage of the build.
+
+    Attributes:
+        skipped: Its outputs were up to date.
+        waits: Why it could not run here; empty if it could.
+    """
+
+    name: str
+    seconds: float | None
+    skipped: bool
+    waits: str = ""
+
+
+@dataclass(frozen=True)
+class BundleFigures:
+    """The bundle file."""
+
+    file: str
+    size_bytes: int
+    sha256: str
