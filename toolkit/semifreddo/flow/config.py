@@ -83,7 +83,7 @@ class RtlSection:
     board_share: float = option(
         0.7, help="share of the board's LUTs, FFs, DSPs and memories it may use", low=0.01, high=1
     )
-    layers: Mapping[str, Override] = option({}, help="choices of a layer that are fixed")
+    layers: Mapping[str, Override] = field(default_factory=dict)  # what is fixed, by layer
     unrolled: tuple[str, ...] = option((), help="repeats that are built once per pass")
 
 
