@@ -10,6 +10,7 @@ from semifreddo.rtl.unit import (
     Number,
     Unit,
     bank,
+    bank_select,
     cast,
     delay,
     depth_for,
@@ -36,7 +37,8 @@ def pointwise_unit(context: Context, layer: Add | Blend | Cast | Route) -> Unit:
     body += [f"assign {name}_ready = taken;" for name in names]
     if loadable:
         assert alpha is not None
-        body += [*swap(layer.output.pixels, "taken"), "wire alpha_select = bank;"]
+        body += swap(context, layer.output.pixels, "taken")
+        body += bank_select("alpha", context, 0)
         body += bank("alpha", context, alpha, 1, "1'b0")
     bits = word_bits(layer.output)
     body += ["", f"wire {vector(bits)} casts;", *_channels(context, layer)]
@@ -52,7 +54,7 @@ def pointwise_unit(context: Context, layer: Add | Blend | Cast | Route) -> Unit:
     name = context.names[layer.name]
     comment = f"{layer.kind} {layer.name}: {_formats(layer, net)} to {layer.output.type}."
     text = module(name, comment, ports(layer, net, loadable), body)
-    return Unit(layer.name, name, ((name, text),), layer.output.pixels, 2, loadable)
+    return Unit(layer.name, name, ((name, text),), layer.output.pixels, 2, loadable, depth=depth)
 
 
 def _formats(layer: Layer, net: StreamNet) -> str:

@@ -17,6 +17,7 @@ from semifreddo.rtl.unit import (
     fifo,
     issue,
     ports,
+    window_parameters,
     word_bits,
 )
 from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
@@ -41,8 +42,18 @@ def pool_unit(context: Context, layer: MaxPool | AvgPool) -> Unit:
     name = context.names[layer.name]
     size = "x".join(map(str, layer.kernel))
     comment = f"{layer.kind} {layer.name}: windows of {size}, {source.type} to {layer.output.type}."
-    text = module(name, comment, ports(layer, context.net, False), body)
-    return Unit(layer.name, name, ((name, text),), cycles, latency + 2, False)
+    parameters = {} if geometry.disjoint else window_parameters(geometry)
+    text = module(name, comment, ports(layer, context.net, False), body, parameters)
+    return Unit(
+        layer=layer.name,
+        module=name,
+        files=((name, text),),
+        cycles=cycles,
+        latency=latency + 2,
+        loadable=False,
+        geometry=geometry,
+        depth=depth,
+    )
 
 
 def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from semifreddo.core.fixed import FixedType, bits_for
-from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, literal, stream_ports, vector
 
 
@@ -20,11 +21,25 @@ class Context:
         net: The network.
         map: Where its loadable values live.
         names: Verilog name of every layer's module.
+        passes: Times per image that these units run (a folded repeat), otherwise 1.
+        pass_blocks: For the blocks of a folded repeat that have other loadable values in every
+            pass, the names of the blocks that take their place, pass by pass.
     """
 
     net: StreamNet
     map: AddressMap
     names: Mapping[str, str]
+    passes: int = 1
+    pass_blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def regions(self, block: str) -> tuple[Region, ...]:
+        """Where a block's loadable values live: one region, or one for every pass."""
+        return tuple(self.map.region[name] for name in self.pass_blocks.get(block, (block,)))
+
+    @property
+    def select_bits(self) -> int:
+        """Width of ``bank``: the bank in the lowest bit, the number of the pass above it."""
+        return 1 + (self.passes - 1).bit_length()
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,10 @@ class Unit:
         cycles: Cycles per image when images follow each other without a pause and nothing waits.
         latency: Cycles from the last operand of a word to the word on the output stream.
         loadable: Whether the module has the ports for loading weights.
+        word_cycles: Cycles that one result word keeps the unit busy.
+        geometry: Its windows; None if it takes one word of every input per result.
+        depth: Words of the FIFO behind the pipeline; 0 if it is wiring without one.
+        passes: Times per image that it runs; ``cycles`` counts one of them.
     """
 
     layer: str
@@ -46,6 +65,10 @@ class Unit:
     cycles: int
     latency: int
     loadable: bool
+    word_cycles: int = 1
+    geometry: Geometry | None = None
+    depth: int = 0
+    passes: int = 1
 
 
 def word_bits(stream: Stream) -> int:
@@ -115,10 +138,14 @@ def cast(name: str, value: Number, target: FixedType, result: str, offset: int =
 
 def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: str) -> list[str]:
     """The double-buffered memory of a block's loadable values; ``<name>`` holds the line read."""
-    region = context.map.region[block.name]
+    regions = context.regions(block.name)
+    region = regions[0]
     bits = per_line * region.row_bits
+    offsets = ", ".join(f"32'd{found.offset_words}" for found in regions[::-1])
+    select = f"{name}_select" if len(regions) > 1 else f"{name}_select[0]"
     return [
-        f"// {region.rows} x {region.channels} values of {region.bits} bits: {block.name}",
+        f"// {region.rows} x {region.channels} values of {region.bits} bits: "
+        f"{', '.join(found.block for found in regions)}",
         f"wire {vector(bits)} {name};",
         instance(
             "sf_bank",
@@ -127,12 +154,13 @@ def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: s
                 "ROWS": region.rows,
                 "ROW_BITS": region.row_bits,
                 "PER_LINE": per_line,
-                "OFFSET": region.offset_words,
+                "REGIONS": len(regions),
+                "OFFSETS": f"{{{offsets}}}",
             },
             {
                 "clk": "clk",
                 **{port.name: port.name for port in LOAD[:5]},
-                "read_bank": f"{name}_select",
+                "read_select": select,
                 "read_line": line,
                 "read_data": name,
             },
@@ -140,14 +168,14 @@ def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: s
     ]
 
 
-def swap(operands: int, taken: str) -> list[str]:
-    """The layer's bank selector, as the signal ``bank``."""
+def swap(context: Context, operands: int, taken: str) -> list[str]:
+    """The layer's bank selector, as the signal ``bank``; ``operands`` counts one pass."""
     return [
-        "wire bank;",
+        f"wire {vector(context.select_bits)} bank;",
         instance(
             "sf_swap",
             "swap",
-            {"OPERANDS": operands},
+            {"OPERANDS": operands, "PASSES": context.passes},
             {
                 "clk": "clk",
                 "rst": "rst",
@@ -160,10 +188,17 @@ def swap(operands: int, taken: str) -> list[str]:
     ]
 
 
-def delay(name: str, cycles: int, signal: str) -> list[str]:
-    """``name`` is ``signal``, ``cycles`` later."""
+def bank_select(name: str, context: Context, cycles: int) -> list[str]:
+    """``<name>_select`` for :func:`bank`: what ``bank`` was ``cycles`` before."""
+    return delay(f"{name}_select", cycles, "bank", context.select_bits)
+
+
+def delay(name: str, cycles: int, signal: str, bits: int = 0) -> list[str]:
+    """``name`` is ``signal``, ``cycles`` later; a vector if it has ``bits``."""
     ports_ = {"clk": "clk", "rst": "rst", "in": signal, "out": name}
-    return [f"wire {name};", instance("sf_delay", f"{name}_delay", {"CYCLES": cycles}, ports_)]
+    parameters: dict[str, int | str] = {"CYCLES": cycles} | ({"BITS": bits} if bits else {})
+    declared = f"wire {vector(bits)} {name};" if bits else f"wire {name};"
+    return [declared, instance("sf_delay", f"{name}_delay", parameters, ports_)]
 
 
 def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
@@ -217,6 +252,11 @@ def issue(cycles: int, depth: int, valid: str, ready: str, *, yields: str = "1'b
 def phase_bits(cycles: int) -> int:
     """Width of ``phase``."""
     return max(1, (cycles - 1).bit_length())
+
+
+def window_parameters(geometry: Geometry) -> dict[str, int]:
+    """Parameters of a module with an ``sf_window``, set where it is placed (rtl/core.py)."""
+    return {} if geometry.trivial else {"PATIENCE": 1}
 
 
 def depth_for(cycles: int, latency: int) -> int:

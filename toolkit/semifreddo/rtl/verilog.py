@@ -114,7 +114,13 @@ def connect(ports: Iterable[Port]) -> dict[str, str]:
     return {port.name: port.name for port in ports}
 
 
-def module(name: str, comment: str, ports: Iterable[Port], body: Iterable[str]) -> str:
+def module(
+    name: str,
+    comment: str,
+    ports: Iterable[Port],
+    body: Iterable[str],
+    parameters: Mapping[str, int] | None = None,
+) -> str:
     """The text of a module file.
 
     Args:
@@ -122,12 +128,15 @@ def module(name: str, comment: str, ports: Iterable[Port], body: Iterable[str]) 
         comment: What it is; one or more lines, without slashes.
         ports: In order.
         body: Statements, each of one or more lines, not yet indented.
+        parameters: Integer parameters with the value of an instance that sets none.
     """
     header = "".join(f"// {line}".rstrip() + "\n" for line in comment.splitlines())
     declared = ",\n".join(f"    {port}" for port in ports)
+    numbers = ",\n".join(f"    parameter integer {n} = {v}" for n, v in (parameters or {}).items())
+    numbers = f" #(\n{numbers}\n)" if numbers else ""
     text = "\n".join(body)
     indented = "\n".join(f"    {line}" if line else "" for line in text.splitlines())
     return (
-        f"{header}`default_nettype none\n\nmodule {name} (\n{declared}\n);\n"
+        f"{header}`default_nettype none\n\nmodule {name}{numbers} (\n{declared}\n);\n"
         f"{indented}\nendmodule\n\n`default_nettype wire\n"
     )

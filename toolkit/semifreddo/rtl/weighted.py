@@ -17,6 +17,7 @@ from semifreddo.rtl.unit import (
     Number,
     Unit,
     bank,
+    bank_select,
     cast,
     delay,
     depth_for,
@@ -26,6 +27,7 @@ from semifreddo.rtl.unit import (
     ports,
     signed_bits,
     swap,
+    window_parameters,
     word_bits,
 )
 from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
@@ -166,7 +168,7 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
     body += ["", f"// {_plural(plan.cycles, 'cycle')} per window."]
     body += issue(plan.cycles, plan.depth, "window_valid", "window_ready")
     if plan.has_banks:
-        body += ["", *swap(geometry.windows, "window_valid && window_ready")]
+        body += ["", *swap(context, geometry.windows, "window_valid && window_ready")]
     files = []
     if plan.frozen:
         body += ["", "// Frozen channels: adders.", *_frozen(plan)]
@@ -183,7 +185,8 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
         f"{kind} {layer.name}: {len(plan.frozen)} frozen and {len(plan.loadable)} loadable "
         f"channels,\n{plan.cycles} cycles per word, {plan.source.type} to {layer.output.type}."
     )
-    text = module(plan.name, comment, ports(layer, context.net, plan.has_banks), body)
+    declared = ports(layer, context.net, plan.has_banks)
+    text = module(plan.name, comment, declared, body, window_parameters(geometry))
     idle_ticks = 0 if geometry.trivial else geometry.ticks - geometry.windows
     return Unit(
         layer=layer.name,
@@ -192,6 +195,9 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
         cycles=geometry.windows * plan.cycles + idle_ticks,
         latency=plan.cycles - 1 + plan.latency + (0 if geometry.trivial else 1) + 1,
         loadable=plan.has_banks,
+        word_cycles=plan.cycles,
+        geometry=geometry,
+        depth=plan.depth,
     )
 
 
@@ -234,6 +240,7 @@ def window_lines(geometry: Geometry, bits: int) -> list[str]:
         "LEFT": geometry.left,
         "OUT_H": geometry.out[0],
         "OUT_W": geometry.out[1],
+        "PATIENCE": "(PATIENCE)",
     }
     names = ("clk", "rst", "in_valid", "in_ready", "in_data")
     outs = {"out_valid": "window_valid", "out_ready": "window_ready", "out_data": "window"}
@@ -273,7 +280,7 @@ def _mac_bits(plan: Weighted) -> int:
 def _multipliers(plan: Weighted) -> list[str]:
     bits, channels = _mac_bits(plan), len(plan.loadable)
     line_bits = phase_bits(plan.lines)
-    lines = ["wire weights_select = bank;"]
+    lines = bank_select("weights", plan.context, 0)
     lines += bank(
         "weights",
         plan.context,
@@ -340,7 +347,7 @@ def _bias_banks(plan: Weighted) -> list[str]:
     for engine, channels in _engines(plan):
         if set(channels) & set(plan.loadable_bias):
             latency = plan.graph.latency if engine == "frozen" else plan.mac_latency
-            lines += delay(f"{engine}_bias_select", latency, "bank")
+            lines += bank_select(f"{engine}_bias", plan.context, latency)
             lines += bank(f"{engine}_bias", plan.context, plan.bias, 1, "1'b0")
     return lines
 

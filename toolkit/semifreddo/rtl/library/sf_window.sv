@@ -3,9 +3,13 @@
 // A row of pixels is read in one go through a line memory that holds the KH-1 rows above it. Each
 // step ("tick") shifts one column of KH pixels into a KH x KW register window. Padding costs no
 // ticks: what lies outside the image is masked to zero. The windows at the right edge (up to
-// KW-1-LEFT of them trail the newest column) come out while the next row goes in, and the rows of
-// windows that reach below the image (drain rows) while the next image's first rows go in, which
-// complete no window of their own. If the next image has not begun, both drain without it.
+// KW-1-LEFT of them trail the newest column) come out while the next row goes in.
+//
+// The end of an image - the rows of windows that reach below it (drain rows) and the last trailing
+// windows - needs no further pixel. With PATIENCE = 0 it comes out before the next image goes in.
+// Otherwise it comes out while the next image's first rows go in, which complete no window of their
+// own, unless that image does not begin within PATIENCE cycles. (Whether an image drains alone would
+// otherwise depend on its neighbour being there in one certain cycle: results would jitter.)
 //
 // out_data holds the window with channel 0 of its top left pixel in the lowest bits, then channels,
 // columns, rows.
@@ -22,7 +26,8 @@ module sf_window #(
     parameter integer TOP    = 1,  // zero rows above the image, at most KH-1
     parameter integer LEFT   = 1,  // zero columns before the image, at most KW-1
     parameter integer OUT_H  = 4,
-    parameter integer OUT_W  = 4
+    parameter integer OUT_W  = 4,
+    parameter integer PATIENCE = 0
 ) (
     input  wire                  clk,
     input  wire                  rst,
@@ -62,15 +67,34 @@ module sf_window #(
     wire draining = drain != 0;
     wire idle = row_start && row == 0 && !draining;
     // The next image starts into a draining one only if all drain rows left fit beside its rows.
-    wire takes = !row_start ? loading : !draining || row != 0 || (drain <= OVERLAP && in_valid);
+    wire fits = PATIENCE != 0 && drain <= OVERLAP;
+    wire takes = !row_start ? loading : !draining || row != 0 || (fits && in_valid);
     wire wants = takes && column < WIDTH;
     // Without a next image the last windows are shifted out; once begun, this is finished.
-    wire flush = LAST_U + LAG >= SPAN && idle && lag != 0 && (lag != LAG || !in_valid);
+    wire trails = LAST_U + LAG >= SPAN && idle && lag != 0;
+    wire flushing = trails && (PATIENCE == 0 || lag != LAG || !in_valid);
+    wire waits;  // for the next image
+    wire flush = flushing && !waits;
     wire free = !out_valid || out_ready;
-    wire load = free && !flush && (in_valid || !wants);
+    wire load = free && !flushing && !waits && (in_valid || !wants);
     wire tick = load || (free && flush);
 
-    assign in_ready = free && !flush && wants;
+    assign in_ready = free && !flushing && !waits && wants;
+
+    generate
+        if (PATIENCE > 1) begin : g_patience
+            localparam [31:0] LIMIT = PATIENCE - 1;
+            reg [$clog2(PATIENCE)-1:0] waited;
+            wire ends = (row_start && row == 0 && draining && fits) || (trails && lag == LAG);
+            assign waits = ends && !in_valid && waited != LIMIT[$clog2(PATIENCE)-1:0];
+            always @(posedge clk) begin
+                if (rst || !ends || in_valid) waited <= '0;
+                else if (waits && free) waited <= waited + 1'b1;
+            end
+        end else begin : g_at_once
+            assign waits = 1'b0;
+        end
+    endgenerate
 
     wire row_end = load && column == SPAN - 1;
     wire image_end = row_end && takes && row == HEIGHT - 1;
