@@ -38,6 +38,8 @@ one), and an entry here. Figures its stages return are fields of
 stages make gets into the bundle, ``check`` and ``demo`` without further code.
 """
 
+_RESOURCES = ("lut", "ff", "dsp", "bram18")
+
 _CURVES = {
     "Training of the frozen core": "train/core/curve.png",
     "Training of the task": "train/task/curve.png",
@@ -126,7 +128,7 @@ def assemble(config: BuildConfig, records: Sequence[StageRecord]) -> BuildReport
             "board": config.board.name,
             "part": config.board.part,
             "clock_mhz": config.clock_mhz,
-            **dataclasses.asdict(config.board.resources),
+            **{name: getattr(config.board.resources, name) for name in _RESOURCES},
         },
         "stages": [
             {
