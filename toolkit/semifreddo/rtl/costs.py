@@ -1,0 +1,135 @@
+"""What the parts of a layer cost in a Xilinx 7-series part.
+
+A layer is a number of parts of each kind: bits of adders, bits of a multiplexer, words of a memory.
+:mod:`semifreddo.rtl.structure` counts them; here is what one of each costs. Memories follow from
+the device (UG474, UG473); the other numbers were fitted to Yosys 0.70 by
+``python -m semifreddo.rtl.calibration --fit`` and rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+RAM_DEPTHS = ((32, 6), (64, 3))
+"""Distributed memory: four LUTs are a memory of so many words by so many bits (RAM32M, RAM64M)."""
+
+BLOCK_DEPTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+"""Block memory of 18 Kbit: words by bits, one port for reading and one for writing."""
+
+
+@dataclass(frozen=True)
+class Area:
+    """Resources, predicted or allowed; LUTs of every use (logic, shift registers, memory)."""
+
+    lut: float = 0.0
+    ff: float = 0.0
+    dsp: float = 0.0
+    bram18: float = 0.0
+
+    def __add__(self, other: Area) -> Area:
+        return Area(
+            self.lut + other.lut,
+            self.ff + other.ff,
+            self.dsp + other.dsp,
+            self.bram18 + other.bram18,
+        )
+
+    def __mul__(self, times: float) -> Area:
+        return Area(self.lut * times, self.ff * times, self.dsp * times, self.bram18 * times)
+
+    def rounded(self) -> Area:
+        """Whole numbers."""
+        return Area(*(float(round(getattr(self, item.name))) for item in fields(self)))
+
+
+COSTS: Mapping[str, Area] = {
+    # A layer's counters and handshakes: issuer, pipeline marks, credits.
+    "control": Area(lut=18, ff=14),
+    # Position counters of a window former or of a pool.
+    "position": Area(lut=42, ff=28),
+    # The counter of images that flips the weight bank, and the loading of one bank.
+    "swap": Area(lut=14, ff=26),
+    "load": Area(lut=8, ff=6),
+    # A bit of the register window, and one that is masked at the image's edge.
+    "window_bit": Area(ff=1),
+    "masked_bit": Area(lut=1),
+    # Counters of a FIFO; one word register of a bit that is behind or in it.
+    "fifo": Area(lut=10, ff=14),
+    "word_bit": Area(ff=1),
+    # Frozen, all bits at once: a bit of an adder, a bit of the pipeline's registers.
+    "adder_bit": Area(lut=1),
+    "pipeline_bit": Area(ff=1),
+    # Frozen, in digits: an adder with its carry, and each of its bits; a bit of delay; a bit of an
+    # input that is picked; a bit of a sum that is collected.
+    "digit_adder": Area(lut=1.4, ff=1),
+    "digit_bit": Area(lut=1, ff=1),
+    "delay_bit": Area(lut=0.1, ff=0.9),
+    "picked_bit": Area(lut=0.4),
+    "collected_bit": Area(ff=1),
+    # Loadable: a bit of a multiplexer with four inputs; of the factors' registers; of a product
+    # of LUTs (factor bits multiplied); of the tree of sums; of the accumulator.
+    "mux_bit": Area(lut=1),
+    "factor_bit": Area(ff=1),
+    "product_bit": Area(lut=1.4),
+    "product_register": Area(ff=1),
+    "tree_bit": Area(lut=1, ff=0.7),
+    "total_bit": Area(lut=1, ff=1),
+    # A cast; in it a bit to which a constant is added (bias, rounding), and one that is clipped.
+    "cast": Area(lut=2),
+    "rounded_bit": Area(lut=0.4),
+    "clipped_bit": Area(lut=1),
+    # A bit of a plain adder; of a blend whose factor is loaded, or constant; of a comparison.
+    "added_bit": Area(lut=1),
+    "blend_bit": Area(lut=5),
+    "fixed_blend_bit": Area(lut=2),
+    "compared_bit": Area(lut=1.7),
+    # The front end: registers, the input stream, a byte of its pixels, and loading of tasks.
+    "bus_registers": Area(lut=180, ff=180),
+    "bus_input": Area(lut=250, ff=200),
+    "bus_input_byte": Area(lut=34, ff=10),
+    "bus_task": Area(lut=280, ff=180),
+    # Memories: output multiplexers behind 64 words, the bypass that Yosys puts around a block.
+    "memory_mux_bit": Area(lut=0.45),
+    "bypass_bit": Area(lut=1.5, ff=1),
+    "ram_lut": Area(lut=1),
+    "bram18": Area(bram18=1),
+    "dsp": Area(dsp=1),
+}
+
+
+class Parts:
+    """Numbers of parts, by kind."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+
+    def add(self, kind: str, count: float = 1) -> None:
+        """Count some more parts of a kind."""
+        assert kind in COSTS, kind
+        if count:
+            self.counts[kind] = self.counts.get(kind, 0) + count
+
+    def area(self) -> Area:
+        """What all parts cost."""
+        lut = ff = dsp = bram18 = 0.0
+        for kind, count in self.counts.items():
+            cost = COSTS[kind]
+            lut += cost.lut * count
+            ff += cost.ff * count
+            dsp += cost.dsp * count
+            bram18 += cost.bram18 * count
+        return Area(lut, ff, dsp, bram18)
+
+
+def ram_luts(words: int, bits: int) -> int:
+    """LUTs of a distributed memory that is written and read every cycle, without its output."""
+    for depth, width in RAM_DEPTHS:
+        if words <= depth:
+            return 4 * -(-bits // width)
+    return -(-words // 64) * 4 * -(-bits // 3)
+
+
+def block_memories(words: int, bits: int) -> int:
+    """18 Kbit memories of a simple dual-port memory."""
+    return min(-(-words // depth) * -(-bits // width) for depth, width in BLOCK_DEPTHS)

@@ -1,0 +1,130 @@
+"""Predicted resources and cycles of a network, in milliseconds, from its schedule alone.
+
+No adder graph is solved and no Verilog is made. Cycles are exact; resources are the counts of
+:mod:`semifreddo.rtl.structure` times the costs of :mod:`semifreddo.rtl.costs`. How far they are off
+against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the figures are in ``docs/rtl.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.costs import Area, Parts
+from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.structure import add_fifo, model_of
+from semifreddo.runtime.packets import BusFormat
+
+
+@dataclass(frozen=True)
+class LayerEstimate:
+    """Predicted figures of one layer.
+
+    Attributes:
+        name: The layer.
+        kind: Its kind.
+        cycles: Cycles per image when images follow each other without a pause; exact.
+        area: Its resources, FIFOs in front of its inputs included.
+    """
+
+    name: str
+    kind: str
+    cycles: int
+    area: Area
+
+    @property
+    def lut(self) -> int:
+        """Look-up tables of any use."""
+        return round(self.area.lut)
+
+    @property
+    def ff(self) -> int:
+        """Flip-flops."""
+        return round(self.area.ff)
+
+    @property
+    def dsp(self) -> int:
+        """DSP slices."""
+        return round(self.area.dsp)
+
+    @property
+    def bram18(self) -> int:
+        """Block memories of 18 Kbit."""
+        return round(self.area.bram18)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Predicted figures of a network.
+
+    Attributes:
+        layers: In order. Passes of a folded repeat behind the first are not listed: they have no
+            hardware of their own, and their cycles count in the first one.
+        buses: AXI front end and registers; its cycles are those of the slower stream.
+    """
+
+    layers: tuple[LayerEstimate, ...]
+    buses: LayerEstimate
+
+    @cached_property
+    def total(self) -> Area:
+        """Resources of everything, rounded."""
+        area = self.buses.area
+        for layer in self.layers:
+            area = area + layer.area
+        return area.rounded()
+
+    @property
+    def cycles_per_image(self) -> int:
+        """Cycles between two results when images follow each other without a pause."""
+        return max(self.buses.cycles, *(layer.cycles for layer in self.layers))
+
+    @property
+    def bottleneck(self) -> str:
+        """What sets :attr:`cycles_per_image`: a layer's name, or ``buses``."""
+        return max([*self.layers, self.buses], key=lambda found: found.cycles).name
+
+    def frames_per_second(self, clock_mhz: float) -> float:
+        """Images per second at a clock."""
+        return clock_mhz * 1e6 / self.cycles_per_image
+
+
+def estimate(net: StreamNet, schedule: RtlSchedule | None = None) -> Estimate:
+    """Predict resources and cycles.
+
+    Args:
+        net: The network.
+        schedule: Hardware choices; the least hardware if left out.
+
+    Raises:
+        ConfigError: The schedule does not fit the network.
+        ProjectError: A layer has no hardware.
+    """
+    schedule = schedule or RtlSchedule()
+    schedule.check(net)
+    layers = tuple(
+        LayerEstimate(
+            layer.name,
+            layer.kind,
+            model.cycles(schedule[layer.name]),
+            model.parts(schedule[layer.name]).area(),
+        )
+        for layer in net.layers
+        for model in (model_of(net, layer),)
+    )
+    return Estimate(layers, buses(net))
+
+
+def buses(net: StreamNet) -> LayerEstimate:
+    """The front end, which does not depend on the schedule."""
+    bus = BusFormat.of(net)
+    parts = Parts()
+    parts.add("bus_registers")
+    parts.add("bus_input")
+    parts.add("bus_input_byte", bus.pixel_bytes)
+    if bus.task_words:
+        parts.add("bus_task")
+    add_fifo(parts, 33, 2)
+    parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
+    return LayerEstimate("buses", "AXI", max(bus.input_cycles, bus.output_cycles), parts.area())
