@@ -1,8 +1,10 @@
 // Brings a number into another fixed-point format: rounding, then overflow. Combinational.
 //
 // `value` is signed; OFFSET (in units of value's last bit) is a constant added before rounding, so
-// that a frozen bias costs no adder of its own. The names of the modes are those of
-// semifreddo.core.fixed.
+// that a frozen bias costs no adder of its own. NEGATE takes the negative of `value`, for nothing.
+// ADDED says that the constant of the rounding is in `value` already. SUM_BITS and SUM_SIGNED are
+// the exact size of everything added up: the adder is no wider. The names of the modes are those
+// of semifreddo.core.fixed.
 `default_nettype none
 
 module sf_cast #(
@@ -13,55 +15,70 @@ module sf_cast #(
     parameter ROUNDING = "HALF_EVEN",
     parameter OVERFLOW = "SATURATE",
     parameter integer OFFSET_BITS = 1,
-    parameter signed [OFFSET_BITS-1:0] OFFSET = 0
+    parameter signed [OFFSET_BITS-1:0] OFFSET = 0,
+    parameter integer NEGATE = 0,
+    parameter integer ADDED = 0,
+    parameter integer WIDER = IN_BITS > OFFSET_BITS ? IN_BITS : OFFSET_BITS,
+    parameter integer SUM_BITS = (WIDER > DROP ? WIDER : DROP) + 2,  // always two's complement
+    parameter integer SUM_SIGNED = 1
 ) (
     input  wire [ IN_BITS-1:0] value,
     output wire [OUT_BITS-1:0] result
 );
-    // Wide enough that nothing is lost before the overflow rule; tools trim what is constant.
-    localparam integer WIDER = IN_BITS > OFFSET_BITS ? IN_BITS : OFFSET_BITS;
-    localparam integer WIDEST = WIDER > OUT_BITS ? WIDER : OUT_BITS;
-    localparam integer WIDE = (WIDEST > DROP ? WIDEST : DROP + 1) + 2 + (DROP < 0 ? -DROP : 0);
+    localparam integer UP = DROP < 0 ? -DROP : 0;
+    localparam integer DOWN = DROP > 0 ? DROP : 0;
 
-    wire signed [WIDE-1:0] exact = {{(WIDE - IN_BITS) {value[IN_BITS-1]}}, value};
-    wire signed [WIDE-1:0] constant = {{(WIDE - OFFSET_BITS) {OFFSET[OFFSET_BITS-1]}}, OFFSET};
+    // The adder: right modulo 2**SUM_BITS, and its result fits.
+    localparam integer ALL_A = IN_BITS > SUM_BITS ? IN_BITS : SUM_BITS;
+    localparam integer ALL_B = ALL_A > OFFSET_BITS ? ALL_A : OFFSET_BITS;
+    localparam integer ALL = (ALL_B > DOWN ? ALL_B : DOWN) + 2;
+    localparam [ALL-1:0] ONE = 1;
+    localparam [ALL-1:0] HALF = DOWN > 0 ? ONE << (DOWN > 0 ? DOWN - 1 : 0) : {ALL{1'b0}};
+    localparam [ALL-1:0] PLAIN =
+        ADDED != 0 ? {ALL{1'b0}} :
+        ROUNDING == "HALF_UP" || ROUNDING == "HALF_EVEN" ? HALF :
+        ROUNDING == "HALF_DOWN" && DOWN > 0 ? HALF - ONE : {ALL{1'b0}};
+    localparam [ALL-1:0] MINUS = NEGATE != 0 ? ONE : {ALL{1'b0}};
+    localparam [ALL-1:0] CONSTANT =
+        {{(ALL - OFFSET_BITS) {OFFSET[OFFSET_BITS-1]}}, OFFSET} + PLAIN + MINUS;
+    localparam integer BY_SIGN = DOWN > 0 && (ROUNDING == "TOWARD_ZERO"
+        || ROUNDING == "HALF_TOWARD_ZERO" || ROUNDING == "HALF_AWAY") ? 1 : 0;
+
+    wire [ALL-1:0] given = {{(ALL - IN_BITS) {value[IN_BITS-1]}}, value};
+    wire [SUM_BITS-1:0] exact = NEGATE != 0 ? ~given[SUM_BITS-1:0] : given[SUM_BITS-1:0];
+    wire [SUM_BITS-1:0] moved = CONSTANT[SUM_BITS-1:0] + exact;
+    wire [SUM_BITS-1:0] sum;
+
+    generate
+        if (BY_SIGN != 0) begin : g_by_sign
+            wire negative = SUM_SIGNED != 0 && moved[SUM_BITS-1];
+            wire [ALL-1:0] extra =
+                ROUNDING == "TOWARD_ZERO" ? (negative ? (HALF << 1) - ONE : {ALL{1'b0}}) :
+                ROUNDING == "HALF_TOWARD_ZERO" ? (negative ? HALF : HALF - ONE) :
+                (negative ? HALF - ONE : HALF);
+            assign sum = moved + extra[SUM_BITS-1:0];
+        end else begin : g_constant
+            assign sum = moved;
+        end
+    endgenerate
+
+    // Wider only in wires from here on.
+    localparam integer WIDE_A = SUM_BITS > OUT_BITS ? SUM_BITS : OUT_BITS;
+    localparam integer WIDE = (WIDE_A > DOWN ? WIDE_A : DOWN) + 2 + UP;
+    wire sign = SUM_SIGNED != 0 && sum[SUM_BITS-1];
+    wire signed [WIDE-1:0] wide = {{(WIDE - SUM_BITS + 1) {sign}}, sum[SUM_BITS-2:0]};
     wire signed [WIDE-1:0] rounded;
 
     generate
         if (DROP <= 0) begin : g_grow
-            assign rounded = (exact + constant) <<< -DROP;
-        end else begin : g_round
-            localparam [WIDE-1:0] ONE = 1;
-            localparam [WIDE-1:0] HALF = ONE << (DROP - 1);
-            wire signed [WIDE-1:0] sum;
-            if (ROUNDING == "FLOOR") begin : g_floor
-                assign sum = exact + constant;
-            end else if (ROUNDING == "HALF_UP" || ROUNDING == "HALF_EVEN") begin : g_half
-                assign sum = exact + $signed(constant + $signed(HALF));
-            end else if (ROUNDING == "HALF_DOWN") begin : g_half_down
-                assign sum = exact + $signed(constant + $signed(HALF - ONE));
-            end else begin : g_by_sign
-                wire signed [WIDE-1:0] biased = exact + constant;
-                wire negative = biased[WIDE-1];
-                wire [WIDE-1:0] toward_zero = negative ? (HALF << 1) - ONE : {WIDE{1'b0}};
-                wire [WIDE-1:0] half_zero = negative ? HALF : HALF - ONE;
-                wire [WIDE-1:0] half_away = negative ? HALF - ONE : HALF;
-                if (ROUNDING == "TOWARD_ZERO") begin : g_zero
-                    assign sum = biased + $signed(toward_zero);
-                end else if (ROUNDING == "HALF_TOWARD_ZERO") begin : g_half_zero
-                    assign sum = biased + $signed(half_zero);
-                end else begin : g_half_away
-                    assign sum = biased + $signed(half_away);
-                end
-            end
-            wire signed [WIDE-1:0] shifted = sum >>> DROP;
-            if (ROUNDING == "HALF_EVEN") begin : g_even
-                // A tie was rounded up: the even neighbour is found by clearing the last bit.
-                wire tie = sum[DROP-1:0] == 0;
-                assign rounded = {shifted[WIDE-1:1], shifted[0] && !tie};
-            end else begin : g_as_is
-                assign rounded = shifted;
-            end
+            assign rounded = wide <<< UP;
+        end else if (ROUNDING == "HALF_EVEN") begin : g_even
+            // A tie was rounded up: the even neighbour is found by clearing the last bit.
+            wire signed [WIDE-1:0] shifted = wide >>> DOWN;
+            wire tie = wide[DOWN-1:0] == 0;
+            assign rounded = {shifted[WIDE-1:1], shifted[0] && !tie};
+        end else begin : g_floor
+            assign rounded = wide >>> DOWN;
         end
     endgenerate
 
