@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from semifreddo.boards import board_names, load_board
+from semifreddo.boards import BLOCK_DESIGN_FILE, board_names, load_board, read_board_file
+from semifreddo.core.block_design import DMA_LENGTH_BITS
 from semifreddo.core.errors import ConfigError
 
 GOOD = Path(__file__).parents[2] / "boards" / "pynq_z2" / "board.toml"
@@ -18,6 +20,42 @@ def test_pynq_z2() -> None:
     assert (board.resources.lut, board.resources.ff) == (53200, 106400)
     assert (board.resources.dsp, board.resources.bram18) == (220, 280)
     assert load_board("pynq-z2") == load_board(GOOD) == board
+
+
+def test_the_processing_system() -> None:
+    board = load_board("pynq_z2")
+    assert board.ps is not None and board.dma is not None and board.clock is not None
+    assert (board.ps.memory_port, board.ps.memory_port_bits) == ("S_AXI_HP0", 64)
+    assert board.dma.length_bits == DMA_LENGTH_BITS
+    assert "create_ps" in read_board_file(board, BLOCK_DESIGN_FILE)
+    with pytest.raises(ConfigError, match=r"cannot read .*pins\.xdc.*needs a pins\.xdc"):
+        read_board_file(board, "pins.xdc")
+    with pytest.raises(ConfigError, match="clock_mhz 300: board pynq_z2 has 1 to 250 MHz; change"):
+        board.check_clock(300)
+
+
+def test_a_board_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adding a board is adding a folder: nothing else knows its name."""
+    shutil.copytree(GOOD.parent, tmp_path / "moon_1")
+    file = tmp_path / "moon_1" / "board.toml"
+    text = file.read_text().replace('name = "pynq_z2"', 'name = "moon_1"')
+    file.write_text(text.replace('"pynq-z2", "Pynq-Z2"', '"Moon"'))
+    monkeypatch.setattr("semifreddo.boards.spec._FOLDERS", (tmp_path,))
+    assert board_names() == ["moon_1"]
+    board = load_board("Moon")
+    assert board == load_board("moon_1") == load_board(file)
+    assert "create_ps" in read_board_file(board, BLOCK_DESIGN_FILE)
+
+
+def test_a_board_without_a_processor(tmp_path: Path) -> None:
+    file = tmp_path / "board.toml"
+    file.write_text(
+        'name = "bare"\ntitle = "Bare"\npart = "LFE5U-85F-6BG381C"\nclock_mhz = 25\n'
+        "[resources]\nlut = 83640\nff = 83640\ndsp = 156\nbram18 = 208\n[tools]\n"
+        '[sources]\npart = "x"\nclock_mhz = "x"\nresources = "x"\n'
+    )
+    board = load_board(file)
+    assert board.ps is None and board.dma is None and board.images == ()
 
 
 @pytest.mark.parametrize("name", board_names() or [pytest.param("", marks=pytest.mark.xfail)])
@@ -36,15 +74,22 @@ def test_unknown_board() -> None:
     ("old", "new", "message"),
     [
         ("lut = 53200", "luts = 53200", "unknown key 'luts'; did you mean 'lut'?"),
-        ("lut = 53200", "luts = 53200", "key 'lut' is missing (six-input look-up tables)"),
+        ("lut = 53200", "luts = 53200", "key 'lut' is missing (look-up tables)"),
         ("lut = 53200", 'lut = "many"', "lut: 'many' is not a whole number"),
         ("lut = 53200", "lut = true", "lut: True is not a whole number"),
         ("clock_mhz = 100", "clock_mhz = nan", "clock_mhz: nan is not a finite number"),
         ("clock_mhz = 100", "clock_mhz = 0", "clock_mhz: 0.0, expected 1 or more"),
-        ('"xc7z020clg400-1"', '"xc7 z020"', "part: 'xc7 z020' does not match [a-z0-9-]+"),
+        ('"xc7z020clg400-1"', '"xc7 z020"', "part: 'xc7 z020' does not match [A-Za-z0-9-]+"),
         ("[resources]", "[resource]", "unknown key 'resource'; did you mean 'resources'?"),
         ('"resources.dsp" =', '"resources.dps" =', "sources: the entry 'resources.dps' names no"),
-        ('pynq = "PYNQ', 'x = "PYNQ', "sources: the entry 'pynq' is missing"),
+        ('pynq = "PyPI', 'x = "PyPI', "sources: the entry 'pynq' is missing"),
+        ('package = "clg400"', 'package = "clg484"', "does not contain 'clg484'"),
+        ("high_mhz = 250", "high_mhz = 90", "clock_mhz 100 is outside 1 to 90"),
+        ('"processing_system7"', '"processing_system8"', "did you mean 'processing_system7'?"),
+        ('"vivado 2019.2" =', '"vivado 2019.3" =', "traps: 'vivado 2019.3' is no tool and version"),
+        ("address_bits = 32", "address_bits = 16", "address_bits: 16, expected 32 or more"),
+        ('pynq = "3.1.2"', 'pynq = "3.1.1"', "images: a PYNQ version that is not in pynq"),
+        ('title = "TUL', 'folder = "x"\ntitle = "TUL', "unknown key 'folder'"),
         ("[tools]", "[tools", "not a TOML file"),
     ],
 )

@@ -1,0 +1,4 @@
+# AMD University Program AUP-ZU3: nothing beyond the clocks and ports of board.toml; the boot image sets up the rest.
+proc create_ps {} {
+    return [zynq_ultra_ps {}]
+}

@@ -1,0 +1,4 @@
+# AMD Zynq UltraScale+ MPSoC ZCU104: nothing beyond the clocks and ports of board.toml; the boot image sets up the rest.
+proc create_ps {} {
+    return [zynq_ultra_ps {}]
+}
