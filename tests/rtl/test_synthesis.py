@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from nets import blended
+from rtl.random_nets import random_net
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.design import RtlDesign, make_design
 from semifreddo.rtl.schedule import Choice, RtlSchedule
@@ -102,3 +104,10 @@ def test_files_below_ignores_comments_and_probes() -> None:
         "d.sv": "module d; endmodule",
     }
     assert list(files_below(files, "a")) == ["a.sv", "b.sv"]
+
+
+@pytest.mark.parametrize("seed", [14, 25, 38, 52])
+def test_no_port_is_connected_to_a_plain_signal_made_signed(seed: int) -> None:
+    """Yosys 0.70 stops at it: YosysHQ/yosys#6082."""
+    for text in make_design(*random_net(seed)).files.values():
+        assert not re.search(r"\.\w+\(\$signed\(\w+(\[[^]]*\])?\)\)", text)

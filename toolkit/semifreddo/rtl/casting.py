@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from semifreddo.core.fixed import FixedType, Rounding, bits_for
@@ -108,4 +109,15 @@ def cast(
         parameters["NEGATE"] = 1
     if added and half is not None:
         parameters["ADDED"] = 1
-    return instance("sf_cast", name, parameters, {"value": value.text, "result": result})
+    return instance(
+        "sf_cast", name, parameters, {"value": unsigned_port(value.text), "result": result}
+    )
+
+
+def unsigned_port(text: str) -> str:
+    """A port connection without ``$signed`` around a plain signal: Yosys 0.70 stops there.
+
+    The signal has the port's width, so nothing is extended (YosysHQ/yosys#6082).
+    """
+    plain = re.fullmatch(r"\$signed\((\w+(?:\[\d+:\d+\])?)\)", text)
+    return plain[1] if plain else text

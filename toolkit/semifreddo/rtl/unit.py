@@ -9,6 +9,7 @@ from semifreddo.core.fixed import FixedType, bits_for
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.casting import unsigned_port
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, literal, stream_ports, vector
 
@@ -133,7 +134,9 @@ def cast(name: str, value: Number, target: FixedType, result: str, offset: int =
     }
     if offset:
         parameters |= {"OFFSET_BITS": offset_bits, "OFFSET": literal(offset, offset_bits)}
-    return instance("sf_cast", name, parameters, {"value": value.text, "result": result})
+    return instance(
+        "sf_cast", name, parameters, {"value": unsigned_port(value.text), "result": result}
+    )
 
 
 def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: str) -> list[str]:
