@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.costs import Area, Parts
 from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.structure import add_fifo, model_of
+from semifreddo.rtl.structure import LayerModel, PointwiseModel, PoolModel, add_fifo
+from semifreddo.rtl.weighted_structure import WeightedModel
 from semifreddo.runtime.packets import BusFormat
 
 
@@ -108,12 +110,21 @@ def estimate(net: StreamNet, schedule: RtlSchedule | None = None) -> Estimate:
             layer.name,
             layer.kind,
             model.cycles(schedule[layer.name]),
-            model.parts(schedule[layer.name]).area(),
+            model.area(schedule[layer.name]),
         )
         for layer in net.layers
         for model in (model_of(net, layer),)
     )
     return Estimate(layers, buses(net))
+
+
+def model_of(net: StreamNet, layer: Layer) -> LayerModel:
+    """The model of any layer."""
+    if isinstance(layer, Conv | Linear):
+        return WeightedModel(net, layer)
+    if isinstance(layer, MaxPool | AvgPool):
+        return PoolModel(net, layer)
+    return PointwiseModel(net, layer)
 
 
 def buses(net: StreamNet) -> LayerEstimate:
@@ -127,4 +138,6 @@ def buses(net: StreamNet) -> LayerEstimate:
         parts.add("bus_task")
     add_fifo(parts, 33, 2)
     parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
-    return LayerEstimate("buses", "AXI", max(bus.input_cycles, bus.output_cycles), parts.area())
+    return LayerEstimate(
+        "buses", "AXI", max(bus.input_cycles, bus.output_cycles), parts.area().rounded()
+    )

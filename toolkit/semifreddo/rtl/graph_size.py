@@ -33,21 +33,12 @@ class GraphSize:
         adders: Two-input adders.
         adder_bits: Sum of their widths.
         depth: Adders between an input and a sum.
-        sum_bits: Width of each sum, two's complement (exact).
-        digit_bits: For each sum, the bits above its trailing zeros, which a serial graph computes
-            (exact; 0 for a sum that is always zero).
     """
 
     taps: int
     adders: float
     adder_bits: float
     depth: int
-    sum_bits: tuple[int, ...]
-    digit_bits: tuple[int, ...]
-
-    def cycles(self, digit: int) -> int:
-        """Cycles per word if ``digit`` bits are added per cycle; 0 is all at once."""
-        return max(1, -(-max(self.digit_bits, default=1) // digit)) if digit else 1
 
 
 def signed_digit_count(values: IntMatrix) -> IntMatrix:
@@ -80,7 +71,6 @@ def graph_size(weight: WeightBlock, source: FixedType, *, depthwise: bool) -> Gr
     low, high = (bound[weight.frozen_channels] for bound in product_bounds(source, weight))
     sums = [signed_bits(int(a), int(b)) for a, b in zip(low, high, strict=True)]
     ors = np.bitwise_or.reduce(matrix, axis=0, initial=0)
-    zeros = [int(value & -value).bit_length() - 1 if value else 0 for value in ors]
     live = [bool(value) for value in ors]
     digits = signed_digit_count(matrix).sum(axis=0)
     columns = sum(live)
@@ -101,8 +91,4 @@ def graph_size(weight: WeightBlock, source: FixedType, *, depthwise: bool) -> Gr
         adders=adders,
         adder_bits=adders * width,
         depth=(max(terms, 1) - 1).bit_length() + int(terms > 2),
-        sum_bits=tuple(sums),
-        digit_bits=tuple(
-            bits - shift if used else 0 for bits, shift, used in zip(sums, zeros, live, strict=True)
-        ),
     )

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
-from semifreddo.ir.exact import exact_result, product_bounds
-from semifreddo.ir.layers import Add, AvgPool, Blend, Conv, Layer, Linear, MaxPool, Route, Stream
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.layers import Add, AvgPool, Blend, Layer, MaxPool, Route, Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.costs import Parts, block_memories, ram_luts
+from semifreddo.rtl.costs import Area, Parts, block_memories, ram_luts
 from semifreddo.rtl.geometry import Geometry
-from semifreddo.rtl.graph_size import GraphSize, graph_size
-from semifreddo.rtl.schedule import Choice
-from semifreddo.rtl.unit import depth_for, signed_bits, word_bits
+from semifreddo.rtl.schedule import DEFAULT, Choice
+from semifreddo.rtl.unit import depth_for, word_bits
 
 FIFO_IN_FLIP_FLOPS = 2
 """Deepest FIFO that Yosys makes of flip-flops; deeper ones are memories."""
@@ -44,18 +43,9 @@ class LayerModel:
         """About how many cycles pass between a word's last operand and its result."""
         raise NotImplementedError
 
-    def parts(self, choice: Choice) -> Parts:
-        """What it is made of."""
+    def area(self, choice: Choice) -> Area:
+        """What it costs, in whole numbers."""
         raise NotImplementedError
-
-
-def model_of(net: StreamNet, layer: Layer) -> LayerModel:
-    """The model of any layer."""
-    if isinstance(layer, Conv | Linear):
-        return WeightedModel(net, layer)
-    if isinstance(layer, MaxPool | AvgPool):
-        return PoolModel(net, layer)
-    return PointwiseModel(net, layer)
 
 
 def add_fifo(parts: Parts, bits: int, depth: int) -> None:
@@ -114,164 +104,6 @@ def add_bank(parts: Parts, rows: int, row_bits: int, per_line: int) -> None:
 
 
 @dataclass(frozen=True)
-class WeightedModel(LayerModel):
-    """A conv or linear layer: frozen channels, loadable channels, or both side by side."""
-
-    layer: Conv | Linear
-
-    @cached_property
-    def source(self) -> Stream:
-        """The input stream."""
-        return self.net.streams[self.layer.inputs[0]]
-
-    @cached_property
-    def geometry(self) -> Geometry:
-        """The windows."""
-        return Geometry.of(self.layer, self.source)
-
-    @cached_property
-    def depthwise(self) -> bool:
-        """Whether each channel sees only itself."""
-        return isinstance(self.layer, Conv) and self.layer.depthwise
-
-    @cached_property
-    def graph(self) -> GraphSize | None:
-        """The frozen channels' adders, if there are any."""
-        weight = self.net.block[self.layer.weight]
-        if not any(weight.frozen):
-            return None
-        return graph_size(weight, self.source.type, depthwise=self.depthwise)
-
-    @cached_property
-    def rows(self) -> int:
-        """Rows of the weight matrix."""
-        return self.net.block[self.layer.weight].rows
-
-    @cached_property
-    def loadable(self) -> int:
-        """Channels with loadable weights."""
-        return len(self.net.block[self.layer.weight].configurable_channels)
-
-    @cached_property
-    def idle_ticks(self) -> int:
-        """Steps of the window former that complete no window."""
-        return 0 if self.geometry.trivial else self.geometry.ticks - self.geometry.windows
-
-    def multiplier_cycles(self, choice: Choice) -> int:
-        """Cycles in which the multipliers work on a word."""
-        if not self.loadable:
-            return 1
-        together = choice.channels_per_cycle or self.loadable
-        return -(-self.rows // choice.rows_per_cycle) * -(-self.loadable // together)
-
-    def word_cycles(self, choice: Choice) -> int:
-        """Cycles per word."""
-        frozen = self.graph.cycles(choice.digit_bits) if self.graph else 1
-        return max(self.multiplier_cycles(choice), frozen)
-
-    def cycles(self, choice: Choice) -> int:
-        return self.geometry.windows * self.word_cycles(choice) + self.idle_ticks
-
-    def _engine_latency(self, choice: Choice) -> int:
-        ends = [2]
-        if self.loadable:
-            ends.append(4 + (choice.rows_per_cycle - 1).bit_length() // 2)
-        if self.graph and choice.digit_bits:
-            ends.append(self.graph.depth + 3)
-        elif self.graph:
-            ends.append(self.graph.depth // 2 + 2)
-        return max(ends)
-
-    def latency(self, choice: Choice) -> int:
-        return self.word_cycles(choice) + self._engine_latency(choice)
-
-    def parts(self, choice: Choice) -> Parts:
-        parts = Parts()
-        add_window(parts, self.geometry, word_bits(self.source))
-        parts.add("control")
-        weight, bias = self.net.weights_of(self.layer)
-        bias_loadable = bias is not None and not all(bias.frozen)
-        if self.loadable or bias_loadable:
-            parts.add("swap")
-        depth = depth_for(self.word_cycles(choice), self._engine_latency(choice))
-        if self.graph:
-            self._add_graph(parts, choice, self.graph)
-            self._add_results(parts, weight.frozen_channels.tolist(), depth, frozen=True)
-        if self.loadable:
-            self._add_multipliers(parts, choice)
-            self._add_results(parts, weight.configurable_channels.tolist(), depth, frozen=False)
-        return parts
-
-    def _add_graph(self, parts: Parts, choice: Choice, graph: GraphSize) -> None:
-        if not choice.digit_bits:
-            parts.add("adder_bit", graph.adder_bits)
-            parts.add("pipeline_bit", graph.adder_bits)
-            return
-        digit, width = choice.digit_bits, self.source.type.width
-        parts.add("digit_adder", graph.adders)
-        parts.add("digit_bit", graph.adders * digit)
-        parts.add("delay_bit", graph.adders * digit)
-        digits = -(-width // digit)
-        parts.add("picked_bit", graph.taps * digit * max(1.0, (digits - 1) / 3))
-        parts.add("word_bit", graph.taps * digit)
-        parts.add("collected_bit", sum(graph.digit_bits))
-
-    def _add_multipliers(self, parts: Parts, choice: Choice) -> None:
-        weight = self.net.block[self.layer.weight]
-        lanes, together = choice.rows_per_cycle, choice.channels_per_cycle or self.loadable
-        groups = -(-self.loadable // together)
-        width = self.source.type.width
-        operand = width * (together if self.depthwise else 1)
-        lines = -(-self.rows // lanes)
-        inputs = lines * (groups if self.depthwise else 1)
-        parts.add("mux_bit", lanes * operand * (inputs - 1) / 3)
-        parts.add("factor_bit", lanes * (operand + together * weight.bits))
-        product = width + weight.bits
-        multipliers = lanes * together
-        if choice.multiplier == "dsp":
-            parts.add("dsp", multipliers)
-        else:
-            parts.add("product_bit", multipliers * width * weight.bits)
-            parts.add("product_register", multipliers * product)
-        levels = (lanes - 1).bit_length()
-        parts.add("tree_bit", (lanes - 1) * together * (product + levels / 2))
-        bits = self._sum_bits()
-        parts.add("total_bit", together * bits)
-        parts.add("word_bit", (self.loadable - together) * bits)
-        parts.add("mux_bit", together * bits * (groups - 1) / 3)
-        add_bank(parts, self.rows * groups, together * weight.bits, lanes)
-
-    def _sum_bits(self) -> int:
-        weight = self.net.block[self.layer.weight]
-        low, high = product_bounds(self.source.type, weight)
-        chosen = weight.configurable_channels
-        return signed_bits(int(low[chosen].min()), int(high[chosen].max()))
-
-    def _add_results(self, parts: Parts, channels: list[int], depth: int, *, frozen: bool) -> None:
-        weight, bias = self.net.weights_of(self.layer)
-        target = self.output.type
-        loaded = 0
-        for index, channel in enumerate(channels):
-            bits = self.graph.sum_bits[index] if frozen and self.graph else self._sum_bits()
-            frac = self.source.type.frac + weight.frac[channel]
-            offset = False
-            if bias is not None:
-                common = max(frac, bias.frac[channel])
-                bits, frac = bits + common - frac, common
-                if not bias.frozen[channel]:
-                    bits, loaded = bits + 1, loaded + 1
-                    parts.add("added_bit", bits)
-                else:
-                    offset = bool(bias.raw[channel])
-            add_cast(parts, bits, frac - target.frac, target, offset=offset)
-        if loaded and bias is not None:
-            add_bank(parts, 1, loaded * bias.bits, 1)
-        bits = len(channels) * target.width
-        parts.add("word_bit", bits)
-        add_fifo(parts, bits, depth)
-
-
-@dataclass(frozen=True)
 class PoolModel(LayerModel):
     """A maximum or an average over windows."""
 
@@ -292,10 +124,15 @@ class PoolModel(LayerModel):
             return self.geometry.height * self.geometry.width
         return self.geometry.ticks
 
+    def area(self, _choice: Choice) -> Area:
+        return self.parts.area().rounded()
+
     def latency(self, _choice: Choice) -> int:
         return 4 if self.geometry.disjoint else 2 + (self.geometry.taps - 1).bit_length() // 2
 
-    def parts(self, choice: Choice) -> Parts:
+    @cached_property
+    def parts(self) -> Parts:
+        """What it is made of."""
         parts, source, geometry = Parts(), self.source, self.geometry
         parts.add("control")
         maximum = isinstance(self.layer, MaxPool)
@@ -322,7 +159,7 @@ class PoolModel(LayerModel):
             drop = exact.frac - self.output.type.frac
             add_cast(parts, sum_bits + 1, drop, self.output.type, offset=False)
         parts.add("word_bit", word_bits(self.output))
-        add_fifo(parts, word_bits(self.output), depth_for(1, self.latency(choice) - 1))
+        add_fifo(parts, word_bits(self.output), depth_for(1, self.latency(DEFAULT) - 1))
         return parts
 
 
@@ -343,10 +180,15 @@ class PointwiseModel(LayerModel):
     def cycles(self, _choice: Choice) -> int:
         return self.output.pixels
 
+    def area(self, _choice: Choice) -> Area:
+        return self.parts.area().rounded()
+
     def latency(self, _choice: Choice) -> int:
         return 0 if self.wiring else 2
 
-    def parts(self, _choice: Choice) -> Parts:
+    @cached_property
+    def parts(self) -> Parts:
+        """What it is made of."""
         parts = Parts()
         if self.wiring:
             return parts
