@@ -69,7 +69,11 @@ def netlist_design(
             black_boxes=part.black_boxes,
         )
         assert done.verilog is not None
-        texts[f"{part.top}.sv"] = _quiet(done.verilog.read_text(encoding="utf-8"))
+        text = done.verilog.read_text(encoding="utf-8")
+        declared = re.findall(r"\bparameter integer \w+ *= *\w+", part.files[f"{part.top}.sv"])
+        for parameter in declared:  # their users still set them; the values are in the netlist
+            text = text.replace(");\n", f");\n  {parameter};\n", 1)
+        texts[f"{part.top}.sv"] = _quiet(text)
     files = {**design.files, **texts}
     files = files_below(files, design.top) | {
         name: text for name, text in design.files.items() if name == "sf_probe.sv"

@@ -71,9 +71,11 @@ def design_parts(design: RtlDesign) -> list[Part]:
     """The parts of a design; every cell of it is in exactly one."""
     core = design.core
     units = {unit.module: unit.layer for unit in core.units}
-    parts = [
-        Part(layer, module, files_below(design.files, module)) for module, layer in units.items()
-    ]
+    parts = []
+    for module, layer in units.items():
+        files = files_below(design.files, module)
+        files[f"{module}.sv"] = _with_parameters(files[f"{module}.sv"], module, core.text)
+        parts.append(Part(layer, module, files))
     streams = files_below(design.files, core.module, tuple(units))
     parts.append(Part("streams", core.module, streams, tuple(units)))
     bus = files_below(design.files, design.top, (core.module,))
@@ -98,6 +100,14 @@ def files_below(
         found[name] = files[name]
         pending += re.findall(r"\b\w+\b", _code(files[name]))
     return dict(sorted(found.items()))
+
+
+def _with_parameters(text: str, module: str, user: str) -> str:
+    """A module whose parameters' defaults are what its only user sets."""
+    instance = re.search(rf"\b{module} #\((.*?)\) \w+ \(", user, re.DOTALL)
+    for name, value in re.findall(r"\.(\w+)\((\w+)\)", instance[1] if instance else ""):
+        text = re.sub(rf"(\bparameter integer {name}\s*= )\w+", rf"\g<1>{value}", text)
+    return text
 
 
 def _code(text: str) -> str:
