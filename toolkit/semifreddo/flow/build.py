@@ -14,6 +14,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.bundle import bundle_stage
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.cosim import RTL
 from semifreddo.flow.csim import CSIM
 from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.lock import build_lock
@@ -27,6 +28,7 @@ from semifreddo.sim.ladder import Rung
 
 BACKENDS = (
     CSIM,
+    RTL,
     Backend(absent=vendor_rungs),
     Backend(absent=board_rungs),
 )

@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shutil
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.files import write_atomic
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend, Device
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.device import default_workers, open_device, trace_csim
+from semifreddo.flow.device import compiled, default_workers, open_device
 from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
 from semifreddo.flow.project import PROJECT, PROJECT_DIR
 from semifreddo.flow.rungs import device_rung, model_rungs
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.hls.csim import build_csim
+from semifreddo.hls.transport import open_csim, open_project
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
@@ -34,38 +34,35 @@ DEVICE = "csim/device"
 
 LADDER = "csim/ladder.json"
 
-_SECONDS_FILE = "seconds"
-"""Beside the program while it is in the project: a compilation may outlive the stage it was for."""
-
 
 @contextlib.contextmanager
 def csim_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task) -> Iterator[Rung]:
     """The compiled simulation of a design; if it is wrong, a tracing one is compiled."""
+    factory = partial(open_csim, workers=config.csim.workers or default_workers())
     with open_device(
-        executable, net, task, workers=config.csim.workers, timeout_s=config.csim.timeout_s
+        factory, executable, "csim", net, task, timeout_s=config.csim.timeout_s
     ) as accelerator:
 
         def trace(images: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.int64]]:
             if np.array_equal(accelerator.predict(images).raw, reference.run(net, images)):
                 return reference.trace(net, images)  # it is the expectation that is off
-            project, timeout_s = config.build_dir / PROJECT_DIR, config.csim.compile_timeout_s
-            return trace_csim(project, task, images, timeout_s=timeout_s)
+            return _trace(config, task, images)
 
         yield device_rung(accelerator, trace)
 
 
-def _compile(work: Workspace) -> tuple[Path, float]:
-    """The program, and the seconds its compilation took when it was last done."""
-    start_ns, start = time.time_ns(), time.perf_counter()
-    program = build_csim(
-        work.build / PROJECT_DIR,
-        jobs=default_workers(),
-        timeout_s=work.config.csim.compile_timeout_s,
-    )
-    seconds, note = time.perf_counter() - start, program.parent / _SECONDS_FILE
-    if program.stat().st_mtime_ns >= start_ns or not note.is_file():
-        write_atomic(note, f"{seconds:.3f}\n")
-    return program, float(note.read_text())
+def _trace(
+    config: BuildConfig, task: Task, images: npt.NDArray[np.integer]
+) -> dict[str, npt.NDArray[np.int64]]:
+    """Every layer's stream in the C simulation, to find where it parts from the reference.
+
+    Compiles a tracing variant of the project, which takes as long as the compilation itself.
+    """
+    timeout_s = config.csim.compile_timeout_s
+    project = config.build_dir / PROJECT_DIR
+    with open_project(project, jobs=default_workers(), trace=True) as transport:
+        transport.load(task.words, timeout_s)
+        return transport.trace(images, timeout_s)
 
 
 def _run(work: Workspace) -> Figures:
@@ -73,7 +70,13 @@ def _run(work: Workspace) -> Figures:
     task = Task.load(work.build / "task.json")
     vectors = VectorSet.load(work.build / "vectors.npz")
     work.report("      compiling with g++")
-    program, compile_seconds = _compile(work)
+    program, compile_seconds = compiled(
+        lambda: build_csim(
+            work.build / PROJECT_DIR,
+            jobs=default_workers(),
+            timeout_s=config.csim.compile_timeout_s,
+        )
+    )
     work.report(f"      compiled in {compile_seconds:.1f} s")
     executable = work.out / DEVICE
     executable.parent.mkdir()

@@ -163,7 +163,15 @@ class RtlTransport:
 
 
 def open_rtl(
-    executable: Path, info: DeviceInfo, *, image_shape: Shape, outputs: int, words: int
+    executable: Path,
+    info: DeviceInfo,
+    *,
+    image_shape: Shape,
+    outputs: int,
+    words: int,
+    stalls: Stalls | None = None,
 ) -> RtlTransport:
     """Open a verilated design as a device; see :class:`RtlTransport`."""
-    return RtlTransport(executable, info, image_shape=image_shape, outputs=outputs, words=words)
+    return RtlTransport(
+        executable, info, image_shape=image_shape, outputs=outputs, words=words, stalls=stalls
+    )

@@ -43,6 +43,11 @@ class Verilator:
     version: tuple[int, int]
 
     @property
+    def text(self) -> str:
+        """The version as people write it."""
+        return _dotted(self.version)
+
+    @property
     def environment(self) -> dict[str, str]:
         """Environment variables to run it with."""
         return {} if self.root is None else {"VERILATOR_ROOT": str(self.root)}
@@ -95,6 +100,7 @@ def build(
     *,
     waves: bool = False,
     optimize: bool = True,
+    jobs: int = 1,
     timeout_s: float = 900,
 ) -> Path:
     """Compile a design and the harness into an executable; done before if nothing changed.
@@ -104,6 +110,7 @@ def build(
         directory: Gets the Verilog, the C++ and the executable.
         optimize: Whether the program is compiled for speed; if not, it is compiled faster.
         waves: Whether value-change dumps can be written (costs compile time).
+        jobs: Files compiled at the same time.
         timeout_s: Limit of each step.
 
     Returns:
@@ -114,6 +121,7 @@ def build(
         ToolTimeoutError: A step does not finish in time.
     """
     verilator = find_verilator()
+    directory = directory.resolve()  # the tools run in it
     harness = (files("semifreddo.rtl") / "harness.cpp").read_text(encoding="utf-8")
     key = digest_json([dict(design.files), harness, verilator.version, waves, optimize])
     executable, stamp = directory / "simulate", directory / "simulate.digest"
@@ -132,7 +140,7 @@ def build(
         outputs=(objects / "Vdut.mk",),
         env=verilator.environment,
     )
-    level = "-O1" if optimize else "-O0"
+    level = "-O2" if optimize else "-O0"
     variant = f"{_dotted(verilator.version)}{level}{'-waves' * waves}"
     runtime = directory.parent / f"verilator-{variant}"
     _reuse_runtime(runtime, objects)
@@ -143,8 +151,7 @@ def build(
         "-f",
         "Vdut.mk",
         "Vdut",
-        "OPT_FAST=-O1",
-        "OPT_SLOW=-O0",
+        f"-j{jobs}",
     ]
     # The wheel was configured without the compiler's option for precompiled headers.
     make += [f"OPT_FAST={level}", f"OPT_GLOBAL={level}", "OPT_SLOW=-O0"]

@@ -1,0 +1,181 @@
+"""Stage ``cosim``: the Verilog in Verilator; all vectors under stalls, tasks swapped on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import ToolError
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.backend import Backend, Device
+from semifreddo.flow.config import BuildConfig, CosimSection
+from semifreddo.flow.device import compiled, default_workers, open_device
+from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
+from semifreddo.flow.rtl import RTL_DIR, RTL_STAGE, load_design
+from semifreddo.flow.rungs import device_rung
+from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.serial import load_net
+from semifreddo.ir.task import Task
+from semifreddo.reports.figures import CosimFigures, TrafficFigures
+from semifreddo.rtl.bench import Bench
+from semifreddo.rtl.cosim import Stalls
+from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.transport import open_rtl
+from semifreddo.rtl.verilator import build as verilate
+from semifreddo.rtl.verilator import find_verilator
+from semifreddo.sim import reference
+from semifreddo.sim.ladder import Rung
+
+DEVICE = "cosim/device"
+"""The compiled simulation, in the build folder."""
+
+LADDER = "cosim/ladder.json"
+WAVES = "cosim/waves.vcd"
+
+_COMPILED = "cosim/build"
+_SWAP_IMAGES = 60
+_WAVE_IMAGES = 2
+
+
+def stalls_of(section: CosimSection) -> Stalls:
+    """How unwilling a design wants its co-simulation's surroundings to be."""
+    return Stalls(
+        input_per_mille=round(1000 * section.input_stalls),
+        output_per_mille=round(1000 * section.output_stalls),
+        seed=section.seed,
+        watchdog_cycles=section.watchdog_cycles,
+    )
+
+
+@contextlib.contextmanager
+def rtl_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task) -> Iterator[Rung]:
+    """The verilated design under random stalls; if it is wrong, all layers' words are compared."""
+    timeout_s = config.cosim.timeout_s
+    factory = partial(open_rtl, stalls=stalls_of(config.cosim))
+    with open_device(factory, executable, "rtl", net, task, timeout_s=timeout_s) as accelerator:
+
+        def trace(images: npt.NDArray[np.integer]) -> Mapping[str, npt.NDArray[np.int64]]:
+            if np.array_equal(accelerator.predict(images).raw, reference.run(net, images)):
+                return reference.trace(net, images)  # it is the expectation that is off
+            return Bench(executable, net, timeout_s).trace(task, images)
+
+        yield device_rung(accelerator, trace)
+
+
+def _compile(work: Workspace, design: RtlDesign, *, waves: bool = False) -> Path:
+    return verilate(
+        design,
+        work.build / _COMPILED / ("waves" if waves else "plain"),
+        waves=waves,
+        jobs=default_workers(),
+        timeout_s=work.config.cosim.compile_timeout_s,
+    )
+
+
+def _run(work: Workspace) -> Figures:
+    config, net = work.config, load_net(work.build / "net.json")
+    task = Task.load(work.build / "task.json")
+    vectors = VectorSet.load(work.build / "vectors.npz")
+    if config.cosim.images is not None:
+        vectors = vectors.head(config.cosim.images)
+    design = load_design(work.build)
+    work.report("      compiling with Verilator")
+    program, seconds = compiled(lambda: _compile(work, design))
+    work.report(f"      compiled in {seconds:.1f} s")
+    executable = work.out / DEVICE
+    executable.parent.mkdir()
+    shutil.copy2(program, executable)
+    with rtl_rung(config, executable, net, task) as rung:
+        ladder = climb_in_stage(work, net, vectors, [rung])
+    save_ladder(ladder, work.out / LADDER)
+    if config.cosim.waves:
+        _write_waves(work, design, task, vectors)
+    figures: Figures = {
+        "ladder": [dataclasses.asdict(found) for found in figures_of(ladder)],
+        "versions": {"verilator": find_verilator().text},
+    }
+    if all(result.status == "equal" for result in ladder.results):
+        bench = Bench(executable, net, config.cosim.timeout_s)
+        measured = _measure(work, bench, task, vectors)
+        measured = dataclasses.replace(measured, compile_seconds=round(seconds, 3))
+        figures["cosim"] = dataclasses.asdict(measured)
+    return figures
+
+
+def _write_waves(work: Workspace, design: RtlDesign, task: Task, vectors: VectorSet) -> None:
+    """Waveforms of the first images, from a slower variant of the simulation."""
+    work.report("      compiling with waveforms")
+    bench = Bench(_compile(work, design, waves=True), design.net, work.config.cosim.timeout_s)
+    images = vectors.images[:_WAVE_IMAGES]
+    bench.waves(task, images, stalls_of(work.config.cosim), work.out / WAVES)
+
+
+def _measure(work: Workspace, bench: Bench, task: Task, vectors: VectorSet) -> CosimFigures:
+    """Speed, stalls between layers, and tasks swapped in mid-stream."""
+    section = work.config.cosim
+    found = bench.measure(task, vectors)
+    swapped = bench.swap_tasks(task, vectors.images[:_SWAP_IMAGES], stalls_of(section))
+    figures = CosimFigures(
+        compile_seconds=0.0,
+        executable_bytes=bench.executable.stat().st_size,
+        images=len(vectors),
+        latency_cycles=found.exchange.latency_cycles,
+        interval_cycles=int(found.exchange.interval_cycles.max(initial=0)),
+        frames_per_second=round(len(vectors) / found.seconds, 1),
+        stalled_images=len(vectors),
+        swapped_images=swapped,
+        waves=WAVES if section.waves else None,
+        layers=tuple(
+            TrafficFigures(name, seen.words, seen.stalled_cycles, seen.starved_cycles)
+            for name, seen in found.traffic.items()
+        ),
+    )
+    work.report(
+        f"      a frame every {figures.interval_cycles} cycles, latency {figures.latency_cycles}; "
+        f"{swapped} images around task swaps equal; simulates "
+        f"{figures.frames_per_second:.0f} frames/s"
+    )
+    return figures
+
+
+def _waits_for_verilator() -> str:
+    """What is missing for compiling the simulation, and how to get it."""
+    try:
+        find_verilator()
+    except ToolError as error:
+        return str(error)
+    return ""
+
+
+def _absent() -> tuple[Rung, ...]:
+    reason = _waits_for_verilator()
+    return (Rung("rtl", None, reason),) if reason else ()
+
+
+def cosim_stage(config: BuildConfig) -> Stage:
+    """The stage; waveforms are one of its outputs if they are wanted."""
+    return Stage(
+        name="cosim",
+        summary="simulate the Verilog and climb to its rung",
+        reads=("net.json", "task.json", "vectors.npz", RTL_DIR),
+        writes=(DEVICE, LADDER, *((WAVES,) if config.cosim.waves else ())),
+        code=("rtl", "adders", "tools", "runtime", "sim", "flow"),
+        run=_run,
+        settings=lambda config: dataclasses.asdict(config.cosim),
+        waits=lambda _: _waits_for_verilator(),
+    )
+
+
+RTL = Backend(
+    stages=lambda config: (RTL_STAGE, cosim_stage(config)),
+    device=Device("rtl", DEVICE, LADDER, rtl_rung),
+    absent=_absent,
+)
