@@ -57,6 +57,8 @@ COSTS: Mapping[str, Area] = {
     # Counters of a FIFO; one word register of a bit that is behind or in it.
     "fifo": Area(lut=10, ff=14),
     "word_bit": Area(ff=1),
+    # A reader of a forked stream.
+    "fork_reader": Area(lut=3, ff=1),
     # Frozen, all bits at once: a bit of an adder, a bit of the pipeline's registers.
     "adder_bit": Area(lut=1),
     "pipeline_bit": Area(ff=1),

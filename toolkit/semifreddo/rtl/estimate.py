@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.costs import Area, Parts
+from semifreddo.rtl.depths import needs
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.structure import LayerModel, PointwiseModel, PoolModel, add_fifo
+from semifreddo.rtl.unit import word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
 from semifreddo.runtime.packets import BusFormat
 
@@ -27,7 +31,7 @@ class LayerEstimate:
         name: The layer.
         kind: Its kind.
         cycles: Cycles per image when images follow each other without a pause; exact.
-        area: Its resources, FIFOs in front of its inputs included.
+        area: Its resources.
     """
 
     name: str
@@ -63,16 +67,18 @@ class Estimate:
     Attributes:
         layers: In order. Passes of a folded repeat behind the first are not listed: they have no
             hardware of their own, and their cycles count in the first one.
+        streams: Forks and FIFOs between the layers.
         buses: AXI front end and registers; its cycles are those of the slower stream.
     """
 
     layers: tuple[LayerEstimate, ...]
+    streams: Area
     buses: LayerEstimate
 
     @cached_property
     def total(self) -> Area:
         """Resources of everything, rounded."""
-        area = self.buses.area
+        area = self.buses.area + self.streams
         for layer in self.layers:
             area = area + layer.area
         return area.rounded()
@@ -106,25 +112,48 @@ def estimate(net: StreamNet, schedule: RtlSchedule | None = None) -> Estimate:
     schedule = schedule or RtlSchedule()
     schedule.check(net)
     layers = tuple(
-        LayerEstimate(
-            layer.name,
-            layer.kind,
-            model.cycles(schedule[layer.name]),
-            model.area(schedule[layer.name]),
-        )
-        for layer in net.layers
-        for model in (model_of(net, layer),)
+        LayerEstimate(name, model.layer.kind, model.cycles(choice), model.area(choice))
+        for name, model in models_of(net, schedule.unrolled).items()
+        for choice in (schedule[name],)
     )
-    return Estimate(layers, buses(net))
+    return Estimate(layers, streams(net), buses(net))
 
 
-def model_of(net: StreamNet, layer: Layer) -> LayerModel:
-    """The model of any layer."""
+def models_of(net: StreamNet, unrolled: frozenset[str]) -> dict[str, LayerModel]:
+    """The models of all layers that have hardware: of a folded repeat those of the first pass."""
+    folded = [repeat for repeat in net.repeats if repeat.name not in unrolled]
+    later = {name for repeat in folded for names in repeat.passes[1:] for name in names}
+    passes = {name: len(repeat.passes) for repeat in folded for name in repeat.passes[0]}
+    return {
+        layer.name: _model_of(net, layer, passes.get(layer.name, 1))
+        for layer in net.layers
+        if layer.name not in later
+    }
+
+
+def streams(net: StreamNet) -> Area:
+    """Forks and the FIFOs in front of joins, which depend on the windows alone."""
+    parts, needed = Parts(), needs(net)
+    for readers in net.consumers.values():
+        if len(readers) > 1:
+            parts.add("fork_reader", len(readers))
+    for layer in net.layers:
+        if len(layer.inputs) < 2:
+            continue
+        joined = np.maximum.reduce([needed[name] for name in layer.inputs])
+        for name in layer.inputs:
+            ahead = np.searchsorted(needed[name], joined, side="right") - np.arange(len(joined))
+            depth = int(ahead[: net.streams[name].pixels * 2].max()) + 3
+            add_fifo(parts, word_bits(net.streams[name]), depth)
+    return parts.area().rounded()
+
+
+def _model_of(net: StreamNet, layer: Layer, passes: int) -> LayerModel:
     if isinstance(layer, Conv | Linear):
-        return WeightedModel(net, layer)
+        return WeightedModel(net, layer, passes)
     if isinstance(layer, MaxPool | AvgPool):
-        return PoolModel(net, layer)
-    return PointwiseModel(net, layer)
+        return PoolModel(net, layer, passes)
+    return PointwiseModel(net, layer, passes)
 
 
 def buses(net: StreamNet) -> LayerEstimate:

@@ -25,10 +25,12 @@ class LayerModel:
     Attributes:
         net: The network.
         layer: One of its layers.
+        passes: Times per image that it runs: those of a folded repeat, otherwise 1.
     """
 
     net: StreamNet
     layer: Layer
+    passes: int = 1
 
     @property
     def output(self) -> Stream:
@@ -36,7 +38,11 @@ class LayerModel:
         return self.layer.output
 
     def cycles(self, choice: Choice) -> int:
-        """Cycles per image, as :attr:`semifreddo.rtl.unit.Unit.cycles`."""
+        """Cycles per image, all passes together."""
+        return self.passes * self.pass_cycles(choice)
+
+    def pass_cycles(self, choice: Choice) -> int:
+        """Cycles of one pass, as :attr:`semifreddo.rtl.unit.Unit.cycles`."""
         raise NotImplementedError
 
     def latency(self, choice: Choice) -> int:
@@ -93,10 +99,10 @@ def add_cast(parts: Parts, bits: int, drop: int, target: FixedType, *, offset: b
         parts.add("clipped_bit", target.width)
 
 
-def add_bank(parts: Parts, rows: int, row_bits: int, per_line: int) -> None:
+def add_bank(parts: Parts, rows: int, row_bits: int, per_line: int, regions: int = 1) -> None:
     """A double-buffered weight memory of ``library/sf_bank.sv``."""
     lines = -(-rows // per_line)
-    words = 2 << max(1, (lines - 1).bit_length())
+    words = 2 << max(1, (lines - 1).bit_length()) + (regions - 1).bit_length()
     parts.add("load")
     parts.add("ram_lut", ram_luts(words, row_bits * per_line))
     if words > 64:
@@ -119,7 +125,7 @@ class PoolModel(LayerModel):
         """The windows."""
         return Geometry.of(self.layer, self.source)
 
-    def cycles(self, _choice: Choice) -> int:
+    def pass_cycles(self, _choice: Choice) -> int:
         if self.geometry.disjoint:
             return self.geometry.height * self.geometry.width
         return self.geometry.ticks
@@ -177,7 +183,7 @@ class PointwiseModel(LayerModel):
             for stream in self.net.input_streams(self.layer)
         )
 
-    def cycles(self, _choice: Choice) -> int:
+    def pass_cycles(self, _choice: Choice) -> int:
         return self.output.pixels
 
     def area(self, _choice: Choice) -> Area:

@@ -91,7 +91,7 @@ class WeightedModel(LayerModel):
         """Cycles per word."""
         return max(self.frozen_cycles(choice), self.loadable_cycles(choice))
 
-    def cycles(self, choice: Choice) -> int:
+    def pass_cycles(self, choice: Choice) -> int:
         windows, idle = self._pace
         return windows * self.word_cycles(choice) + idle
 
@@ -180,7 +180,7 @@ class WeightedModel(LayerModel):
         parts.add("total_bit", lanes * plan.sum_bits)
         parts.add("word_bit", (self.loadable - lanes) * plan.sum_bits)
         parts.add("mux_bit", lanes * plan.sum_bits * (groups - 1) / 3)
-        add_bank(parts, self.rows * groups, lanes * weight.bits, rows)
+        add_bank(parts, self.rows * groups, lanes * weight.bits, rows, self.passes)
 
     def _add_casts(self, parts: Parts, channels: Sequence[int]) -> None:
         plan, target = self.plan, self.plan.target
@@ -192,5 +192,5 @@ class WeightedModel(LayerModel):
             add_cast(parts, bits, channel.frac - target.frac, target, offset=bool(channel.constant))
         loaded = set(channels) & set(plan.loadable_bias)
         if loaded and plan.bias is not None:
-            add_bank(parts, 1, len(loaded) * plan.bias.bits, 1)
+            add_bank(parts, 1, len(loaded) * plan.bias.bits, 1, self.passes)
         parts.add("word_bit", len(channels) * target.width)

@@ -1,0 +1,273 @@
+"""Choosing a schedule: every layer as small as the frame rate allows, and no faster than needed.
+
+For a given number of cycles per image each layer takes, on its own, the cheapest choice that is
+fast enough; only the DSP slices must be shared out, and they go where they save the most LUTs
+(exactly, by dynamic programming over their number). So the question is only how few cycles per
+image fit the budget: a search over the numbers of cycles at which some layer can do with less.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from semifreddo.boards.spec import Resources
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import nearest
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.costs import Area
+from semifreddo.rtl.estimate import Estimate, estimate, models_of
+from semifreddo.rtl.explanation import (
+    RESOURCES,
+    Explanation,
+    Shortage,
+    knob,
+    rows_of,
+    shortages,
+)
+from semifreddo.rtl.options import Option, options_of
+from semifreddo.rtl.schedule import Override, RtlSchedule
+from semifreddo.rtl.weighted_structure import WeightedModel
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule, what it will cost, and why it is so.
+
+    Attributes:
+        schedule: The choices of all conv and linear layers.
+        estimate: Predicted figures.
+        explanation: The reasons, layer by layer.
+    """
+
+    schedule: RtlSchedule
+    estimate: Estimate
+    explanation: Explanation
+
+
+def choose(
+    net: StreamNet,
+    budget: Resources,
+    clock_mhz: float,
+    target_fps: float | None = None,
+    *,
+    fixed: Mapping[str, Override] | None = None,
+    unrolled: frozenset[str] = frozenset(),
+) -> Scheduled:
+    """Choose the hardware of a network.
+
+    Args:
+        net: The network.
+        budget: What the network may use, bus front end included.
+        clock_mhz: Clock of the logic.
+        target_fps: Images per second that are wanted; as many as fit if left out.
+        fixed: By layer name, what the user has chosen already.
+        unrolled: Repeats that are built once per pass.
+
+    Returns:
+        The same for the same arguments. More budget is never slower; a lower target never takes
+        more LUTs.
+
+    Raises:
+        ConfigError: The network does not fit with the least hardware, or not at the wanted rate,
+            or ``fixed`` does not fit it; says by how much, because of what, and what helps.
+    """
+    search = _Search(net, budget, clock_mhz, dict(fixed or {}), unrolled)
+    cycles = search.fastest() if target_fps is None else search.meet(target_fps)
+    return search.result(cycles, target_fps)
+
+
+class _Search:
+    """The options of all layers, and what can be done with them."""
+
+    def __init__(
+        self,
+        net: StreamNet,
+        budget: Resources,
+        clock_mhz: float,
+        fixed: Mapping[str, Override],
+        unrolled: frozenset[str],
+    ) -> None:
+        names = [layer.name for layer in net.layers]
+        for name in fixed:
+            if name not in names:
+                raise ConfigError(
+                    f"rtl layer {name!r}: {net.name} has no such layer" + nearest(name, names)
+                )
+        self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
+        self.models = models_of(net, unrolled)
+        self.options = {
+            name: options_of(model, fixed.get(name)) for name, model in self.models.items()
+        }
+        self.rest = estimate(net, RtlSchedule(unrolled=unrolled))
+        slowest = [options[0].cycles for options in self.options.values()]
+        self.floor = max(self.rest.buses.cycles, *slowest)
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Cycles per image at which some layer can do with less."""
+        found = {option.cycles for options in self.options.values() for option in options}
+        return sorted({self.floor, *(cycles for cycles in found if cycles > self.floor)})
+
+    def solve(self, cycles: int) -> dict[str, Option]:
+        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
+        fronts = {name: _front(options, cycles) for name, options in self.options.items()}
+        needed = sum(front[0].area.dsp for front in fronts.values())
+        dsp = int(max(min(self.budget.dsp, sum(f[-1].area.dsp for f in fronts.values())), needed))
+        best = np.zeros(dsp + 1)
+        picks: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = []
+        for front in fronts.values():
+            table = np.full((len(front), dsp + 1), np.inf)
+            for row, option in enumerate(front):
+                used = int(option.area.dsp)
+                if used <= dsp:
+                    table[row, used:] = best[: dsp + 1 - used] + option.area.lut
+            picks.append(table.argmin(axis=0))
+            best = table.min(axis=0)
+        left, chosen = dsp, {}
+        for (name, front), pick in zip(reversed(fronts.items()), reversed(picks), strict=True):
+            chosen[name] = front[int(pick[left])]
+            left -= int(chosen[name].area.dsp)
+        return {name: chosen[name] for name in fronts}
+
+    def total(self, chosen: Mapping[str, Option]) -> Area:
+        """Resources of a solution with all that does not depend on it."""
+        fixed = self.rest.buses.area + self.rest.streams
+        return sum((option.area for option in chosen.values()), fixed).rounded()
+
+    def shortages(self, cycles: int) -> list[Shortage]:
+        """What is missing for a number of cycles per image."""
+        return shortages(self.total(self.solve(cycles)), self.budget)
+
+    def fastest(self) -> int:
+        """The fewest cycles per image that fit.
+
+        Raises:
+            ConfigError: Not even the least hardware fits.
+        """
+        index = bisect_left(self.steps, True, key=lambda cycles: not self.shortages(cycles))
+        if index == len(self.steps):
+            raise ConfigError(self._too_large())
+        return self.steps[index]
+
+    def meet(self, target_fps: float) -> int:
+        """The most cycles per image at a wanted rate.
+
+        Raises:
+            ConfigError: It does not fit; tells the fastest that does.
+        """
+        if not target_fps > 0:
+            raise ConfigError(
+                f"rtl: target_fps {target_fps:g} is not a rate; use a positive number"
+            )
+        cycles = int(self.clock_mhz * 1e6 / target_fps)
+        if cycles >= self.floor and not self.shortages(cycles):
+            return cycles
+        raise ConfigError(self._too_slow(target_fps, cycles))
+
+    def result(self, cycles: int, target_fps: float | None) -> Scheduled:
+        """Everything about the solution for a number of cycles."""
+        chosen = self.solve(cycles)
+        layers = {
+            name: option.choice
+            for name, option in chosen.items()
+            if isinstance(self.models[name], WeightedModel)
+        }
+        schedule = RtlSchedule(layers, self.unrolled)
+        found = estimate(self.net, schedule)
+        explanation = Explanation(
+            net=self.net.name,
+            clock_mhz=self.clock_mhz,
+            target_fps=target_fps,
+            frames_per_second=found.frames_per_second(self.clock_mhz),
+            cycles_per_image=found.cycles_per_image,
+            bottleneck=found.bottleneck,
+            reason=self._reason(found.cycles_per_image, found.bottleneck, target_fps),
+            layers=rows_of(self.models, chosen, self.options, found),
+            total={name: int(getattr(found.total, name)) for name in RESOURCES},
+            budget={name: getattr(self.budget, name) for name in RESOURCES},
+        )
+        return Scheduled(schedule, found, explanation)
+
+    def _reason(self, cycles: int, bottleneck: str, target_fps: float | None) -> str:
+        """Why it is no faster."""
+        if cycles <= self.floor:
+            return self._floor_reason(bottleneck)
+        faster = self.steps[bisect_left(self.steps, cycles) - 1]
+        missing = self.shortages(faster)
+        if target_fps is not None and not missing:
+            return "nothing is faster than the wanted rate needs"
+        return f"{faster:,} cycles would need {missing[0]}"
+
+    def _floor_reason(self, bottleneck: str) -> str:
+        if bottleneck == "buses":
+            return "the input or output stream carries no more"
+        if len(self.options[bottleneck]) == 1:
+            return "it takes one step of its window, or one word, per cycle"
+        return "all its sums are computed at once already"
+
+    def _too_large(self) -> str:
+        chosen = self.solve(self.steps[-1])
+        missing = shortages(self.total(chosen), self.budget)[0]
+        text = f"{self.net.name} does not fit: the least hardware needs {missing}"
+        return f"{text}; {self._help(chosen, missing)}"
+
+    def _help(self, chosen: Mapping[str, Option], missing: Shortage) -> str:
+        """Which layer takes most of what is missing, and what can be done."""
+        name = max(chosen, key=lambda found: getattr(chosen[found].area, missing.resource))
+        amount = getattr(chosen[name].area, missing.resource)
+        title = RESOURCES[missing.resource]
+        advice = [
+            f"layer {name!r} takes most ({amount:,.0f} {title}): "
+            f"{knob(self.models[name], chosen[name].choice)}"
+        ]
+        if self.unrolled:
+            advice.append(f"fold the repeat {sorted(self.unrolled)[0]!r}")
+        return ", ".join([*advice, "or use a larger board"])
+
+    def _too_slow(self, target_fps: float, cycles: int) -> str:
+        fits = self.result(self.fastest(), None)
+        reached = fits.estimate.frames_per_second(self.clock_mhz)
+        text = (
+            f"{self.net.name}: {target_fps:,g} frames/s at {self.clock_mhz:g} MHz leave "
+            f"{cycles:,} cycles per image"
+        )
+        best = f"the fastest that fits is {_down(reached)} frames/s"
+        if cycles < self.floor:
+            name = self._slowest()
+            return (
+                f"{text}, but {name} needs {self.floor:,} in any hardware "
+                f"({self._floor_reason(name)}); {best}: lower the rate or raise the clock"
+            )
+        chosen = self.solve(cycles)
+        missing = shortages(self.total(chosen), self.budget)[0]
+        return (
+            f"{text}, which needs {missing}; {best}, limited by {fits.estimate.bottleneck!r}; "
+            f"{self._help(chosen, missing)}"
+        )
+
+    def _slowest(self) -> str:
+        """What sets the fewest cycles there are."""
+        for name, options in self.options.items():
+            if options[0].cycles == self.floor:
+                return name
+        return "buses"
+
+
+def _down(rate: float) -> str:
+    """A rate, rounded down so that asking for it succeeds."""
+    return f"{int(rate):,}" if rate >= 100 else f"{int(rate * 100) / 100:g}"
+
+
+def _front(options: Sequence[Option], cycles: int) -> list[Option]:
+    """Options that are fast enough and that no other beats in LUTs and DSPs, by rising DSPs."""
+    fast = options[: bisect_right(options, cycles, key=lambda option: option.cycles)]
+    front: list[Option] = []
+    for option in sorted(fast, key=lambda found: (found.area.dsp, found.area.lut, -found.cycles)):
+        if not front or option.area.lut < front[-1].area.lut:
+            front.append(option)
+    return front
