@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import io
 import os
 import shutil
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -106,6 +108,7 @@ class ProjectPlan:
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
+                path.chmod(_mode(data))
             (fresh / STAMP).write_text(self.digest)
             if directory.exists():
                 directory.rename(old)
@@ -129,6 +132,29 @@ class ProjectPlan:
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 archive.writestr(entry, data)
         return buffer.getvalue()
+
+    def tarball(self, folder: str) -> bytes:
+        """The project as a .tar.gz with one folder in it; equal plans give equal bytes.
+
+        Args:
+            folder: Name of the folder.
+        """
+        buffer = io.BytesIO()
+        with (
+            gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+        ):
+            for name, data in sorted(self.files.items()):
+                entry = tarfile.TarInfo(f"{folder}/{name}")
+                entry.size = len(data)
+                entry.mode = _mode(data)
+                archive.addfile(entry, io.BytesIO(data))
+        return buffer.getvalue()
+
+
+def _mode(data: bytes) -> int:
+    """Permissions of a file: scripts that name their interpreter can be started."""
+    return 0o755 if data.startswith(b"#!") else 0o644
 
 
 def _reason(error: OSError) -> str:
