@@ -22,6 +22,9 @@ random_count = 20
 
 [csim]
 workers = 1
+
+[cosim]
+optimize = false
 """
 
 

@@ -33,6 +33,9 @@ name = "tiny"
 [vectors]
 file = "vectors.npz"
 
+[cosim]
+optimize = false
+
 [train]
 dataset = "digits"
 core_classes = [0, 1, 2]

@@ -11,18 +11,34 @@ _EPILOG = """\
 examples:
   semifreddo build hls_projects/digits
   semifreddo build hls_projects/digits --until project        write the HLS project only
+  semifreddo build hls_projects/digits --until synth          measure the Verilog with Yosys
+  semifreddo build hls_projects/digits --set rtl.target_fps=1000 --set cosim.waves=true
   semifreddo build hls_projects/digits --from csim            compile and check again
   semifreddo build hls_projects/digits --set design.clock_mhz=50 --set csim.workers=4
 
-Stages: lower, project, csim, bundle. Those that are up to date are skipped, so after Ctrl-C or an
-error the same command goes on where it stopped. Everything made is in <design>/build, which may be
-deleted at any time; report.json and report.html there say what came out.
+Stages:
+  lower      QONNX model to integer network
+  project    HLS project
+  csim       its C simulation, and every rung of the ladder above it
+  rtl        Verilog of the open backend, with the hardware choices the board allows
+  cosim      its simulation in Verilator: the rung rtl, cycles, stalls ([cosim] waves=true: VCD)
+  synth      Yosys: measured LUT, FF, DSP, BRAM per layer; minutes, so only with --until synth or
+             [synth] run=true
+  bitstream  ECP5 boards: nextpnr and ecppack
+  bundle     everything the runtime needs, in one file
+
+Stages that are up to date are skipped, so after Ctrl-C or an error the same command goes on where
+it stopped. A stage whose tool is missing waits and says how to get it; asked for with --until or
+--from, it fails. Everything made is in <design>/build, which may be deleted at any time;
+report.json and report.html there say what came out.
 """
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Declare the verb."""
-    parser = describe(verbs, "build", "lower, write the HLS project, simulate, bundle", _EPILOG)
+    parser = describe(
+        verbs, "build", "lower, write HLS project and Verilog, simulate, bundle", _EPILOG
+    )
     parser.add_argument("design", type=Path, help="folder with a design.toml")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="run again from here on")
     parser.add_argument("--until", metavar="STAGE", help="stop after this stage")

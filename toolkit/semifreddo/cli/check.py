@@ -10,7 +10,8 @@ from semifreddo.cli.console import add_overrides, describe, progress
 _EPILOG = """\
 examples:
   semifreddo check hls_projects/digits              model, vectors, and the build if there is one
-  semifreddo check hls_projects/digits/build/digits.sfb --transport csim
+  semifreddo check hls_projects/digits/build/digits.sfb              every device in the bundle
+  semifreddo check hls_projects/digits/build/digits.sfb --transport rtl
 
 All rungs are compared with the golden vectors as integers; there is no tolerance. Exit code 1 if
 one differs: the first image, output and layer where it does are named. A rung that this machine

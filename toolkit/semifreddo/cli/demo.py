@@ -13,9 +13,9 @@ examples:
   semifreddo demo --out /tmp/demo --seed 3
 
 Trains a core on the digits 0 to 4 and freezes it; trains task A, all ten digits, around it;
-exports, writes the HLS project, compiles its C simulation; checks every rung on the whole test
-split; streams that through the runtime; then trains task B, odd or even, for the same built
-project and loads it. Takes a few minutes on two cores.
+exports, writes the HLS project and the Verilog, compiles simulations of both; checks every rung
+on the whole test split; streams that through the runtime; then trains task B, odd or even, for the
+same built hardware and loads it into both running simulations. Takes a few minutes on two cores.
 """
 
 

@@ -23,7 +23,7 @@ _EPILOG = """\
 the way of a design:
   semifreddo train   hls_projects/digits    images  -> model.safetensors
   semifreddo export  hls_projects/digits    checkpoint -> model.onnx and golden vectors
-  semifreddo build   hls_projects/digits    QONNX -> HLS project -> C simulation -> bundle
+  semifreddo build   hls_projects/digits    QONNX -> HLS project, Verilog -> simulations -> bundle
   semifreddo run     hls_projects/digits/build/digits.sfb --vectors
   semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 -o odd_even.json
 

@@ -18,6 +18,7 @@ examples:
   semifreddo run digits.sfb --images scans.npz     array "images", uint8 (n, h, w, c) or (n, h, w)
   semifreddo run digits.sfb --images pictures/     all .png files, in the order of their names
   semifreddo run digits.sfb --task odd_even.json --images scans.npz --show 20
+  semifreddo run digits.sfb --transport rtl        on the simulated Verilog
 
 Needs NumPy only, besides what drives the device.
 """
@@ -31,7 +32,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     source.add_argument("--images", type=Path, help=".npy, .npz, or a folder of .png files")
     source.add_argument("--vectors", action="store_true", help="golden vectors (the default)")
     parser.add_argument("--task", help="task file, or name of a task in the bundle")
-    parser.add_argument("--transport", help="which device, e.g. csim")
+    parser.add_argument("--transport", help="which device: csim, rtl...")
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
     parser.add_argument("--show", type=int, default=10, metavar="N", help="answers to print")
     parser.set_defaults(run=run)

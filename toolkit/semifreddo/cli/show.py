@@ -44,9 +44,39 @@ def build_summary(report: BuildReport) -> str:
         speed = report.csim.frames_per_second
         what = "" if speed is None else f", {speed:.0f} frames/s"
         lines.append(f"C simulation: compiled in {report.csim.compile_seconds:.1f} s{what}")
+    lines += _hardware(report)
     if report.ladder:
         lines += ["", ladder_table(report.ladder)]
     return "\n".join(lines)
+
+
+def _hardware(report: BuildReport) -> list[str]:
+    """What the open RTL backend made, predicted and measured."""
+    lines = []
+    if report.rtl is not None:
+        rtl = report.rtl
+        lines.append(
+            f"RTL: a frame every {rtl.interval_cycles} cycles, {rtl.frames_per_second:.0f} "
+            f"frames/s at {report.target.clock_mhz:g} MHz, set by {rtl.bottleneck}; predicted "
+            f"{rtl.lut} LUT, {rtl.ff} FF, {rtl.dsp} DSP, {rtl.bram18} BRAM18"
+        )
+    if report.cosim is not None:
+        cosim = report.cosim
+        lines.append(
+            f"RTL simulation: a frame every {cosim.interval_cycles} cycles, latency "
+            f"{cosim.latency_cycles} cycles, {cosim.frames_per_second:.0f} frames/s on one core"
+        )
+    if report.synthesis is not None:
+        cells = report.synthesis
+        lines.append(
+            f"{cells.tool}: {cells.lut} LUT, {cells.ff} FF, {cells.dsp} DSP, {cells.bram18} BRAM18"
+        )
+    if report.bitstream is not None:
+        made = report.bitstream
+        speed = "" if made.fmax_mhz is None else f", {made.fmax_mhz:.1f} MHz"
+        lines.append(f"bitstream {made.file} ({made.tool}): {made.size_bytes} bytes{speed}")
+    lines += [f"stage {stage.name} waits: {stage.waits}" for stage in report.stages if stage.waits]
+    return lines
 
 
 def demo_table(result: DemoResult) -> str:
@@ -63,10 +93,11 @@ def demo_table(result: DemoResult) -> str:
                 task.payload_bytes,
                 *(status.get(name, "") for name in rungs),
                 "equal" if task.stream_equal else "DIFFERENT",
-                f"{task.frames_per_second:.0f}",
+                *(f"{speed:.0f}" for speed in task.frames_per_second.values()),
             )
         )
-    header = ("task", "classes", "accuracy", "bytes", *rungs, "runtime", "frames/s")
+    speeds = [f"{name} frames/s" for name in result.tasks[0].frames_per_second]
+    header = ("task", "classes", "accuracy", "bytes", *rungs, "runtime", *speeds)
     absent = [
         f"  {rung.name}: {rung.detail}"
         for rung in result.tasks[0].rungs

@@ -101,6 +101,7 @@ class CosimSection:
         200_000, help="cycles without any movement that count as a hang", low=100
     )
     waves: bool = option(False, help="write waveforms of the first two images (VCD)")
+    optimize: bool = option(True, help="compile for speed; false compiles faster")
     compile_timeout_s: float = option(1800.0, help="seconds each compilation step may take", low=1)
     timeout_s: float = option(600.0, help="seconds one exchange with it may take", low=0.1)
 

@@ -75,6 +75,7 @@ def _compile(work: Workspace, design: RtlDesign, *, waves: bool = False) -> Path
         design,
         work.build / _COMPILED / ("waves" if waves else "plain"),
         waves=waves,
+        optimize=work.config.cosim.optimize and not waves,
         jobs=default_workers(),
         timeout_s=work.config.cosim.compile_timeout_s,
     )

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from semifreddo.core.digest import digest_file
 from semifreddo.core.errors import LadderError, ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow.build import absent_rungs, build
+from semifreddo.flow.build import absent_rungs, build, stages
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.csim import DEVICE
 from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
@@ -34,7 +32,7 @@ from semifreddo.flow.training import (
 )
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
-from semifreddo.runtime import Accelerator
+from semifreddo.runtime import Accelerator, Bundle
 from semifreddo.sim.ladder import climb
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import Split
@@ -48,6 +46,7 @@ _TASK_FILES = "tb_data/"
 """The project's test bench checks one task; everything else serves all."""
 
 Progress = Callable[[str], None]
+Devices = Mapping[str, Accelerator]
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class TaskOutcome:
         accuracy: Fraction of the test split that the runtime answered right.
         payload_bytes: What is loaded into the device.
         rungs: Every rung on the whole test split.
-        stream_equal: Whether streaming through the runtime gave torch's integers.
-        frames_per_second: Of that stream, through the compiled simulation.
+        stream_equal: Whether streaming through the runtime gave torch's integers, on all devices.
+        frames_per_second: Of that stream, by device.
     """
 
     name: str
@@ -69,7 +68,7 @@ class TaskOutcome:
     payload_bytes: int
     rungs: tuple[RungFigures, ...]
     stream_equal: bool
-    frames_per_second: float
+    frames_per_second: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -128,45 +127,59 @@ def run_demo(
         train_design(config, seed=seed, progress=progress)
     with clock.step("export", "QONNX with the freeze plan inside, golden vectors"):
         export_design(config, progress=progress)
-    with clock.step("build", "integer network, HLS project, C simulation, bundle"):
+    with clock.step("build", "integer network, HLS project, Verilog, their simulations, bundle"):
         report = build(config, progress=progress)
     before = _built_digests(config)
     vectors = VectorSet.load(config.build_dir / "vectors.npz")
-    with Accelerator.open(config.bundle_path) as accelerator:
+    with _devices(config) as devices:
         with clock.step("run", "the test split, streamed through the runtime"):
-            task_a = _stream(accelerator, data.test, vectors, report.ladder)
+            task_a = _stream(devices, data.test, vectors, report.ladder)
         with clock.step("retarget", "task B, odd or even, for the device as it is built"):
             made = _retarget(config, seed)
-        with clock.step("check", "task B on every rung, loaded into the running device"):
-            accelerator.load_task(made.task)
-            rungs = _climb(config, made, accelerator, progress)
+        with clock.step("check", "task B on every rung, loaded into the running devices"):
+            for accelerator in devices.values():
+                accelerator.load_task(made.task)
+            rungs = _climb(config, made, devices, progress)
             test = data.relabel(GROUPS_B).test
-            task_b = _stream(accelerator, test, made.vectors, rungs)
+            task_b = _stream(devices, test, made.vectors, rungs)
     if before != _built_digests(config):
         raise ProjectError(f"{config.root}: teaching task B changed the built files; this is a bug")
     sources = _shared_sources(config, made)
     return DemoResult((task_a, task_b), *sources, clock.seconds, config.root)
 
 
-def _built_digests(config: BuildConfig) -> tuple[str | None, str]:
-    return digest_tree(config.build_dir / PROJECT_DIR), digest_file(config.build_dir / DEVICE)
+@contextmanager
+def _devices(config: BuildConfig) -> Iterator[Devices]:
+    """Every device of the bundle, running, by the name of its transport."""
+    bundle = Bundle.load(config.bundle_path)
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(Accelerator.open(bundle, name)) for name in bundle.transports
+        }
+
+
+def _built_digests(config: BuildConfig) -> dict[str, str | None]:
+    """Everything that was built, except the bundle."""
+    made = [name for stage in stages(config)[:-1] for name in stage.writes]
+    return {name: digest_tree(config.build_dir / name) for name in made}
 
 
 def _stream(
-    accelerator: Accelerator,
+    devices: Devices,
     test: Split,
     vectors: VectorSet,
     rungs: tuple[RungFigures, ...],
 ) -> TaskOutcome:
-    """Stream a whole test split through the runtime; compare with torch's integers."""
-    start = time.perf_counter()
-    answers = list(accelerator.stream(test.images))
-    seconds = time.perf_counter() - start
-    raw = np.stack([answer.raw for answer in answers])
+    """Stream a whole test split through every device; compare with torch's integers."""
+    frames_per_second = {}
+    for name, accelerator in devices.items():
+        start = time.perf_counter()
+        answers = list(accelerator.stream(test.images))
+        frames_per_second[name] = len(answers) / (time.perf_counter() - start)
+        task = accelerator.task
+        if not np.array_equal(np.stack([answer.raw for answer in answers]), vectors.expected):
+            raise LadderError(f"task {task.name}: answers streamed by {name} differ from torch's")
     indices = np.array([answer.index for answer in answers])
-    task = accelerator.task
-    if not np.array_equal(raw, vectors.expected):
-        raise LadderError(f"task {task.name}: streamed answers differ from torch's")
     return TaskOutcome(
         name=task.name,
         classes=len(task.labels),
@@ -175,7 +188,7 @@ def _stream(
         payload_bytes=task.payload_bytes,
         rungs=rungs,
         stream_equal=True,
-        frames_per_second=len(answers) / seconds,
+        frames_per_second=frames_per_second,
     )
 
 
@@ -192,19 +205,19 @@ def _retarget(config: BuildConfig, seed: int) -> Retargeted:
 
 
 def _climb(
-    config: BuildConfig, made: Retargeted, accelerator: Accelerator, progress: Progress
+    config: BuildConfig, made: Retargeted, devices: Devices, progress: Progress
 ) -> tuple[RungFigures, ...]:
-    """Task B on every rung: its own torch model and QONNX file, and the device of task A."""
+    """Task B on every rung: its own torch model and QONNX file, and the devices of task A."""
     made.task.save(config.build_dir / f"{TASK_B}.json")
     checkpoint = config.build_dir / "train" / f"{TASK_B}.safetensors"
     save_checkpoint(made.trained, checkpoint)
     export_model(made.trained, checkpoint.with_suffix(".onnx"))
-    net = made.task.apply(accelerator.net)
+    net = made.task.apply(load_net(config.build_dir / "net.json"))
     rungs = [
         torch_rung(checkpoint),
         qonnx_rung(checkpoint.with_suffix(".onnx"), net),
         streamnet_rung(net),
-        device_rung(accelerator),
+        *(device_rung(accelerator) for accelerator in devices.values()),
     ]
     report = climb(
         net,

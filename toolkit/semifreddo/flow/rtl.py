@@ -7,6 +7,7 @@ import json
 import time
 from pathlib import Path
 
+from semifreddo.boards.spec import Resources
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
@@ -15,26 +16,42 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RtlFigures, RtlLayerFigures
 from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.estimate import Estimate, estimate
-from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.scheduler import Scheduled, choose
 
 RTL_DIR = "rtl"
 """In the build folder: ``verilog/`` with every file of the design, and its schedule."""
 
 _SCHEDULE = "schedule.json"
+_EXPLANATION = "schedule.txt"
 _VERILOG = "verilog"
 
 
-def schedule_of(config: BuildConfig, net: StreamNet) -> tuple[RtlSchedule, tuple[str, ...]]:
-    """Hardware choices of a design, and the scheduler's explanation of them.
+def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
+    """The hardware choices of a design, and why.
 
     Raises:
         ConfigError: A fixed choice does not fit the network, or the network not the board.
     """
-    fixed = {name: override.applied(Choice()) for name, override in config.rtl.layers.items()}
-    schedule = RtlSchedule(fixed, frozenset(config.rtl.unrolled))
-    schedule.check(net)
-    return schedule, ()
+    return choose(
+        net,
+        budget_of(config),
+        config.clock_mhz,
+        config.rtl.target_fps,
+        fixed=config.rtl.layers,
+        unrolled=frozenset(config.rtl.unrolled),
+    )
+
+
+def budget_of(config: BuildConfig) -> Resources:
+    """What a network may use of its board."""
+    all_of_it, share = config.board.resources, config.rtl.board_share
+    return Resources(
+        lut=max(1, int(all_of_it.lut * share)),
+        ff=max(1, int(all_of_it.ff * share)),
+        dsp=int(all_of_it.dsp * share),
+        bram18=int(all_of_it.bram18 * share),
+    )
 
 
 def load_design(build: Path) -> RtlDesign:
@@ -43,47 +60,17 @@ def load_design(build: Path) -> RtlDesign:
     return make_design(load_net(build / "net.json"), RtlSchedule.from_json(data))
 
 
-def _choice(choice: Choice, frozen: bool, loadable: bool) -> str:
-    """A layer's choices as people read them."""
-    parts = []
-    if loadable:
-        channels = choice.channels_per_cycle or "all"
-        parts.append(f"{choice.rows_per_cycle} rows × {channels} channels ({choice.multiplier})")
-    if frozen:
-        bits = f"{choice.digit_bits} bits per cycle" if choice.digit_bits else "all bits at once"
-        parts.append(bits)
-    return ", ".join(parts)
-
-
-def _layers(net: StreamNet, schedule: RtlSchedule, found: Estimate) -> list[RtlLayerFigures]:
-    weights = {layer.name: getattr(layer, "weight", None) for layer in net.layers}
-    figures = []
-    for layer in found.layers:
-        text = ""
-        if (name := weights.get(layer.name)) is not None:
-            block = net.block[name]
-            frozen, loadable = block.frozen_channels, block.configurable_channels
-            text = _choice(schedule[layer.name], bool(len(frozen)), bool(len(loadable)))
-        figures.append(
-            RtlLayerFigures(
-                layer.name, text, layer.cycles, layer.lut, layer.ff, layer.dsp, layer.bram18
-            )
-        )
-    return figures
-
-
 def _run(work: Workspace) -> Figures:
     config, net = work.config, load_net(work.build / "net.json")
     start = time.perf_counter()
-    schedule, explanation = schedule_of(config, net)
-    design = make_design(net, schedule)
+    scheduled = schedule_of(config, net)
+    design = make_design(net, scheduled.schedule)
     seconds = time.perf_counter() - start
     folder = work.out / RTL_DIR
     design.write(folder / _VERILOG)
-    write_atomic(folder / _SCHEDULE, json.dumps(schedule.to_json(), indent=1) + "\n")
-    found = estimate(net, schedule)
-    total = found.total
-    for line in explanation:
+    write_atomic(folder / _SCHEDULE, json.dumps(scheduled.schedule.to_json(), indent=1) + "\n")
+    write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
+    for line in str(scheduled.explanation).splitlines():
         work.report(f"      {line}")
     interval = design.cycles_per_image
     figures = RtlFigures(
@@ -94,22 +81,13 @@ def _run(work: Workspace) -> Figures:
         interval_cycles=interval,
         bottleneck=design.bottleneck,
         frames_per_second=round(config.clock_mhz * 1e6 / interval, 1),
-        lut=round(total.lut),
-        ff=round(total.ff),
-        dsp=round(total.dsp),
-        bram18=round(total.bram18),
-        explanation=explanation,
-        layers=tuple(_layers(net, schedule, found)),
+        reason=scheduled.explanation.reason,
+        **scheduled.explanation.total,
+        layers=tuple(
+            RtlLayerFigures(**dataclasses.asdict(row)) for row in scheduled.explanation.layers
+        ),
     )
-    work.report(
-        f"      {figures.files} files; a frame every {interval} cycles, "
-        f"{figures.frames_per_second:.0f} frames/s at {config.clock_mhz:g} MHz, set by "
-        f"{figures.bottleneck}"
-    )
-    work.report(
-        f"      about {figures.lut} LUT, {figures.ff} FF, {figures.dsp} DSP, "
-        f"{figures.bram18} BRAM18"
-    )
+    work.report(f"      {figures.files} files made in {seconds:.1f} s")
     return {"rtl": dataclasses.asdict(figures)}
 
 

@@ -79,18 +79,23 @@ class RtlLayerFigures:
     """What the scheduler chose for a layer, and what it predicts.
 
     Attributes:
-        choice: The choices as text, empty for a layer without any.
+        choice: In words; empty if there is nothing to choose.
         cycles: Per image.
+        busy: Share of the interval between two images in which it works.
         lut: Predicted, as are ``ff``, ``dsp`` and ``bram18``.
+        note: Why it is not smaller, or not faster.
     """
 
     name: str
+    kind: str
     choice: str
     cycles: int
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
+    busy: float
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -100,10 +105,10 @@ class RtlFigures:
     Attributes:
         seconds: From the integer network to all files.
         interval_cycles: Between results when images follow each other.
-        latency_cycles: From the first word in to the last result word out, for the first image.
-        bottleneck: What sets the interval: a layer, ``input`` or ``output``.
+        bottleneck: What sets the interval.
         frames_per_second: At the design's clock.
-        explanation: The scheduler's own words.
+        reason: Why it is no faster.
+        latency_cycles: From the first word in to the last result word out, for the first image.
     """
 
     files: int
@@ -113,12 +118,12 @@ class RtlFigures:
     interval_cycles: int
     bottleneck: str
     frames_per_second: float
+    reason: str
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
     latency_cycles: int | None = None
-    lut: int | None = None
-    ff: int | None = None
-    dsp: int | None = None
-    bram18: int | None = None
-    explanation: tuple[str, ...] = ()
     layers: tuple[RtlLayerFigures, ...] = ()
 
 
