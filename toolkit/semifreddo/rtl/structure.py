@@ -49,9 +49,13 @@ class LayerModel:
         """About how many cycles pass between a word's last operand and its result."""
         raise NotImplementedError
 
+    def parts(self, choice: Choice) -> Parts:
+        """What it is made of."""
+        raise NotImplementedError
+
     def area(self, choice: Choice) -> Area:
         """What it costs, in whole numbers."""
-        raise NotImplementedError
+        return self.parts(choice).area().rounded()
 
 
 def add_fifo(parts: Parts, bits: int, depth: int) -> None:
@@ -130,15 +134,10 @@ class PoolModel(LayerModel):
             return self.geometry.height * self.geometry.width
         return self.geometry.ticks
 
-    def area(self, _choice: Choice) -> Area:
-        return self.parts.area().rounded()
-
     def latency(self, _choice: Choice) -> int:
         return 4 if self.geometry.disjoint else 2 + (self.geometry.taps - 1).bit_length() // 2
 
-    @cached_property
-    def parts(self) -> Parts:
-        """What it is made of."""
+    def parts(self, _choice: Choice) -> Parts:
         parts, source, geometry = Parts(), self.source, self.geometry
         parts.add("control")
         maximum = isinstance(self.layer, MaxPool)
@@ -186,15 +185,10 @@ class PointwiseModel(LayerModel):
     def pass_cycles(self, _choice: Choice) -> int:
         return self.output.pixels
 
-    def area(self, _choice: Choice) -> Area:
-        return self.parts.area().rounded()
-
     def latency(self, _choice: Choice) -> int:
         return 0 if self.wiring else 2
 
-    @cached_property
-    def parts(self) -> Parts:
-        """What it is made of."""
+    def parts(self, _choice: Choice) -> Parts:
         parts = Parts()
         if self.wiring:
             return parts

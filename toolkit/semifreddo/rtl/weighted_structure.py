@@ -106,8 +106,19 @@ class WeightedModel(LayerModel):
             ends.append(self.graph.depth + 3 if choice.digit_bits else self.graph.depth // 2 + 2)
         return max(ends)
 
+    def parts(self, choice: Choice) -> Parts:
+        parts = Parts()
+        self._add_shared(parts)
+        self._add_fifos(parts, self._depth(choice))
+        self._add_frozen(parts, choice)
+        self._add_multipliers(parts, choice)
+        return parts
+
+    def _depth(self, choice: Choice) -> int:
+        return depth_for(self.word_cycles(choice), self._engine_latency(choice))
+
     def area(self, choice: Choice) -> Area:
-        depth = depth_for(self.word_cycles(choice), self._engine_latency(choice))
+        depth = self._depth(choice)
         areas = (
             self._once(("shared",), self._add_shared),
             self._once(("fifo", depth), lambda parts: self._add_fifos(parts, depth)),

@@ -1,0 +1,199 @@
+"""How good the estimator is: predicted against synthesised, over many different layers.
+
+``python -m semifreddo.rtl.calibration --cache FOLDER`` synthesises random layers of every kind with
+Yosys (7 series), each out of context, and prints the distribution of the errors. Results are kept
+by content, so that it goes on where it stopped and does again only what a change of the generator
+made different. ``--fit`` fits the costs of the parts (:mod:`semifreddo.rtl.costs`) to other random
+layers than those that the errors are measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from semifreddo.core.errors import SemifreddoError
+from semifreddo.rtl.costs import COSTS, Area, Parts
+from semifreddo.rtl.design import make_design
+from semifreddo.rtl.estimate import models_of
+from semifreddo.rtl.sample_layers import Sample, samples
+from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.synthesis import Part, design_parts, synthesize_parts
+from semifreddo.tools.cells import CellCounts
+
+FIT_SEED, CHECK_SEED = 0, 1
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One layer, predicted and synthesised."""
+
+    title: str
+    parts: Parts
+    predicted: Area
+    found: CellCounts
+
+    def error(self, resource: str) -> float:
+        """Relative error of the prediction, signed; of few cells, in cells."""
+        found = getattr(self.found, resource)
+        return float((getattr(self.predicted, resource) - found) / max(found, 1))
+
+
+def _predicted(sample: Sample) -> tuple[Parts, Area]:
+    model = models_of(sample.net, frozenset())[sample.layer.name]
+    return model.parts(sample.choice), model.area(sample.choice)
+
+
+def compare(chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float) -> list[Compared]:
+    """Synthesise what is not kept yet.
+
+    Raises:
+        ToolError: Yosys is missing, too old or fails.
+    """
+    tasks = [_part(sample, index) for index, sample in enumerate(chosen)]
+    cells = synthesize_parts(
+        tasks,
+        family="xc7",
+        cache=cache,
+        timeout_s=timeout_s,
+        jobs=jobs,
+        progress=_say,
+    )
+    return [
+        Compared(sample.title, *_predicted(sample), found)
+        for sample, found in zip(chosen, cells, strict=True)
+    ]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def _part(sample: Sample, index: int) -> Part:
+    schedule = RtlSchedule({sample.layer.name: sample.choice} if _has_choice(sample) else {})
+    part = design_parts(make_design(sample.net, schedule))[0]
+    return Part(f"{index} {sample.title}", part.top, part.files, part.black_boxes)
+
+
+def _has_choice(sample: Sample) -> bool:
+    return any(block.role == "weight" for block in sample.net.blocks)
+
+
+RESOURCES = ("lut", "ff", "dsp", "bram18")
+
+
+def distribution(compared: Sequence[Compared]) -> str:
+    """The errors as a Markdown table: of all layers and by kind."""
+    lines = [
+        "| | layers | median | 90th percentile | worst | all together |",
+        "|---|---|---|---|---|---|",
+    ]
+    for resource in RESOURCES[:2]:
+        lines.append(_row(resource.upper(), resource, compared))
+    for resource in RESOURCES[2:]:
+        users = [each for each in compared if getattr(each.found, resource)]
+        wrong = [each for each in compared if each.error(resource)]
+        lines.append(
+            f"| {resource.upper()} | {len(users)} | exact in {len(compared) - len(wrong)} of "
+            f"{len(compared)} | | {max((abs(e.error(resource)) for e in wrong), default=0):.0%} | "
+            f"{_together(resource, users)} |"
+        )
+    for kind in sorted({_kind(each) for each in compared}):
+        lines.append(_row(f"LUT, {kind}", "lut", [e for e in compared if _kind(e) == kind]))
+    return "\n".join(lines)
+
+
+def _kind(compared: Compared) -> str:
+    return compared.title.split()[0]
+
+
+def _row(title: str, resource: str, compared: Sequence[Compared]) -> str:
+    errors = np.abs([each.error(resource) for each in compared])
+    return (
+        f"| {title} | {len(errors)} | {np.median(errors):.1%} | {np.quantile(errors, 0.9):.1%} | "
+        f"{errors.max():.1%} | {_together(resource, compared)} |"
+    )
+
+
+def _together(resource: str, compared: Sequence[Compared]) -> str:
+    predicted = sum(getattr(each.predicted, resource) for each in compared)
+    found = sum(getattr(each.found, resource) for each in compared)
+    return f"{(predicted - found) / found:+.1%}" if found else "0"
+
+
+def listing(compared: Iterable[Compared]) -> str:
+    """Every layer, predicted and found."""
+    return "\n".join(
+        f"{each.title:64}  LUT {each.predicted.lut:6.0f} {each.found.lut:6d} "
+        f"{each.error('lut'):+5.0%}  FF {each.predicted.ff:6.0f} {each.found.ff:6d} "
+        f"{each.error('ff'):+5.0%}  DSP {each.predicted.dsp:3.0f} {each.found.dsp:3d}  "
+        f"BRAM18 {each.predicted.bram18:2.0f} {each.found.bram18:2d}"
+        for each in compared
+    )
+
+
+def fit(compared: Sequence[Compared], strength: float = 0.02) -> Mapping[str, Area]:
+    """Costs that predict the layers best, not far from those there are.
+
+    Least squares of the relative errors; ``strength`` weighs a change of a cost by all of itself
+    against an error of 100 %. What costs nothing stays free.
+    """
+    fitted = {kind: asdict(cost) for kind, cost in COSTS.items()}
+    for resource in ("lut", "ff"):
+        kinds = [
+            kind
+            for kind, cost in COSTS.items()
+            if getattr(cost, resource) and kind not in ("ram_lut", "bram18", "dsp")
+        ]
+        before = np.array([getattr(COSTS[kind], resource) for kind in kinds])
+        counts = np.array([[each.parts.counts.get(k, 0.0) for k in kinds] for each in compared])
+        found = np.array([max(getattr(each.found, resource), 1) for each in compared], float)
+        known = np.array(
+            [
+                sum(
+                    c * getattr(COSTS[k], resource)
+                    for k, c in each.parts.counts.items()
+                    if k not in kinds
+                )
+                for each in compared
+            ]
+        )
+        rows = np.vstack([counts / found[:, None], np.diag(strength**0.5 / before)])
+        wanted = np.concatenate([1 - known / found, np.full(len(kinds), strength**0.5)])
+        costs, *_ = np.linalg.lstsq(rows, wanted, rcond=None)
+        for kind, cost in zip(kinds, costs, strict=True):
+            fitted[kind][resource] = round(float(max(cost, 0.0)), 3)
+    return {kind: Area(**values) for kind, values in fitted.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m semifreddo.rtl.calibration")
+    parser.add_argument("--cache", type=Path, required=True, help="folder that keeps results")
+    parser.add_argument("--layers", type=int, default=64, help="how many (64)")
+    parser.add_argument("--jobs", type=int, default=1, help="Yosys runs at the same time (1)")
+    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for a layer (600)")
+    parser.add_argument("--fit", action="store_true", help="fit the costs, on other layers")
+    chosen = parser.parse_args(arguments)
+    seed = FIT_SEED if chosen.fit else CHECK_SEED
+    try:
+        layers = list(islice(samples(seed), chosen.layers))
+        compared = compare(layers, chosen.cache, chosen.jobs, chosen.timeout)
+    except SemifreddoError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
+    sys.stdout.write(f"{listing(compared)}\n\n{distribution(compared)}\n")
+    if chosen.fit:
+        lines = [f'    "{kind}": {cost},' for kind, cost in fit(compared).items()]
+        sys.stdout.write("\n".join(["", *lines, ""]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,275 @@
+"""Networks of one random layer, of every kind, for measuring the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Stream,
+    WeightBlock,
+)
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.validate import window_shape
+from semifreddo.rtl.schedule import Choice
+
+KINDS = (
+    "frozen",
+    "digits",
+    "lut",
+    "dsp",
+    "partial",
+    "digits",
+    "frozen",
+    "lut",
+    "depthwise",
+    "pointwise",
+    "linear",
+    "pool",
+    "digits",
+    "dsp",
+    "join",
+    "partial",
+)
+"""What samples are, in turn: mostly convolutions, which fill a device."""
+
+
+MOST_ROWS = 40
+"""Rows of a convolution's weights: larger layers tell no more and take Yosys longer."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A network of one layer and the choice for it.
+
+    Attributes:
+        title: What it is, for people.
+        net: The network.
+        choice: Hardware choice of its layer.
+    """
+
+    title: str
+    net: StreamNet
+    choice: Choice
+
+    @property
+    def layer(self) -> Layer:
+        """The layer."""
+        return self.net.layers[0]
+
+
+def samples(seed: int) -> Iterator[Sample]:
+    """Ever more samples; the same for the same seed."""
+    index = 0
+    while True:
+        yield _Maker(seed, index).make(KINDS[index % len(KINDS)])
+        index += 1
+
+
+class _Maker:
+    """Draws one sample."""
+
+    def __init__(self, seed: int, index: int) -> None:
+        self.rng = np.random.default_rng((seed, index))
+        self.blocks: list[WeightBlock] = []
+        self.act = self.pick([2, 4, 4, 6, 8, 8])
+        self.bits = self.pick([2, 3, 4, 4, 6, 8])
+        # Narrow numbers go with many channels: all samples are of a size that Yosys does quickly.
+        self.scale = 6 if self.act * self.bits <= 16 else 3
+
+    def pick(self, options: Any) -> Any:
+        options = list(options)
+        return options[int(self.rng.integers(len(options)))]
+
+    def stream(self, side: int, channels: int) -> Stream:
+        signed = self.pick([False, False, True])
+        return Stream("image", (side, side, channels), self.type(self.act - 1, signed=signed))
+
+    def type(self, frac: int, *, signed: bool) -> FixedType:
+        return FixedType(self.act, frac, signed, Rounding.HALF_EVEN, Overflow.SATURATE)
+
+    def values(self, shape: tuple[int, ...]) -> IntArray:
+        """Weights: uniform, normal, mostly zero, or powers of two."""
+        limit = 1 << (self.bits - 1)
+        kind = self.pick(["normal", "normal", "uniform", "sparse", "power"])
+        if kind == "power":
+            signs = self.rng.choice([-1, 1], shape)
+            return np.asarray(signs << self.rng.integers(0, self.bits - 1, shape), np.int64)
+        if kind == "normal":
+            drawn = np.round(self.rng.normal(0, limit / 3, shape))
+        else:
+            drawn = self.rng.integers(-limit, limit, shape).astype(float)
+        if kind == "sparse":
+            drawn[self.rng.random(shape) < 0.6] = 0
+        return np.clip(drawn, -limit, limit - 1).astype(np.int64)
+
+    def block(self, role: str, raw: IntArray, frozen: int) -> str:
+        """A block whose first ``frozen`` channels are logic."""
+        outputs = raw.shape[-1]
+        flags = (True,) * frozen + (False,) * (outputs - frozen)
+        bits, signed, frac = {
+            "weight": (self.bits, True, self.bits - 1),
+            "bias": (8, True, self.act + self.bits - 2),
+            "alpha": (4, False, 3),
+        }[role]
+        found: Any = role
+        self.blocks.append(WeightBlock(role, found, raw, bits, signed, (frac,) * outputs, flags))
+        return role
+
+    def make(self, kind: str) -> Sample:
+        """A sample of a kind."""
+        if kind == "pool":
+            return self.pool()
+        if kind == "join":
+            return self.join()
+        if kind == "linear":
+            return self.linear(self.pick(["frozen", "digits", "lut", "dsp"]))
+        return self.conv(kind)
+
+    def conv(self, kind: str) -> Sample:
+        side = self.pick([8, 12, 16, 28, 40])
+        kernel = 1 if kind == "pointwise" else self.pick([3, 3, 3, 2, 5])
+        if kind == "pointwise":
+            inputs, outputs = self.pick(range(4, 25)), self.pick(range(4, 25))
+        elif kind == "depthwise":
+            inputs = outputs = self.pick(range(4, 17))
+        else:
+            most = max(1, min(self.scale - 1, MOST_ROWS // kernel**2))
+            inputs, outputs = self.pick(range(1, most + 1)), self.pick(range(4, 4 * self.scale))
+        source = self.stream(side, inputs)
+        stride = self.pick([1, 1, 1, 2]) if kernel > 1 else 1
+        pad = (kernel - 1) // 2
+        padding = (pad, pad, pad, pad) if self.pick([True, True, False]) else (0,) * 4
+        depthwise = kind == "depthwise"
+        shape = (kernel, kernel, 1 if depthwise else inputs, outputs)
+        engine = kind
+        if kind in ("depthwise", "pointwise"):
+            engine = self.pick(["frozen", "digits", "lut", "dsp"])
+        frozen = self.frozen(engine, outputs)
+        weight = self.block("weight", self.values(shape), frozen)
+        bias = self.bias(outputs, frozen)
+        size = window_shape(source.shape, (kernel, kernel), (stride, stride), padding)
+        choice = self.choice(engine, int(np.prod(shape[:3])), outputs - frozen)
+        return self.sample(
+            f"{kind if kind == engine else f'{kind} {engine}'} {kernel}x{kernel}"
+            f"{f' stride {stride}' * (stride > 1)} {inputs} to {outputs}",
+            source,
+            lambda output: Conv(
+                inputs=("image",),
+                output=output,
+                weight=weight,
+                bias=bias,
+                kernel=(kernel, kernel),
+                stride=(stride, stride),
+                padding=padding,
+                depthwise=depthwise,
+            ),
+            (*size, outputs),
+            choice,
+        )
+
+    def frozen(self, engine: str, outputs: int) -> int:
+        """How many channels are frozen."""
+        if engine == "partial":
+            return int(self.pick(range(1, outputs)))
+        return outputs if engine in ("frozen", "digits") else 0
+
+    def bias(self, outputs: int, frozen: int) -> str | None:
+        if self.pick([True, True, True, False]):
+            return self.block("bias", self.rng.integers(-128, 128, (outputs,)), frozen)
+        return None
+
+    def choice(self, engine: str, rows: int, loadable: int) -> Choice:
+        digits = engine == "digits" or (engine == "partial" and self.pick([True, False]))
+        per_cycle = self.pick([1, 1, 2, 3, rows])
+        channels = self.pick([0, 0, 1, max(1, loadable // 2), max(1, loadable // 4)])
+        return Choice(
+            min(per_cycle, rows) if loadable * min(per_cycle, rows) <= 60 else 1,
+            channels if channels <= loadable else 0,
+            self.pick([1, 1, 1, 2, 3, 4]) if digits else 0,
+            "dsp" if engine == "dsp" else "lut",
+        )
+
+    def linear(self, engine: str) -> Sample:
+        source = self.stream(self.pick([1, 1, 2]), self.pick(range(8, 33)))
+        outputs = self.pick(range(4, 13))
+        rows = source.pixels * source.channels
+        frozen = self.frozen(engine, outputs)
+        weight = self.block("weight", self.values((rows, outputs)), frozen)
+        bias = self.bias(outputs, frozen)
+        return self.sample(
+            f"linear {engine} {rows} to {outputs}",
+            source,
+            lambda output: Linear(inputs=("image",), output=output, weight=weight, bias=bias),
+            (1, 1, outputs),
+            self.choice(engine, rows, outputs - frozen),
+        )
+
+    def pool(self) -> Sample:
+        source = self.stream(self.pick([8, 16, 28]), self.pick(range(4, 25)))
+        average = self.pick([True, False])
+        kernel = self.pick([2, 4]) if average else self.pick([2, 3])
+        stride = self.pick([kernel, kernel, 1])
+        size = window_shape(source.shape, (kernel, kernel), (stride, stride), (0,) * 4)
+        shared = {"inputs": ("image",), "kernel": (kernel, kernel), "stride": (stride, stride)}
+        make: Callable[[Stream], Layer] = (
+            (lambda output: AvgPool(output=output, **shared))
+            if average
+            else (lambda output: MaxPool(output=output, padding=(0,) * 4, **shared))
+        )
+        title = f"{'average' if average else 'maximum'} {kernel}x{kernel} stride {stride}"
+        shape = (*size, source.channels)
+        return self.sample(f"{title}, {source.channels} channels", source, make, shape, Choice())
+
+    def join(self) -> Sample:
+        source = self.stream(8, self.pick(range(6, 33)))
+        kind = self.pick(["add", "blend", "blend", "cast"])
+        twice = ("image", "image")
+        make: Callable[[Stream], Layer] = lambda output: Add(inputs=twice, output=output)  # noqa: E731
+        if kind == "blend":
+            frozen = self.pick([0, 0, source.channels])
+            alpha = self.block("alpha", self.rng.integers(0, 9, (source.channels,)), frozen)
+            make = lambda output: Blend(inputs=twice, output=output, alpha=alpha)  # noqa: E731
+        elif kind == "cast":
+            make = lambda output: Cast(inputs=("image",), output=output)  # noqa: E731
+        return self.sample(
+            f"{kind} of {source.channels} channels", source, make, source.shape, Choice()
+        )
+
+    def sample(
+        self,
+        title: str,
+        source: Stream,
+        make: Callable[[Stream], Layer],
+        shape: tuple[int, int, int],
+        choice: Choice,
+    ) -> Sample:
+        """The network; its output keeps the upper bits of the exact result, less one."""
+        draft = make(Stream("layer", shape, FixedType.exact(8, 0, signed=True)))
+        blocks = {block.name: block for block in self.blocks}
+        streams = (source,) * len(draft.inputs)
+        exact = exact_result(draft, streams, blocks.__getitem__)
+        drop = max(0, exact.type.width - 2 - self.act)
+        signed = self.pick([False, exact.type.signed])
+        layer = make(Stream("layer", shape, self.type(exact.frac - drop, signed=signed)))
+        weights = f", {self.bits}-bit weights" if "weight" in blocks else ""
+        if choice.digit_bits:
+            weights += f", {choice.digit_bits} per cycle"
+        if isinstance(layer, Conv | Linear) and not all(blocks["weight"].frozen):
+            channels = choice.channels_per_cycle or len(blocks["weight"].configurable_channels)
+            weights += f", {choice.rows_per_cycle}x{channels} {choice.multiplier}"
+        title = f"{title}, {self.act}-bit values{weights}"
+        return Sample(title, StreamNet("sample", source, (layer,), tuple(self.blocks)), choice)
