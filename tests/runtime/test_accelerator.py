@@ -77,7 +77,7 @@ def test_exact_floats(accelerator: Accelerator) -> None:
         (np.zeros((2, 5, 4, 1), np.uint8), r"shape \(2, 5, 4, 1\), expected \(n, 4, 4, 1\)$"),
         (np.zeros((4, 4, 1), np.uint8), r"one image needs a leading axis: images\[None\]"),
         (np.zeros((4, 4), np.uint8), "one image needs a leading axis"),
-        (np.zeros((2, 1, 4, 4), np.uint8), r"channels come last: images.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((2, 1, 4, 4), np.uint8), r"channels come last; give layout='nchw'"),
         (np.full((1, 4, 4, 1), 256), r"values 256\.\.256 are outside 0\.\.255"),
         (np.full((1, 4, 4, 1), -1), r"values -1\.\.-1 are outside 0\.\.255"),
         (np.full((1, 4, 4, 1), 0.1), r"0\.1 is not a multiple of 2\*\*-8"),
@@ -325,7 +325,7 @@ def test_transport_comes_from_entry_points(tmp_path: Path, monkeypatch: pytest.M
     with Accelerator.open(written(board=file, fake=file)) as accelerator:
         assert accelerator.check().ok
         assert accelerator.backend == "fake"
-    with pytest.raises(TransportError, match=r"has transports board, installed are broken, fake"):
+    with pytest.raises(TransportError, match=r"works here: board is not installed; pass a transport"):
         Accelerator.open(str(written(board=file)))
     with pytest.raises(TransportError, match="transport 'broken': cannot be imported"):
         Accelerator.open(written(broken=file))

@@ -1,7 +1,8 @@
 """What runs on a board: bundles, accelerators and transports. Needs NumPy only."""
 
 from semifreddo.runtime.accelerator import Accelerator
-from semifreddo.runtime.bundle import Bundle, TransportFile, write_bundle
+from semifreddo.runtime.bundle import Bundle, write_bundle
+from semifreddo.runtime.device_files import DeviceFiles, TransportFile
 from semifreddo.runtime.results import CheckReport, Mismatch, Prediction, Predictions
 from semifreddo.runtime.transport import DeviceInfo, Transport
 
@@ -9,6 +10,7 @@ __all__ = [
     "Accelerator",
     "Bundle",
     "CheckReport",
+    "DeviceFiles",
     "DeviceInfo",
     "Mismatch",
     "Prediction",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -18,7 +19,7 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.runtime.bundle import Bundle
-from semifreddo.runtime.packing import pack_images
+from semifreddo.runtime.packing import Layout, pack_images
 from semifreddo.runtime.plugins import open_transport
 from semifreddo.runtime.results import CheckReport, Prediction, Predictions
 from semifreddo.runtime.transport import Transport
@@ -155,12 +156,13 @@ class Accelerator:
             )
         return Task.load(path)
 
-    def predict(self, images: npt.ArrayLike) -> Predictions:
+    def predict(self, images: npt.ArrayLike, *, layout: Layout = "nhwc") -> Predictions:
         """Answer a batch of any size, including none.
 
         Args:
             images: See :func:`~semifreddo.runtime.packing.pack_images`: ``(n, h, w, c)`` or, for
                 one channel, ``(n, h, w)``; usually ``uint8``.
+            layout: ``nchw`` for ``(n, c, h, w)``.
 
         Returns:
             The answers, all by the same task, in new arrays.
@@ -169,11 +171,19 @@ class Accelerator:
             DataError: The images do not fit the device.
             TransportError: The device failed; a time-out names what stalled.
         """
-        raw = pack_images(images, self.net.input)
+        raw = pack_images(images, self.net.input, layout)
         with self._lock:
             results = self._run(raw)
             task = self._task
         return self._interpret(results, task)
+
+    async def predict_async(self, images: npt.ArrayLike, *, layout: Layout = "nhwc") -> Predictions:
+        """:meth:`predict` for ``await``: the event loop goes on while the device works.
+
+        The device is waited for in a thread. Cancelling the ``await`` does not stop the device: the
+        batch ends in the background, and the next call waits for it.
+        """
+        return await asyncio.to_thread(self.predict, images, layout=layout)
 
     def stream(self, images: Iterable[npt.ArrayLike], *, batch: int = 64) -> Iterator[Prediction]:
         """Answer images one by one, in order, without holding them all.

@@ -6,9 +6,11 @@ It is a zip file of data, never code::
     net.json              the StreamNet (semifreddo.ir.serial)
     tasks/<task>.json     one or more tasks; the manifest names the one to start with
     vectors/<task>.npz    golden images and answers of a task
+    device/<transport>/*  device files of a transport: a bitstream and its handoff
 
-Device files (the C simulation's executable, a bitstream) lie beside the bundle; the manifest holds
-their relative path and digest, so that neither can be swapped unnoticed.
+Device files that only serve the machine they were built on (the C simulation's executable) lie
+beside the bundle; the manifest holds their relative path and digest. Either way the digest is
+proven before a device is touched.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import net_from_json, net_to_json
 from semifreddo.ir.task import Task
+from semifreddo.runtime.device_files import DeviceFiles, TransportFile, check_name
 
 FORMAT = "semifreddo-bundle/1"
 SUFFIX = ".sfb"
@@ -41,15 +44,15 @@ MAX_FILE_BYTES = 1 << 30
 _MAX_MANIFEST_BYTES = 4 << 20
 _MAX_TEXT_BYTES = 256 << 20
 _MAX_VECTORS_BYTES = 1 << 30
+_MAX_DEVICE_BYTES = 256 << 20
 _MAX_MEMBERS = 4096
 
 _MEMBER = re.compile(
     r"manifest\.json|net\.json|tasks/[A-Za-z0-9][\w.-]{0,99}\.json"
-    r"|vectors/[A-Za-z0-9][\w.-]{0,99}\.npz",
+    r"|vectors/[A-Za-z0-9][\w.-]{0,99}\.npz"
+    r"|device/[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}",
     re.ASCII,
 )
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # All that the standard library and NumPy raise on damaged zip, JSON and npz data.
 _DAMAGE = (
@@ -68,31 +71,6 @@ _DAMAGE = (
 )
 
 
-@dataclass(frozen=True)
-class TransportFile:
-    """A device file beside the bundle.
-
-    Attributes:
-        path: Relative to the bundle's folder, with forward slashes, never leaving it.
-        sha256: Digest of its content.
-    """
-
-    path: str
-    sha256: str
-
-    def __post_init__(self) -> None:
-        parts = PurePosixPath(self.path)
-        if not parts.parts or parts.is_absolute() or ".." in parts.parts or "\\" in self.path:
-            raise BundleError(f"bundle: device file {self.path!r} is not a path below the bundle")
-        if not _SHA256.fullmatch(self.sha256):
-            raise BundleError(f"bundle: device file {self.path!r} has no SHA-256 digest")
-
-    @classmethod
-    def of(cls, file: Path, folder: Path) -> TransportFile:
-        """Describe an existing file for a bundle that will lie in ``folder``."""
-        return cls(file.relative_to(folder).as_posix(), digest_file(file))
-
-
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A built device as data.
@@ -109,7 +87,7 @@ class Bundle:
     net: StreamNet
     tasks: Mapping[str, Task]
     vectors: Mapping[str, VectorSet] = field(default_factory=dict)
-    transports: Mapping[str, TransportFile] = field(default_factory=dict)
+    transports: Mapping[str, TransportFile | DeviceFiles] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=lambda: {"semifreddo": __version__})
     folder: Path | None = None
 
@@ -117,7 +95,7 @@ class Bundle:
         if not self.tasks:
             raise BundleError("bundle: holds no task")
         for name, task in self.tasks.items():
-            _check_name("task", name)
+            check_name("task", name)
             if name != task.name:
                 raise BundleError(f"bundle: task {task.name!r} is filed as {name!r}")
             task.check(self.net.name, self.net.device_digest, self.net.output.channels)
@@ -125,7 +103,7 @@ class Bundle:
         for name, vectors in self.vectors.items():
             self._check_vectors(name, vectors)
         for name in self.transports:
-            _check_name("transport", name)
+            check_name("transport", name)
 
     def _check_vectors(self, name: str, vectors: VectorSet) -> None:
         if name not in self.tasks:
@@ -141,16 +119,18 @@ class Bundle:
         return next(iter(self.tasks.values()))
 
     def device_file(self, transport: str) -> Path:
-        """The device file of a transport, its digest proven.
+        """The device file of a transport, its digest proven; files in the bundle are extracted.
 
         Raises:
             BundleError: The bundle has no such transport, or the file is missing or another one.
         """
         entry = self.transports.get(transport)
+        if isinstance(entry, DeviceFiles):
+            return entry.extract()
         if entry is None or self.folder is None:
             known = ", ".join(self.transports) or "none"
             raise BundleError(f"bundle: no transport {transport!r}; it has: {known}")
-        path = self.folder.joinpath(*PurePosixPath(entry.path).parts)
+        path = self._beside(entry, self.folder)
         if not path.is_file():
             raise BundleError(
                 f"{path}: the device file of transport {transport!r} is missing; keep it beside "
@@ -161,6 +141,14 @@ class Bundle:
                 f"{path}: is not the file this bundle was made with (SHA-256 differs); build again"
             )
         return path
+
+    @staticmethod
+    def _beside(entry: TransportFile, folder: Path) -> Path:
+        return folder.joinpath(*PurePosixPath(entry.path).parts)
+
+    def has_file(self, entry: TransportFile) -> bool:
+        """Whether a device file lies beside the bundle."""
+        return self.folder is not None and self._beside(entry, self.folder).is_file()
 
     @classmethod
     def load(cls, path: Path) -> Bundle:
@@ -182,11 +170,6 @@ class Bundle:
         except _DAMAGE as error:
             detail = " ".join(str(error).split())[:200] or type(error).__name__
             raise BundleError(f"{path}: not a bundle, or damaged ({detail})") from error
-
-
-def _check_name(what: str, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise BundleError(f"bundle: {what} name {name!r} must be letters, digits, '.', '_' and '-'")
 
 
 def _outputs(net: StreamNet) -> int:
@@ -225,6 +208,8 @@ def _describe_device(net: StreamNet) -> dict[str, Any]:
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     if info.filename == "manifest.json":
         limit = _MAX_MANIFEST_BYTES
+    elif info.filename.startswith("device/"):
+        limit = _MAX_DEVICE_BYTES
     else:
         limit = _MAX_VECTORS_BYTES if info.filename.endswith(".npz") else _MAX_TEXT_BYTES
     with archive.open(info) as handle:
@@ -288,13 +273,34 @@ def _bundle_of(members: Mapping[str, bytes], manifest: dict[str, Any], folder: P
             for name, data in members.items()
             if name.startswith("vectors/")
         },
-        transports={
-            str(name): TransportFile(str(entry["path"]), str(entry["sha256"]))
-            for name, entry in manifest["transports"].items()
-        },
+        transports=_transports_of(members, manifest["transports"]),
         versions={str(name): str(version) for name, version in manifest["versions"].items()},
         folder=folder,
     )
+
+
+def _transports_of(
+    members: Mapping[str, bytes], entries: Mapping[str, Any]
+) -> dict[str, TransportFile | DeviceFiles]:
+    found: dict[str, TransportFile | DeviceFiles] = {}
+    used = set()
+    for name, entry in entries.items():
+        if "files" not in entry:
+            found[name] = TransportFile(str(entry["path"]), str(entry["sha256"]))
+            continue
+        paths = {str(file): f"device/{name}/{file}" for file in entry["files"]}
+        found[name] = DeviceFiles({file: members[path] for file, path in paths.items()})
+        used |= set(paths.values())
+    odd = sorted({name for name in members if name.startswith("device/")} - used)
+    if odd:
+        raise BundleError(f"bundle: {odd[0]} belongs to no transport")
+    return found
+
+
+def _describe_transport(entry: TransportFile | DeviceFiles) -> dict[str, Any]:
+    if isinstance(entry, DeviceFiles):
+        return {"files": list(entry.content)}
+    return {"path": entry.path, "sha256": entry.sha256}
 
 
 def _to_bytes(bundle: Bundle) -> bytes:
@@ -303,13 +309,18 @@ def _to_bytes(bundle: Bundle) -> bytes:
         f"tasks/{name}.json": task.to_json().encode() for name, task in bundle.tasks.items()
     }
     members |= {f"vectors/{name}.npz": data.to_bytes() for name, data in bundle.vectors.items()}
+    members |= {
+        f"device/{name}/{file}": data
+        for name, entry in bundle.transports.items()
+        if isinstance(entry, DeviceFiles)
+        for file, data in entry.content.items()
+    }
     manifest = {
         "format": FORMAT,
         "device": _describe_device(bundle.net),
         "task": bundle.default_task.name,
         "transports": {
-            name: {"path": entry.path, "sha256": entry.sha256}
-            for name, entry in bundle.transports.items()
+            name: _describe_transport(entry) for name, entry in bundle.transports.items()
         },
         "versions": dict(bundle.versions),
         "members": {name: digest_bytes(data) for name, data in members.items()},

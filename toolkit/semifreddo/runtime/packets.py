@@ -5,6 +5,7 @@ Mirrors ``library/sf_ingress.sv``, ``sf_egress.sv`` and ``sf_registers.sv``.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from math import prod
 
@@ -96,6 +97,15 @@ class BusFormat:
             result_signed=net.output.type.signed,
         )
 
+    def with_register(self, code: int) -> BusFormat:
+        """The same with the value formats that a device's format register tells."""
+        return dataclasses.replace(
+            self,
+            value_bytes=code & 15,
+            result_words=code >> 4 & 15,
+            result_signed=bool(code >> 8 & 1),
+        )
+
     @property
     def register(self) -> int:
         """What the format register reads."""
@@ -117,13 +127,37 @@ class BusFormat:
         """Cycles that the bus needs for a result."""
         return self.outputs * self.result_words
 
+    def packet_words(self, images: int) -> int:
+        """Words of the packet of a number of images."""
+        return 2 + -(-images * prod(self.image_shape) * self.value_bytes // 4)
+
+    def pack_images(self, images: npt.NDArray[np.integer], out: Words) -> int:
+        """Write the packet of raw images ``(n, height, width, channels)``, in any memory layout.
+
+        Args:
+            images: Values that fit ``value_bytes``.
+            out: At least :meth:`packet_words` words; nothing is allocated beside it.
+
+        Returns:
+            Words written.
+        """
+        words, size = self.packet_words(len(images)), images.size * self.value_bytes
+        out[:2] = IMAGES, len(images)
+        octets = out[2:words].view(np.uint8)
+        octets[size:] = 0
+        if self.value_bytes in (1, 2, 4, 8):
+            values = octets[:size].view(f"<u{self.value_bytes}").reshape(images.shape)
+            np.copyto(values, images, casting="unsafe")
+        else:
+            wide = images.astype("<i8").reshape(-1, 1).view(np.uint8)
+            octets[:size].reshape(-1, self.value_bytes)[:] = wide[:, : self.value_bytes]
+        return words
+
     def image_packet(self, images: npt.NDArray[np.integer]) -> Words:
         """The packet of any number of raw images ``(n, height, width, channels)``."""
-        octets = images.astype("<i8").reshape(-1, 1).view(np.uint8).reshape(-1, 8)
-        data = octets[:, : self.value_bytes].tobytes()
-        data += bytes(-len(data) % 4)
-        head = np.array([IMAGES, len(images)], np.uint32)
-        return np.concatenate([head, np.frombuffer(data, "<u4")])
+        packet = np.empty(self.packet_words(len(images)), np.uint32)
+        self.pack_images(images, packet)
+        return packet
 
     def task_packet(self, words: Words) -> Words:
         """The packet of a task's words."""

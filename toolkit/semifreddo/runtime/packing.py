@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,13 @@ from semifreddo.core.errors import DataError
 from semifreddo.ir.layers import Stream
 
 
-def pack_images(images: npt.ArrayLike, stream: Stream) -> npt.NDArray[np.integer[Any]]:
+Layout = Literal["nhwc", "nchw"]
+"""Order of the axes of a batch: number, height, width, channels."""
+
+
+def pack_images(
+    images: npt.ArrayLike, stream: Stream, layout: Layout = "nhwc"
+) -> npt.NDArray[np.integer[Any]]:
     """Bring images into the form a transport takes.
 
     Args:
@@ -20,6 +26,7 @@ def pack_images(images: npt.ArrayLike, stream: Stream) -> npt.NDArray[np.integer
             and are taken only if each is *exactly* one of the format's values: an 8-bit network
             input means r/256, so ``picture / 255`` cannot be packed without changing it.
         stream: The device's input.
+        layout: ``nchw`` takes ``(n, channels, height, width)``; it is never guessed.
 
     Returns:
         Raw integers ``(n, height, width, channels)``; integer input of four dimensions is not
@@ -32,7 +39,11 @@ def pack_images(images: npt.ArrayLike, stream: Stream) -> npt.NDArray[np.integer
         array = np.asarray(images)
     except ValueError as error:
         raise DataError("images: not a rectangular array; all images need one shape") from error
-    array = _with_channels(array, stream)
+    if layout not in get_args(Layout):
+        raise DataError(f"images: layout {layout!r}, expected one of {', '.join(get_args(Layout))}")
+    if layout == "nchw" and array.ndim == 4:
+        array = array.transpose(0, 2, 3, 1)
+    array = _with_channels(array, stream, layout)
     if array.dtype.kind == "f":
         return _raw_of_real(array, stream)
     if array.dtype.kind not in "iu":
@@ -47,7 +58,7 @@ def pack_images(images: npt.ArrayLike, stream: Stream) -> npt.NDArray[np.integer
     return array
 
 
-def _with_channels(array: npt.NDArray[Any], stream: Stream) -> npt.NDArray[Any]:
+def _with_channels(array: npt.NDArray[Any], stream: Stream, layout: Layout) -> npt.NDArray[Any]:
     height, width, channels = stream.shape
     if channels == 1 and array.ndim == 3 and array.shape[1:] == (height, width):
         array = array[..., None]
@@ -57,7 +68,9 @@ def _with_channels(array: npt.NDArray[Any], stream: Stream) -> npt.NDArray[Any]:
     if array.shape in (stream.shape, (height, width)):
         hint = "; one image needs a leading axis: images[None]"
     elif array.ndim == 4 and array.shape[1:] == (channels, height, width):
-        hint = "; channels come last: images.transpose(0, 2, 3, 1)"
+        hint = "; channels come last; give layout='nchw' if yours come first"
+    if layout == "nchw":
+        hint += "; layout 'nchw' was given, so the shape above is the transposed one"
     raise DataError(
         f"images: shape {array.shape}, expected (n, {height}, {width}, {channels}){hint}"
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import metadata
+from importlib.util import find_spec
 
 from semifreddo.core.errors import SemifreddoError, TransportError
 from semifreddo.runtime.bundle import Bundle
+from semifreddo.runtime.device_files import TransportFile
 from semifreddo.runtime.transport import DeviceInfo, Transport, TransportFactory
 
 GROUP = "semifreddo.transports"
@@ -28,26 +30,38 @@ def _factory(name: str) -> TransportFactory:
     raise TransportError(f"transport {name!r}: no installed package provides it")
 
 
+def _choose(bundle: Bundle) -> str:
+    """The first transport of a bundle that can work here."""
+    installed = transport_names()
+    obstacles = []
+    for name, entry in bundle.transports.items():
+        if name not in installed:
+            obstacles.append(f"{name} is not installed")
+        elif name == "pynq" and find_spec("pynq") is None:
+            obstacles.append("pynq needs a board's PYNQ image")
+        elif isinstance(entry, TransportFile) and not bundle.has_file(entry):
+            obstacles.append(f"{name} needs {entry.path} beside the bundle")
+        else:
+            return name
+    raise TransportError(
+        f"{bundle.net.name}: no transport of the bundle works here: "
+        f"{', '.join(obstacles) or 'it has none'}; pass a transport yourself"
+    )
+
+
 def open_transport(bundle: Bundle, name: str | None = None) -> Transport:
     """Open a device of a bundle.
 
     Args:
         bundle: The bundle; the transport's device file is proven before it is used.
-        name: Which transport; None takes the first of the bundle that is installed here.
+        name: Which transport; None takes the first of the bundle that can work here.
 
     Raises:
         BundleError: The bundle has no such transport, or its device file is missing or changed.
         TransportError: The transport is not installed or the device does not open.
     """
     if name is None:
-        installed = transport_names()
-        name = next((known for known in bundle.transports if known in installed), None)
-    if name is None:
-        raise TransportError(
-            f"{bundle.net.name}: the bundle has transports "
-            f"{', '.join(bundle.transports) or '(none)'}, installed are "
-            f"{', '.join(transport_names()) or '(none)'}; pass a transport yourself"
-        )
+        name = _choose(bundle)
     path = bundle.device_file(name)
     net = bundle.net
     info = DeviceInfo(net.name, net.device_digest, name)

@@ -1,0 +1,208 @@
+"""Models of what stands behind a board's DMA: packets and registers of an open-RTL core."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.ir.layers import Stream
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.packets import (
+    ERRORS,
+    IDENTITY,
+    IMAGES,
+    REGISTERS,
+    TASK,
+    BusFormat,
+    Words,
+)
+from semifreddo.runtime.transport import DeviceInfo, Transport
+
+_NAMES = {address: name for name, address in REGISTERS.items()}
+_COUNTERS = ("images_in", "images_out", "tasks")
+_LOADED = 1
+_GRANTED = 2
+_NOTHING: Words = np.zeros(0, np.uint32)
+
+
+class PacketCore:
+    """A core in front of any transport: a C simulation, the RTL, or a reference.
+
+    It keeps the rules of ``docs/rtl.md`` ("Buses"): a damaged task changes nothing, a short image
+    is completed with zeros, TLAST ends every ``batch``-th result.
+    """
+
+    def __init__(self, net: StreamNet, device: Transport, *, timeout_s: float = 60.0) -> None:
+        """Put a core around a device.
+
+        Args:
+            net: The network it computes; says how images and results look.
+            device: What computes.
+            timeout_s: For one packet.
+        """
+        self.bus = BusFormat.of(net)
+        self._input: Stream = net.input
+        self._device = device
+        self._timeout_s = timeout_s
+        self.registers: dict[str, int] = {}
+        self._results: deque[Words] = deque()
+        self._images_left = 0
+        self._lite: list[int] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Start as after configuration: no task, nothing on its way."""
+        self.registers = dict.fromkeys(REGISTERS, 0) | {
+            "identity": IDENTITY,
+            "device": self.bus.digest_word,
+            "task_words": self.bus.task_words,
+            "batch": 1,
+            "format": self.bus.register,
+        }
+        self._results.clear()
+        self._in_batch = 0
+
+    def read(self, address: int) -> int:
+        """Read a register."""
+        return self.registers.get(_NAMES.get(address, ""), 0)
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register."""
+        name = _NAMES.get(address, "")
+        if name == "errors":
+            self.registers["errors"] &= ~value
+        elif name == "batch":
+            self.registers["batch"] = value & 0xFFFF
+        elif name == "task_control":
+            self._lite = []
+            self.registers["status"] &= ~_GRANTED
+            self.registers["status"] |= _GRANTED * (value & 1)
+        elif name == "task_data":
+            self._lite.append(value)
+            if len(self._lite) == self.bus.task_words + 3:
+                self._load(np.array(self._lite, np.uint32))
+
+    def send(self, words: Words) -> None:
+        """Take a packet."""
+        kind = int(words[0]) if len(words) else 0
+        if kind == IMAGES:
+            self._take_images(words[1:])
+        elif kind == TASK and self.bus.task_words:
+            self._load(words[1:])
+        else:
+            self._flag(0)
+
+    def receive(self, most: int) -> tuple[Words, bool]:
+        """Give result words up to a TLAST."""
+        found: list[Words] = []
+        last = False
+        while self._results and not last and most > 0:
+            image = self._results.popleft()
+            if len(image) > most:
+                self._results.appendleft(image[most:])
+                image = image[:most]
+                last = False
+            else:
+                self._in_batch += 1
+                last = self._in_batch >= max(1, self.registers["batch"])
+                self._in_batch = 0 if last else self._in_batch
+            most -= len(image)
+            found.append(image)
+        return (np.concatenate(found) if found else _NOTHING), last
+
+    def _flag(self, bit: int) -> None:
+        self.registers["errors"] |= 1 << bit
+
+    def _take_images(self, words: Words) -> None:
+        if not len(words):
+            return
+        count = int(words[0])
+        octets = words[1:].astype("<u4").view(np.uint8)
+        size = self._input.pixels * self.bus.pixel_bytes
+        if -(-count * size // 4) != len(words) - 1:
+            self._flag(ERRORS.index("image packet of a wrong length"))
+        whole = min(count, -(-len(octets) // size))
+        if not self.registers["tasks"] and self.bus.task_words:
+            self._flag(ERRORS.index("images before the first task"))
+            self._device.load(np.zeros(self.bus.task_words, np.uint32), self._timeout_s)
+        data = np.zeros(whole * size, np.uint8)
+        data[: len(octets)] = octets[: len(data)]
+        self._answer(self._unpack(data.reshape(whole, size)))
+
+    def _unpack(self, octets: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+        count, width = len(octets), self.bus.value_bytes
+        wide = np.zeros((octets.size // width, 8), np.uint8)
+        wide[:, :width] = octets.reshape(-1, width)
+        values = wide.view("<i8")[:, 0]
+        if self._input.type.signed:
+            shift = 64 - 8 * width
+            values = values << shift >> shift
+        return values.reshape(count, *self._input.shape)
+
+    def _answer(self, images: npt.NDArray[np.int64]) -> None:
+        raw = self._device.run(images, self._timeout_s)
+        self.registers["images_in"] += len(images)
+        self.registers["images_out"] += len(images)
+        words = raw.astype("<i8").view("<u4").reshape(len(raw), -1, 2)
+        self._results.extend(words[:, :, : self.bus.result_words].reshape(len(raw), -1))
+
+    def _load(self, words: Words) -> None:
+        """Digest, words and checksums of a task."""
+        need = self.bus.task_words + 3
+        if len(words) != need:
+            short = len(words) < need
+            self._flag(ERRORS.index(f"task packet too {'short' if short else 'long'}"))
+            return
+        payload = self.bus.task_payload(words[1:-2])
+        if words[0] != payload[0]:
+            self._flag(ERRORS.index("task made for another device"))
+        if (words[-2:] != payload[-2:]).any():
+            self._flag(ERRORS.index("task checksum wrong"))
+        elif words[0] == payload[0]:
+            self._device.load(words[1:-2].copy(), self._timeout_s)
+            self.registers["tasks"] += 1
+            self.registers["status"] |= _LOADED
+
+
+class LoopbackCore(PacketCore):
+    """Gives the words of the last packet back, as many as are asked for: costs no device time."""
+
+    def __init__(self, net: StreamNet) -> None:
+        """Take identity and formats from a network; nothing is computed."""
+        self._words = _NOTHING
+        self._waiting = False
+        super().__init__(net, _Nothing())
+
+    def send(self, words: Words) -> None:
+        """Take a packet."""
+        if len(words) and words[0] == TASK:
+            self.registers["tasks"] += 1
+            return
+        self._words, self._waiting = words, True
+
+    def receive(self, most: int) -> tuple[Words, bool]:
+        """Give words back."""
+        if not self._waiting:
+            return _NOTHING, False
+        self._waiting = False
+        return np.resize(self._words, most - 1), True
+
+
+class _Nothing:
+    """The device of a core that does not compute."""
+
+    info = DeviceInfo("", "", "loopback")
+
+    def load(self, words: Words, timeout_s: float) -> None:
+        """Nothing to load."""
+        del words, timeout_s
+
+    def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
+        """Nothing to compute."""
+        del timeout_s
+        return np.zeros((len(images), 0), np.int64)
+
+    def close(self) -> None:
+        """Nothing to release."""

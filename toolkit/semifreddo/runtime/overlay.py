@@ -1,0 +1,198 @@
+"""A bitstream on a board: PYNQ's overlay, opened with checks, and what the transport needs of it.
+
+``pynq`` is imported when a board is opened and never before.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semifreddo.core.block_design import (
+    CORE,
+    DMA,
+    DMA_ADDRESS_BITS,
+    DMA_LENGTH_BITS,
+    ZYNQ7,
+)
+from semifreddo.core.errors import TransportError
+from semifreddo.runtime import dma
+from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat
+from semifreddo.runtime.transport import DeviceInfo
+
+LEAST_BUFFER_BYTES = 8192
+"""Buffers of up to 4 KiB may get addresses beyond 32 bits on Zynq UltraScale+."""
+
+_DRIVER_TIMEOUT_S = 10.0
+# What pynq raises on wrong files, a missing device or a failed download.
+_TROUBLE = (RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError)
+
+
+def _import_pynq() -> Any:
+    try:
+        import pynq
+        import pynq.lib.dma
+    except ImportError as error:
+        raise TransportError(
+            f"pynq cannot be imported ({error}); it comes with a board's PYNQ image. On another "
+            "machine take transport csim or rtl, or pip install pynq and a SimulatedBoard"
+        ) from error
+    return pynq
+
+
+def _download(pynq: Any, bitstream: Path, *, download: bool) -> Any:
+    """The overlay of a bitstream, loaded."""
+    if not bitstream.with_suffix(".hwh").is_file():
+        raise TransportError(
+            f"{bitstream}: there is no {bitstream.with_suffix('.hwh').name} beside it; PYNQ needs "
+            "the handoff of the same build under the same name"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No devices found", UserWarning)
+            device = pynq.Device.active_device
+    except RuntimeError as error:
+        raise TransportError(
+            f"{bitstream}: PYNQ finds no board here ({error}); run on the board, as root"
+        ) from error
+    try:
+        overlay = pynq.Overlay(str(bitstream), download=False, device=device)
+        if overlay.parser.family_ps == ZYNQ7 and int(pynq.__version__.split(".")[0]) >= 4:
+            raise TransportError(
+                f"{bitstream}: is for Zynq-7000, which pynq {pynq.__version__} no longer drives; "
+                "use the PYNQ 3.1 image of the board"
+            )
+        if download:
+            overlay.download()
+    except _TROUBLE as error:
+        raise TransportError(
+            f"{bitstream}: PYNQ cannot load it ({type(error).__name__}: {error}); is it for this "
+            "board, and is its .hwh of the same build?"
+        ) from error
+    return overlay
+
+
+def _entry(overlay: Any, bitstream: Path, name: str) -> dict[str, Any]:
+    if name not in overlay.ip_dict:
+        known = ", ".join(sorted(overlay.ip_dict)) or "nothing"
+        raise TransportError(
+            f"{bitstream.with_suffix('.hwh')}: there is no {name} in it, only {known}; it is not "
+            "the handoff of a semifreddo bitstream"
+        )
+    entry: dict[str, Any] = overlay.ip_dict[name]
+    return entry
+
+
+class OpenOverlay:
+    """A loaded bitstream whose core has been identified and whose DMA is at rest.
+
+    Attributes:
+        bus: How the core's packets look.
+        send: Channel to the device.
+        receive: Channel from the device.
+    """
+
+    def __init__(
+        self, bitstream: Path, info: DeviceInfo, bus: BusFormat, *, download: bool, interrupts: bool
+    ) -> None:
+        """Load and identify.
+
+        Args:
+            bitstream: The ``.bit`` file, its ``.hwh`` beside it.
+            info: Who the device must be.
+            bus: What is known of its packets; the value formats are read from the core.
+            download: False uses what is loaded already.
+            interrupts: Whether long waits use the DMA's interrupts, where they are wired.
+
+        Raises:
+            TransportError: No board, wrong files, or another device.
+        """
+        self._bitstream = bitstream
+        self._pynq = _import_pynq()
+        self._overlay = _download(self._pynq, bitstream, download=download)
+        entry = _entry(self._overlay, bitstream, DMA)
+        core = _entry(self._overlay, bitstream, CORE)
+        parameters = entry["parameters"]
+        if int(parameters.get("c_include_sg", 0)):
+            raise TransportError(
+                f"{bitstream}: {DMA} has scatter-gather; it must be in simple mode"
+            )
+        self.most_bytes = (1 << int(parameters.get("c_sg_length_width", DMA_LENGTH_BITS))) - 1
+        self._address_bits = int(parameters.get("c_addr_width", DMA_ADDRESS_BITS))
+        device = self._overlay.device
+        self._core = self._pynq.MMIO(core["phys_addr"], core["addr_range"], device=device)
+        self.bus = self._identify(info, bus)
+        self._mmio = self._pynq.MMIO(entry["phys_addr"], 0x60, device=device)
+        dma.reset(self._mmio)
+        dma.check_starts(self._mmio)
+        loop = dma.InterruptLoop.shared() if entry.get("interrupts") else None
+        driver = loop.call(self._driver, _DRIVER_TIMEOUT_S) if loop else self._driver()
+        waiter = loop if interrupts else None
+        self.send = dma.Channel(driver.sendchannel, self._mmio, waiter, receives=False)
+        self.receive = dma.Channel(driver.recvchannel, self._mmio, waiter, receives=True)
+
+    def _driver(self) -> Any:
+        found = getattr(self._overlay, DMA)
+        if not isinstance(found, self._pynq.lib.dma.DMA):
+            raise TransportError(
+                f"{self._bitstream}: PYNQ has no driver for this version of {DMA} "
+                f"({type(found).__name__})"
+            )
+        return found
+
+    def _identify(self, info: DeviceInfo, bus: BusFormat) -> BusFormat:
+        identity, digest = self.read("identity"), self.read("device")
+        if identity != IDENTITY:
+            raise TransportError(
+                f"{self._bitstream}: {CORE} answers 0x{identity:08X} where an open-RTL core says "
+                f"0x{IDENTITY:08X}; another bitstream is loaded, or the core has no clock"
+            )
+        words = self.read("task_words")
+        if digest != bus.digest_word or words != bus.task_words:
+            raise TransportError(
+                f"{self._bitstream}: holds device {digest:08x} with {words} task words, expected "
+                f"{info.net} {bus.digest_word:08x} with {bus.task_words}; load the bitstream of "
+                "this bundle"
+            )
+        return bus.with_register(self.read("format"))
+
+    def read(self, register: str) -> int:
+        """Read a register of the core by name."""
+        return int(self._core.read(REGISTERS[register]))
+
+    def write(self, register: str, value: int) -> None:
+        """Write a register of the core by name."""
+        self._core.write(REGISTERS[register], value)
+
+    def allocate(self, words: int) -> Any:
+        """A ``PynqBuffer`` of 32-bit words that the DMA can reach.
+
+        Raises:
+            TransportError: There is no memory, or it lies too high.
+        """
+        size = max(4 * words, LEAST_BUFFER_BYTES)
+        try:
+            buffer = self._pynq.allocate((size // 4,), np.uint32, target=self._overlay.device)
+        except (*_TROUBLE, MemoryError) as error:
+            raise TransportError(
+                f"pynq: no {size} bytes of contiguous memory ({error}); free other buffers, or "
+                "restart the kernels of other notebooks"
+            ) from error
+        end = buffer.device_address + buffer.nbytes
+        if end > 1 << self._address_bits:
+            raise TransportError(
+                f"pynq: a buffer lies at 0x{buffer.device_address:X}, the DMA has "
+                f"{self._address_bits} address bits; free other buffers, or restart the board"
+            )
+        return buffer
+
+    def close(self) -> None:
+        """Stop the DMA.
+
+        Raises:
+            TransportError: The DMA does not react, so its buffers must not be freed.
+        """
+        dma.reset(self._mmio)

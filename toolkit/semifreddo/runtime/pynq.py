@@ -1,0 +1,385 @@
+"""A board as a device behind the runtime's Transport protocol: PYNQ's overlay, AXI DMA, packets."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.core.errors import (
+    DataError,
+    TaskError,
+    TransportError,
+    TransportTimeoutError,
+)
+from semifreddo.ir.layers import Shape
+from semifreddo.runtime.dma import Channel, describe_status, ended, likely_cause
+from semifreddo.runtime.overlay import OpenOverlay
+from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words
+from semifreddo.runtime.transport import DeviceInfo
+
+DEFAULT_BUFFER_FRAMES = 128
+_BUFFER_BYTES = 1 << 20
+_COUNTER = 1 << 32
+_BEFORE_TASK = 1 << ERRORS.index("images before the first task")
+
+
+class PynqTransport:
+    """A semifreddo core on a PYNQ board.
+
+    Frames go in packets over one of two buffers, results come into one of two: while the DMA works
+    on a pair, the next frames are packed and the last results are unpacked. A batch of any size is
+    cut into equal parts (the last one is filled up with black frames, whose results are dropped).
+
+    After a time-out or a DMA error nobody knows where the core stands. The DMA is reset at once, so
+    that no memory is overwritten; the next call loads the bitstream and the task again, and polls.
+
+    Not thread-safe by itself: :class:`~semifreddo.runtime.Accelerator` serialises all calls.
+    """
+
+    def __init__(
+        self,
+        bitstream: Path,
+        info: DeviceInfo,
+        *,
+        image_shape: Shape,
+        outputs: int,
+        words: int,
+        buffer_frames: int = DEFAULT_BUFFER_FRAMES,
+        interrupts: bool = True,
+        download: bool = True,
+    ) -> None:
+        """Load the bitstream and identify the core.
+
+        Args:
+            bitstream: The ``.bit`` file; the ``.hwh`` of the same build lies beside it.
+            info: Identity that the core must confirm.
+            image_shape: ``(height, width, channels)``.
+            outputs: Values per result.
+            words: 32-bit words of a task.
+            buffer_frames: Most frames per DMA transfer.
+            interrupts: Whether long waits use the DMA's interrupts, where they are wired; short
+                ones poll.
+            download: False takes the bitstream that is loaded already, and cannot recover from a
+                time-out.
+
+        Raises:
+            TransportError: No board, wrong files, or another device.
+        """
+        if buffer_frames < 1:
+            raise DataError(f"buffer_frames is {buffer_frames}, expected 1 or more")
+        self._bitstream = bitstream
+        self._info = info
+        self._bus = BusFormat(
+            name=info.net,
+            digest_word=int(info.device_digest[:8], 16),
+            image_shape=image_shape,
+            outputs=outputs,
+            task_words=words,
+            value_bytes=1,
+            result_words=1,
+            result_signed=True,
+        )
+        self._frames = buffer_frames
+        self._interrupts = interrupts
+        self._download = download
+        self._task: Words | None = None
+        self._abandoned: list[Any] = []
+        self._overlay: OpenOverlay | None = None
+        self._open(download=download)
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Identity of the device."""
+        return self._info
+
+    @property
+    def buffer_frames(self) -> int:
+        """Most frames per DMA transfer."""
+        return self._frames
+
+    def load(self, words: Words, timeout_s: float) -> None:
+        """Make the device use new task words from the next frame on.
+
+        Raises:
+            TaskError: Wrong number or type of words, or the core refused them.
+            TransportError: The transfer failed; the next call starts from the bitstream.
+        """
+        if words.shape != (self._bus.task_words,) or words.dtype != np.uint32:
+            raise TaskError(
+                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
+                f"needs {self._bus.task_words} of uint32"
+            )
+        if not words.size:
+            return
+        overlay = self._ready()
+        self._send_task(overlay, words, time.monotonic() + timeout_s, timeout_s)
+        self._task = words.copy()
+
+    def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
+        """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.
+
+        Raises:
+            DataError: The images do not have the device's shape or are no integers.
+            TransportTimeoutError: Names channel, frames, DMA status and the likely cause.
+            TransportError: The DMA or the core reports an error.
+        """
+        if images.ndim != 4 or images.shape[1:] != self._bus.image_shape:
+            raise DataError(
+                f"{self._info.net}: images have shape {images.shape}, expected (n, "
+                f"{', '.join(map(str, self._bus.image_shape))})"
+            )
+        if images.dtype.kind not in "iu":
+            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
+        if not len(images):
+            return np.zeros((0, self._bus.outputs), np.int64)
+        deadline = time.monotonic() + timeout_s
+        overlay = self._ready()
+        if self._task is not None and not overlay.read("tasks"):
+            self._send_task(overlay, self._task, deadline, timeout_s)
+        try:
+            results = _Stream(self, overlay, images, deadline, timeout_s).run()
+        except BaseException:
+            self._abandon()
+            raise
+        self._check_errors(overlay)
+        return results
+
+    def close(self) -> None:
+        """Stop the DMA and give the buffers back. Closing twice is allowed."""
+        if self._overlay is not None:
+            self._abandon()
+
+    def __enter__(self) -> PynqTransport:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, *, download: bool) -> None:
+        overlay = OpenOverlay(
+            self._bitstream, self._info, self._bus, download=download, interrupts=self._interrupts
+        )
+        try:
+            bus = overlay.bus
+            per_frame = max(4 * bus.output_cycles, 4 * bus.packet_words(1))
+            fit = max(1, min(_BUFFER_BYTES, overlay.most_bytes) // per_frame)
+            self._frames = min(self._frames, fit, 0xFFFF)
+            into = max(bus.packet_words(self._frames), bus.task_words + 4)
+            if 4 * into > overlay.most_bytes:
+                raise TransportError(
+                    f"{self._info.net}: a frame or a task has {4 * into} bytes, the DMA moves at "
+                    f"most {overlay.most_bytes} at once"
+                )
+            self._into = [overlay.allocate(into) for _ in range(2)]
+            out_of = self._frames * bus.output_cycles
+            self._out_of = [overlay.allocate(out_of) for _ in range(2)]
+        except BaseException:
+            overlay.close()
+            raise
+        self._batch = 0
+        self._overlay = overlay
+
+    def _ready(self) -> OpenOverlay:
+        """The open overlay; loads the bitstream again after a failure."""
+        if self._overlay is None:
+            if not self._download:
+                raise TransportError(
+                    f"{self._info.net}: the core stands in the middle of a frame since the last "
+                    "error; it must be reloaded: open the device again with download=True"
+                )
+            self._open(download=True)
+        assert self._overlay is not None
+        return self._overlay
+
+    def _abandon(self) -> None:
+        """Stop the DMA; the buffers are given back only if it has stopped."""
+        overlay, self._overlay = self._overlay, None
+        if overlay is not None:
+            buffers = [*self._into, *self._out_of]
+            self._into, self._out_of = [], []
+            try:
+                overlay.close()
+            except TransportError:
+                self._abandoned += buffers  # the DMA may still write into them
+
+    def _send_task(
+        self, overlay: OpenOverlay, words: Words, deadline: float, timeout_s: float
+    ) -> None:
+        packet = overlay.bus.task_packet(words)
+        overlay.write("errors", ALL_ERRORS)  # what happened before is no fault of this task
+        before = overlay.read("tasks")
+        try:
+            buffer = self._into[0][: packet.size]
+            np.asarray(buffer)[:] = packet
+            overlay.send.start(buffer)
+            status = overlay.send.wait(deadline)
+            if not ended(status):
+                where = (
+                    f"the core has accepted {before} tasks",
+                    "it waits until earlier frames left",
+                )
+                self.fail(overlay.send, status, "a task", timeout_s, where)
+            overlay.send.finish()
+            while overlay.read("tasks") == before and not overlay.read("errors"):
+                if time.monotonic() > deadline:
+                    raise TransportTimeoutError(
+                        f"{self._info.net}: the core took a task but did not confirm it within "
+                        f"{timeout_s:g} s; it waits until earlier frames have left"
+                    )
+        except BaseException:
+            self._abandon()
+            raise
+        flags = _flags(overlay)
+        if flags:
+            raise TaskError(f"{self._info.net}: the core refused the task: {flags}")
+
+    def _check_errors(self, overlay: OpenOverlay) -> None:
+        flags = _flags(overlay, known=_BEFORE_TASK if self._task is None else 0)
+        if flags:
+            self._abandon()
+            raise TransportError(
+                f"{self._info.net}: the core reports: {flags}; the answers are not to be trusted "
+                "and were dropped. Words were lost or changed on the way; the next call starts "
+                "from the bitstream"
+            )
+
+    def fail(
+        self, channel: Channel, status: int, what: str, timeout_s: float, where: tuple[str, str]
+    ) -> NoReturn:
+        """Report a transfer that did not end well.
+
+        Args:
+            channel: Its channel.
+            status: DMA status at the end.
+            what: What was moved.
+            timeout_s: The time it had.
+            where: How far the core is, and what that usually means if nothing else is known.
+        """
+        self._interrupts = False  # PYNQ keeps waiting for the lost one in front of later ones
+        after = "; the next call loads the bitstream again" if self._download else ""
+        state = f"channel {channel.name}, {what}: DMA status {describe_status(status)}"
+        cause = likely_cause(status)
+        if cause is not None:
+            raise TransportError(f"{self._info.net}: {state}; {where[0]}; {cause}{after}")
+        raise TransportTimeoutError(
+            f"{self._info.net}: nothing more within {timeout_s:g} s on {state}; {where[0]}; "
+            f"{where[1]}{after}"
+        )
+
+
+class _Stream:
+    """One batch on its way through the device, two parts at a time."""
+
+    def __init__(
+        self,
+        transport: PynqTransport,
+        overlay: OpenOverlay,
+        images: npt.NDArray[np.integer],
+        deadline: float,
+        timeout_s: float,
+    ) -> None:
+        self._transport = transport
+        self._overlay = overlay
+        self._images = images
+        self._deadline = deadline
+        self._timeout_s = timeout_s
+        self._bus = overlay.bus
+        parts = -(-len(images) // transport.buffer_frames)
+        self._size = -(-len(images) // parts)  # all parts are equal, so `batch` need not change
+        self._parts = -(-len(images) // self._size)
+        self._words_out = self._size * self._bus.output_cycles
+        words_in = self._bus.packet_words(self._size)
+        self._into = [buffer[:words_in] for buffer in transport._into]
+        self._out_of = [buffer[: self._words_out] for buffer in transport._out_of]
+        self._plain_into = [np.asarray(buffer) for buffer in self._into]
+        self._plain_out_of = [np.asarray(buffer) for buffer in self._out_of]
+        self._results = np.empty((len(images), self._bus.outputs), np.int64)
+        self._first_in = overlay.read("images_in")
+        self._first_out = overlay.read("images_out")
+
+    def run(self) -> npt.NDArray[np.int64]:
+        """Pack, send, receive and unpack, overlapping."""
+        send, receive = self._overlay.send, self._overlay.receive
+        if self._transport._batch != self._size:
+            self._overlay.write("batch", self._size)
+            self._transport._batch = self._size
+        self._pack(0)
+        receive.start(self._out_of[0])
+        send.start(self._into[0])
+        for part in range(self._parts):
+            following = part + 1 < self._parts
+            if following:
+                self._pack(part + 1)
+            self._wait(send, part)
+            if following:
+                send.start(self._into[(part + 1) % 2])
+            self._wait(receive, part)
+            if following:
+                receive.start(self._out_of[(part + 1) % 2])
+            self._unpack(part)
+        return self._results
+
+    def _frames(self, part: int) -> slice:
+        return slice(part * self._size, min((part + 1) * self._size, len(self._images)))
+
+    def _pack(self, part: int) -> None:
+        images = self._images[self._frames(part)]
+        missing = self._size - len(images)
+        if missing:
+            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
+        self._bus.pack_images(images, self._plain_into[part % 2])
+
+    def _unpack(self, part: int) -> None:
+        frames = self._frames(part)
+        found = self._bus.results(self._plain_out_of[part % 2])
+        self._results[frames] = found[: frames.stop - frames.start]
+
+    def _wait(self, channel: Channel, part: int) -> None:
+        status = channel.wait(self._deadline)
+        frames = self._frames(part)
+        what = f"frames {frames.start}..{frames.stop - 1} of {len(self._images)}"
+        if not ended(status):
+            self._transport.fail(channel, status, what, self._timeout_s, self._where(channel, part))
+        moved = channel.finish()
+        if channel is self._overlay.receive and moved != 4 * self._words_out:
+            raise TransportError(
+                f"{self._bus.name}: channel {channel.name}, {what}: the core ended its packet "
+                f"after {moved} of {4 * self._words_out} bytes, so results were lost; the next "
+                "call loads the bitstream again"
+            )
+
+    def _where(self, channel: Channel, part: int) -> tuple[str, str]:
+        """How far the core is, and what that usually means."""
+        taken = (self._overlay.read("images_in") - self._first_in) % _COUNTER
+        given = (self._overlay.read("images_out") - self._first_out) % _COUNTER
+        need = (part + 1) * self._size
+        seen = f"the core took {taken} and answered {given} frames of {self._parts * self._size}"
+        if channel is self._overlay.receive and given >= need:
+            return seen, "results are stuck in front of the DMA, or TLAST was lost"
+        if taken >= need:
+            return seen, f"frame {given} is inside it: its layers stand still, or need longer"
+        return seen, f"frame {taken} does not go in: the stream to the core stands still"
+
+
+def _flags(overlay: OpenOverlay, known: int = 0) -> str:
+    """The core's error flags in words but for known ones, cleared; empty if there are none."""
+    flags = overlay.read("errors")
+    if flags:
+        overlay.write("errors", flags)
+    return ", ".join(text for bit, text in enumerate(ERRORS) if (flags & ~known) >> bit & 1)
+
+
+def open_pynq(
+    bitstream: Path,
+    info: DeviceInfo,
+    *,
+    image_shape: Shape,
+    outputs: int,
+    words: int,
+) -> PynqTransport:
+    """Open a bitstream on this board; see :class:`PynqTransport`."""
+    return PynqTransport(bitstream, info, image_shape=image_shape, outputs=outputs, words=words)
