@@ -21,6 +21,7 @@ from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
 from semifreddo.flow.rungs import board_rungs, vendor_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
+from semifreddo.flow.synth import SYNTH
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
 from semifreddo.reports.report import BuildReport
@@ -29,6 +30,7 @@ from semifreddo.sim.ladder import Rung
 BACKENDS = (
     CSIM,
     RTL,
+    SYNTH,
     Backend(absent=vendor_rungs),
     Backend(absent=board_rungs),
 )

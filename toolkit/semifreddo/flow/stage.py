@@ -65,7 +65,8 @@ class Stage:
         files: Files of the design it reads; an absent one counts as absent.
         settings: Values of the design that decide the result, as JSON.
         waits: Why it cannot run here, e.g. which tool is missing and how to get it; empty if it
-            can. A plain build goes on without such a stage.
+            can. A plain build goes on without such a stage. Is told whether the user asked for this
+            stage by name.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Stage:
     run: Callable[[Workspace], Figures]
     files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
     settings: Callable[[BuildConfig], object] = lambda _: None
-    waits: Callable[[BuildConfig], str] = lambda _: ""
+    waits: Callable[[BuildConfig, bool], str] = lambda _, __: ""
 
     def outputs(self, config: BuildConfig) -> dict[str, Path]:
         """Declared outputs in the build folder."""
@@ -219,7 +220,7 @@ def run_stage(
         return StageRecord(
             record.stage, record.key, record.seconds, record.outputs, record.figures, skipped=True
         )
-    if reason := stage.waits(config):
+    if reason := stage.waits(config, wanted):
         if wanted:
             raise ToolError(f"stage {stage.name}: {reason}")
         _withdraw(stage, config)
