@@ -42,7 +42,7 @@ def options_of(model: LayerModel, fixed: Override | None = None) -> tuple[Option
     if not isinstance(model, WeightedModel):
         if fixed != Override():
             raise ConfigError(
-                f"rtl layer {model.layer.name!r}: a {model.layer.kind} has nothing to choose"
+                f"rtl layer {model.layer.name!r} ({model.layer.kind}) has nothing to choose"
             )
         return (_option(model, DEFAULT),)
     frozen = _undominated(

@@ -1,0 +1,209 @@
+"""The scheduler: valid, within the budget, never slower with more of it, and it says why."""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import lru_cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nets import blended
+from rtl.random_nets import random_net
+from semifreddo.boards.spec import Resources
+from semifreddo.core.errors import ConfigError
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.design import make_design
+from semifreddo.rtl.estimate import estimate
+from semifreddo.rtl.explanation import RESOURCES
+from semifreddo.rtl.schedule import Choice, Override, RtlSchedule
+from semifreddo.rtl.scheduler import choose
+
+PLENTY = Resources(lut=10**7, ff=10**8, dsp=10**4, bram18=10**4)
+SEEDS = st.integers(0, 40)
+
+
+@lru_cache(maxsize=64)
+def net_of(seed: int) -> StreamNet:
+    return random_net(seed)[0]
+
+
+@lru_cache(maxsize=64)
+def least(seed: int) -> int:
+    """LUTs that are enough, if only just, at some rate."""
+    slowest = choose(net_of(seed), PLENTY, 100.0, 1e-3)
+    return int(slowest.estimate.total.lut)
+
+
+def budget(lut: int, dsp: int) -> Resources:
+    return Resources(lut=lut, ff=10**8, dsp=dsp, bram18=10**4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.floats(1.0, 3.0), st.integers(0, 60), st.floats(1.0, 2.0), st.integers(0, 60))
+def test_fits_and_more_budget_is_never_slower(
+    seed: int, share: float, dsp: int, more: float, more_dsp: int
+) -> None:
+    net, lut = net_of(seed), int(least(seed) * share) + 200
+    small = choose(net, budget(lut, dsp), 100.0)
+    large = choose(net, budget(int(lut * more), dsp + more_dsp), 100.0)
+    assert small.estimate.total.lut <= lut
+    assert small.estimate.total.dsp <= dsp
+    assert large.estimate.cycles_per_image <= small.estimate.cycles_per_image
+    small.schedule.check(net)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, st.floats(0.05, 1.0), st.floats(0.05, 1.0), st.integers(0, 60))
+def test_a_lower_rate_never_takes_more(seed: int, one: float, other: float, dsp: int) -> None:
+    net = net_of(seed)
+    limit = budget(10**7, dsp)
+    fastest = choose(net, limit, 100.0).estimate.frames_per_second(100.0)
+    low, high = sorted((one * fastest, other * fastest))
+    slow, fast = (choose(net, limit, 100.0, rate).estimate for rate in (low, high))
+    assert slow.total.lut <= fast.total.lut
+    assert slow.frames_per_second(100.0) >= low
+    assert fast.frames_per_second(100.0) >= high
+
+
+@pytest.mark.parametrize("seed", [1, 6, 11])
+def test_the_design_keeps_the_promise(seed: int) -> None:
+    net = net_of(seed)
+    found = choose(net, PLENTY, 100.0)
+    design = make_design(net, found.schedule)
+    assert design.cycles_per_image == found.estimate.cycles_per_image
+    assert estimate(net, found.schedule) == found.estimate
+
+
+def test_nothing_is_faster_than_needed() -> None:
+    net = blended(channels=8)
+    fast, slow = (choose(net, PLENTY, 100.0, rate) for rate in (None, 1000.0))
+    assert slow.estimate.total.lut < fast.estimate.total.lut
+    assert slow.estimate.cycles_per_image <= 100_000
+
+
+def test_same_answer_for_the_same_question() -> None:
+    net = net_of(7)
+    one, other = (choose(net, budget(least(7) + 500, 20), 100.0) for _ in range(2))
+    assert one == other
+    assert str(one.explanation) == str(other.explanation)
+
+
+def test_dsp_slices_go_where_they_save_luts() -> None:
+    net = blended(channels=8)
+    without = choose(net, budget(10**6, 0), 100.0, 100_000.0)
+    some = choose(net, budget(10**6, 4), 100.0, 100_000.0)
+    many = choose(net, budget(10**6, 500), 100.0, 100_000.0)
+    assert without.estimate.total.dsp == 0
+    assert some.estimate.total.dsp <= 4
+    assert many.estimate.total.lut <= some.estimate.total.lut <= without.estimate.total.lut
+    assert many.estimate.total.lut < without.estimate.total.lut
+
+
+def test_what_the_user_fixes_stays() -> None:
+    net, name = _weighted()
+    fixed = {name: Override(rows_per_cycle=2, multiplier="dsp")}
+    chosen = choose(net, PLENTY, 100.0, fixed=fixed).schedule[name]
+    assert (chosen.rows_per_cycle, chosen.multiplier) == (2, "dsp")
+
+
+def _weighted() -> tuple[StreamNet, str]:
+    net = blended(channels=8)
+    name = next(
+        layer.name
+        for layer in net.layers
+        if any(b in {c.name for c in net.configurable_blocks} for b in layer.block_names)
+        and layer.kind in ("Conv", "Linear")
+    )
+    return net, name
+
+
+def test_explanation_says_everything_twice() -> None:
+    net, name = _weighted()
+    found = choose(net, PLENTY, 100.0, 10_000.0)
+    data = found.explanation.to_json()
+    assert [row["name"] for row in data["layers"]] == [
+        *(layer.name for layer in net.layers),
+        "streams",
+        "buses",
+    ]
+    for resource in RESOURCES:
+        rows = sum(row[resource] for row in data["layers"])
+        assert rows == data["total"][resource] == getattr(found.estimate.total, resource)
+    busiest = max(data["layers"], key=lambda row: row["busy"])
+    assert busiest["name"] == data["bottleneck"] == found.estimate.bottleneck
+    assert busiest["busy"] == 1.0
+    text = str(found.explanation)
+    assert text.startswith("blended: ")
+    assert f"bottleneck: {data['bottleneck']}; " in text
+    assert name in text
+
+
+def test_bottleneck_explains_what_is_missing() -> None:
+    net, _ = _weighted()
+    lut = int(choose(net, budget(10**7, 0), 100.0, 1.0).estimate.total.lut)
+    reason = choose(net, budget(lut + 50, 0), 100.0).explanation.reason
+    assert re.match(r"[\d,]+ cycles would need [\d,]+ LUT, [\d,]+ more than the budget of", reason)
+
+
+def test_too_large_says_by_how_much_and_which_knob() -> None:
+    net, _ = _weighted()
+    message = (
+        r"^blended does not fit: the least hardware needs ([\d,]+) LUT, ([\d,]+) more than the "
+        r"budget of 100; layer '[\w.]+' takes most \([\d,]+ LUT\): .*, or use a larger board$"
+    )
+    with pytest.raises(ConfigError, match=message) as caught:
+        choose(net, Resources(lut=100, ff=10**6, dsp=0, bram18=0), 100.0)
+    found = re.match(message, str(caught.value))
+    assert found
+    needed, missing = (int(text.replace(",", "")) for text in found.groups())
+    assert needed - missing == 100
+
+
+def test_too_slow_says_what_fits() -> None:
+    net, _ = _weighted()
+    lut = int(choose(net, budget(10**7, 0), 100.0, 1.0).estimate.total.lut) + 50
+    fits = choose(net, budget(lut, 0), 100.0).estimate
+    with pytest.raises(ConfigError, match="the fastest that fits is ([0-9,]+) frames/s") as caught:
+        choose(net, budget(lut, 0), 100.0, fits.frames_per_second(100.0) * 1.5)
+    told = re.search(r"fits is ([0-9,]+) frames", str(caught.value))
+    assert told
+    rate = float(told[1].replace(",", ""))
+    assert choose(net, budget(lut, 0), 100.0, rate).estimate.frames_per_second(100.0) >= rate
+
+
+def test_impossible_rate_names_what_cannot_be_faster() -> None:
+    net, _ = _weighted()
+    with pytest.raises(ConfigError, match=r"in any hardware \(.*\); .* raise the clock"):
+        choose(net, PLENTY, 100.0, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"con": Override()}, "rtl layer 'con': blended has no such layer"),
+        ({"pool": Override(digit_bits=1)}, "rtl layer 'pool' (AvgPool) has nothing to choose"),
+    ],
+)
+def test_wrong_overrides_are_refused(fixed: dict[str, Override], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        choose(blended(), PLENTY, 100.0, fixed=fixed)
+
+
+def test_rates_must_be_positive() -> None:
+    with pytest.raises(ConfigError, match="target_fps 0 is not a rate"):
+        choose(blended(), PLENTY, 100.0, 0.0)
+
+
+def test_it_is_quick() -> None:
+    start = time.perf_counter()
+    choose(blended(channels=16), PLENTY, 100.0)
+    assert time.perf_counter() - start < 1.0
+
+
+def test_a_schedule_of_its_own_is_estimated_alike() -> None:
+    net, name = _weighted()
+    one = estimate(net, RtlSchedule({name: Choice(2)}))
+    assert one == estimate(net, RtlSchedule({name: Choice(2)}))
