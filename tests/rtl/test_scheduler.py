@@ -166,7 +166,7 @@ def test_too_slow_says_what_fits() -> None:
     net, _ = _weighted()
     lut = int(choose(net, budget(10**7, 0), 100.0, 1.0).estimate.total.lut) + 50
     fits = choose(net, budget(lut, 0), 100.0).estimate
-    with pytest.raises(ConfigError, match="the fastest that fits is ([0-9,]+) frames/s") as caught:
+    with pytest.raises(ConfigError, match="the fastest that fits is") as caught:
         choose(net, budget(lut, 0), 100.0, fits.frames_per_second(100.0) * 1.5)
     told = re.search(r"fits is ([0-9,]+) frames", str(caught.value))
     assert told
