@@ -108,6 +108,9 @@ class BoardSpec:
     speed: str | None = option(None, help="speed grade of the part")
     board_part: str | None = option(None, help="Vivado's board file, which no project needs")
     clock: ClockLimits | None = option(None, help="clock limits")
+    oscillator_mhz: float | None = option(
+        None, help="oscillator whose frequency a PLL of the logic multiplies", low=1, high=500
+    )
     ps: ProcessingSystem | None = option(None, help="processing system; absent: none")
     dma: DmaLimits | None = option(None, help="DMA limits")
     pynq: tuple[str, ...] = option((), help="PYNQ versions with an image for the board")

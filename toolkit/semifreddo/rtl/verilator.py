@@ -102,6 +102,7 @@ def build(
     optimize: bool = True,
     jobs: int = 1,
     timeout_s: float = 900,
+    harness: str | None = None,
 ) -> Path:
     """Compile a design and the harness into an executable; done before if nothing changed.
 
@@ -112,6 +113,8 @@ def build(
         waves: Whether value-change dumps can be written (costs compile time).
         jobs: Files compiled at the same time.
         timeout_s: Limit of each step.
+        harness: C++ text that drives the top module; ``harness.cpp`` beside this module if left
+            out.
 
     Returns:
         The executable.
@@ -122,7 +125,8 @@ def build(
     """
     verilator = find_verilator()
     directory = directory.resolve()  # the tools run in it
-    harness = (files("semifreddo.rtl") / "harness.cpp").read_text(encoding="utf-8")
+    if harness is None:
+        harness = (files("semifreddo.rtl") / "harness.cpp").read_text(encoding="utf-8")
     key = digest_json([dict(design.files), harness, verilator.version, waves, optimize])
     executable, stamp = directory / "simulate", directory / "simulate.digest"
     if executable.is_file() and stamp.is_file() and stamp.read_text() == key:

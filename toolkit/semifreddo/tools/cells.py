@@ -75,7 +75,7 @@ _DSP = {"DSP48E1", "DSP48E2", "MULT18X18D"}
 _CARRY = {"CARRY4", "CARRY8", "CCU2C"}
 _FF = re.compile(r"(FD[RSCP]E(_1)?|TRELLIS_FF)")
 _LUT = re.compile(r"LUT[1-6]|INV")
-_UNCOUNTED = re.compile(r"MUXF[789]|[IO]BUF|BUFG|GND|VCC|PFUMX|L6MUX21|\$scopeinfo")
+_UNCOUNTED = re.compile(r"MUXF[789]|[IO]BUF|BUFG|GND|VCC|PFUMX|L6MUX21|EHXPLLL|\$scopeinfo")
 
 
 def count_cells(
