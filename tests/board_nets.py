@@ -1,0 +1,57 @@
+"""Networks whose buses have other shapes: colours, wide values, nothing to load."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nets import ACT, block
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Conv, Linear, Stream
+from semifreddo.ir.net import StreamNet
+
+
+def _head(
+    shape: tuple[int, int, int], output: FixedType, *, frozen: bool, image: FixedType
+) -> StreamNet:
+    rng = np.random.default_rng(1)
+    inputs = shape[0] * shape[1] * 2
+    conv = Conv(
+        inputs=("image",),
+        output=Stream("conv", (*shape[:2], 2), ACT),
+        weight="conv.weight",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+    head = Linear(
+        inputs=("conv",),
+        output=Stream("logits", (1, 1, 3), output),
+        weight="head.weight",
+        bias=None,
+    )
+    blocks = (
+        block(rng, "conv.weight", (3, 3, shape[2], 2), 2 if frozen else 1),
+        block(rng, "head.weight", (inputs, 3), 3 if frozen else 0),
+    )
+    return StreamNet("head", Stream("image", shape, image), (conv, head), blocks)
+
+
+def coloured(channels: int = 3) -> StreamNet:
+    """Images of 5x4 pixels: not square, and no whole number of words each."""
+    image = FixedType.exact(8, 8, signed=False)
+    output = FixedType.exact(20, 7, signed=True)
+    return _head((5, 4, channels), output, frozen=False, image=image)
+
+
+def wide() -> StreamNet:
+    """Values of 12 signed bits in, of 40 bits out."""
+    image = FixedType.exact(12, 8, signed=True)
+    return _head((3, 3, 1), FixedType.exact(40, 7, signed=True), frozen=False, image=image)
+
+
+def frozen() -> StreamNet:
+    """Nothing is loadable."""
+    image = FixedType.exact(8, 8, signed=False)
+    return _head((3, 3, 1), FixedType.exact(20, 7, signed=True), frozen=True, image=image)
