@@ -62,10 +62,13 @@ COSTS: Mapping[str, Area] = {
     # Frozen, all bits at once: a bit of an adder, a bit of the pipeline's registers.
     "adder_bit": Area(lut=1),
     "pipeline_bit": Area(ff=1),
-    # Frozen, in digits: an adder with its carry, and each of its bits; a bit of delay; a bit of an
-    # input that is picked; a bit of a sum that is collected.
+    # Frozen, in digits: an adder of single bits with its carry; an adder of wider digits and each
+    # of its bits; a bit of a constant; a bit of delay; a bit of an input that is picked; a bit of
+    # a sum that is collected.
+    "bit_adder": Area(lut=1.2, ff=1.2),
     "digit_adder": Area(lut=1.4, ff=1),
     "digit_bit": Area(lut=1, ff=1),
+    "constant_bit": Area(lut=1),
     "delay_bit": Area(lut=0.1, ff=0.9),
     "picked_bit": Area(lut=0.4),
     "collected_bit": Area(ff=1),
@@ -77,9 +80,11 @@ COSTS: Mapping[str, Area] = {
     "product_register": Area(ff=1),
     "tree_bit": Area(lut=1, ff=0.7),
     "total_bit": Area(lut=1, ff=1),
-    # A cast; in it a bit to which a constant is added (bias, rounding), and one that is clipped.
+    # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
+    # a tie, and one that is clipped.
     "cast": Area(lut=2),
     "rounded_bit": Area(lut=0.4),
+    "tie_bit": Area(lut=0.2),
     "clipped_bit": Area(lut=1),
     # A bit of a plain adder; of a blend whose factor is loaded, or constant; of a comparison.
     "added_bit": Area(lut=1),

@@ -9,6 +9,7 @@ from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Add, AvgPool, Blend, Layer, MaxPool, Route, Stream
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.casting import half_of
 from semifreddo.rtl.costs import Area, Parts, block_memories, ram_luts
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.schedule import DEFAULT, Choice
@@ -92,15 +93,26 @@ def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
         add_memory(parts, geometry.width, (rows - 1) * bits)
 
 
-def add_cast(parts: Parts, bits: int, drop: int, target: FixedType, *, offset: bool) -> None:
-    """A cast of ``library/sf_cast.sv``: ``drop`` fraction bits go, ``offset`` is a bias."""
+def add_cast(parts: Parts, bits: int, drop: int, target: FixedType, constant: int) -> None:
+    """A cast of ``library/sf_cast.sv``: ``drop`` fraction bits go, ``constant`` is added first.
+
+    The constant has the bias and, for most roundings, the half; below its last bit it is free.
+    """
     parts.add("cast")
-    if offset:
-        parts.add("rounded_bit", bits)
-    elif drop > 0 and target.rounding is not Rounding.FLOOR:
-        parts.add("rounded_bit", max(bits - drop, 1))
+    by_sign = drop > 0 and half_of(target.rounding, drop) is None
+    if constant:
+        parts.add("rounded_bit", max(bits - trailing_zeros(constant), 1))
+    if by_sign:
+        parts.add("added_bit", bits)
+    if drop > 0 and target.rounding is Rounding.HALF_EVEN:
+        parts.add("tie_bit", drop)
     if target.overflow is not Overflow.WRAP and bits - max(drop, 0) >= target.width:
         parts.add("clipped_bit", target.width)
+
+
+def trailing_zeros(value: int) -> int:
+    """Zero bits at the end of a nonzero integer."""
+    return (value & -value).bit_length() - 1
 
 
 def add_bank(parts: Parts, rows: int, row_bits: int, per_line: int, regions: int = 1) -> None:
@@ -162,7 +174,8 @@ class PoolModel(LayerModel):
         exact = exact_result(self.layer, (source,), self.net.block.__getitem__)
         for _ in range(source.channels):
             drop = exact.frac - self.output.type.frac
-            add_cast(parts, sum_bits + 1, drop, self.output.type, offset=False)
+            half = half_of(self.output.type.rounding, drop) or 0
+            add_cast(parts, sum_bits + 1, drop, self.output.type, half)
         parts.add("word_bit", word_bits(self.output))
         add_fifo(parts, word_bits(self.output), depth_for(1, self.latency(DEFAULT) - 1))
         return parts
@@ -195,14 +208,14 @@ class PointwiseModel(LayerModel):
         net, layer, target = self.net, self.layer, self.output.type
         exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
         parts.add("control")
-        bits = exact.type.width + int(not exact.type.signed)
+        bits, drop = exact.type.width + int(not exact.type.signed), exact.frac - target.frac
         for channel in range(self.output.channels):
             if isinstance(layer, Add):
                 parts.add("added_bit", bits)
             elif isinstance(layer, Blend):
                 frozen = net.block[layer.alpha].frozen[channel]
                 parts.add("fixed_blend_bit" if frozen else "blend_bit", bits)
-            add_cast(parts, bits, exact.frac - target.frac, target, offset=False)
+            add_cast(parts, bits, drop, target, half_of(target.rounding, drop) or 0)
         if isinstance(layer, Blend) and not all(net.block[layer.alpha].frozen):
             alpha = net.block[layer.alpha]
             parts.add("swap")

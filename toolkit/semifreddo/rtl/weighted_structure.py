@@ -144,30 +144,48 @@ class WeightedModel(LayerModel):
         parts.add("control")
         if plan.has_banks:
             parts.add("swap")
-        for channels in (plan.frozen, plan.loadable):
-            self._add_casts(parts, channels)
 
     def _add_fifos(self, parts: Parts, depth: int) -> None:
         for channels in (self.plan.frozen, self.plan.loadable):
             if channels:
-                add_fifo(parts, len(channels) * self.plan.target.width, depth)
+                bits = len(channels) * self.plan.target.width
+                parts.add("word_bit", bits)
+                add_fifo(parts, bits, depth)
 
     def _add_frozen(self, parts: Parts, choice: Choice) -> None:
-        graph = self.graph
+        plan, graph = self.plan, self.graph
         if graph is None:
             return
-        if not choice.digit_bits:
+        if choice.digit_bits:
+            self._add_digits(parts, choice.digit_bits, graph)
+        else:
             parts.add("adder_bit", graph.adder_bits)
             parts.add("pipeline_bit", graph.adder_bits)
-            return
-        digit, width = choice.digit_bits, self.plan.source.type.width
-        parts.add("digit_adder", graph.adders)
-        parts.add("digit_bit", graph.adders * digit)
+        self._add_bias_bank(parts, plan.frozen)
+        for index in plan.frozen:
+            channel = plan.channel(index)
+            constant = 0 if choice.digit_bits else channel.constant
+            bits = channel.bits + channel.up
+            if index in plan.loadable_bias:
+                parts.add("added_bit", bits + 1)
+            add_cast(parts, bits, channel.frac - plan.target.frac, plan.target, constant)
+
+    def _add_digits(self, parts: Parts, digit: int, graph: GraphSize) -> None:
+        """Adders that are a digit wide, with their constants; delays; digits in, sums out."""
+        plan = self.plan
+        constants = sum(bool(plan.channel(index).carried) for index in plan.frozen)
+        adders = graph.adders + constants
+        if digit == 1:
+            parts.add("bit_adder", adders)
+        else:
+            parts.add("digit_adder", adders)
+            parts.add("digit_bit", adders * digit)
+        parts.add("constant_bit", constants * digit)
         parts.add("delay_bit", graph.adders * digit)
-        digits = -(-width // digit)
-        parts.add("picked_bit", graph.taps * digit * max(1.0, (digits - 1) / 3))
+        inputs = -(-plan.source.type.width // digit)
+        parts.add("picked_bit", graph.taps * digit * max(1.0, (inputs - 1) / 3))
         parts.add("word_bit", graph.taps * digit)
-        parts.add("collected_bit", sum(self.plan.serial_bits))
+        parts.add("collected_bit", sum(plan.serial_bits))
 
     def _add_multipliers(self, parts: Parts, choice: Choice) -> None:
         if not self.loadable:
@@ -178,30 +196,48 @@ class WeightedModel(LayerModel):
         lines = -(-self.rows // rows)
         width = plan.source.type.width
         operand = width * (lanes if plan.depthwise else 1)
-        inputs = lines * (groups if plan.depthwise else 1)
-        parts.add("mux_bit", rows * operand * (inputs - 1) / 3)
+        parts.add("mux_bit", rows * operand * mux(lines * (groups if plan.depthwise else 1)))
+        parts.add("mux_bit", rows * lanes * weight.bits * mux(groups))
         parts.add("factor_bit", rows * (operand + lanes * weight.bits))
-        product, multipliers = width + weight.bits, lanes * rows
-        if choice.multiplier == "dsp":
-            parts.add("dsp", multipliers)
-        else:
-            parts.add("product_bit", multipliers * width * weight.bits)
-            parts.add("product_register", multipliers * product)
-        parts.add("tree_bit", (rows - 1) * lanes * (product + (rows - 1).bit_length() / 2))
-        parts.add("total_bit", lanes * plan.sum_bits)
-        parts.add("word_bit", (self.loadable - lanes) * plan.sum_bits)
-        parts.add("mux_bit", lanes * plan.sum_bits * (groups - 1) / 3)
-        add_bank(parts, self.rows * groups, lanes * weight.bits, rows, self.passes)
+        self._add_products(parts, choice, lanes)
+        add_bank(parts, self.rows, self.loadable * weight.bits, rows, self.passes)
+        self._add_sums(parts, lanes, groups)
 
-    def _add_casts(self, parts: Parts, channels: Sequence[int]) -> None:
-        plan, target = self.plan, self.plan.target
-        for index in channels:
+    def _add_products(self, parts: Parts, choice: Choice, lanes: int) -> None:
+        """Multipliers and the trees that add the products of a cycle."""
+        width, bits = self.plan.source.type.width, self.plan.weight.bits
+        rows = choice.rows_per_cycle
+        if choice.multiplier == "dsp":
+            parts.add("dsp", rows * lanes)
+        else:
+            parts.add("product_bit", rows * lanes * width * bits)
+            parts.add("product_register", rows * lanes * (width + bits))
+        levels = (rows - 1).bit_length()
+        parts.add("tree_bit", (rows - 1) * lanes * (width + bits + levels / 2))
+
+    def _add_sums(self, parts: Parts, lanes: int, groups: int) -> None:
+        """Accumulators, what they start with, and their casts."""
+        plan = self.plan
+        parts.add("total_bit", lanes * plan.sum_bits)
+        if groups > 1:
+            parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
+            parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
+        self._add_bias_bank(parts, plan.loadable)
+        for index in plan.loadable:
+            if index in plan.loadable_bias and plan.channel(index).constant:
+                parts.add("added_bit", plan.sum_bits)
+        for index in plan.loadable[:lanes]:
             channel = plan.channel(index)
-            bits = channel.bits + channel.up
-            if index in plan.loadable_bias:
-                parts.add("added_bit", bits + 1)
-            add_cast(parts, bits, channel.frac - target.frac, target, offset=bool(channel.constant))
-        loaded = set(channels) & set(plan.loadable_bias)
-        if loaded and plan.bias is not None:
-            add_bank(parts, 1, len(loaded) * plan.bias.bits, 1, self.passes)
-        parts.add("word_bit", len(channels) * target.width)
+            add_cast(
+                parts, plan.sum_bits + channel.up, channel.frac - plan.target.frac, plan.target, 0
+            )
+
+    def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:
+        loaded = set(channels) & set(self.plan.loadable_bias)
+        if loaded and self.plan.bias is not None:
+            add_bank(parts, 1, len(loaded) * self.plan.bias.bits, 1, self.passes)
+
+
+def mux(inputs: int) -> float:
+    """Multiplexers with four inputs (a LUT each) that make one with more."""
+    return (inputs - 1) / 3
