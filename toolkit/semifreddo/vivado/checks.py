@@ -46,6 +46,15 @@ def hint(log: Path) -> str:
     return next((known for pattern, known in _HINTS if re.search(pattern, text)), "")
 
 
+def first_error(log: Path) -> str:
+    """The first error of a log: what comes after it are mostly its consequences."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in lines if line.startswith("ERROR")), "")
+
+
 def tool_release(banner: str) -> str | None:
     """``2019.2`` of what a vendor tool prints for ``-version``; None if it names none."""
     found = re.search(r"\bv(20\d\d\.\d)", banner)

@@ -176,9 +176,8 @@ class _Work:
             )
             self._check_products(stage)
         except SemifreddoError as error:
-            known = checks.hint(log)
-            cause = f"{known}; " if known else ""
-            raise type(error)(f"stage {stage.name}: {cause}{error}") from error
+            causes = [cause for cause in (checks.hint(log), checks.first_error(log)) if cause]
+            raise type(error)(f"stage {stage.name}: {'; '.join([*causes, str(error)])}") from error
         missing = [name for name in stage.keeps if not (root / name).exists()]
         if missing:
             raise ToolError(f"stage {stage.name}: {program} did not make {missing[0]}; see {log}")

@@ -168,7 +168,7 @@ def parse_csynth_rpt(text: str) -> CsynthReport:
     used = _csynth_resources(text)
     latency = _csynth_latency(text)
     clock = re.search(
-        r"^\s*\|\s*\w+\s*\|\s*([\d.]+)(?: ns)?\s*\|\s*([\d.]+)(?: ns)?\s*\|", text, re.MULTILINE
+        r"^ *\| *\w+ *\| *([\d.]+)(?: ns)? *\| *([\d.]+)(?: ns)? *\|", text, re.MULTILINE
     )
     version = re.search(r"^\*\s*Version:\s*(20\d\d\.\d)", text, re.MULTILINE)
     return CsynthReport(

@@ -21,4 +21,5 @@ copy_file hls/solution1/syn/report/${top}_csynth.xml ../reports/csynth.xml
 copy_file hls/solution1/syn/report/${top}_csynth.rpt ../reports/csynth.rpt
 file mkdir ../ip
 file copy -force hls/solution1/impl/ip ../ip/core
+copy_file hls/solution1/impl/ip/component.xml ../ip/core/component.xml
 exit

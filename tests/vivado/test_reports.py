@@ -1,0 +1,202 @@
+"""Report parsers. The texts are small re-creations of the public formats, not copied files."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from semifreddo.vivado.reports import (
+    CosimReport,
+    CsynthReport,
+    TimingReport,
+    UtilizationReport,
+    parse_cosim,
+    parse_csynth_rpt,
+    parse_csynth_xml,
+    parse_timing,
+    parse_utilization,
+)
+
+CSYNTH_2019 = """
+================================================================
+== Vivado HLS Report for 'net'
+================================================================
+* Version:        2019.2 (Build 1 on a day)
+
++ Timing (ns):
+    +--------+-------+----------+------------+
+    |  Clock | Target| Estimated| Uncertainty|
+    +--------+-------+----------+------------+
+    |ap_clk  |  10.00|     8.419|        1.25|
+    +--------+-------+----------+------------+
+
++ Latency (clock cycles):
+    +-----+------+-----+-----+----------+
+    |   Latency  |  Interval | Pipeline |
+    | min |  max | min | max |   Type   |
+    +-----+------+-----+-----+----------+
+    |  410|   922|  288|  800| dataflow |
+    +-----+------+-----+-----+----------+
+
+== Utilization Estimates
++-----------------+---------+-------+--------+-------+-----+
+|       Name      | BRAM_18K| DSP48E|   FF   |  LUT  | URAM|
++-----------------+---------+-------+--------+-------+-----+
+|Expression       |        -|      -|       0|     12|    -|
+|Total            |        7|     12|    6001|   9002|    0|
++-----------------+---------+-------+--------+-------+-----+
+|Available        |      280|    220|  106400|  53200|    0|
+"""
+
+CSYNTH_2024 = """
+* Version:        2024.1 (Build 1 on a day)
+    |  Clock |  Target | Estimated| Uncertainty|
+    |ap_clk  |  4.00 ns|  2.920 ns|     1.08 ns|
+
+    |  Latency (cycles) |  Latency (absolute)  |  Interval | Pipeline|
+    |   min   |   max   |    min    |    max   | min | max |   Type  |
+    |        ?|        ?|          ?|         ?|    ?|    ?|       no|
+
+|        Name        | BRAM_18K|  DSP |    FF    |   LUT   | URAM|
+|Total               |       34|    18|     33999|    41102|    4|
+"""
+
+XML = """<?xml version="1.0"?>
+<profile><ReportVersion><Version>{version}</Version></ReportVersion>
+<UserAssignments><unit>ns</unit><TargetClockPeriod>10.00</TargetClockPeriod></UserAssignments>
+<PerformanceEstimates><SummaryOfTimingAnalysis>
+<EstimatedClockPeriod>8.419</EstimatedClockPeriod></SummaryOfTimingAnalysis>
+<SummaryOfOverallLatency><Best-caseLatency>410</Best-caseLatency>
+<Worst-caseLatency>{worst}</Worst-caseLatency><Interval-min>288</Interval-min>
+<Interval-max>800</Interval-max></SummaryOfOverallLatency></PerformanceEstimates>
+<AreaEstimates><Resources><BRAM_18K>7</BRAM_18K><{dsp}>12</{dsp}><FF>6001</FF><LUT>9002</LUT>
+<URAM>0</URAM></Resources><AvailableResources><LUT>53200</LUT></AvailableResources>
+</AreaEstimates></profile>
+"""
+
+UTILIZATION_7 = """
+| Tool Version : Vivado v.2019.2 (lin64) Build 1
+1. Slice Logic
++----------------------------+-------+-------+-----------+-------+
+|          Site Type         |  Used | Fixed | Available | Util% |
++----------------------------+-------+-------+-----------+-------+
+| Slice LUTs                 | 12034 |     0 |     53200 | 22.62 |
+|   LUT as Logic             | 11000 |     0 |     53200 | 20.68 |
+| Slice Registers            | 15211 |     0 |    106400 | 14.30 |
+|   Register as Flip Flop    | 15200 |     0 |    106400 | 14.29 |
++----------------------------+-------+-------+-----------+-------+
+2. Memory
+|     Site Type     | Used | Fixed | Available | Util% |
+| Block RAM Tile    | 10.5 |     0 |       140 |  7.50 |
+|   RAMB36/FIFO*    |    8 |     0 |       140 |  5.71 |
+3. DSP
+|    Site Type   | Used | Fixed | Available | Util% |
+| DSPs           |   12 |     0 |       220 |  5.45 |
+8. Primitives
+| Ref Name | Used | Functional Category |
+| Slice LUTs | 99 | a trap |
+"""
+
+UTILIZATION_PLUS = """
+| Tool Version : Vivado v.2024.1 (lin64) Build 1
+|          Site Type         | Used | Fixed | Prohibited | Available | Util% |
+| CLB LUTs*                  | 5365 |     0 |          0 |    117120 |  4.58 |
+| CLB Registers              | 6171 |     0 |          0 |    234240 |  2.63 |
+| Block RAM Tile             |    2 |     0 |          0 |       144 |  1.39 |
+| URAM                       |    3 |     0 |          0 |        64 |  4.69 |
+| DSPs                       |   43 |     0 |          0 |      1248 |  3.45 |
+"""
+
+TIMING = """
+| Tool Version      : Vivado v.2020.1 (lin64) Build 1
+| Design Timing Summary
+| ---------------------
+
+    WNS(ns)      TNS(ns)  TNS Failing Endpoints  TNS Total Endpoints      WHS(ns)      THS(ns)  \
+THS Failing Endpoints  THS Total Endpoints     WPWS(ns)     TPWS(ns)
+    -------      -------  ---------------------  -------------------      -------      -------  \
+---------------------  -------------------     --------     --------
+     {wns}       -3.500                      7                30110        0.021        0.000  \
+                    0                30110        3.750        0.000
+"""
+
+COSIM = """
+Report time       : a day
++----------+----------+-----------------------------------------------+
+|   RTL    |  Status  | min | avg | max | min | avg | max |
++----------+----------+-----+-----+-----+-----+-----+-----+
+|      VHDL|        NA|   NA|   NA|   NA|   NA|   NA|   NA|
+|   Verilog|      {status}|  411|  500|  921|  288|  300|  800|
+"""
+
+FULL = CsynthReport("2019.2", 10.0, 8.419, 410, 922, 288, 800, 9002, 6001, 12, 7, 0)
+
+
+def test_csynth_for_people() -> None:
+    assert parse_csynth_rpt(CSYNTH_2019) == FULL
+    assert parse_csynth_rpt(CSYNTH_2024) == CsynthReport(
+        "2024.1", 4.0, 2.92, None, None, None, None, 41102, 33999, 18, 34, 4
+    )
+
+
+def test_csynth_xml() -> None:
+    assert parse_csynth_xml(XML.format(version="2019.2", worst=922, dsp="DSP48E")) == FULL
+    newer = parse_csynth_xml(XML.format(version="2024.1", worst="undef", dsp="DSP"))
+    assert (newer.version, newer.latency_max_cycles, newer.dsp) == ("2024.1", None, 12)
+
+
+def test_utilization() -> None:
+    assert parse_utilization(UTILIZATION_7) == UtilizationReport(
+        "2019.2", 12034, 15211, 12, 21, None
+    )
+    assert parse_utilization(UTILIZATION_PLUS) == UtilizationReport("2024.1", 5365, 6171, 43, 4, 3)
+
+
+def test_timing() -> None:
+    assert parse_timing(TIMING.format(wns=" 0.731")) == TimingReport(
+        "2020.1", 0.731, -3.5, 7, 0.021, 3.75
+    )
+    assert parse_timing(TIMING.format(wns=" 0.731")).met is True
+    assert parse_timing(TIMING.format(wns="-1.250")).met is False
+    assert parse_timing(TIMING.format(wns="    NA")).met is None
+    assert parse_timing("WNS(ns)  TNS(ns)\n").met is None
+
+
+def test_cosim() -> None:
+    assert parse_cosim(COSIM.format(status="Pass")) == CosimReport(
+        True, 411, 500, 921, 288, 300, 800
+    )
+    assert parse_cosim(COSIM.format(status="Fail")).passed is False
+    assert parse_cosim("| Verilog | Pass |").passed is True
+
+
+def test_absent_is_none_never_zero() -> None:
+    for text in ("", "nothing of the kind\n", "|  |\n||\n"):
+        assert parse_csynth_xml(text) == parse_csynth_rpt(text) == CsynthReport()
+        assert parse_utilization(text) == UtilizationReport()
+        assert parse_timing(text) == TimingReport()
+        assert parse_cosim(text) == CosimReport()
+
+
+REAL = (CSYNTH_2019, CSYNTH_2024, XML, UTILIZATION_7, UTILIZATION_PLUS, TIMING, COSIM)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A report cut, doubled and overwritten in places, or just some text."""
+    text = draw(st.sampled_from(REAL))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(text)))
+        end = draw(st.integers(at, min(len(text), at + 40)))
+        text = text[:at] + draw(st.text(max_size=8) | st.sampled_from(["|", "\n", "1e999"]))
+        text += draw(st.sampled_from(REAL))[end:]
+    return text
+
+
+@example("|nan|inf|1e400|")
+@example("| Site Type | Used |\n|  |\n")
+@given(damaged() | st.text())
+def test_no_text_makes_a_parser_fail(text: str) -> None:
+    for parse in (parse_csynth_xml, parse_csynth_rpt, parse_cosim, parse_utilization, parse_timing):
+        values = vars(parse(text)).values()
+        assert all(value is None or isinstance(value, int | float | str) for value in values)
