@@ -24,18 +24,22 @@ class PipelinedGraph:
         graph: The linear map.
         input_bits: Width of every input; inputs are raw values of one stream.
         input_signed: Whether they are two's complement.
-        sum_bits: Width of each output, two's complement.
     """
 
     graph: AdderGraph
     input_bits: int
     input_signed: bool
-    sum_bits: tuple[int, ...]
 
-    @property
-    def cycles(self) -> int:
-        """Cycles per word."""
-        return 1
+    @cached_property
+    def sum_bits(self) -> tuple[int, ...]:
+        """Width of each output, two's complement; it is negated by whoever reads it."""
+        return tuple(self._sum_bits(tap) for tap in self.graph.outputs)
+
+    def _sum_bits(self, tap: Tap) -> int:
+        if tap.value < 0:
+            return 2
+        width, signed = self.formats[tap.value]
+        return width + int(not signed) + tap.shift
 
     @cached_property
     def levels(self) -> tuple[int, ...]:
@@ -166,5 +170,4 @@ def _registers(graph: PipelinedGraph, used: Sequence[int], stage: int) -> list[s
 def _output(graph: PipelinedGraph, tap: Tap) -> str:
     if tap.value < 0:
         return "'0"
-    text = _shifted(_signed(graph, tap.value, graph.latency + 1), tap.shift)
-    return f"-{text}" if tap.negate else text
+    return _shifted(_signed(graph, tap.value, graph.latency + 1), tap.shift)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Layer, Route
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.casting import Number, cast
 from semifreddo.rtl.unit import (
     Context,
-    Number,
     Unit,
     bank,
     bank_select,
-    cast,
     delay,
     depth_for,
     fifo,
@@ -129,11 +128,13 @@ def _joined(context: Context, layer: Add | Blend, channel: int) -> tuple[Number,
         )
         for name, stream in zip(_input_names(layer), streams, strict=True)
     )
-    width = max(one.bits, other.bits)
     if isinstance(layer, Add):
-        total = Number(f"sum_{channel}", width + 1, frac)
-        return total, [f"wire signed {vector(width + 1)} {total.text} = {one.text} + {other.text};"]
-    mix = Number(f"mix_{channel}", width + 4, frac + ALPHA_FRAC)
+        total = Number(f"sum_{channel}", one.low + other.low, one.high + other.high, frac)
+        wire = f"wire signed {vector(total.bits)} {total.text} = {one.text} + {other.text};"
+        return total, [wire]
+    low, high = min(one.low, other.low), max(one.high, other.high)
+    mix = Number(f"mix_{channel}", low << ALPHA_FRAC, high << ALPHA_FRAC, frac + ALPHA_FRAC)
+    width = mix.bits - ALPHA_FRAC
     connected = {"k": _alpha(context, layer, channel), "a": f"a_{channel}", "b": f"b_{channel}"}
     return mix, [
         f"wire signed {vector(width)} a_{channel} = {one.text};",

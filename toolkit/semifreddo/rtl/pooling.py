@@ -6,12 +6,11 @@ from math import prod
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
+from semifreddo.rtl.casting import Number, cast
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.unit import (
     Context,
-    Number,
     Unit,
-    cast,
     delay,
     depth_for,
     fifo,

@@ -45,7 +45,8 @@ class Channel:
         index: Which output channel.
         frac: Fraction bits of the number.
         up: Bits by which the sum is shifted left.
-        constant: Frozen bias and, if it is a constant, what the rounding adds.
+        bias: Frozen bias, in the number's last bits; 0 if it is loadable.
+        half: What the rounding adds, or 0 if that depends on the sign.
         low: Smallest sum.
         high: Largest sum.
     """
@@ -53,9 +54,15 @@ class Channel:
     index: int
     frac: int
     up: int
-    constant: int
+    bias: int
+    half: int
     low: int
     high: int
+
+    @property
+    def constant(self) -> int:
+        """Everything known that is added."""
+        return self.bias + self.half
 
     @property
     def carried(self) -> int:
@@ -278,7 +285,8 @@ class Weighted:
         """The alignment of an output channel."""
         frac = self.number_frac(index)
         up = frac - self.source.type.frac - self.weight.frac[index] + int(self._zeros[index])
-        constant = half_of(self.target.rounding, frac - self.target.frac) or 0
+        half = half_of(self.target.rounding, frac - self.target.frac) or 0
+        bias = 0
         if self.bias is not None and index not in self.loadable_bias:
-            constant += int(self.bias.raw[index]) << (frac - self.bias.frac[index])
-        return Channel(index, frac, up, constant, *self._bounds[index])
+            bias = int(self.bias.raw[index]) << (frac - self.bias.frac[index])
+        return Channel(index, frac, up, bias, half, *self._bounds[index])

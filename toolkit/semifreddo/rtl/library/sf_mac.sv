@@ -1,44 +1,84 @@
-// Sums of products with loadable weights: PER_CYCLE rows of the weight matrix each cycle.
+// Sums of products with loadable weights: PER_CYCLE rows of the weight matrix each cycle, for LANES
+// channels at a time.
 //
 // Output channel k is the sum over all rows of operand(row, k) * weight(row, k). In a dense layer
 // all channels share the operand of a row (SHARED = 1); in a depthwise one each has its own. The
-// operands must stay while `active` counts through the phases. `done` marks, LATENCY cycles after
-// the last phase, the cycle in which `sums` is right.
+// channels are computed in groups of LANES, one group after the other: phase = group * LINES + line.
+// The operands must stay while `active` counts through the phases.
+//
+// A sum starts with `initials`, which is read for `group` in the cycle of `starts`. `done` marks the
+// cycle in which the sums of a group are right, which is for the last one LATENCY cycles after the
+// last phase: 2, the multiplier's, and one for every two levels of the adder tree.
 `default_nettype none
 
 module sf_mac #(
     parameter integer ROWS = 9,
     parameter integer PER_CYCLE = 1,
     parameter integer CHANNELS = 4,
+    parameter integer LANES = 4,
     parameter integer SHARED = 1,
     parameter integer X_BITS = 8,
     parameter integer X_SIGNED = 0,
     parameter integer W_BITS = 4,
     parameter integer W_SIGNED = 1,
     parameter integer SUM_BITS = 16,
+    parameter integer DSP = 0,
     parameter integer PHASE = 1,  // width of `phase`
-    parameter integer LINES = (ROWS + PER_CYCLE - 1) / PER_CYCLE
+    parameter integer LINES = (ROWS + PER_CYCLE - 1) / PER_CYCLE,
+    parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
+    parameter integer GROUPS = (CHANNELS + LANES - 1) / LANES,
+    parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1
 ) (
     input  wire                                                clk,
     input  wire                                                rst,
     input  wire                                                active,
     input  wire [                                   PHASE-1:0] phase,
     input  wire [ROWS*(SHARED != 0 ? 1 : CHANNELS)*X_BITS-1:0] operands,
-    input  wire [               PER_CYCLE*CHANNELS*W_BITS-1:0] weights,   // of this phase's line
+    output wire [                                    LINE-1:0] line,
+    input  wire [               PER_CYCLE*CHANNELS*W_BITS-1:0] weights,   // of `line`
+    output wire                                                starts,
+    output wire [                                   GROUP-1:0] group,
+    input  wire [                          LANES*SUM_BITS-1:0] initials,
     output wire                                                done,
-    output wire [                       CHANNELS*SUM_BITS-1:0] sums
+    output wire [                          LANES*SUM_BITS-1:0] sums
 );
-    localparam integer LANE = (SHARED != 0 ? 1 : CHANNELS) * X_BITS;
-    localparam integer PRODUCT = X_BITS + W_BITS + 1;
+    localparam integer STEPS = GROUPS * LINES;
+    localparam integer STEP = STEPS > 1 ? $clog2(STEPS) : 1;
+    localparam integer LANE = (SHARED != 0 ? 1 : LANES) * X_BITS;
+    localparam integer PRODUCT = X_BITS + W_BITS + (X_SIGNED == 0 && W_SIGNED == 0 ? 1 : 0);
+    localparam integer DIGITS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
+    localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
-    localparam integer STAGES = (TREE + 1) / 2;  // registered adder stages of two levels
-    localparam integer MARKS = 2 + STAGES;
-    localparam [31:0] LAST = LINES - 1;
+    localparam integer MARKS = 1 + MULTIPLY + (TREE + 1) / 2;
+    localparam [31:0] LAST = STEPS - 1;
+    localparam [31:0] LAST_LINE = LINES - 1;
+    localparam [31:0] LAST_GROUP = GROUPS - 1;
 
-    localparam integer LINE = LINES > 1 ? $clog2(LINES) : 1;
-
-    wire [LINE-1:0] line_now = phase[LINE-1:0];
     wire working = active && phase <= LAST[PHASE-1:0];
+    wire [STEP-1:0] step = phase[STEP-1:0];
+    wire [GROUP-1:0] group_now;
+    wire line_ends = line == LAST_LINE[LINE-1:0];
+
+    generate
+        if (GROUPS == 1) begin : g_line
+            assign line = phase[LINE-1:0];
+            assign group_now = '0;
+        end else begin : g_lines
+            reg [LINE-1:0] lines;
+            reg [GROUP-1:0] groups;
+            always @(posedge clk) begin
+                if (rst) begin
+                    lines  <= '0;
+                    groups <= '0;
+                end else if (working) begin
+                    lines <= line_ends ? '0 : lines + 1'b1;
+                    if (line_ends) groups <= groups == LAST_GROUP[GROUP-1:0] ? '0 : groups + 1'b1;
+                end
+            end
+            assign line = lines;
+            assign group_now = groups;
+        end
+    endgenerate
 
     // Marks that travel along: this cycle's products start, or complete, a sum.
     reg [MARKS-1:0] valids;
@@ -46,42 +86,76 @@ module sf_mac #(
     reg [MARKS-1:0] lasts;
     always @(posedge clk) begin
         valids <= rst ? '0 : {valids[MARKS-2:0], working};
-        firsts <= {firsts[MARKS-2:0], phase == 0};
-        lasts  <= rst ? '0 : {lasts[MARKS-2:0], working && phase == LAST[PHASE-1:0]};
+        firsts <= {firsts[MARKS-2:0], line == 0};
+        lasts  <= rst ? '0 : {lasts[MARKS-2:0], working && line_ends};
     end
 
-    genvar lane, k;
+    genvar r, g, s, k;
     generate
-        for (lane = 0; lane < PER_CYCLE; lane = lane + 1) begin : g_lane
-            // Rows lane, lane + PER_CYCLE, ... one per phase; behind the last row comes zero.
-            wire [LANE-1:0] choices[0:LINES-1];
-            genvar line;
-            for (line = 0; line < LINES; line = line + 1) begin : g_choice
-                if (line * PER_CYCLE + lane < ROWS) begin : g_row
-                    assign choices[line] = operands[(line*PER_CYCLE+lane)*LANE+:LANE];
-                end else begin : g_behind
-                    assign choices[line] = '0;
+        for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_row
+            // Rows r, r + PER_CYCLE, ... one per line; behind the last row comes zero.
+            wire [LANE-1:0] choices[0:STEPS-1];
+            for (s = 0; s < (SHARED != 0 ? LINES : STEPS); s = s + 1) begin : g_choice
+                localparam integer ROW = (s % LINES) * PER_CYCLE + r;
+                if (SHARED != 0 && ROW < ROWS) begin : g_shared
+                    assign choices[s] = operands[ROW*X_BITS+:X_BITS];
+                end else if (SHARED != 0) begin : g_behind
+                    assign choices[s] = '0;
+                end else begin : g_own
+                    for (k = 0; k < LANES; k = k + 1) begin : g_lane
+                        localparam integer CHANNEL = (s / LINES) * LANES + k;
+                        if (ROW < ROWS && CHANNEL < CHANNELS) begin : g_real
+                            assign choices[s][k*X_BITS+:X_BITS] =
+                                operands[(ROW*CHANNELS+CHANNEL)*X_BITS+:X_BITS];
+                        end else begin : g_behind
+                            assign choices[s][k*X_BITS+:X_BITS] = '0;
+                        end
+                    end
                 end
             end
-            reg [LANE-1:0] operand;
-            reg [CHANNELS*W_BITS-1:0] weight;
-            always @(posedge clk) begin
-                operand <= working ? choices[line_now] : '0;
-                weight  <= weights[lane*CHANNELS*W_BITS+:CHANNELS*W_BITS];
+            wire [LANES*W_BITS-1:0] group_weights[0:GROUPS-1];
+            for (g = 0; g < GROUPS; g = g + 1) begin : g_group
+                for (k = 0; k < LANES; k = k + 1) begin : g_lane
+                    if (g * LANES + k < CHANNELS) begin : g_real
+                        assign group_weights[g][k*W_BITS+:W_BITS] =
+                            weights[(r*CHANNELS+g*LANES+k)*W_BITS+:W_BITS];
+                    end else begin : g_behind
+                        assign group_weights[g][k*W_BITS+:W_BITS] = '0;
+                    end
+                end
             end
-            for (k = 0; k < CHANNELS; k = k + 1) begin : g_product
-                wire [X_BITS-1:0] x = operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS];
-                wire [W_BITS-1:0] w = weight[k*W_BITS+:W_BITS];
-                wire signed [X_BITS:0] x_wide = {X_SIGNED != 0 && x[X_BITS-1], x};
-                wire signed [W_BITS:0] w_wide = {W_SIGNED != 0 && w[W_BITS-1], w};
-                reg signed [PRODUCT-1:0] product;
-                always @(posedge clk) product <= x_wide * w_wide;
+            wire [LANE-1:0] chosen;
+            if (SHARED != 0) begin : g_by_line
+                assign chosen = choices[line];
+            end else begin : g_by_step
+                assign chosen = choices[step];
+            end
+            reg [LANE-1:0] operand;
+            reg [LANES*W_BITS-1:0] weight;
+            always @(posedge clk) begin
+                operand <= working ? chosen : '0;
+                weight  <= group_weights[group_now];
+            end
+            wire [LANES*PRODUCT-1:0] products;
+            for (k = 0; k < LANES; k = k + 1) begin : g_product
+                sf_multiply #(
+                    .X_BITS  (X_BITS),
+                    .X_SIGNED(X_SIGNED),
+                    .W_BITS  (W_BITS),
+                    .W_SIGNED(W_SIGNED),
+                    .DSP     (DSP)
+                ) multiply (
+                    .clk    (clk),
+                    .x      (operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS]),
+                    .w      (weight[k*W_BITS+:W_BITS]),
+                    .product(products[k*PRODUCT+:PRODUCT])
+                );
             end
         end
-        for (k = 0; k < CHANNELS; k = k + 1) begin : g_channel
+        for (k = 0; k < LANES; k = k + 1) begin : g_channel
             wire [PER_CYCLE*PRODUCT-1:0] terms;
-            for (lane = 0; lane < PER_CYCLE; lane = lane + 1) begin : g_term
-                assign terms[lane*PRODUCT+:PRODUCT] = g_lane[lane].g_product[k].product;
+            for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_term
+                assign terms[r*PRODUCT+:PRODUCT] = g_row[r].products[k*PRODUCT+:PRODUCT];
             end
             wire signed [PRODUCT+TREE-1:0] part;
             sf_sum #(
@@ -94,19 +168,24 @@ module sf_mac #(
             );
             localparam integer WIDE = PRODUCT + TREE > SUM_BITS ? PRODUCT + TREE : SUM_BITS;
             wire signed [WIDE-1:0] part_wide = {{(WIDE - PRODUCT - TREE) {part[PRODUCT+TREE-1]}}, part};
-            reg signed [SUM_BITS-1:0] total;
-            always @(posedge clk) begin
-                if (valids[MARKS-1]) begin
-                    total <= (firsts[MARKS-1] ? '0 : total) + part_wide[SUM_BITS-1:0];
-                end
-            end
+            reg [SUM_BITS-1:0] total;
+            wire [SUM_BITS-1:0] base = firsts[MARKS-1] ? initials[k*SUM_BITS+:SUM_BITS] : total;
+            always @(posedge clk) if (valids[MARKS-1]) total <= part_wide[SUM_BITS-1:0] + base;
             assign sums[k*SUM_BITS+:SUM_BITS] = total;
         end
     endgenerate
 
+    // The group whose products arrive at the accumulators.
+    reg [GROUP-1:0] summed;
     reg complete;
-    always @(posedge clk) complete <= !rst && lasts[MARKS-1];
-    assign done = complete;
+    always @(posedge clk) begin
+        complete <= !rst && lasts[MARKS-1];
+        if (rst) summed <= '0;
+        else if (lasts[MARKS-1]) summed <= summed == LAST_GROUP[GROUP-1:0] ? '0 : summed + 1'b1;
+    end
+    assign starts = valids[MARKS-1] && firsts[MARKS-1];
+    assign group  = summed;
+    assign done   = complete;
 endmodule
 
 `default_nettype wire

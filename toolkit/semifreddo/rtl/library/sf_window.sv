@@ -140,8 +140,9 @@ module sf_window #(
         end
     end
 
-    // The column of KH pixels that goes in: rows of the window's image, others are zero.
+    // The column of KH pixels that goes in, and which of them are rows of the window's image.
     wire [KH*BITS-1:0] fresh;
+    wire [KH-1:0] row_in_image;
     generate
         if (KH > 1) begin : g_lines
             localparam integer ADDRESS = WIDTH > 1 ? $clog2(WIDTH) : 1;
@@ -157,34 +158,44 @@ module sf_window #(
             for (y = 0; y < KH; y = y + 1) begin : g_row
                 // Row number of this pixel: (row or HEIGHT + DRAIN - drain) - (KH-1) + y.
                 wire drained = HEIGHT + DRAIN + y >= drain + KH - 1 && drain + KH - 1 > DRAIN + y;
-                wire in_image = draining ? drained : row + y >= KH - 1;
-                assign fresh[y*BITS+:BITS] = in_image ? next[(KH-1-y)*BITS+:BITS] : {BITS{1'b0}};
+                assign row_in_image[y] = draining ? drained : row + y >= KH - 1;
+                assign fresh[y*BITS+:BITS] = next[(KH-1-y)*BITS+:BITS];
             end
         end else begin : g_direct
-            assign fresh = draining ? {BITS{1'b0}} : in_data;
+            assign row_in_image[0] = !draining;
+            assign fresh = in_data;
         end
     endgenerate
 
-    // The window: x = KW-1 is the newest column.
+    // The window: x = KW-1 is the newest column. Masks are resets of registers, which cost nothing;
+    // therefore a column that can be outside has registers of its own beside those that move on.
     genvar x, line;
     generate
         for (x = 0; x < KW; x = x + 1) begin : g_column
-            reg [KH*BITS-1:0] pixels;
-            wire [KH*BITS-1:0] shown;
-            if (x == KW - 1) begin : g_new
-                always @(posedge clk) if (tick) pixels <= fresh;
-            end else begin : g_old
-                always @(posedge clk) if (tick) pixels <= g_column[x+1].pixels;
-            end
-            if (x < LEFT || x > LEFT + WIDTH - 1 - LAST_U) begin : g_edge
-                reg in_image;
-                always @(posedge clk) if (tick) in_image <= u + x >= LEFT && u + x < LEFT + WIDTH;
-                assign shown = in_image ? pixels : {(KH * BITS) {1'b0}};
-            end else begin : g_inner
-                assign shown = pixels;
-            end
-            for (line = 0; line < KH; line = line + 1) begin : g_out
-                assign out_data[(line*KW+x)*BITS+:BITS] = shown[line*BITS+:BITS];
+            wire in_image = u + x >= LEFT && u + x < LEFT + WIDTH;
+            for (line = 0; line < KH; line = line + 1) begin : g_line
+                wire [BITS-1:0] next;
+                wire real_row = x < KW - 1 || row_in_image[line];
+                if (x == KW - 1) begin : g_new
+                    assign next = fresh[line*BITS+:BITS];
+                end else begin : g_old
+                    assign next = g_column[x+1].g_line[line].pixel;
+                end
+                reg [BITS-1:0] pixel;
+                always @(posedge clk) begin
+                    if (tick && !real_row) pixel <= '0;
+                    else if (tick) pixel <= next;
+                end
+                if (x < LEFT || x > LEFT + WIDTH - 1 - LAST_U) begin : g_edge
+                    reg [BITS-1:0] masked;
+                    always @(posedge clk) begin
+                        if (tick && !(real_row && in_image)) masked <= '0;
+                        else if (tick) masked <= next;
+                    end
+                    assign out_data[(line*KW+x)*BITS+:BITS] = masked;
+                end else begin : g_inner
+                    assign out_data[(line*KW+x)*BITS+:BITS] = pixel;
+                end
             end
         end
     endgenerate
