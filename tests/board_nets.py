@@ -55,3 +55,39 @@ def frozen() -> StreamNet:
     """Nothing is loadable."""
     image = FixedType.exact(8, 8, signed=False)
     return _head((3, 3, 1), FixedType.exact(20, 7, signed=True), frozen=True, image=image)
+
+
+def clothes() -> StreamNet:
+    """Images of Fashion-MNIST to ten classes: two small convolutions, random weights."""
+    rng = np.random.default_rng(2)
+    shape, half = (28, 28, 1), (14, 14, 4)
+    image = FixedType.exact(8, 8, signed=False)
+
+    def conv(name: str, source: str, output: Stream, stride: int) -> Conv:
+        return Conv(
+            inputs=(source,),
+            output=output,
+            weight=f"{name}.weight",
+            bias=None,
+            kernel=(3, 3),
+            stride=(stride, stride),
+            padding=(1, 1, 1, 1) if stride == 1 else (0, 0, 1, 1),
+            depthwise=False,
+        )
+
+    layers = (
+        conv("first", "image", Stream("first", half, ACT), 2),
+        conv("second", "first", Stream("second", half, ACT), 1),
+        Linear(
+            inputs=("second",),
+            output=Stream("logits", (1, 1, 10), FixedType.exact(24, 7, signed=True)),
+            weight="head.weight",
+            bias=None,
+        ),
+    )
+    blocks = (
+        block(rng, "first.weight", (3, 3, 1, 4), 4),
+        block(rng, "second.weight", (3, 3, 4, 4), 1),
+        block(rng, "head.weight", (14 * 14 * 4, 10), 0),
+    )
+    return StreamNet("clothes", Stream("image", shape, image), layers, blocks)

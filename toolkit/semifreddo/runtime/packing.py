@@ -10,7 +10,6 @@ import numpy.typing as npt
 from semifreddo.core.errors import DataError
 from semifreddo.ir.layers import Stream
 
-
 Layout = Literal["nhwc", "nchw"]
 """Order of the axes of a batch: number, height, width, channels."""
 

@@ -6,14 +6,15 @@ read a few times, so missing cache maintenance and early access show.
 
 Example::
 
-    with SimulatedBoard(PacketCore(bundle.net, some_transport)):
-        with Accelerator.open(bundle, "pynq") as accelerator:
-            accelerator.check()
+    bundle = with_simulated_bitstream(Bundle.load("build/digits.sfb"))
+    with SimulatedBoard.of(bundle), Accelerator.open(bundle, "pynq") as accelerator:
+        print(accelerator.check())
 """
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,9 +26,15 @@ from pynq.interrupt import _InterruptController
 from pynq.pl_server.embedded_device import Metadata, RuntimeMetadataParser
 
 from semifreddo.core.block_design import CORE, DMA, INTERRUPT_CONTROLLER, ZYNQ7, ZYNQ_ULTRA
+from semifreddo.core.errors import TransportError
 from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.bundle import Bundle
+from semifreddo.runtime.core_model import PacketCore
+from semifreddo.runtime.device_files import DeviceFiles
 from semifreddo.runtime.dma_model import AxiDma, Block, Core, Memory
 from semifreddo.runtime.handoff import handoff
+from semifreddo.runtime.plugins import open_transport
+from semifreddo.runtime.transport import Transport
 
 _ARCHITECTURE = {ZYNQ7: "armv7l", ZYNQ_ULTRA: "aarch64"}
 # Registers of the processing system that PYNQ reads to set clocks: PLLs at 1000 and 1500 MHz.
@@ -128,6 +135,32 @@ class SimulatedBoard(Device):  # type: ignore[misc]
         self._system = dict(_PLLS[ps])
         self._before: object = None
         self._places: dict[str, tuple[int, int]] = {}
+
+    @classmethod
+    def of(cls, bundle: Bundle, device: Transport | None = None, **options: Any) -> SimulatedBoard:
+        """The board of a bundle that has a ``pynq`` transport.
+
+        Args:
+            bundle: Its handoff tells the processing system.
+            device: What computes; None opens another transport of the bundle (a C or RTL
+                simulation), which runs until the process ends.
+            options: Of the constructor.
+
+        Raises:
+            TransportError: The bundle has no files for PYNQ, or nothing that could compute.
+        """
+        files = bundle.transports.get("pynq")
+        if not isinstance(files, DeviceFiles):
+            raise TransportError(
+                f"{bundle.net.name}: the bundle has no bitstream; with_simulated_bitstream(bundle) "
+                "gives it a stand-in"
+            )
+        if device is None:
+            others = {name: file for name, file in bundle.transports.items() if name != "pynq"}
+            device = open_transport(dataclasses.replace(bundle, transports=others))
+        handoffs = [data for name, data in files.content.items() if name.endswith(".hwh")]
+        ps = ZYNQ7 if any(ZYNQ7.encode() in data for data in handoffs) else ZYNQ_ULTRA
+        return cls(PacketCore(bundle.net, device), ps, **options)
 
     def _new_memory(self, ps: str) -> Memory:
         self._memory = Memory(high=ps == ZYNQ_ULTRA)
@@ -252,3 +285,15 @@ def simulated_files(net: StreamNet, ps: str = ZYNQ_ULTRA, **options: Any) -> dic
         f"{net.name}.bit": bitstream,
         f"{net.name}.hwh": handoff(ps, net.name, **options).encode(),
     }
+
+
+def with_simulated_bitstream(bundle: Bundle, ps: str = ZYNQ_ULTRA, **options: Any) -> Bundle:
+    """The same bundle with stand-ins for a bitstream, as its first transport.
+
+    Args:
+        bundle: Any bundle.
+        ps: Kind of processing system.
+        options: Of :func:`~semifreddo.runtime.handoff.handoff`.
+    """
+    files = DeviceFiles(simulated_files(bundle.net, ps, **options))
+    return dataclasses.replace(bundle, transports={"pynq": files} | dict(bundle.transports))
