@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -239,7 +240,22 @@ def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
     if maker.chance(0.5) and np.prod(stream.shape) <= 24:
         maker.linear(stream)
     net = StreamNet(f"random{seed}", maker.input, tuple(maker.layers), tuple(maker.blocks))
-    return net, RtlSchedule(maker.choices)
+    return net, RtlSchedule(_grouped(net, maker.choices, seed))
+
+
+def _grouped(net: StreamNet, choices: dict[str, Choice], seed: int) -> dict[str, Choice]:
+    """The choices, with loadable channels in groups and multipliers of both kinds."""
+    rng = np.random.default_rng([seed, 1])
+    found = {}
+    for layer in net.layers:
+        if layer.name in choices:
+            channels = len(net.block[layer.block_names[0]].configurable_channels)
+            found[layer.name] = replace(
+                choices[layer.name],
+                channels_per_cycle=int(rng.integers(0, channels + 1)),
+                multiplier="dsp" if rng.random() < 0.3 else "lut",
+            )
+    return found
 
 
 def other_task(net: StreamNet, seed: int) -> StreamNet:
