@@ -17,6 +17,7 @@ from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.cosim import RTL
 from semifreddo.flow.csim import CSIM
 from semifreddo.flow.doctor import package_versions
+from semifreddo.flow.ecp5 import ECP5
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
 from semifreddo.flow.rungs import board_rungs, vendor_rungs
@@ -31,6 +32,7 @@ BACKENDS = (
     CSIM,
     RTL,
     SYNTH,
+    ECP5,
     Backend(absent=vendor_rungs),
     Backend(absent=board_rungs),
 )

@@ -114,6 +114,9 @@ class SynthSection:
         False, help="in every build; otherwise only with --until synth or --until bitstream"
     )
     timeout_s: float = option(3600.0, help="seconds a layer, or place and route, may take", low=1)
+    seeds: tuple[int, ...] = option(
+        (1, 2, 3), help="of place and route, tried in turn until the clock is met", low=1
+    )
     workers: int | None = option(
         None, help="layers at once; one per core if absent", low=1, high=256
     )

