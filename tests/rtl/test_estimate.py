@@ -1,0 +1,152 @@
+"""The estimator: exact in cycles, sensible and fast in resources."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from nets import blended
+from rtl.random_nets import random_net
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.schedule import signed_digits
+from semifreddo.rtl.calibration import Compared, distribution, fit, listing
+from semifreddo.rtl.costs import COSTS, Area, Parts
+from semifreddo.rtl.design import make_design
+from semifreddo.rtl.estimate import estimate
+from semifreddo.rtl.graph_size import signed_digit_count
+from semifreddo.rtl.sample_layers import samples
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.tools.cells import CellCounts
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_cycles_are_those_of_the_design(seed: int) -> None:
+    net, schedule = random_net(seed)
+    design, found = make_design(net, schedule), estimate(net, schedule)
+    assert found.cycles_per_image == design.cycles_per_image
+    assert [layer.name for layer in found.layers] == [unit.layer for unit in design.core.units]
+    assert [layer.cycles for layer in found.layers] == [
+        unit.cycles * unit.passes for unit in design.core.units
+    ]
+
+
+def conv(digit_bits: int = 0, frozen: int = 8, bits: int = 4) -> tuple[StreamNet, RtlSchedule]:
+    kind = FixedType.exact(4, 3, signed=False)
+    raw = np.random.default_rng(0).integers(-(1 << (bits - 1)), 1 << (bits - 1), (3, 3, 4, 8))
+    flags = (True,) * frozen + (False,) * (8 - frozen)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (8, 8, 8), kind),
+        weight="w",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+    block = WeightBlock("w", "weight", raw, bits, True, (3,) * 8, flags)
+    net = StreamNet("net", Stream("image", (8, 8, 4), kind), (layer,), (block,))
+    return net, RtlSchedule({"conv": Choice(digit_bits=digit_bits)})
+
+
+def test_digits_are_smaller_and_slower() -> None:
+    whole, serial = (estimate(*conv(digits)) for digits in (0, 1))
+    assert serial.total.lut < 0.6 * whole.total.lut
+    assert serial.cycles_per_image > whole.cycles_per_image
+
+
+def test_more_weight_bits_need_more() -> None:
+    sizes = [estimate(*conv(bits=bits)).total.lut for bits in (2, 4, 6, 8)]
+    assert sizes == sorted(sizes)
+
+
+def test_dsp_slices_are_counted() -> None:
+    net, _ = conv(frozen=0)
+    found = estimate(net, RtlSchedule({"conv": Choice(4, 2, multiplier="dsp")}))
+    assert found.total.dsp == 8
+    assert found.layers[0].cycles == 64 * 9 * 4
+
+
+def test_totals_are_sums_of_whole_numbers() -> None:
+    found = estimate(blended())
+    for resource in ("lut", "ff", "dsp", "bram18"):
+        areas = [layer.area for layer in found.layers] + [found.streams, found.buses.area]
+        assert getattr(found.total, resource) == sum(getattr(area, resource) for area in areas)
+
+
+def test_frames_per_second_and_bottleneck() -> None:
+    net, schedule = conv(1)
+    found = estimate(net, schedule)
+    assert found.bottleneck == "conv"
+    assert found.frames_per_second(100.0) == 100e6 / found.cycles_per_image
+
+
+def test_a_schedule_that_does_not_fit_is_refused() -> None:
+    net, _ = conv()
+    with pytest.raises(ConfigError, match="rows_per_cycle 99 is outside"):
+        estimate(net, RtlSchedule({"conv": Choice(99)}))
+
+
+def test_it_takes_milliseconds() -> None:
+    net, schedule = random_net(3)
+    estimate(net, schedule)
+    start = time.perf_counter()
+    for _ in range(5):
+        estimate(net, schedule)
+    assert (time.perf_counter() - start) / 5 < 0.1
+
+
+def test_signed_digits_are_counted_like_one_by_one() -> None:
+    values = np.arange(-300, 300)
+    assert signed_digit_count(values).tolist() == [len(list(signed_digits(int(v)))) for v in values]
+
+
+def compared(rng: np.random.Generator, costs: dict[str, Area]) -> Compared:
+    """A layer that costs exactly what its parts cost by ``costs``."""
+    parts = Parts()
+    for kind in ("control", "adder_bit", "pipeline_bit", "clipped_bit"):
+        parts.add(kind, int(rng.integers(1, 200)))
+    lut = sum(costs[kind].lut * count for kind, count in parts.counts.items())
+    ff = sum(costs[kind].ff * count for kind, count in parts.counts.items())
+    return Compared("frozen 3x3", parts, parts.area(), CellCounts(lut=round(lut), ff=round(ff)))
+
+
+def test_fit_finds_the_costs_that_explain_the_layers() -> None:
+    rng = np.random.default_rng(0)
+    true = {kind: Area(cost.lut * 1.5, cost.ff * 0.7) for kind, cost in COSTS.items()}
+    fitted = fit([compared(rng, true) for _ in range(60)], strength=1e-6)
+    for kind in ("control", "adder_bit", "pipeline_bit", "clipped_bit"):
+        assert fitted[kind].lut == pytest.approx(true[kind].lut, rel=0.05)
+        assert fitted[kind].ff == pytest.approx(true[kind].ff, rel=0.05)
+    assert fitted["ram_lut"] == COSTS["ram_lut"]
+
+
+def test_distribution_of_errors() -> None:
+    parts = Parts()
+    found = [
+        Compared("frozen 3x3", parts, Area(110, 100), CellCounts(lut=100, ff=100)),
+        Compared("digits 3x3", parts, Area(200, 90, 2), CellCounts(lut=250, ff=100, dsp=2)),
+    ]
+    text = distribution(found)
+    assert "| LUT | 2 | 15.0% | 19.0% | 20.0% | -11.4% |" in text
+    assert "| FF | 2 | 5.0% | 9.0% | 10.0% | -5.0% |" in text
+    assert "| DSP | 1 | exact in 2 of 2 | | 0% | +0.0% |" in text
+    assert "| LUT, digits | 1 | 20.0% | 20.0% | 20.0% | -20.0% |" in text
+    assert "-20%" in listing(found)
+
+
+def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
+    first, second = (list(islice(samples(5), 48)) for _ in range(2))
+    assert [s.net.device_digest for s in first] == [s.net.device_digest for s in second]
+    assert len({s.net.device_digest for s in first}) == 48
+    assert {type(s.layer).__name__ for s in first} >= {"Conv", "Linear", "AvgPool", "MaxPool"}
+    weighted = [s for s in first if isinstance(s.layer, Conv | Linear)]
+    assert {s.choice.multiplier for s in weighted} == {"lut", "dsp"}
+    for sample in weighted:
+        RtlSchedule({sample.layer.name: sample.choice}).check(sample.net)
