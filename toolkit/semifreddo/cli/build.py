@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from semifreddo.cli.console import add_overrides, describe, progress
@@ -13,6 +14,7 @@ examples:
   semifreddo build hls_projects/digits --until project        write the HLS project only
   semifreddo build hls_projects/digits --until synth          measure the Verilog with Yosys
   semifreddo build hls_projects/digits --set rtl.target_fps=1000 --set cosim.waves=true
+  semifreddo build hls_projects/digits --board kv260 --until archive
   semifreddo build hls_projects/digits --from csim            compile and check again
   semifreddo build hls_projects/digits --set design.clock_mhz=50 --set csim.workers=4
 
@@ -24,7 +26,8 @@ Stages:
   cosim      its simulation in Verilator: the rung rtl, cycles, stalls ([cosim] waves=true: VCD)
   synth      Yosys: measured LUT, FF, DSP, BRAM per layer; minutes, so only with --until synth or
              [synth] run=true
-  bitstream  ECP5 boards: nextpnr and ecppack
+  archive    the complete Vivado project of a Zynq board in one file, to carry to Vivado
+  bitstream  Zynq boards: Vivado, here or elsewhere ([vivado] host, products)
   bundle     everything the runtime needs, in one file
 
 Stages that are up to date are skipped, so after Ctrl-C or an error the same command goes on where
@@ -42,6 +45,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("design", type=Path, help="folder with a design.toml")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="run again from here on")
     parser.add_argument("--until", metavar="STAGE", help="stop after this stage")
+    parser.add_argument("--board", help="build for this board instead of the design's")
     add_overrides(parser)
     parser.set_defaults(run=run)
 
@@ -52,7 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     from semifreddo.flow.build import build
     from semifreddo.flow.config import load_config
 
-    config = load_config(arguments.design, arguments.set)
+    board = [] if arguments.board is None else [f"design.board={json.dumps(arguments.board)}"]
+    config = load_config(arguments.design, [*arguments.set, *board])
     report = build(config, first=arguments.first, until=arguments.until, progress=progress)
     print(build_summary(report))
     if report.bundle is not None:

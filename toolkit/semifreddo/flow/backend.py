@@ -36,6 +36,20 @@ class Device:
 
 
 @dataclass(frozen=True)
+class BoardDevice:
+    """Files that configure a board. They go into the bundle itself: the build machine stays behind.
+
+    Attributes:
+        name: Name of its transport.
+        files: Relative to the build folder, the one that the transport opens first; absent while
+            their stage waits for a tool.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Backend:
     """One way from the integer network towards hardware.
 
@@ -46,9 +60,11 @@ class Backend:
     Attributes:
         stages: Its stages for a design, in order; they follow those of the backends before it.
         device: What they make, if the runtime can drive it.
+        board: What they make for a board.
         absent: Rungs that this backend would have on another machine, with the reason.
     """
 
     stages: Callable[[BuildConfig], tuple[Stage, ...]] = lambda _: ()
     device: Device | None = None
+    board: Callable[[BuildConfig], BoardDevice | None] = lambda _: None
     absent: Callable[[], tuple[Rung, ...]] = lambda: ()

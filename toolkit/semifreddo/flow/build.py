@@ -57,7 +57,8 @@ def stages(config: BuildConfig) -> tuple[Stage, ...]:
     """The stages of a design, in order."""
     devices = [backend.device for backend in BACKENDS if backend.device is not None]
     middle = (stage for backend in BACKENDS for stage in backend.stages(config))
-    return (LOWER, *middle, bundle_stage(config, devices))
+    boards = [board for backend in BACKENDS if (board := backend.board(config)) is not None]
+    return (LOWER, *middle, bundle_stage(config, devices, boards))
 
 
 def _position(name: str, names: Sequence[str]) -> int:

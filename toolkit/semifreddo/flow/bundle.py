@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 from semifreddo.core.digest import digest_file
 from semifreddo.core.errors import TaskError
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow.backend import Device
+from semifreddo.flow.backend import BoardDevice, Device
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ladder import load_ladder
@@ -18,6 +19,7 @@ from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.figures import BundleFigures
 from semifreddo.runtime import Bundle, TransportFile, write_bundle
+from semifreddo.runtime.device_files import DeviceFiles
 
 
 def _tasks(config: BuildConfig, first: Task) -> dict[str, Task]:
@@ -31,20 +33,31 @@ def _tasks(config: BuildConfig, first: Task) -> dict[str, Task]:
     return tasks
 
 
-def _run(devices: Sequence[Device], work: Workspace) -> Figures:
+def _board_files(board: BoardDevice, build: Path) -> dict[str, DeviceFiles]:
+    """The board's files by transport, if all have been made."""
+    paths = [build / name for name in board.files]
+    if not all(path.is_file() for path in paths):
+        return {}
+    return {board.name: DeviceFiles({path.name: path.read_bytes() for path in paths})}
+
+
+def _run(devices: Sequence[Device], boards: Sequence[BoardDevice], work: Workspace) -> Figures:
     config = work.config
     made = [device for device in devices if (work.build / device.file).is_file()]
     for device in made:
         load_ladder(work.build / device.ladder).check()  # nothing unequal leaves the build folder
     task = Task.load(work.build / "task.json")
     vectors = VectorSet.load(work.build / "vectors.npz").head(config.vectors.bundled_count)
+    transports: dict[str, TransportFile | DeviceFiles] = {
+        device.name: TransportFile.of(work.build / device.file, work.build) for device in made
+    }
+    for board in boards:
+        transports |= _board_files(board, work.build)
     bundle = Bundle(
         net=load_net(work.build / "net.json"),
         tasks=_tasks(config, task),
         vectors={task.name: vectors},
-        transports={
-            device.name: TransportFile.of(work.build / device.file, work.build) for device in made
-        },
+        transports=transports,
         versions=package_versions(),
     )
     path = work.out / config.bundle_path.name
@@ -53,16 +66,19 @@ def _run(devices: Sequence[Device], work: Workspace) -> Figures:
     return {"bundle": dataclasses.asdict(figures)}
 
 
-def bundle_stage(config: BuildConfig, devices: Sequence[Device]) -> Stage:
+def bundle_stage(
+    config: BuildConfig, devices: Sequence[Device], boards: Sequence[BoardDevice] = ()
+) -> Stage:
     """The stage; its output is named after the design, and holds every device that was made."""
     made = [name for device in devices for name in (device.file, device.ladder)]
+    made += [name for board in boards for name in board.files]
     return Stage(
         name="bundle",
         summary="network, tasks and vectors in one file",
         reads=("net.json", "task.json", "vectors.npz", *made),
         writes=(config.bundle_path.name,),
         code=("runtime", "flow"),
-        run=partial(_run, tuple(devices)),
+        run=partial(_run, tuple(devices), tuple(boards)),
         files=lambda config: tuple(config.path(path) for path in config.task.extra),
         settings=lambda config: [
             config.vectors.bundled_count,

@@ -123,6 +123,21 @@ class SynthSection:
 
 
 @dataclass(frozen=True)
+class VivadoSection:
+    """``[vivado]``: which core gets into the bitstream, and where Vivado runs."""
+
+    core: Literal["rtl", "hls"] = option(
+        "rtl", help="the open Verilog, or the HLS project; the runtime drives the former"
+    )
+    host: str | None = option(None, help="machine with Vivado, as ssh takes it")
+    products: Path | None = option(None, help="unpacked archive that has been run elsewhere")
+    jobs: int = option(2, help="processes Vivado may use", low=1, high=256)
+    timeout_s: float | None = option(None, help="limit of every stage; their own if absent", low=1)
+    any_version: bool = option(False, help="accept tool versions that the board does not list")
+    cosim: bool = option(False, help="with core hls: run the vendor's co-simulation too")
+
+
+@dataclass(frozen=True)
 class TrainSection:
     """``[train]``: what ``semifreddo train`` does before there is a model.
 
@@ -155,6 +170,7 @@ class _DesignFile:
     rtl: RtlSection = RtlSection()
     cosim: CosimSection = CosimSection()
     synth: SynthSection = SynthSection()
+    vivado: VivadoSection = VivadoSection()
     limits: Mapping[str, Limit] = field(default_factory=dict)
     train: TrainSection | None = None
 
@@ -180,6 +196,7 @@ class BuildConfig:
     rtl: RtlSection
     cosim: CosimSection
     synth: SynthSection
+    vivado: VivadoSection
     limits: Mapping[str, Limit]
     train: TrainSection | None
     board: BoardSpec
@@ -248,6 +265,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
         rtl=content.rtl,
         cosim=content.cosim,
         synth=content.synth,
+        vivado=content.vivado,
         limits=content.limits,
         train=content.train,
         board=board,

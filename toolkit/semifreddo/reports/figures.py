@@ -197,6 +197,21 @@ class SynthesisFigures:
 
 
 @dataclass(frozen=True)
+class ArchiveFigures:
+    """The Vivado project in one file.
+
+    Attributes:
+        core: ``rtl`` or ``hls``.
+    """
+
+    file: str
+    core: str
+    files: int
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class BitstreamFigures:
     """A placed and routed design.
 

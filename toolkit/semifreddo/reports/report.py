@@ -19,6 +19,7 @@ from semifreddo.core.errors import DataError, LimitError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import option, read_table
 from semifreddo.reports.figures import (
+    ArchiveFigures,
     BitstreamFigures,
     BundleFigures,
     CosimFigures,
@@ -96,6 +97,7 @@ class BuildReport:
     rtl: RtlFigures | None = None
     cosim: CosimFigures | None = None
     synthesis: SynthesisFigures | None = None
+    archive: ArchiveFigures | None = None
     bitstream: BitstreamFigures | None = None
     ladder: tuple[RungFigures, ...] = ()
     bundle: BundleFigures | None = None

@@ -1,0 +1,182 @@
+"""Archive and bitstream of a design, with Vivado here, elsewhere, and nowhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from flow.conftest import convert
+from semifreddo.cli.main import main
+from semifreddo.core.errors import LimitError, ProjectError, ToolError
+from semifreddo.flow.build import build
+from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.reports.report import BuildReport
+from semifreddo.runtime import Bundle
+from semifreddo.runtime.device_files import DeviceFiles
+from semifreddo.vivado.driver import Options, run_project
+from vivado.projects import FAKES, fake_tools
+
+pytest.importorskip("da4ml", reason="needs the rtl extra", exc_type=ImportError)
+pytestmark = pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+
+REMOTE = FAKES.parent / "remote"
+ARCHIVE = "vivado/tiny-pynq_z2.tar.gz"
+
+
+def configure(folder: Path, *overrides: str) -> BuildConfig:
+    return load_config(folder, overrides)
+
+
+@pytest.fixture(scope="session")
+def _with_rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A design with its Verilog and its archive."""
+    folder = tmp_path_factory.mktemp("with_rtl")
+    (folder / "design.toml").write_text('[design]\nname = "tiny"\n[vectors]\nrandom_count = 4\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("semifreddo.flow.lower._convert", convert)
+        patch.setattr("semifreddo.flow.build.BACKENDS", _backends())
+        build(load_config(folder))
+    return folder
+
+
+def _backends() -> tuple[object, ...]:
+    """Without the simulations, which other tests run."""
+    from semifreddo.flow.backend import Backend
+    from semifreddo.flow.rtl import RTL_STAGE
+    from semifreddo.flow.vivado import VIVADO
+
+    return (Backend(stages=lambda _: (RTL_STAGE,)), VIVADO)
+
+
+@pytest.fixture
+def folder(
+    _with_rtl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_torch: None
+) -> Path:
+    monkeypatch.setattr("semifreddo.flow.build.BACKENDS", _backends())
+    return Path(shutil.copytree(_with_rtl, tmp_path / "design"))
+
+
+def test_without_vivado(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The archive is complete, says how to go on, and the build is fine."""
+    assert main(["build", str(folder), "--board", "pynq_z2", "--from", "archive"]) == 0
+    said = capsys.readouterr().err
+    assert "tar xzf tiny-pynq_z2.tar.gz && cd tiny && ./run.sh" in said
+    assert "waits: vivado not on PATH; run the archive where Vivado is" in said
+    with tarfile.open(folder / "build" / ARCHIVE) as archive:
+        names = archive.getnames()
+    assert {"tiny/run.sh", "tiny/rtl/tiny_top.sv", "tiny/tcl/block_design.tcl"} <= set(names)
+    assert main(["build", str(folder), "--until", "bitstream"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("error: stage bitstream: vivado not on PATH; run the archive")
+    assert "pynq" not in Bundle.load(folder / "build" / "tiny.sfb").transports
+
+
+def test_the_archive_is_the_same_every_time(folder: Path) -> None:
+    first = (folder / "build" / ARCHIVE).read_bytes()
+    build(configure(folder), first="archive", until="archive")
+    assert (folder / "build" / ARCHIVE).read_bytes() == first
+
+
+def test_vivado_here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tools(monkeypatch)
+    report = build(configure(folder))
+    assert report.archive is not None and report.archive.core == "rtl"
+    assert report.bitstream is not None
+    assert report.bitstream.tool == "Vivado 2020.1"
+    assert (report.bitstream.lut, report.bitstream.bram18) == (12034, 21)
+    assert report.bitstream.fmax_mhz == 107.9
+    files = Bundle.load(folder / "build" / "tiny.sfb").transports["pynq"]
+    assert isinstance(files, DeviceFiles)
+    assert list(files.content) == ["tiny.bit", "tiny.hwh"]
+    assert files.content["tiny.bit"].startswith(b"fake bitstream")
+    again = build(configure(folder))
+    assert all(stage.skipped for stage in again.stages)
+
+
+def test_other_boards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tools(monkeypatch)
+    monkeypatch.setenv("FAKE_XILINX_VERSION", "2024.1")
+    report = build(configure(folder, 'design.board="kv260"'))
+    assert report.target.part.startswith("xck26")
+    assert (folder / "build" / "vivado" / "tiny-kv260.tar.gz").is_file()
+    assert report.bitstream is not None
+
+
+def test_a_board_without_processor_has_no_such_stages(folder: Path) -> None:
+    from semifreddo.flow.build import stages
+
+    board = folder / "board.toml"
+    board.write_text(
+        'name = "bare"\ntitle = "B"\npart = "xc7a35t"\nclock_mhz = 100\n[resources]\nlut = 99999\n'
+        'ff = 99999\ndsp = 99\nbram18 = 99\n[tools]\n[sources]\npart = "x"\nclock_mhz = "x"\n'
+        'resources = "x"\n'
+    )
+    names = [stage.name for stage in stages(configure(folder, 'design.board="board.toml"'))]
+    assert "archive" not in names and "bitstream" not in names
+
+
+def test_a_failure_leaves_no_bitstream_and_resumes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tools(monkeypatch, impl="timing")
+    with pytest.raises(LimitError, match="stage impl: timing not met: setup slack -1.25 ns"):
+        build(configure(folder))
+    assert not (folder / "build" / "vivado" / "tiny.bit").exists()
+    assert BuildReport.load(folder / "build" / "report.json").bitstream is None
+    fake_tools(monkeypatch)
+    said: list[str] = []
+    build(configure(folder), progress=said.append)
+    assert sum("up to date" in line and line.startswith("            ") for line in said) == 3
+
+
+def remote(monkeypatch: pytest.MonkeyPatch, home: Path, **mood: str) -> None:
+    """Vivado is on the other machine only."""
+    home.mkdir(exist_ok=True)
+    monkeypatch.setenv("PATH", f"{REMOTE}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_HOME", str(home))
+    profile = f'export PATH="{FAKES}:$PATH"\nexport FAKE_XILINX="'
+    profile += " ".join(f"{stage}={how}" for stage, how in mood.items()) + '"\n'
+    (home / ".bash_profile").write_text(profile)
+    monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_vivado_on_another_machine(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote(monkeypatch, tmp_path / "home", synth="exit1")
+    config = configure(folder, 'vivado.host="me@big"')
+    with pytest.raises(ToolError, match=r"on me@big in semifreddo/tiny-.*(?s:.)*wrong in synth"):
+        build(config)
+    remote(monkeypatch, tmp_path / "home")
+    said: list[str] = []
+    report = build(config, progress=said.append)
+    assert report.bitstream is not None and report.bitstream.lut == 12034
+    log = (folder / "build/vivado/build/rtl/logs/ssh-run.log").read_text()
+    assert log.count("up to date") == 2  # it went on where it had failed
+    shutil.rmtree(folder / "build" / "vivado" / "build")
+    with pytest.raises(ToolError, match="No route to host"):
+        build(configure(folder, 'vivado.host="down"'))
+
+
+def test_vivado_run_by_a_person(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tarfile.open(folder / "build" / ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    config = configure(folder, f'vivado.products="{tmp_path / "tiny"}"')
+    with pytest.raises(ProjectError, match=r"tiny is not finished; run \./run\.sh there again"):
+        build(config)
+    with pytest.MonkeyPatch.context() as patch:
+        fake_tools(patch)
+        run_project(tmp_path / "tiny", Options(), lambda _: None)
+    report = build(config)
+    assert report.bitstream is not None
+    (tmp_path / "tiny" / "rtl" / "tiny_top.sv").write_text("module other;\n")
+    with pytest.raises(ProjectError, match=re.escape("(rtl/tiny_top.sv is missing or another)")):
+        build(config, first="bitstream")

@@ -1,0 +1,260 @@
+"""Stages ``archive`` and ``bitstream``: a design's Vivado project, and what Vivado makes of it.
+
+The archive is made everywhere. The bitstream waits for Vivado, which may be here, on another
+machine over ssh (``vivado.host``), or wherever a person has run the archive (``vivado.products``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from semifreddo.core.errors import ProjectError
+from semifreddo.core.files import write_atomic
+from semifreddo.core.project import STAMP, ProjectPlan
+from semifreddo.flow.backend import Backend, BoardDevice
+from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.project import PROJECT_DIR
+from semifreddo.flow.rtl import RTL_DIR, load_design
+from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.serial import load_net
+from semifreddo.reports.figures import ArchiveFigures, BitstreamFigures
+from semifreddo.vivado.cores import Core, HlsCore, RtlCore
+from semifreddo.vivado.driver import (
+    Options,
+    hls_program,
+    is_finished,
+    run_project,
+)
+from semifreddo.vivado.plan import plan_bitstream
+from semifreddo.vivado.remote import Archive, run_remotely
+from semifreddo.vivado.reports import parse_timing, parse_utilization
+
+FOLDER = "vivado"
+"""In the build folder: archive, bitstream, handoff, reports; ``build/`` is Vivado's own."""
+
+_WORK = f"{FOLDER}/build"
+_REPORTS = f"{FOLDER}/reports"
+_MADE_BY_RUNS = ("work", "reports", "logs", "out", "ip", ".done", ".lock")
+_KEPT_REPORTS = ("utilization.rpt", "timing_summary.rpt", "csynth.rpt", "cosim.rpt")
+
+
+def archive_name(config: BuildConfig) -> str:
+    """File name of the archive."""
+    return f"{config.name}-{config.board.name}.tar.gz"
+
+
+def core_of(config: BuildConfig, build: Path) -> Core:
+    """The hardware that earlier stages have written."""
+    if config.vivado.core == "rtl":
+        design = load_design(build)
+        return RtlCore(design.top, design.files)
+    net = load_net(build / "net.json")
+    project = build / PROJECT_DIR
+    files = {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and path.name != STAMP and "build" not in path.relative_to(project).parts
+    }
+    return HlsCore(net.name, config.design.tool, files, AddressMap.of(net).words)
+
+
+def plan_of(config: BuildConfig, build: Path) -> ProjectPlan:
+    """The Vivado project of a built design."""
+    return plan_bitstream(
+        core_of(config, build), config.board, name=config.name, clock_mhz=config.clock_mhz
+    )
+
+
+def _archive(work: Workspace) -> Figures:
+    config = work.config
+    plan = plan_of(config, work.build)
+    path = work.out / FOLDER / archive_name(config)
+    write_atomic(path, plan.tarball(config.name))
+    target = config.build_dir / FOLDER / path.name
+    work.report(f"      {target}: {len(plan.files)} files; for a machine with Vivado:")
+    work.report(f"      tar xzf {path.name} && cd {config.name} && ./run.sh")
+    figures = ArchiveFigures(
+        file=f"{FOLDER}/{path.name}",
+        core=config.vivado.core,
+        files=len(plan.files),
+        size_bytes=path.stat().st_size,
+        digest=plan.digest,
+    )
+    return {"archive": dataclasses.asdict(figures)}
+
+
+def _waits(config: BuildConfig, _: bool) -> str:
+    section = config.vivado
+    if section.products is not None or section.host is not None:
+        return ""
+    programs = ["vivado"]
+    if section.core == "hls":
+        tools = {"vivado": "vivado_hls", "vitis": "vitis_hls"}
+        programs.insert(0, hls_program([tools[config.design.tool]]))
+    missing = [name for name in programs if shutil.which(name) is None]
+    if not missing:
+        return ""
+    return (
+        f"{' and '.join(missing)} not on PATH; run the archive where Vivado is (tar xzf "
+        f"{config.build_dir / FOLDER / archive_name(config)}, cd {config.name}, ./run.sh) and come "
+        "back with --set vivado.products=<that folder>, or give --set vivado.host=<machine>"
+    )
+
+
+def sync_project(plan: ProjectPlan, folder: Path) -> None:
+    """Make a folder hold a project's files, and keep what earlier runs made beside them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for entry in folder.iterdir():
+        if entry.name not in _MADE_BY_RUNS:
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    for name, data in plan.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _check_products(plan: ProjectPlan, folder: Path) -> None:
+    """Refuse a folder that is not this project, finished."""
+    if not folder.is_dir():
+        raise ProjectError(f"vivado.products: {folder} is no folder")
+    for name, data in plan.files.items():
+        path = folder / name
+        if not path.is_file() or path.read_bytes() != data:
+            raise ProjectError(
+                f"vivado.products: {folder} is not this design's project ({name} is missing or "
+                "another); run the archive that this build has made"
+            )
+    if not is_finished(folder):
+        raise ProjectError(f"vivado.products: {folder} is not finished; run ./run.sh there again")
+
+
+def _build(work: Workspace) -> Path:
+    """A folder with the finished project."""
+    config, section = work.config, work.config.vivado
+    plan = plan_of(config, work.build)
+    if section.products is not None:
+        folder = config.path(section.products)
+        _check_products(plan, folder)
+        return folder
+    folder = work.build / _WORK / section.core
+    sync_project(plan, folder)
+    if section.host is None:
+        options = Options(
+            jobs=section.jobs,
+            timeout_s=section.timeout_s,
+            any_version=section.any_version,
+            cosim=section.cosim,
+        )
+        run_project(folder, options, lambda line: work.report(f"      {line}"))
+        return folder
+    for made in ("out", "reports", ".done"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+    archive = Archive(work.build / FOLDER / archive_name(config), config.name, plan.digest)
+    run_remotely(archive, section.host, _arguments(config), folder, report=work.report)
+    return folder
+
+
+def _arguments(config: BuildConfig) -> tuple[str, ...]:
+    section = config.vivado
+    words = ["--jobs", str(section.jobs)]
+    if section.timeout_s is not None:
+        words += ["--timeout", f"{section.timeout_s:g}"]
+    words += ["--any-version"] if section.any_version else []
+    words += ["--cosim"] if section.cosim else []
+    return tuple(words)
+
+
+def _bitstream(work: Workspace) -> Figures:
+    config = work.config
+    folder = _build(work)
+    (work.out / _REPORTS).mkdir(parents=True)
+    for suffix in ("bit", "hwh"):
+        file = folder / "out" / f"{config.name}.{suffix}"
+        if not file.is_file():
+            raise ProjectError(f"{folder}: there is no out/{file.name}; see {folder / 'logs'}")
+        shutil.copyfile(file, work.out / FOLDER / file.name)
+    for name in _KEPT_REPORTS:
+        if (folder / "reports" / name).is_file():
+            shutil.copyfile(folder / "reports" / name, work.out / _REPORTS / name)
+    return {"bitstream": dataclasses.asdict(_figures(config, work.out / FOLDER))}
+
+
+def _figures(config: BuildConfig, made: Path) -> BitstreamFigures:
+    used = parse_utilization(_text(made / "reports" / "utilization.rpt"))
+    timing = parse_timing(_text(made / "reports" / "timing_summary.rpt"))
+    fmax = None
+    if timing.wns_ns is not None:
+        fmax = round(1000.0 / (1000.0 / config.clock_mhz - timing.wns_ns), 1)
+    file = made / f"{config.name}.bit"
+    return BitstreamFigures(
+        tool=f"Vivado {used.version or timing.version or 'of unknown version'}",
+        file=f"{FOLDER}/{file.name}",
+        size_bytes=file.stat().st_size,
+        fmax_mhz=fmax,
+        lut=used.lut,
+        ff=used.ff,
+        dsp=used.dsp,
+        bram18=used.bram18,
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
+def _stages(config: BuildConfig) -> tuple[Stage, ...]:
+    if config.board.ps is None:
+        return ()
+    source = RTL_DIR if config.vivado.core == "rtl" else PROJECT_DIR
+    archive = f"{FOLDER}/{archive_name(config)}"
+    bitstream = board_device(config)
+    assert bitstream is not None
+    return (
+        Stage(
+            name="archive",
+            summary=f"Vivado project for {config.board.title}, in one file",
+            reads=("net.json", source),
+            writes=(archive,),
+            code=("vivado", "tools", "rtl", "boards", "flow"),
+            run=_archive,
+            files=lambda config: (config.board.folder,),
+            settings=lambda config: [
+                config.vivado.core,
+                config.design.tool,
+                config.clock_mhz,
+                config.name,
+            ],
+        ),
+        Stage(
+            name="bitstream",
+            summary="synthesis, implementation and bitstream by Vivado",
+            reads=("net.json", source, archive),
+            writes=(*bitstream.files, _REPORTS),
+            code=("vivado", "tools", "flow"),
+            run=_bitstream,
+            settings=lambda config: [
+                config.vivado.any_version,
+                config.vivado.cosim,
+                config.vivado.host,
+                str(config.vivado.products),
+            ],
+            waits=_waits,
+        ),
+    )
+
+
+def board_device(config: BuildConfig) -> BoardDevice | None:
+    """The bitstream as a device in the bundle; none for boards without a processing system."""
+    if config.board.ps is None:
+        return None
+    files = (f"{FOLDER}/{config.name}.bit", f"{FOLDER}/{config.name}.hwh")
+    return BoardDevice("pynq", files)
+
+
+VIVADO = Backend(stages=_stages, board=board_device)
