@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import add_overrides, describe, progress
+
+if TYPE_CHECKING:
+    from semifreddo.flow.config import BuildConfig
 
 _EPILOG = """\
 examples:
   semifreddo check hls_projects/digits              model, vectors, and the build if there is one
   semifreddo check hls_projects/digits/build/digits.sfb              every device in the bundle
   semifreddo check hls_projects/digits/build/digits.sfb --transport rtl
+
+With a baseline.json in the design's folder, the figures of its last build are compared with it:
+cycles exactly, resources within the band the file states. --write-baseline writes it anew.
 
 All rungs are compared with the golden vectors as integers; there is no tolerance. Exit code 1 if
 one differs: the first image, output and layer where it does are named. A rung that this machine
@@ -24,6 +31,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = describe(verbs, "check", "compare every rung with the golden vectors", _EPILOG)
     parser.add_argument("target", type=Path, help="folder with a design.toml, or a bundle (.sfb)")
     parser.add_argument("--transport", help="for a bundle: the device that must answer, e.g. csim")
+    parser.add_argument(
+        "--write-baseline", action="store_true", help="take the last build's figures as baseline"
+    )
     add_overrides(parser)
     parser.set_defaults(run=run)
 
@@ -51,4 +61,30 @@ def run(arguments: argparse.Namespace) -> int:
         print(ladder_table(figures_of(report)))
     for report in reports.values():
         report.check()
+    if target.suffix != ".sfb":
+        _check_baseline(config, write=arguments.write_baseline)
     return 0
+
+
+def _check_baseline(config: BuildConfig, *, write: bool) -> None:
+    """Compare the last build's figures with the committed ones; print what moved."""
+    from semifreddo.flow.baseline import FILE_NAME, Baseline, compare
+    from semifreddo.reports.report import BuildReport
+
+    path, built = config.root / FILE_NAME, config.build_dir / "report.json"
+    if not write and not path.is_file():
+        return
+    if not write and not built.is_file():
+        progress(f"baseline: not compared, there is no build; run `semifreddo build {config.root}`")
+        return
+    report = BuildReport.load(built)
+    if write:
+        band = Baseline.load(path).band if path.is_file() else None
+        (Baseline.of(report) if band is None else Baseline.of(report, band)).save(path)
+        progress(f"baseline: {path} written from {built}")
+        return
+    diff = compare(Baseline.load(path), report)
+    print("baseline")
+    for line in diff.lines():
+        print(f"  {line}")
+    diff.check(str(path))
