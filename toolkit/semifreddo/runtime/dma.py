@@ -1,7 +1,7 @@
 """The AXI DMA of an overlay, driven through ``pynq.lib.dma``, with waits that end.
 
-PYNQ's own ``wait`` has no time-out and its ``start`` loops until the engine runs, so both are only
-called when they are sure to return.
+PYNQ starts the transfers. Its ``wait`` has no time-out and reads the status five times, so waiting
+is done here; its ``start`` loops until the engine runs, so that is proven first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from semifreddo.core.errors import TransportError
 
-_CONTROL, _STATUS = 0x00, 0x04
+_CONTROL, _STATUS, _LENGTH = 0x00, 0x04, 0x28
 _RECEIVE_OFFSET = 0x30
 _RUN, _RESET, _INTERRUPTS = 1 << 0, 1 << 2, 0x5000
 _HALTED, _IDLE, _ERRORS = 1 << 0, 1 << 1, 0x770
@@ -139,7 +139,14 @@ class Channel:
     def start(self, buffer: Any) -> None:
         """Begin to transfer a whole ``PynqBuffer``; it must not be touched until the end."""
         self._mmio.write(self._offset + _STATUS, _CLEAR_INTERRUPTS)
-        self._driver.transfer(buffer)
+        try:
+            self._driver.transfer(buffer)
+        except (RuntimeError, ValueError) as error:
+            status = describe_status(self.status)
+            raise TransportError(
+                f"pynq: channel {self.name} does not start: {error}; status {status}; does another "
+                "program use the board?"
+            ) from error
 
     def wait(self, deadline: float) -> int:
         """Wait until the transfer has ended or failed, at most until ``deadline``.
@@ -179,10 +186,9 @@ class Channel:
             stacklevel=2,
         )
 
-    def finish(self) -> int:
-        """Make what was received visible, after :meth:`wait` has seen the end; bytes moved."""
-        self._driver.wait()
-        return int(self._driver.transferred)
+    def moved(self) -> int:
+        """Bytes that the transfer has moved, after :meth:`wait` has seen its end."""
+        return int(self._mmio.read(self._offset + _LENGTH))
 
 
 def ended(status: int) -> bool:

@@ -27,6 +27,7 @@ LEAST_BUFFER_BYTES = 8192
 """Buffers of up to 4 KiB may get addresses beyond 32 bits on Zynq UltraScale+."""
 
 _DRIVER_TIMEOUT_S = 10.0
+_COUNTER = 1 << 32
 # What pynq raises on wrong files, a missing device or a failed download.
 _TROUBLE = (RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError)
 
@@ -93,6 +94,8 @@ class OpenOverlay:
         bus: How the core's packets look.
         send: Channel to the device.
         receive: Channel from the device.
+        tasks: Tasks that the core has accepted.
+        frames: Frames that were answered since.
     """
 
     def __init__(
@@ -125,6 +128,9 @@ class OpenOverlay:
         device = self._overlay.device
         self._core = self._pynq.MMIO(core["phys_addr"], core["addr_range"], device=device)
         self.bus = self._identify(info, bus)
+        self.tasks = self.read("tasks")
+        self.frames = 0
+        self._before = self.read("images_in"), self.read("images_out")
         self._mmio = self._pynq.MMIO(entry["phys_addr"], 0x60, device=device)
         dma.reset(self._mmio)
         dma.check_starts(self._mmio)
@@ -159,9 +165,23 @@ class OpenOverlay:
             )
         return bus.with_register(self.read("format"))
 
+    @property
+    def loaded(self) -> bool:
+        """Whether this process has loaded nothing else since."""
+        return bool(self._overlay.is_loaded())
+
     def read(self, register: str) -> int:
         """Read a register of the core by name."""
         return int(self._core.read(REGISTERS[register]))
+
+    def progress(self) -> tuple[int, int]:
+        """Frames that the core took and that it answered, beyond those counted in ``frames``."""
+        now = self.read("images_in"), self.read("images_out")
+        taken, given = (
+            (count - before - self.frames) % _COUNTER
+            for count, before in zip(now, self._before, strict=True)
+        )
+        return taken, given
 
     def write(self, register: str, value: int) -> None:
         """Write a register of the core by name."""

@@ -49,6 +49,9 @@ def pack_images(
         raise DataError(
             f"images: type {array.dtype} cannot be packed; give raw integers (uint8, say)"
         )
+    kind = np.iinfo(array.dtype)
+    if stream.type.min_raw <= kind.min and kind.max <= stream.type.max_raw:
+        return array
     if not stream.type.holds(array):
         raise DataError(
             f"images: values {int(array.min())}..{int(array.max())} are outside "

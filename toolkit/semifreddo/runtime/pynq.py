@@ -21,9 +21,8 @@ from semifreddo.runtime.overlay import OpenOverlay
 from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
 
-DEFAULT_BUFFER_FRAMES = 128
+DEFAULT_BUFFER_FRAMES = 256
 _BUFFER_BYTES = 1 << 20
-_COUNTER = 1 << 32
 _BEFORE_TASK = 1 << ERRORS.index("images before the first task")
 
 
@@ -138,7 +137,7 @@ class PynqTransport:
             return np.zeros((0, self._bus.outputs), np.int64)
         deadline = time.monotonic() + timeout_s
         overlay = self._ready()
-        if self._task is not None and not overlay.read("tasks"):
+        if self._task is not None and not overlay.tasks:
             self._send_task(overlay, self._task, deadline, timeout_s)
         try:
             results = _Stream(self, overlay, images, deadline, timeout_s).run()
@@ -193,6 +192,12 @@ class PynqTransport:
                 )
             self._open(download=True)
         assert self._overlay is not None
+        if not self._overlay.loaded:
+            self._overlay = None
+            raise TransportError(
+                f"{self._info.net}: another bitstream has been loaded on this board since; the "
+                "next call loads this one again"
+            )
         return self._overlay
 
     def _abandon(self) -> None:
@@ -211,7 +216,7 @@ class PynqTransport:
     ) -> None:
         packet = overlay.bus.task_packet(words)
         overlay.write("errors", ALL_ERRORS)  # what happened before is no fault of this task
-        before = overlay.read("tasks")
+        before = overlay.tasks
         try:
             buffer = self._into[0][: packet.size]
             np.asarray(buffer)[:] = packet
@@ -223,7 +228,6 @@ class PynqTransport:
                     "it waits until earlier frames left",
                 )
                 self.fail(overlay.send, status, "a task", timeout_s, where)
-            overlay.send.finish()
             while overlay.read("tasks") == before and not overlay.read("errors"):
                 if time.monotonic() > deadline:
                     raise TransportTimeoutError(
@@ -233,6 +237,7 @@ class PynqTransport:
         except BaseException:
             self._abandon()
             raise
+        overlay.tasks = overlay.read("tasks")
         flags = _flags(overlay)
         if flags:
             raise TaskError(f"{self._info.net}: the core refused the task: {flags}")
@@ -298,8 +303,6 @@ class _Stream:
         self._plain_into = [np.asarray(buffer) for buffer in self._into]
         self._plain_out_of = [np.asarray(buffer) for buffer in self._out_of]
         self._results = np.empty((len(images), self._bus.outputs), np.int64)
-        self._first_in = overlay.read("images_in")
-        self._first_out = overlay.read("images_out")
 
     def run(self) -> npt.NDArray[np.int64]:
         """Pack, send, receive and unpack, overlapping."""
@@ -321,6 +324,7 @@ class _Stream:
             if following:
                 receive.start(self._out_of[(part + 1) % 2])
             self._unpack(part)
+        self._overlay.frames += self._parts * self._size
         return self._results
 
     def _frames(self, part: int) -> slice:
@@ -335,6 +339,7 @@ class _Stream:
 
     def _unpack(self, part: int) -> None:
         frames = self._frames(part)
+        self._out_of[part % 2].invalidate()
         found = self._bus.results(self._plain_out_of[part % 2])
         self._results[frames] = found[: frames.stop - frames.start]
 
@@ -344,8 +349,10 @@ class _Stream:
         what = f"frames {frames.start}..{frames.stop - 1} of {len(self._images)}"
         if not ended(status):
             self._transport.fail(channel, status, what, self._timeout_s, self._where(channel, part))
-        moved = channel.finish()
-        if channel is self._overlay.receive and moved != 4 * self._words_out:
+        if channel is not self._overlay.receive:
+            return
+        moved = channel.moved()
+        if moved != 4 * self._words_out:
             raise TransportError(
                 f"{self._bus.name}: channel {channel.name}, {what}: the core ended its packet "
                 f"after {moved} of {4 * self._words_out} bytes, so results were lost; the next "
@@ -354,8 +361,7 @@ class _Stream:
 
     def _where(self, channel: Channel, part: int) -> tuple[str, str]:
         """How far the core is, and what that usually means."""
-        taken = (self._overlay.read("images_in") - self._first_in) % _COUNTER
-        given = (self._overlay.read("images_out") - self._first_out) % _COUNTER
+        taken, given = self._overlay.progress()
         need = (part + 1) * self._size
         seen = f"the core took {taken} and answered {given} frames of {self._parts * self._size}"
         if channel is self._overlay.receive and given >= need:
