@@ -13,8 +13,9 @@ import pytest
 from flow.conftest import convert
 from semifreddo.cli.main import main
 from semifreddo.core.errors import LimitError, ProjectError, ToolError
-from semifreddo.flow.build import build
+from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.flow.vivado import VIVADO
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
@@ -48,7 +49,6 @@ def _backends() -> tuple[object, ...]:
     """Without the simulations, which other tests run."""
     from semifreddo.flow.backend import Backend
     from semifreddo.flow.rtl import RTL_STAGE
-    from semifreddo.flow.vivado import VIVADO
 
     return (Backend(stages=lambda _: (RTL_STAGE,)), VIVADO)
 
@@ -107,9 +107,11 @@ def test_other_boards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.bitstream is not None
 
 
-def test_a_board_without_processor_has_no_such_stages(folder: Path) -> None:
-    from semifreddo.flow.build import stages
+def test_both_stages_are_in_the_flow() -> None:
+    assert VIVADO in BACKENDS
 
+
+def test_a_board_without_processor_has_no_such_stages(folder: Path) -> None:
     board = folder / "board.toml"
     board.write_text(
         'name = "bare"\ntitle = "B"\npart = "xc7a35t"\nclock_mhz = 100\n[resources]\nlut = 99999\n'

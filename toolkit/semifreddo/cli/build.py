@@ -27,7 +27,8 @@ Stages:
   synth      Yosys: measured LUT, FF, DSP, BRAM per layer; minutes, so only with --until synth or
              [synth] run=true
   archive    the complete Vivado project of a Zynq board in one file, to carry to Vivado
-  bitstream  Zynq boards: Vivado, here or elsewhere ([vivado] host, products)
+  bitstream  Zynq boards: Vivado, here or elsewhere ([vivado] host, products);
+             ECP5 boards: nextpnr and ecppack
   bundle     everything the runtime needs, in one file
 
 Stages that are up to date are skipped, so after Ctrl-C or an error the same command goes on where

@@ -23,6 +23,7 @@ from semifreddo.flow.lower import LOWER
 from semifreddo.flow.rungs import board_rungs, vendor_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.flow.synth import SYNTH
+from semifreddo.flow.vivado import VIVADO
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
 from semifreddo.reports.report import BuildReport
@@ -33,6 +34,7 @@ BACKENDS = (
     RTL,
     SYNTH,
     ECP5,
+    VIVADO,
     Backend(absent=vendor_rungs),
     Backend(absent=board_rungs),
 )
