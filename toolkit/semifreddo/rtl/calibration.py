@@ -18,10 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
+from semifreddo import adders
 from semifreddo.core.errors import SemifreddoError
 from semifreddo.rtl.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import models_of
+from semifreddo.rtl.graph_size import graph_size
 from semifreddo.rtl.sample_layers import Sample, samples
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.synthesis import Part, design_parts, synthesize_parts
@@ -172,15 +174,39 @@ def fit(compared: Sequence[Compared], strength: float = 0.02) -> Mapping[str, Ar
     return {kind: Area(**values) for kind, values in fitted.items()}
 
 
+def graph_errors(count: int) -> str:
+    """How well the size of solved adder graphs is predicted, for random frozen matrices."""
+    frozen = (s for s in samples(CHECK_SEED) if s.title.startswith(("frozen", "digits", "linear")))
+    errors: dict[str, list[float]] = {"adders": [], "bits of adders": []}
+    for sample in islice((s for s in frozen if all(s.net.blocks[0].frozen)), count):
+        weight, source = sample.net.blocks[0], sample.net.input.type
+        size = graph_size(weight, source, depthwise=False)
+        graph = adders.solve(weight.matrix, source)
+        bits = sum(adder.range.format[0] for adder in graph.adders)
+        errors["adders"].append(abs(size.adders / len(graph.adders) - 1))
+        errors["bits of adders"].append(abs(size.adder_bits / bits - 1))
+    return "\n".join(
+        f"{name} of {len(found)} graphs: median error {np.median(found):.1%}, "
+        f"90th percentile {np.quantile(found, 0.9):.1%}, worst {max(found):.1%}"
+        for name, found in errors.items()
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m semifreddo.rtl.calibration")
-    parser.add_argument("--cache", type=Path, required=True, help="folder that keeps results")
+    parser.add_argument("--cache", type=Path, help="folder that keeps results")
     parser.add_argument("--layers", type=int, default=64, help="how many (64)")
     parser.add_argument("--jobs", type=int, default=1, help="Yosys runs at the same time (1)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for a layer (600)")
     parser.add_argument("--fit", action="store_true", help="fit the costs, on other layers")
+    parser.add_argument("--graphs", action="store_true", help="adder graphs only; needs no Yosys")
     chosen = parser.parse_args(arguments)
+    if chosen.graphs:
+        sys.stdout.write(f"{graph_errors(chosen.layers)}\n")
+        return 0
+    if chosen.cache is None:
+        parser.error("--cache is missing: a folder for the results")
     seed = FIT_SEED if chosen.fit else CHECK_SEED
     try:
         layers = list(islice(samples(seed), chosen.layers))

@@ -51,17 +51,19 @@ COSTS: Mapping[str, Area] = {
     # The counter of images that flips the weight bank, and the loading of one bank.
     "swap": Area(lut=14, ff=26),
     "load": Area(lut=8, ff=6),
-    # A bit of the register window, and one that is masked at the image's edge.
+    # A bit of the register window, and one more that is masked at the image's edge.
     "window_bit": Area(ff=1),
-    "masked_bit": Area(lut=1),
+    "masked_bit": Area(ff=1),
     # Counters of a FIFO; one word register of a bit that is behind or in it.
     "fifo": Area(lut=10, ff=14),
     "word_bit": Area(ff=1),
     # A reader of a forked stream.
     "fork_reader": Area(lut=3, ff=1),
-    # Frozen, all bits at once: a bit of an adder, a bit of the pipeline's registers.
+    # Frozen, all bits at once: a bit of an adder, its share of the pipeline's registers, and those
+    # of an input's bit.
     "adder_bit": Area(lut=1),
-    "pipeline_bit": Area(ff=1),
+    "pipeline_bit": Area(ff=0.62),
+    "waiting_bit": Area(ff=0.15),
     # Frozen, in digits: an adder of single bits with its carry; an adder of wider digits and each
     # of its bits; a bit of a constant; a bit of delay; a bit of an input that is picked; a bit of
     # a sum that is collected.
@@ -72,11 +74,11 @@ COSTS: Mapping[str, Area] = {
     "delay_bit": Area(lut=0.1, ff=0.9),
     "picked_bit": Area(lut=0.4),
     "collected_bit": Area(ff=1),
-    # Loadable: a bit of a multiplexer with four inputs; of the factors' registers; of a product
-    # of LUTs (factor bits multiplied); of the tree of sums; of the accumulator.
+    # Loadable: a bit of a multiplexer with four inputs; of the factors' registers; of a row of a
+    # multiplier of LUTs, and of its registers; of the tree of sums; of the accumulator.
     "mux_bit": Area(lut=1),
     "factor_bit": Area(ff=1),
-    "product_bit": Area(lut=1.4),
+    "product_bit": Area(lut=1.1),
     "product_register": Area(ff=1),
     "tree_bit": Area(lut=1, ff=0.7),
     "total_bit": Area(lut=1, ff=1),

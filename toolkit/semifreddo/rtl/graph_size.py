@@ -1,17 +1,16 @@
 """How large the adder graph of a constant matrix will be, without solving it.
 
-The number of adders follows from the canonical signed digits of the matrix and from how many of
-them a solver can share, which depends on the matrix's shape and on how dense its digits are. The
-coefficients were fitted to graphs that da4ml found for 560 random matrices of 4 to 4,608 weights
-(2 to 8 bits; uniform, normal, sparse and powers of two): the median error of the adders is 5 %, of
-their bits 7 %.
+The adders are those of the canonical signed digits, times the share that is left when a solver lets
+sums share sub-expressions. The share falls with the size of the matrix and with the digits per
+weight, and rises with the weights' entropy: the fewer different weights there are, the more often
+the same sub-expression comes. The exponents were fitted to graphs that da4ml found for 500 random
+matrices; ``python -m semifreddo.rtl.calibration --graphs`` measures the errors on others.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, log
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import WeightBlock
-from semifreddo.rtl.unit import signed_bits
+from semifreddo.rtl.casting import signed_bits
 
 IntMatrix = npt.NDArray[np.int64]
 
@@ -52,16 +51,21 @@ def signed_digit_count(values: IntMatrix) -> IntMatrix:
     return count
 
 
-def _adders(digits: float, rows: int, columns: int, bits: int) -> float:
+def _adders(digits: float, rows: int, columns: int, entropy: float) -> float:
     """Adders that are left after sharing."""
     naive = max(digits - columns, 0.0)
     if naive <= 1:
         return naive
     density = digits / (rows * columns)
-    share = exp(
-        -0.38 - 0.082 * log(rows) - 0.112 * log(columns) + 0.31 * log(bits) - 0.38 * log(density)
-    )
+    share = 0.72 * entropy**0.47 * density**-0.55 * rows**-0.1 * columns**-0.13
     return naive * min(1.0, share)
+
+
+def _entropy(values: IntMatrix) -> float:
+    """Bits of information of a weight."""
+    _, counts = np.unique(values, return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.05
 
 
 @lru_cache(maxsize=256)
@@ -75,16 +79,17 @@ def graph_size(weight: WeightBlock, source: FixedType, *, depthwise: bool) -> Gr
     digits = signed_digit_count(matrix).sum(axis=0)
     columns = sum(live)
     rows = int(matrix.any(axis=1).sum())
+    entropy = _entropy(matrix)
     if depthwise:
         adders = sum(
-            _adders(float(d), int((matrix[:, i] != 0).sum()), 1, weight.bits)
+            _adders(float(d), int((matrix[:, i] != 0).sum()), 1, entropy)
             for i, d in enumerate(digits)
             if d
         )
     else:
-        adders = _adders(float(digits.sum()), rows, columns, weight.bits) if columns else 0.0
+        adders = _adders(float(digits.sum()), rows, columns, entropy) if columns else 0.0
     mean_sum = float(np.mean([bits for bits, used in zip(sums, live, strict=True) if used] or [1]))
-    width = 1.4 * source.width**0.38 * mean_sum**0.5
+    width = 1.4 * source.width**0.34 * mean_sum**0.57 * max(rows, 1) ** -0.05
     terms = int(digits.max()) if len(digits) else 1
     return GraphSize(
         taps=int((matrix != 0).sum()) if depthwise else rows,

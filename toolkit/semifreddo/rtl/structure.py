@@ -87,7 +87,8 @@ def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
     parts.add("window_bit", rows * columns * bits)
     last = (geometry.out[1] - 1) * geometry.stride[1]
     right = geometry.left + geometry.width - 1 - last
-    masked = sum(x < geometry.left or x > right for x in range(columns))
+    # A masked column has registers beside those that move on; nothing moves on from the oldest.
+    masked = sum(x < geometry.left or x > right for x in range(1, columns))
     parts.add("masked_bit", masked * rows * bits)
     if rows > 1:
         add_memory(parts, geometry.width, (rows - 1) * bits)

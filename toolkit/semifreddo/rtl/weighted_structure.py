@@ -161,6 +161,7 @@ class WeightedModel(LayerModel):
         else:
             parts.add("adder_bit", graph.adder_bits)
             parts.add("pipeline_bit", graph.adder_bits)
+            parts.add("waiting_bit", graph.taps * plan.source.type.width)
         self._add_bias_bank(parts, plan.frozen)
         for index in plan.frozen:
             channel = plan.channel(index)
@@ -207,13 +208,17 @@ class WeightedModel(LayerModel):
         """Multipliers and the trees that add the products of a cycle."""
         width, bits = self.plan.source.type.width, self.plan.weight.bits
         rows = choice.rows_per_cycle
+        product = width + bits
         if choice.multiplier == "dsp":
             parts.add("dsp", rows * lanes)
         else:
-            parts.add("product_bit", rows * lanes * width * bits)
-            parts.add("product_register", rows * lanes * (width + bits))
+            # Booth: two bits of the weight are a row; a register behind every second row.
+            array = (bits + 1) // 2
+            waits = (array + 1) // 2 - 1
+            parts.add("product_bit", rows * lanes * array * (width + 2))
+            parts.add("product_register", rows * lanes * (product + waits * (product + width)))
         levels = (rows - 1).bit_length()
-        parts.add("tree_bit", (rows - 1) * lanes * (width + bits + levels / 2))
+        parts.add("tree_bit", (rows - 1) * lanes * (product + levels / 2))
 
     def _add_sums(self, parts: Parts, lanes: int, groups: int) -> None:
         """Accumulators, what they start with, and their casts."""
