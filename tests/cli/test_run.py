@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,83 @@ def test_task_of_another_device(
     assert "was made for device blended" in capsys.readouterr().err
     assert main(["run", bundle, "--task", "nobody"]) == 1
     assert "no task is named 'nobody'; known: shapes" in capsys.readouterr().err
+
+
+def test_verify_compares_with_the_software(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "x.npy", np.tile(VECTORS.images, (20, 1, 1, 1)))
+    arguments = ["run", bundle, "--images", str(tmp_path / "x.npy"), "--verify"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "160 of 160" in out
+    assert "ms p99" in out
+
+
+def test_a_device_that_differs_from_the_software_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    device = FakeDevice(NET)
+    device.spoil = VECTORS.expected + 1
+    monkeypatch.setattr("semifreddo.runtime.accelerator.open_transport", lambda *_: device)
+    write_bundle(tmp_path / "net.sfb", bundle_of(NET))
+    np.save(tmp_path / "x.npy", VECTORS.images)
+    arguments = ["run", str(tmp_path / "net.sfb"), "--images", str(tmp_path / "x.npy"), "--verify"]
+    assert main(arguments) == 1
+    assert "0 of 8" in capsys.readouterr().out
+
+
+class FakeCamera:
+    """What ``cv2`` offers, with a camera 0 of three pictures."""
+
+    COLOR_BGR2GRAY, COLOR_BGR2RGB = 0, 1
+
+    def __init__(self, index: int = 0) -> None:
+        self.index, self.left = index, 3
+
+    @staticmethod
+    def VideoCapture(index: int) -> FakeCamera:
+        return FakeCamera(index)
+
+    def isOpened(self) -> bool:
+        return self.index == 0
+
+    def read(self) -> tuple[bool, np.ndarray]:
+        self.left -= 1
+        return self.left >= 0, np.full((8, 6, 3), 7, np.uint8)
+
+    def release(self) -> None:
+        pass
+
+    @staticmethod
+    def cvtColor(picture: np.ndarray, code: int) -> np.ndarray:
+        return picture[..., 0] if code == 0 else picture
+
+    @staticmethod
+    def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        return np.resize(picture, size[::-1])
+
+
+def test_camera(
+    bundle: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    assert main(["run", bundle, "--camera", "0"]) == 1
+    assert "camera 0: needs OpenCV" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "cv2", FakeCamera)
+    assert main(["run", bundle, "--camera", "0", "--verify"]) == 0
+    assert "3 of 3" in capsys.readouterr().out
+    assert main(["run", bundle, "--camera", "0", "--frames", "2"]) == 0
+    assert "2 images in" in capsys.readouterr().out
+    assert main(["run", bundle, "--camera", "1"]) == 1
+    assert "camera 1: does not open" in capsys.readouterr().err
+
+
+def test_bench(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", bundle, "--batch", "1", "8", "--frames", "16"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["batch", "frames", "frames/s"]
+    assert [line.split()[:2] for line in lines[2:]] == [["1", "16"], ["8", "16"]]
+    assert main(["bench"]) == 2
+    assert "bench: give a bundle, or --host" in capsys.readouterr().err
+    assert main(["bench", bundle, "--batch", "0"]) == 2

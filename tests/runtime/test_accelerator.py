@@ -325,7 +325,9 @@ def test_transport_comes_from_entry_points(tmp_path: Path, monkeypatch: pytest.M
     with Accelerator.open(written(board=file, fake=file)) as accelerator:
         assert accelerator.check().ok
         assert accelerator.backend == "fake"
-    with pytest.raises(TransportError, match=r"works here: board is not installed; pass a transport"):
+    with pytest.raises(
+        TransportError, match=r"works here: board is not installed; pass a transport"
+    ):
         Accelerator.open(str(written(board=file)))
     with pytest.raises(TransportError, match="transport 'broken': cannot be imported"):
         Accelerator.open(written(broken=file))

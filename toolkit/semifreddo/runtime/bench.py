@@ -240,7 +240,7 @@ def _hls4ml(net: StreamNet, folder: Path, images: int, kind: type) -> Any:
     return module.NeuralNetworkOverlay(bitstream, *shapes, kind)
 
 
-def _scaled(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def _scaled(batch: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
     """Real values: r/256, what an 8-bit input means."""
     return batch.reshape(len(batch), -1) / np.float32(256)
 

@@ -1,0 +1,70 @@
+"""What a device does while it runs: frames per second, latency, agreement with the software."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from semifreddo.cli.console import table
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.results import Predictions
+
+_REFRESH_S = 0.5
+HEADER = ("frames", "frames/s", "ms p50", "ms p95", "ms p99", "equal to software")
+
+
+class Meter:
+    """Counts exchanges with a device; shows a line on a terminal while they go on."""
+
+    def __init__(self, net: StreamNet | None = None) -> None:
+        """Start.
+
+        Args:
+            net: What the current task's answers are compared with; None compares nothing.
+        """
+        self._net = net
+        self._start = time.perf_counter()
+        self._shown = self._start
+        self._latencies: list[float] = []
+        self._frames = 0
+        self._equal = 0
+
+    def add(self, images: np.ndarray, answers: Predictions, seconds: float) -> None:
+        """One exchange: what went in, what came out, how long it took."""
+        self._frames += len(answers)
+        self._latencies.append(seconds)
+        if self._net is not None:
+            from semifreddo.sim import reference
+
+            expected = reference.run(self._net, images)
+            self._equal += int((expected == answers.raw).all(axis=1).sum())
+        now = time.perf_counter()
+        if sys.stderr.isatty() and now - self._shown > _REFRESH_S:
+            self._shown = now
+            print("\r" + "  ".join(map(str, self.row)), end="\033[K", file=sys.stderr, flush=True)
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether nothing differed from the software."""
+        return self._net is None or self._equal == self._frames
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """Cells under :data:`HEADER`; latency is that of an exchange."""
+        spent = sum(self._latencies)
+        rate = f"{self._frames / spent:.0f}" if spent else "-"
+        ms = [f"{1e3 * value:.2f}" for value in percentiles(self._latencies)]
+        equal = "-" if self._net is None else f"{self._equal} of {self._frames}"
+        return (self._frames, rate, *ms, equal)
+
+    def __str__(self) -> str:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr)
+        return table([self.row], HEADER)
+
+
+def percentiles(seconds: list[float]) -> list[float]:
+    """The 50th, 95th and 99th; zeros if there is nothing."""
+    return [float(value) for value in np.percentile(seconds or [0.0], (50, 95, 99))]
