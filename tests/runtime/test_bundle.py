@@ -18,7 +18,8 @@ from nets import blended
 from semifreddo.core.digest import digest_bytes
 from semifreddo.core.errors import BundleError
 from semifreddo.core.vectors import VectorSet
-from semifreddo.runtime import Bundle, TransportFile, write_bundle
+from semifreddo.runtime import Bundle, DeviceFiles, TransportFile, write_bundle
+from semifreddo.runtime.bundle import seal
 
 NET = blended()
 
@@ -31,7 +32,10 @@ def path(tmp_path: Path) -> Path:
     bundle = dataclasses.replace(
         bundle_of(NET),
         tasks=bundle_of(NET).tasks | {"two": other_task(NET)},
-        transports={"csim": TransportFile.of(device, tmp_path)},
+        transports={
+            "csim": TransportFile.of(device, tmp_path),
+            "pynq": DeviceFiles({"net.bit": bytes(range(256)), "net.hwh": b"<EDKSYSTEM/>"}),
+        },
     )
     write_bundle(tmp_path / "net.sfb", bundle)
     return tmp_path / "net.sfb"
@@ -43,9 +47,12 @@ def members(path: Path) -> dict[str, bytes]:
 
 
 def rewrite(path: Path, content: dict[str, bytes]) -> None:
+    """Write a bundle whose seal is right, as an attacker would."""
     with zipfile.ZipFile(path, "w") as archive:
+        archive.comment = bytes(64)
         for name, data in content.items():
             archive.writestr(name, data)
+    path.write_bytes(seal(path.read_bytes()))
 
 
 def resign(content: dict[str, bytes]) -> dict[str, bytes]:
@@ -185,8 +192,8 @@ def test_task_of_another_device(path: Path) -> None:
 
 def test_device_file(path: Path) -> None:
     bundle = Bundle.load(path)
-    with pytest.raises(BundleError, match="no transport 'pynq'; it has: csim"):
-        bundle.device_file("pynq")
+    with pytest.raises(BundleError, match="no transport 'board'; it has: csim, pynq"):
+        bundle.device_file("board")
     device = path.parent / "csim" / "device"
     device.write_bytes(b"other")
     with pytest.raises(BundleError, match="SHA-256 differs"):
@@ -196,18 +203,33 @@ def test_device_file(path: Path) -> None:
         bundle.device_file("csim")
 
 
-def test_mutated_bundles_never_crash(path: Path) -> None:
-    """Random damage is an error of one line, or it did not matter (zip padding, say)."""
+def test_every_damage_is_refused(path: Path) -> None:
+    """1,000 bundles with changed bytes, cut, or with bytes put in: one line each."""
     good, rng = path.read_bytes(), random.Random(1)  # noqa: S311
+    victim = path.with_name("victim.sfb")
+    for _ in range(1000):
+        data = bytearray(good)
+        for _ in range(rng.choice((1, 1, 3, 30))):
+            data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+        if rng.random() < 0.2:
+            del data[rng.randrange(len(data)) :]
+        elif rng.random() < 0.2:
+            position = rng.randrange(len(data))
+            data[position:position] = rng.randbytes(rng.randrange(1, 9))
+        if data != good:
+            assert _refused(victim, bytes(data))
+
+
+def test_damaged_containers_with_a_right_seal_never_crash(path: Path) -> None:
+    """The same damage, sealed: what zip ignores may be ignored, nothing else."""
+    good, rng = path.read_bytes(), random.Random(3)  # noqa: S311
     victim = path.with_name("victim.sfb")
     refused = 0
     for _ in range(300):
         data = bytearray(good)
-        for _ in range(rng.choice((1, 1, 3, 30))):
-            data[rng.randrange(len(data))] = rng.randrange(256)
-        if rng.random() < 0.2:
-            del data[rng.randrange(len(data)) :]
-        refused += _refused(victim, bytes(data))
+        for _ in range(rng.choice((1, 3, 30))):
+            data[rng.randrange(len(data) - 64)] ^= rng.randrange(1, 256)
+        refused += _refused(victim, seal(bytes(data)))
     assert refused > 200
 
 
@@ -231,6 +253,56 @@ def test_mutated_members_with_right_digests_never_crash(path: Path) -> None:
         rewrite(victim, content)
         refused += _refused(victim, victim.read_bytes())
     assert refused > 150
+
+
+def test_device_files_inside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = path.parent / "cache"
+    monkeypatch.setenv("SEMIFREDDO_CACHE", str(cache))
+    found = Bundle.load(path).device_file("pynq")
+    assert found.name == "net.bit"
+    assert found.read_bytes() == bytes(range(256))
+    assert found.with_suffix(".hwh").read_text() == "<EDKSYSTEM/>"
+    assert found.parent.parent == cache
+    assert found.parent.stat().st_mode & 0o077 == 0
+    found.write_bytes(b"swapped")
+    assert Bundle.load(path).device_file("pynq").read_bytes() == bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m["transports"].pop("pynq"), r"device/pynq/net\.bit belongs to no transport"),
+        (lambda m: m["transports"].update(pynq={"files": []}), "a transport without device files"),
+        (lambda m: m["transports"]["pynq"].update(files=["../x"]), "damaged .*device/pynq/../x"),
+        (lambda m: m["transports"]["pynq"].update(files=["x.bit"]), "damaged .*device/pynq/x.bit"),
+    ],
+)
+def test_wrong_device_files(
+    path: Path, change: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    change_manifest(path, change)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["device/x", "device/../x/y", "device/pynq/../../y", "device/p/.y"]
+)
+def test_device_paths_that_leave_the_cache(path: Path, name: str) -> None:
+    rewrite(path, resign(members(path) | {name: b"x"}))
+    with pytest.raises(BundleError, match="unexpected member"):
+        Bundle.load(path)
+
+
+def test_a_bitstream_of_other_names(tmp_path: Path) -> None:
+    (tmp_path / "system_wrapper.bit").write_bytes(b"bits")
+    (tmp_path / "system.hwh").write_bytes(b"xml")
+    files = DeviceFiles.of_bitstream(
+        tmp_path / "system_wrapper.bit", tmp_path / "system.hwh", "digits"
+    )
+    assert list(files.content) == ["digits.bit", "digits.hwh"]
+    with pytest.raises(BundleError, match=r"device file name '\.\./x' must be letters"):
+        DeviceFiles({"../x": b""})
 
 
 def _refused(victim: Path, data: bytes) -> bool:

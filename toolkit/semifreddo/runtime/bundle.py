@@ -8,6 +8,7 @@ It is a zip file of data, never code::
     vectors/<task>.npz    golden images and answers of a task
     device/<transport>/*  device files of a transport: a bitstream and its handoff
 
+The zip file's comment is the SHA-256 of everything before it, so that no damage goes unnoticed.
 Device files that only serve the machine they were built on (the C simulation's executable) lie
 beside the bundle; the manifest holds their relative path and digest. Either way the digest is
 proven before a device is touched.
@@ -46,6 +47,7 @@ _MAX_TEXT_BYTES = 256 << 20
 _MAX_VECTORS_BYTES = 1 << 30
 _MAX_DEVICE_BYTES = 256 << 20
 _MAX_MEMBERS = 4096
+_SEAL_BYTES = 64
 
 _MEMBER = re.compile(
     r"manifest\.json|net\.json|tasks/[A-Za-z0-9][\w.-]{0,99}\.json"
@@ -162,7 +164,12 @@ class Bundle:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise BundleError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a bundle")
         try:
-            with zipfile.ZipFile(path) as archive:
+            data = path.read_bytes()
+            if digest_bytes(data[:-_SEAL_BYTES]).encode() != data[-_SEAL_BYTES:]:
+                raise BundleError(
+                    "not a bundle, or damaged (its digest is not that of its content)"
+                )
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 members, manifest = _read_members(archive)
             return _bundle_of(members, manifest, path.resolve().parent)
         except SemifreddoError as error:
@@ -328,6 +335,7 @@ def _to_bytes(bundle: Bundle) -> bytes:
     members = {"manifest.json": (json.dumps(manifest, indent=1) + "\n").encode()} | members
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
+        archive.comment = bytes(_SEAL_BYTES)
         for name, data in members.items():
             info = zipfile.ZipInfo(name)  # carries the fixed date 1980-01-01
             info.create_system = 3
@@ -335,7 +343,13 @@ def _to_bytes(bundle: Bundle) -> bytes:
             packed = name.endswith(".npz")
             info.compress_type = zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED
             archive.writestr(info, data)
-    return buffer.getvalue()
+    return seal(buffer.getvalue())
+
+
+def seal(data: bytes) -> bytes:
+    """Write the digest into the last bytes of a zip file, its comment."""
+    body = data[:-_SEAL_BYTES]
+    return body + digest_bytes(body).encode()
 
 
 def write_bundle(path: Path, bundle: Bundle) -> None:
