@@ -18,7 +18,7 @@ VECTORS = vectors_of(NET, 50)
 AGAIN = "; the next call loads the bitstream again$"
 SEND = r"^blended: channel to the device \(MM2S\), frames 7\.\.13 of 50: DMA status 0x000040"
 RECEIVE = r"^blended: channel from the device \(S2MM\), frames 7\.\.13 of 50: DMA status 0x000040"
-LATE = r"^blended: nothing more within 0\.3 s on channel "
+LATE = r"^blended: nothing more within 1\.5 s on channel "
 COUNTS = r"; the core took \d+ and answered \d+ frames of 56; "
 
 FAULTS = [
@@ -49,16 +49,17 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("latency_s", [0.0, 0.01], ids=["polled", "interrupts"])
+@pytest.mark.parametrize("latency_s", [0.0, 0.002], ids=["polled", "interrupts"])
 @pytest.mark.parametrize(("kind", "direction", "message"), FAULTS)
 def test_fault(board, opened, kind, direction, message, latency_s) -> None:
     made = board(latency_s=latency_s)
-    accelerator = opened(NET, buffer_frames=7, timeout_s=0.3)
+    timeout_s = 1.5 if kind == "stall" else 10.0
+    accelerator = opened(NET, buffer_frames=7, timeout_s=timeout_s)
     made.dma.faults.append(Fault(kind, direction, after=1))
     begin = time.monotonic()
     with pytest.raises(TransportError, match=message + ".*" + AGAIN) as caught:
         accelerator.predict(VECTORS.images)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < timeout_s + 1.0
     assert isinstance(caught.value, TransportTimeoutError) == (kind == "stall")
     assert not made.dma.busy  # nothing writes into memory any more
     with warnings.catch_warnings():
@@ -119,7 +120,7 @@ def test_a_flipped_result_bit_is_found_by_check(board, opened) -> None:
 def test_a_flipped_header_is_reported_by_the_core(board, opened) -> None:
     """Word 1 of 2+4: the number of images; the packet's length no longer fits."""
     made = board()
-    accelerator = opened(NET, timeout_s=0.3)
+    accelerator = opened(NET)
     made.dma.faults.append(Fault("bit flip", "send"))
     images = np.zeros((1, *NET.input.shape), np.uint8)
     core = made._core
