@@ -180,9 +180,8 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int) -> list[str]:
     """Sum and next carry. Plain gates: a carry chain for one or two bits costs more."""
     total, following, carry = f"{name}_sum", f"{name}_next", f"{name}_carry"
     if digit > 2:
-        # The lowest bit turns the carry into the chain's carry in.
-        one, other = (f"{{1'b0, {name}_{letter}, 1'b1}}" for letter in letters)
-        other = other.replace("1'b1}", f"{carry}}}")
+        # Adding the carry to itself below the lowest bit makes it the chain's carry in.
+        one, other = (f"{{1'b0, {name}_{letter}, {carry}}}" for letter in letters)
         return [
             f"wire {name}_none;",
             f"assign {{{following}, {total}, {name}_none}} = {one} + {other};",
