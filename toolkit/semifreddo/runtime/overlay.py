@@ -28,8 +28,6 @@ LEAST_BUFFER_BYTES = 8192
 
 _DRIVER_TIMEOUT_S = 10.0
 _COUNTER = 1 << 32
-# What pynq raises on wrong files, a missing device or a failed download.
-_TROUBLE = (RuntimeError, OSError, ValueError, TypeError, LookupError, AttributeError)
 
 
 def _import_pynq() -> Any:
@@ -61,19 +59,28 @@ def _download(pynq: Any, bitstream: Path, *, download: bool) -> Any:
         ) from error
     try:
         overlay = pynq.Overlay(str(bitstream), download=False, device=device)
-        if overlay.parser.family_ps == ZYNQ7 and int(pynq.__version__.split(".")[0]) >= 4:
-            raise TransportError(
-                f"{bitstream}: is for Zynq-7000, which pynq {pynq.__version__} no longer drives; "
-                "use the PYNQ 3.1 image of the board"
-            )
-        if download:
-            overlay.download()
-    except _TROUBLE as error:
+    except Exception as error:
+        raise _refused(bitstream, error) from error
+    if overlay.parser.family_ps == ZYNQ7 and int(pynq.__version__.split(".")[0]) >= 4:
         raise TransportError(
-            f"{bitstream}: PYNQ cannot load it ({type(error).__name__}: {error}); is it for this "
-            "board, and is its .hwh of the same build?"
-        ) from error
+            f"{bitstream}: is for Zynq-7000, which pynq {pynq.__version__} no longer drives; "
+            "use the PYNQ 3.1 image of the board"
+        )
+    if download:
+        try:
+            overlay.download()
+        except Exception as error:
+            raise _refused(bitstream, error) from error
     return overlay
+
+
+def _refused(bitstream: Path, error: Exception) -> TransportError:
+    """PYNQ and its parsers raise errors of many unrelated types."""
+    detail = " ".join(str(error).split())[:200]
+    return TransportError(
+        f"{bitstream}: PYNQ cannot load it ({type(error).__name__}: {detail}); is it for this "
+        "board, and is its .hwh of the same build?"
+    )
 
 
 def _entry(overlay: Any, bitstream: Path, name: str) -> dict[str, Any]:
@@ -196,7 +203,7 @@ class OpenOverlay:
         size = max(4 * words, LEAST_BUFFER_BYTES)
         try:
             buffer = self._pynq.allocate((size // 4,), np.uint32, target=self._overlay.device)
-        except (*_TROUBLE, MemoryError) as error:
+        except (RuntimeError, OSError, ValueError, MemoryError) as error:
             raise TransportError(
                 f"pynq: no {size} bytes of contiguous memory ({error}); free other buffers, or "
                 "restart the kernels of other notebooks"
