@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,10 @@ from semifreddo.core.errors import (
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import core
+from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import RtlDesign, make_design
+from semifreddo.rtl.timing import Clockwork
 from semifreddo.rtl.transport import RtlTransport, open_rtl
 from semifreddo.runtime.packets import IDENTITY, TASK
 from semifreddo.runtime.transport import DeviceInfo
@@ -160,7 +163,12 @@ def test_traffic_is_counted(loaded: Simulation) -> None:
 
 
 def test_a_hang_names_the_stream(simulate: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core, "join_depths", lambda *_: {("sum", 1): 1})
+    def too_small(clockwork: Clockwork) -> Sized:
+        enough = size_buffers(clockwork)
+        assert enough.depths["sum", 1] > 8
+        return replace(enough, depths={("sum", 1): 1})
+
+    monkeypatch.setattr(core, "size_buffers", too_small)
     design = skipping()
     found = Simulation(simulate(design), design.bus)
     found.configure(Stalls(watchdog_cycles=500))

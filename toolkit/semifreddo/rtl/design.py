@@ -50,16 +50,17 @@ class RtlDesign:
     @property
     def cycles_per_image(self) -> int:
         """Cycles between two results when images follow each other without a pause."""
-        own = max(unit.cycles for unit in self.core.units)
-        return max(self.bus.input_cycles, self.bus.output_cycles, own)
+        return self.core.sized.clockwork.period
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from an image packet's first word in to its first image's last result word out."""
+        return self.core.sized.clockwork.latency
 
     @property
     def bottleneck(self) -> str:
-        """What sets :attr:`cycles_per_image`: a layer's name, ``input`` or ``output``."""
-        slowest = max(self.core.units, key=lambda unit: unit.cycles)
-        if slowest.cycles == self.cycles_per_image:
-            return slowest.layer
-        return "output" if self.bus.output_cycles == self.cycles_per_image else "input"
+        """What sets :attr:`cycles_per_image`: a layer, a folded repeat, ``input`` or ``output``."""
+        return self.core.sized.clockwork.bottleneck
 
     def write(self, directory: Path) -> list[Path]:
         """Write all files; each appears whole or not at all."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from semifreddo.core.errors import ProjectError
+from semifreddo.core.fixed import IntArray
 from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool, Stream
 
 
@@ -107,9 +110,33 @@ class Geometry:
         return min(self.drain, self.skip, self.height - 1)
 
     @property
+    def trails(self) -> bool:
+        """Whether windows are left when the last row has gone in or drained."""
+        return (self.out[1] - 1) * self.stride[1] + self.lag >= self.span
+
+    @property
     def ticks(self) -> int:
-        """Ticks per image when images follow each other without a pause."""
+        """Ticks per image when its end comes out beside the next image's first rows."""
         return (self.height + self.drain - self.overlap) * self.span
+
+    @property
+    def ticks_alone(self) -> int:
+        """Ticks per image when its end comes out before the next image goes in."""
+        return (self.height + self.drain) * self.span + (self.lag if self.trails else 0)
+
+    def pixel_ticks(self) -> IntArray:
+        """For every pixel in order, the tick in which it goes in."""
+        rows, columns = np.divmod(np.arange(self.height * self.width), self.width)
+        return np.asarray(rows * self.span + columns, np.int64)
+
+    def window_ticks(self) -> IntArray:
+        """For every window in order, the tick that completes it.
+
+        Ticks from :attr:`ticks` on are beside the next image, or alone.
+        """
+        rows = self.skip + np.arange(self.out[0]) * self.stride[0]
+        columns = np.arange(self.out[1]) * self.stride[1] + self.lag
+        return np.asarray((rows[:, None] * self.span + columns).reshape(-1), np.int64)
 
     def pixels_needed(self) -> list[int]:
         """For every window in order, the pixels that must have gone in before it comes out.

@@ -51,13 +51,13 @@ class Unit:
         layer: Name of the layer.
         module: Name of its module.
         files: Module name and text of each module made for it.
-        cycles: Cycles per image when images follow each other without a pause and nothing waits.
+        cycles: Cycles per image, or pass, when one follows the other and nothing waits.
         latency: Cycles from the last operand of a word to the word on the output stream.
         loadable: Whether the module has the ports for loading weights.
         word_cycles: Cycles that one result word keeps the unit busy.
         geometry: Its windows; None if it takes one word of every input per result.
         depth: Words of the FIFO behind the pipeline; 0 if it is wiring without one.
-        passes: Times per image that it runs; ``cycles`` counts one of them.
+        passes: Times per image that it runs.
     """
 
     layer: str
@@ -199,7 +199,9 @@ def bank_select(name: str, context: Context, cycles: int) -> list[str]:
 def delay(name: str, cycles: int, signal: str, bits: int = 0) -> list[str]:
     """``name`` is ``signal``, ``cycles`` later; a vector if it has ``bits``."""
     ports_ = {"clk": "clk", "rst": "rst", "in": signal, "out": name}
-    parameters: dict[str, int | str] = {"CYCLES": cycles} | ({"BITS": bits} if bits else {})
+    parameters: dict[str, int | str] = {"CYCLES": cycles}
+    if bits:
+        parameters["BITS"] = bits
     declared = f"wire {vector(bits)} {name};" if bits else f"wire {name};"
     return [declared, instance("sf_delay", f"{name}_delay", parameters, ports_)]
 
@@ -259,7 +261,7 @@ def phase_bits(cycles: int) -> int:
 
 def window_parameters(geometry: Geometry) -> dict[str, int]:
     """Parameters of a module with an ``sf_window``, set where it is placed (rtl/core.py)."""
-    return {} if geometry.trivial else {"PATIENCE": 1}
+    return {} if geometry.trivial else {"PATIENCE": 0}
 
 
 def depth_for(cycles: int, latency: int) -> int:

@@ -7,7 +7,10 @@
 
 module sf_probe #(
     parameter NAME = "layer",
-    parameter integer BITS = 8
+    parameter integer BITS = 8,
+    parameter integer WORDS = 1,   // per pass of a folded block,
+    parameter integer PASSES = 1,  // of which only
+    parameter integer PASS = 0     // is recorded
 ) (
     input wire            clk,
     input wire            rst,
@@ -20,6 +23,9 @@ module sf_probe #(
     longint words;
     longint stalled;
     longint starved;
+    integer word;  // of the pass
+    integer pass;
+    wire here = pass == PASS;
 
     initial begin
         file = 0;
@@ -30,7 +36,14 @@ module sf_probe #(
     end
 
     always @(posedge clk) begin
-        if (!rst) begin
+        if (rst) begin
+            word <= 0;
+            pass <= 0;
+        end else if (valid && ready) begin
+            word <= word == WORDS - 1 ? 0 : word + 1;
+            if (word == WORDS - 1) pass <= pass == PASSES - 1 ? 0 : pass + 1;
+        end
+        if (!rst && here) begin
             if (valid && ready) words <= words + 1;
             if (valid && !ready) stalled <= stalled + 1;
             if (!valid && ready) starved <= starved + 1;
@@ -45,8 +58,8 @@ module sf_probe #(
         if (file != 0) $fclose(file);
         if ($value$plusargs("states=%s", name)) begin
             file = $fopen(name, "a");
-            $fwrite(file, "h %0d %0d %0d %0d %0d %s\n", words, stalled, starved, valid, ready,
-                    NAME);
+            $fwrite(file, "h %0d %0d %0d %0d %0d %s\n", words, stalled, starved, valid && here,
+                    ready, NAME);
             $fclose(file);
         end
     end
