@@ -197,6 +197,27 @@ class SynthesisFigures:
 
 
 @dataclass(frozen=True)
+class HlsFigures:
+    """The HLS core by the vendor's tools: estimated by its synthesis, measured by its simulation.
+
+    Attributes:
+        estimated_ns: Clock period that it expects to reach.
+        latency_cycles: The longest, as are ``interval_cycles`` and what was simulated.
+    """
+
+    tool: str
+    estimated_ns: float | None = None
+    latency_cycles: int | None = None
+    interval_cycles: int | None = None
+    simulated_latency_cycles: int | None = None
+    simulated_interval_cycles: int | None = None
+    lut: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+
+
+@dataclass(frozen=True)
 class ArchiveFigures:
     """The Vivado project in one file.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jinja2
@@ -16,6 +16,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.net import StreamNet
 from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, NEUTRAL, draw_net
+from semifreddo.reports.figures import CellFigures, TrafficFigures
 from semifreddo.reports.report import BuildReport
 
 _SAMPLES = 16
@@ -53,6 +54,10 @@ def _samples(net: StreamNet, vectors: VectorSet, labels: tuple[str, ...]) -> lis
         Sample(_data_uri(_png(image, peak)), labels[answer])
         for image, answer in zip(head.images, answers, strict=True)
     ]
+
+
+def _by_name(figures: Sequence[CellFigures] | Sequence[TrafficFigures]) -> dict[str, object]:
+    return {entry.name: entry for entry in figures}
 
 
 def _environment() -> jinja2.Environment:
@@ -100,6 +105,8 @@ def render_html(
             net=net,
             drawing=None if net is None else draw_net(net),
             regions=regions,
+            measured=_by_name(report.synthesis.parts if report.synthesis else ()),
+            traffic=_by_name(report.cosim.layers if report.cosim else ()),
             samples=samples,
             pictures={title: _data_uri(png) for title, png in (pictures or {}).items()},
             colors={"frozen": FROZEN, "configurable": CONFIGURABLE, "neutral": NEUTRAL},

@@ -23,6 +23,7 @@ from semifreddo.reports.figures import (
     BitstreamFigures,
     BundleFigures,
     CosimFigures,
+    HlsFigures,
     CsimFigures,
     NetFigures,
     ProjectFigures,
@@ -97,6 +98,7 @@ class BuildReport:
     rtl: RtlFigures | None = None
     cosim: CosimFigures | None = None
     synthesis: SynthesisFigures | None = None
+    hls: HlsFigures | None = None
     archive: ArchiveFigures | None = None
     bitstream: BitstreamFigures | None = None
     ladder: tuple[RungFigures, ...] = ()

