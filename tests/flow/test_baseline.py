@@ -61,7 +61,7 @@ def test_nothing_moved(tmp_path: Path) -> None:
     assert '"rtl.interval_cycles": 64,' in path.read_text()
     diff = compare(baseline, report())
     diff.check()
-    assert list(diff.lines()) == ["equal     6 of 20 figures", "not measured 14 of 20 figures"]
+    assert list(diff.lines()) == ["equal     6 of 28 figures", "not measured 22 of 28 figures"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report().save(tmp_path / "build" / "report.json")
     _check_baseline(config, write=True)
     _check_baseline(config, write=False)
-    assert "equal     6 of 20 figures" in capsys.readouterr().out
+    assert "equal     6 of 28 figures" in capsys.readouterr().out
     report(lut=2000).save(tmp_path / "build" / "report.json")
     with pytest.raises(LimitError, match=r"baseline\.json: rtl\.lut: was 1000, is 2000"):
         _check_baseline(config, write=False)

@@ -12,9 +12,13 @@ import pytest
 
 from flow.conftest import convert
 from semifreddo.cli.main import main
-from semifreddo.core.errors import LimitError, ProjectError, ToolError
+from semifreddo.core.errors import LadderError, LimitError, ProjectError, ToolError
+from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.flow.project import PROJECT
+from semifreddo.flow.rtl import RTL_STAGE
+from semifreddo.flow.vendor import VENDOR
 from semifreddo.flow.vivado import VIVADO
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle
@@ -45,11 +49,60 @@ def _with_rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def hls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _no_torch: None) -> Path:
+    """A design whose HLS project is written."""
+    pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
+    backends = (Backend(stages=lambda _: (PROJECT,)), VENDOR, VIVADO)
+    monkeypatch.setattr("semifreddo.flow.build.BACKENDS", backends)
+    (tmp_path / "design.toml").write_text(
+        '[design]\nname = "tiny"\n[vectors]\nrandom_count = 9\n[vivado]\ncore = "hls"\n'
+    )
+    return tmp_path
+
+
+def test_the_hls_core(hls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = build(configure(hls))
+    reasons = {stage.name: stage.waits for stage in report.stages}
+    assert reasons["vendor"] == "needs vivado_hls, which is not on PATH"
+    assert reasons["bitstream"].startswith("vivado_hls and vivado not on PATH; run the archive")
+    with tarfile.open(hls / "build" / ARCHIVE) as archive:
+        names = set(archive.getnames())
+    assert {"tiny/hls/firmware/tiny.cpp", "tiny/tcl/hls.tcl", "tiny/tcl/cosim.tcl"} <= names
+    assert not any("csim/build" in name for name in names)
+    fake_tools(monkeypatch)
+    report = build(configure(hls))
+    assert report.archive is not None and report.archive.core == "hls"
+    assert report.bitstream is not None
+    assert "pynq" in Bundle.load(hls / "build" / "tiny.sfb").transports
+
+
+def test_the_vendors_rungs(hls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tools(monkeypatch)
+    report = build(configure(hls), until="vendor")
+    climbed = {rung.name: (rung.status, rung.images) for rung in report.ladder}
+    assert climbed["vendor-csim"] == climbed["vendor-cosim"] == ("equal", 8)
+    assert report.hls is not None
+    assert (report.hls.tool, report.hls.interval_cycles, report.hls.lut) == (
+        "HLS 2020.1",
+        800,
+        9002,
+    )
+    assert report.hls.simulated_latency_cycles == 921
+    shutil.rmtree(hls / "build" / "vivado")
+    fake_tools(monkeypatch, cosim="wrong_results")
+    with pytest.raises(
+        LadderError, match="rung vendor-csim differs on 1 of 8 images; first: image"
+    ):
+        build(configure(hls), first="vendor", until="vendor")
+    shutil.rmtree(hls / "build" / "vivado")
+    fake_tools(monkeypatch, cosim="mismatch")
+    with pytest.raises(ToolError, match=r"stage cosim: .*the co-simulation did not pass"):
+        build(configure(hls), first="vendor", until="vendor")
+
+
 def _backends() -> tuple[object, ...]:
     """Without the simulations, which other tests run."""
-    from semifreddo.flow.backend import Backend
-    from semifreddo.flow.rtl import RTL_STAGE
-
     return (Backend(stages=lambda _: (RTL_STAGE,)), VIVADO)
 
 
@@ -108,7 +161,7 @@ def test_other_boards(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_stages_are_in_the_flow() -> None:
-    assert VIVADO in BACKENDS
+    assert VIVADO in BACKENDS and VENDOR in BACKENDS
 
 
 def test_a_board_without_processor_has_no_such_stages(folder: Path) -> None:

@@ -23,6 +23,8 @@ def hls_core(tool: str = "vivado") -> HlsCore:
         "firmware/tiny.cpp": b"void tiny() {}\n",
         "tiny_test.cpp": b"int main() { return 0; }\n",
         "tb_data/images.dat": b"1 2\n",
+        "tb_data/expected.dat": b"3 4\n",
+        "firmware/weights/README.txt": b"empty\n",
     }
     return HlsCore("tiny", tool, files, task_words=300)  # type: ignore[arg-type]
 

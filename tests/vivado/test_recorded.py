@@ -27,7 +27,7 @@ CASES = [
 
 
 def record(root: Path) -> str:
-    stages = ("hls", "package", "block_design", "synth", "impl", "bitstream")
+    stages = ("hls", "cosim", "package", "block_design", "synth", "impl", "bitstream")
     files = [(root / "record" / f"{stage}.tcl") for stage in stages]
     return "".join(f"# {file.stem}\n{file.read_text()}\n" for file in files if file.is_file())
 
@@ -42,7 +42,8 @@ def test_the_recorded_commands(
     monkeypatch.setenv("FAKE_XILINX_VERSION", release)
     monkeypatch.setenv("FAKE_XILINX_RECORD", str(tmp_path / "record"))
     plan(backend, board).write(tmp_path / "project")
-    run_project(tmp_path / "project", Options(any_version=True), lambda _: None)
+    options = Options(any_version=True, cosim=backend != "rtl")
+    run_project(tmp_path / "project", options, lambda _: None)
     text = record(tmp_path)
     assert str(tmp_path) not in text
     path = GOLDEN / f"{board}-{backend}.tcl"

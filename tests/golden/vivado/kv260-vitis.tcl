@@ -12,6 +12,17 @@ config_array_partition -maximum_size 4096
 csynth_design
 export_design -format ip_catalog -vendor semifreddo -library semifreddo -ipname tiny -version 1.0 -display_name tiny
 
+# cosim
+open_project hls
+set_top tiny
+add_files -tb ../hls/tiny_test.cpp -cflags -std=c++0x
+add_files -tb ../hls/tb_data
+add_files -tb ../hls/firmware/weights
+open_solution solution1
+csim_design
+add_files -tb ../hls/tiny_test.cpp -cflags {-std=c++0x -DRTL_SIM}
+cosim_design -trace_level none
+
 # block_design
 create_project -force semifreddo vivado -part xck26-sfvc784-2LV-c
 set_property ip_repo_paths ROOT/ip project

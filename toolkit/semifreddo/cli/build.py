@@ -26,6 +26,8 @@ Stages:
   cosim      its simulation in Verilator: the rung rtl, cycles, stalls ([cosim] waves=true: VCD)
   synth      Yosys: measured LUT, FF, DSP, BRAM per layer; minutes, so only with --until synth or
              [synth] run=true
+  vendor     Vivado HLS or Vitis HLS: its C simulation and co-simulation as rungs; hours, so only
+             with --until vendor or [vivado] cosim=true
   archive    the complete Vivado project of a Zynq board in one file, to carry to Vivado
   bitstream  Zynq boards: Vivado, here or elsewhere ([vivado] host, products);
              ECP5 boards: nextpnr and ecppack

@@ -32,9 +32,15 @@ EXACT = (
     "rtl.latency_cycles",
     "cosim.interval_cycles",
     "cosim.latency_cycles",
+    "hls.interval_cycles",
+    "hls.latency_cycles",
+    "hls.simulated_interval_cycles",
+    "hls.simulated_latency_cycles",
 )
 BANDED = tuple(
-    f"{section}.{name}" for section in ("rtl", "synthesis", "bitstream") for name in _RESOURCES
+    f"{section}.{name}"
+    for section in ("rtl", "synthesis", "hls", "bitstream")
+    for name in _RESOURCES
 )
 FIGURES = (*EXACT, *BANDED)
 """What a baseline holds."""

@@ -20,9 +20,10 @@ from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ecp5 import ECP5
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
-from semifreddo.flow.rungs import board_rungs, vendor_rungs
+from semifreddo.flow.rungs import board_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.flow.synth import SYNTH
+from semifreddo.flow.vendor import VENDOR
 from semifreddo.flow.vivado import VIVADO
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
@@ -35,7 +36,7 @@ BACKENDS = (
     SYNTH,
     ECP5,
     VIVADO,
-    Backend(absent=vendor_rungs),
+    VENDOR,
     Backend(absent=board_rungs),
 )
 """All backends, in the order in which their stages run, between ``lower`` and ``bundle``.

@@ -19,7 +19,7 @@ from semifreddo.reports.figures import ProjectFigures
 
 PROJECT_DIR = "project"
 _COMPILED = "csim/build"
-_VECTORS_IN_PROJECT = 8
+VECTORS_IN_PROJECT = 8
 """Enough for the project's own test bench; the ladder climbs with all."""
 
 
@@ -47,7 +47,7 @@ def plan_design(config: BuildConfig, net: StreamNet, vectors: VectorSet, task: T
         tool=config.design.tool,
         part=config.board.part,
         clock_ns=1000.0 / config.clock_mhz,
-        vectors=vectors.head(_VECTORS_IN_PROJECT),
+        vectors=vectors.head(VECTORS_IN_PROJECT),
         task_words=task.words,
     )
 

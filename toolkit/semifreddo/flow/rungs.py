@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -80,18 +79,6 @@ def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
         qonnx_rung(config.path(config.design.model), net),
         streamnet_rung(net),
     ]
-
-
-def vendor_rungs() -> tuple[Rung, ...]:
-    """Simulations by the vendor's own tools, which this version does not start."""
-    found = [tool for tool in ("vivado_hls", "vitis_hls") if shutil.which(tool)]
-    reason = (
-        f"{found[0]} is on PATH; run the commands in the project's README yourself, this version "
-        "does not start it"
-        if found
-        else "needs vivado_hls or vitis_hls, which are not on PATH"
-    )
-    return (Rung("vendor-csim", None, reason), Rung("vendor-cosim", None, reason))
 
 
 def board_rungs() -> tuple[Rung, ...]:

@@ -46,11 +46,8 @@ def archive_name(config: BuildConfig) -> str:
     return f"{config.name}-{config.board.name}.tar.gz"
 
 
-def core_of(config: BuildConfig, build: Path) -> Core:
-    """The hardware that earlier stages have written."""
-    if config.vivado.core == "rtl":
-        design = load_design(build)
-        return RtlCore(design.top, design.files)
+def hls_core(config: BuildConfig, build: Path) -> HlsCore:
+    """The HLS project that the stage ``project`` has written."""
     net = load_net(build / "net.json")
     project = build / PROJECT_DIR
     files = {
@@ -59,6 +56,24 @@ def core_of(config: BuildConfig, build: Path) -> Core:
         if path.is_file() and path.name != STAMP and "build" not in path.relative_to(project).parts
     }
     return HlsCore(net.name, config.design.tool, files, AddressMap.of(net).words)
+
+
+def core_of(config: BuildConfig, build: Path) -> Core:
+    """The hardware that gets into the bitstream."""
+    if config.vivado.core == "hls":
+        return hls_core(config, build)
+    design = load_design(build)
+    return RtlCore(design.top, design.files)
+
+
+def hls_tool(config: BuildConfig) -> str:
+    """Program of a design's HLS tool."""
+    return hls_program([{"vivado": "vivado_hls", "vitis": "vitis_hls"}[config.design.tool]])
+
+
+def project_folder(build: Path, core: str) -> Path:
+    """Where the Vivado project of a core lies with what its tools leave behind."""
+    return build / _WORK / core
 
 
 def plan_of(config: BuildConfig, build: Path) -> ProjectPlan:
@@ -92,8 +107,7 @@ def _waits(config: BuildConfig, _: bool) -> str:
         return ""
     programs = ["vivado"]
     if section.core == "hls":
-        tools = {"vivado": "vivado_hls", "vitis": "vitis_hls"}
-        programs.insert(0, hls_program([tools[config.design.tool]]))
+        programs.insert(0, hls_tool(config))
     missing = [name for name in programs if shutil.which(name) is None]
     if not missing:
         return ""
@@ -142,7 +156,7 @@ def _build(work: Workspace) -> Path:
         folder = config.path(section.products)
         _check_products(plan, folder)
         return folder
-    folder = work.build / _WORK / section.core
+    folder = project_folder(work.build, section.core)
     sync_project(plan, folder)
     if section.host is None:
         options = Options(

@@ -3,13 +3,41 @@
 
 source [file join [file dirname [info script]] common.tcl]
 
+# The test bench writes its results below tb_data, which the tools put (or link) into their own folders.
+proc find_file {folder name} {
+    foreach entry [glob -nocomplain -directory $folder *] {
+        if {[file tail $entry] eq $name} { return $entry }
+        if {[file isdirectory $entry]} {
+            set found [find_file $entry $name]
+            if {$found ne ""} { return $found }
+        }
+    }
+    return ""
+}
+
+proc keep_results {name kept} {
+    file delete ../reports/$kept
+    set found [find_file hls $name]
+    if {$found eq "" && [file exists ../hls/tb_data/$name]} {
+        set found ../hls/tb_data/$name
+    }
+    if {$found ne ""} {
+        copy_file $found ../reports/$kept
+        file delete ../hls/tb_data/$name
+    }
+}
+
 set top [setting hls_top]
 open_project hls
 set_top $top
 add_files -tb ../hls/${top}_test.cpp -cflags [setting hls_cflags]
 add_files -tb ../hls/tb_data
+add_files -tb ../hls/firmware/weights
 open_solution solution1
 csim_design
+keep_results csim_results.log csim_results.log
+add_files -tb ../hls/${top}_test.cpp -cflags "[setting hls_cflags] -DRTL_SIM"
 cosim_design -trace_level none
+keep_results rtl_cosim_results.log cosim_results.log
 copy_file hls/solution1/sim/report/${top}_cosim.rpt ../reports/cosim.rpt
 exit
