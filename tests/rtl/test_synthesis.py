@@ -68,7 +68,8 @@ def test_only_what_changed_is_done_again(calls: Path, tmp_path: Path) -> None:
     calls.write_text("")
     changed = make_design(blended(), RtlSchedule({"adapter": Choice(rows_per_cycle=3)}))
     synthesize(changed, cache)
-    assert calls.read_text().split() == ["blended_adapter"]
+    done = set(calls.read_text().split())  # with another rhythm come other FIFOs
+    assert "blended_adapter" in done and done <= {"blended_adapter", "blended_layers"}
     assert not list(cache.glob("work-*"))
 
 

@@ -73,12 +73,12 @@ def netlist_design(
         declared = re.findall(r"\bparameter integer \w+ *= *\w+", part.files[f"{part.top}.sv"])
         for parameter in declared:  # their users still set them; the values are in the netlist
             text = text.replace(");\n", f");\n  {parameter};\n", 1)
-        texts[f"{part.top}.sv"] = _quiet(text)
+        texts[f"{part.top}.sv"] = quiet(text)
     files = {**design.files, **texts}
     files = files_below(files, design.top) | {
         name: text for name, text in design.files.items() if name == "sf_probe.sv"
     }
-    files[CELLS_FILE] = _quiet(_models(_cells_used(texts), cell_models()))
+    files[CELLS_FILE] = quiet(_models(_cells_used(texts), cell_models()))
     return replace(design, files=dict(sorted(files.items())))
 
 
@@ -120,7 +120,7 @@ def _models(cells: set[str], models: Mapping[str, str]) -> str:
     return "\n\n".join(models[cell] for cell in sorted(cells)) + "\n"
 
 
-def _quiet(text: str) -> str:
+def quiet(text: str) -> str:
     """Text that others generated, without Verilator's opinion of its style."""
     off = "\n".join(f"/* verilator lint_off {name} */" for name in _WAIVED)
     on = "\n".join(f"/* verilator lint_on {name} */" for name in _WAIVED)

@@ -1,0 +1,134 @@
+"""Figures of a design that was proven right first: simulate, then count.
+
+Everything is kept by content, so a measurement that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from semifreddo.core.digest import digest_file, digest_json
+from semifreddo.core.errors import LadderError
+from semifreddo.core.files import write_atomic
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.rtl.cosim import Simulation, Stalls
+from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.synthesis import Part, files_below, synthesize_parts
+from semifreddo.rtl.table_nets import pictures
+from semifreddo.rtl.verilator import build
+from semifreddo.sim import reference
+from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.liberty import CellArea, area_script, standard_cell_area
+from semifreddo.tools.yosys import Progress, find_yosys
+
+_IMAGES = 6
+_STALLS = ((0, 0), (300, 400))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where results are kept, and how long things may take.
+
+    Attributes:
+        cache: Folder of results.
+        timeout_s: Limit of each tool run.
+        jobs: Synthesis runs at once.
+        say: Gets a line per step.
+    """
+
+    cache: Path
+    timeout_s: float
+    jobs: int
+    say: Progress
+
+    def prove(self, design: RtlDesign) -> None:
+        """Simulate a design under stalls against the integers.
+
+        Raises:
+            LadderError: They differ.
+            ToolError: Verilator is missing or fails.
+            TransportError: The simulation hangs.
+        """
+        proof = self.cache / f"exact-{design.digest}"
+        if proof.is_file():
+            return
+        net, images = design.net, pictures(design.net, _IMAGES)
+        place = self.cache / "simulations" / f"{design.net.name}-{design.digest[:12]}"
+        executable = build(design, place, optimize=False, timeout_s=self.timeout_s)
+        expected = reference.run(net, images)
+        packets = [design.bus.image_packet(images)]
+        if net.configurable_blocks:
+            packets.insert(0, design.bus.task_packet(AddressMap.of(net).pack(net)))
+        for offered, taken in _STALLS:
+            with Simulation(executable, design.bus) as simulation:
+                simulation.configure(Stalls(offered, taken))
+                found = simulation.exchange(packets, _IMAGES, self.timeout_s).results
+            if not np.array_equal(found, expected):
+                raise LadderError(
+                    f"{net.name}: the RTL does not compute the network's integers; nothing counted"
+                )
+        shutil.rmtree(place)
+        write_atomic(proof, "")
+        self.say(f"{design.net.name} {design.digest[:8]}: exact under stalls")
+
+    def cells(self, parts: Sequence[Part], *, use_dsp: bool) -> list[CellCounts]:
+        """7-series cells of each part.
+
+        Raises:
+            ToolError: Yosys is missing or fails.
+        """
+        return synthesize_parts(
+            list(parts),
+            family="xc7",
+            cache=self.cache,
+            timeout_s=self.timeout_s,
+            use_dsp=use_dsp,
+            jobs=self.jobs,
+            progress=self.say,
+        )
+
+    def area(self, files: Mapping[str, str], top: str, liberty: Path) -> CellArea:
+        """Standard-cell area of a module and all below it.
+
+        Raises:
+            DataError: The liberty file cannot be read.
+            ToolError: Yosys is missing or fails.
+        """
+        below = files_below(files, top)
+        script = area_script(list(below), top)
+        key = digest_json([script, below, find_yosys(self.say).text, digest_file(liberty)])
+        kept = self.cache / f"area-{key}.json"
+        if kept.is_file():
+            return CellArea(**json.loads(kept.read_bytes()))
+        work = self.cache / f"work-area-{key[:12]}"
+        found = standard_cell_area(
+            below, top, liberty=liberty, workdir=work, timeout_s=self.timeout_s
+        )
+        write_atomic(kept, json.dumps(asdict(found)))
+        shutil.rmtree(work)
+        self.say(f"{top}: area {found.total:.0f} ({found.seconds:.0f} s)")
+        return found
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table; numbers with thousands separators."""
+    lines = [_line(head), "|" + "---|" * len(head), *(_line(row) for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
+
+
+def _text(cell: object) -> str:
+    if cell is None:
+        return "–"  # noqa: RUF001 -- nothing was measured
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.2f}" if isinstance(cell, float) else str(cell)

@@ -1,0 +1,158 @@
+"""The small networks that the tables of ``docs/performance.md`` are measured on."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
+from semifreddo.ir.layers import Blend, Conv, Layer, Linear, Route, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+
+SIDE = 8
+"""Height and width of all feature maps."""
+
+
+def conv_net(
+    inputs: int,
+    outputs: int,
+    *,
+    bits: int,
+    frozen: int,
+    activation_bits: int | None = None,
+    powers_of_two: bool = False,
+) -> StreamNet:
+    """One 3x3 convolution with random weights, the first ``frozen`` channels of them frozen.
+
+    Args:
+        inputs: Channels in.
+        outputs: Channels out.
+        bits: Bits of a weight, all values but the most negative one equally frequent.
+        frozen: Channels that are frozen.
+        activation_bits: Bits in and out; as the weights if left out.
+        powers_of_two: Whether all weights are plus or minus a power of two.
+    """
+    width = activation_bits or bits
+    raw = _weights((3, 3, inputs, outputs), bits, powers_of_two, seed=0)
+    return StreamNet(
+        name="layer",
+        input=Stream("image", (SIDE, SIDE, inputs), _activation(width, width)),
+        layers=(_conv("conv", "image", outputs, _activation(width, width - 3)),),
+        blocks=(_block("conv.weight", raw, bits, bits - 1, frozen),),
+    )
+
+
+def block_net(frozen_cores: int, *, inputs: int = 4, outputs: int = 8) -> StreamNet:
+    """A SemifreddoNet block: three cores of one convolution, two blends, both halves side by side.
+
+    Args:
+        frozen_cores: 0 (all configurable), 1 (the frozen core) or 3 (all, with the blends).
+        inputs: Channels in.
+        outputs: Channels of a core.
+    """
+    kind = _activation(8, 5)
+    layers: list[Layer] = [_conv(f"core{index}", "image", outputs, kind) for index in range(3)]
+    blocks = [
+        _block(
+            f"core{index}.weight",
+            _weights((3, 3, inputs, outputs), 4, False, seed=index),
+            4,
+            3,
+            outputs if index < frozen_cores else 0,
+        )
+        for index in range(3)
+    ]
+    rng = np.random.default_rng(3)
+    shape = (SIDE, SIDE, outputs)
+    for index in (1, 2):
+        name = f"blend{index}"
+        layers.append(
+            Blend(
+                inputs=("core0", f"core{index}"),
+                output=Stream(name, shape, kind),
+                alpha=f"{name}.alpha",
+            )
+        )
+        frozen = (frozen_cores == 3,) * outputs
+        raw = rng.integers(0, 9, outputs)
+        blocks.append(WeightBlock(f"{name}.alpha", "alpha", raw, 4, False, (3,) * outputs, frozen))
+    both = (SIDE, SIDE, 2 * outputs)
+    layers.append(
+        Route(
+            inputs=("blend1", "blend2"),
+            output=Stream("both", both, kind),
+            indices=tuple(range(2 * outputs)),
+        )
+    )
+    return StreamNet(
+        name="block",
+        input=Stream("image", (SIDE, SIDE, inputs), _activation(8, 8)),
+        layers=tuple(layers),
+        blocks=tuple(blocks),
+    )
+
+
+def dense_net(sizes: tuple[int, ...] = (16, 32, 16, 5)) -> StreamNet:
+    """Fully connected layers, 4-bit weights, 8-bit activations; a pixel is a whole input."""
+    hidden = FixedType(8, 5, False, Rounding.FLOOR, Overflow.SATURATE)
+    layers: list[Layer] = []
+    blocks = []
+    for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+        last = index == len(sizes) - 2
+        kind = FixedType.exact(16, 8, signed=True) if last else hidden
+        name = f"dense{index}"
+        layers.append(
+            Linear(
+                inputs=(f"dense{index - 1}" if index else "image",),
+                output=Stream(name, (1, 1, outputs), kind),
+                weight=f"{name}.weight",
+                bias=None,
+            )
+        )
+        raw = _weights((inputs, outputs), 4, False, seed=index)
+        blocks.append(_block(f"{name}.weight", raw, 4, 3, outputs))
+    return StreamNet(
+        name="dense",
+        input=Stream("image", (1, 1, sizes[0]), FixedType.exact(8, 8, signed=False)),
+        layers=tuple(layers),
+        blocks=tuple(blocks),
+    )
+
+
+def pictures(net: StreamNet, count: int) -> IntArray:
+    """Random raw images."""
+    kind = net.input.type
+    rng = np.random.default_rng(9)
+    return rng.integers(kind.min_raw, kind.max_raw + 1, (count, *net.input.shape))
+
+
+def _weights(shape: tuple[int, ...], bits: int, powers_of_two: bool, seed: int) -> IntArray:
+    rng = np.random.default_rng(seed)
+    if powers_of_two:
+        return rng.choice([-1, 1], shape) << rng.integers(0, bits - 1, shape)
+    limit = (1 << (bits - 1)) - 1
+    return rng.integers(-limit, limit + 1, shape)
+
+
+def _block(name: str, raw: IntArray, bits: int, frac: int, frozen: int) -> WeightBlock:
+    outputs = raw.shape[-1]
+    mask = (True,) * frozen + (False,) * (outputs - frozen)
+    return WeightBlock(name, "weight", raw, bits, True, (frac,) * outputs, mask)
+
+
+def _conv(name: str, source: str, outputs: int, kind: FixedType) -> Conv:
+    return Conv(
+        inputs=(source,),
+        output=Stream(name, (SIDE, SIDE, outputs), kind),
+        weight=f"{name}.weight",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+
+
+def _activation(bits: int, frac: int) -> FixedType:
+    return FixedType(bits, frac, False, Rounding.HALF_EVEN, Overflow.SATURATE)

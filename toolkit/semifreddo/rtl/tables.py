@@ -1,0 +1,207 @@
+"""Measures the tables of ``docs/performance.md``: ``python -m semifreddo.rtl.tables TABLE``.
+
+Every design is simulated against the integers before it is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from semifreddo.core.errors import ConfigError, SemifreddoError
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.design import RtlDesign, make_design
+from semifreddo.rtl.measure import Bench, markdown
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.synthesis import Part, files_below
+from semifreddo.rtl.table_nets import block_net, conv_net, dense_net
+from semifreddo.rtl.table_rivals import da4ml_rtl, plain_constants
+from semifreddo.tools.cells import CellCounts
+
+BITS = ((8, False), (6, False), (4, False), (3, False), (2, False), (8, True))
+"""Bits of the weights of table 1, and whether they are powers of two."""
+
+
+def residency(bench: Bench, bits: Sequence[tuple[int, bool]] = BITS) -> str:
+    """Table 1: one 3x3 convolution 3 to 16, frozen, half frozen and loadable."""
+    rows: list[Sequence[object]] = []
+    for cycles in (1, 27):
+        for width, powers in bits:
+            found = {
+                (frozen, dsp): _layer(
+                    bench,
+                    conv_net(3, 16, bits=width, frozen=frozen, powers_of_two=powers),
+                    Choice(
+                        rows_per_cycle=27 // cycles,
+                        digit_bits=0 if cycles == 1 else 1,
+                        multiplier="dsp" if dsp else "lut",
+                    ),
+                )
+                for frozen in (16, 8, 0)
+                for dsp in ((False,) if frozen == 16 else (False, True))
+            }
+            frozen = found[16, False]
+            rows.append(
+                (
+                    cycles,
+                    f"{width}, powers of two" if powers else width,
+                    frozen.lut,
+                    frozen.ff,
+                    found[8, False].lut,
+                    _with_dsp(found[8, True]),
+                    found[0, False].lut,
+                    _with_dsp(found[0, True]),
+                    found[0, False].lut / frozen.lut,
+                )
+            )
+    head = ("cycles per pixel", "weight bits", "frozen LUT", "frozen FF", "half LUT", "half + DSP")
+    return markdown((*head, "loadable LUT", "loadable + DSP", "loadable / frozen"), rows)
+
+
+def _with_dsp(found: CellCounts) -> str:
+    return f"{found.lut:,} + {found.dsp}"
+
+
+def digits(
+    bench: Bench,
+    layers: Sequence[tuple[int, int, int]] = ((3, 16, 8), (16, 16, 4), (16, 32, 4)),
+    widths: Sequence[int] = (0, 8, 4, 2, 1),
+) -> str:
+    """Table 2: digit width against LUTs and cycles, frozen layers."""
+    rows: list[Sequence[object]] = []
+    for inputs, outputs, bits in layers:
+        net = conv_net(inputs, outputs, bits=bits, frozen=outputs, activation_bits=8)
+        whole: CellCounts | None = None
+        for width in widths:
+            choice = Choice(digit_bits=width)
+            found = _layer(bench, net, choice)
+            whole = whole or found
+            design = _design(net, choice)
+            rows.append(
+                (
+                    f"{inputs}→{outputs}, {bits} bits",
+                    width or "all",
+                    design.core.units[0].cycles // net.input.pixels,
+                    found.lut,
+                    found.lut / whole.lut,
+                    found.lut_pairs,
+                    found.lut_pairs / whole.lut,
+                    found.ff,
+                )
+            )
+    head = ("layer", "bits per cycle", "cycles per pixel", "LUT", "of parallel")
+    return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), rows)
+
+
+def standard_cells(bench: Bench, liberty: Path) -> str:
+    """Table 3: area of a SemifreddoNet block at equal throughput, three residencies."""
+    rows: list[Sequence[object]] = []
+    for rate, choice in (
+        (1, Choice(rows_per_cycle=36)),
+        (36, Choice(rows_per_cycle=1, digit_bits=1)),
+    ):
+        areas = {}
+        for frozen in (0, 1, 3):
+            design = make_design(
+                block_net(frozen), RtlSchedule({f"core{index}": choice for index in range(3)})
+            )
+            bench.prove(design)
+            areas[frozen] = bench.area(design.files, design.core.module, liberty)
+        for frozen, name in ((0, "all loadable"), (1, "frozen core"), (3, "all frozen")):
+            area = areas[frozen]
+            rows.append(
+                (
+                    rate,
+                    name,
+                    round(area.total),
+                    round(area.total - area.sequential),
+                    areas[0].total / area.total,
+                    (areas[0].total - areas[0].sequential) / (area.total - area.sequential),
+                )
+            )
+    head = ("cycles per pixel", "block", "area", "of it logic", "loadable / this")
+    return markdown((*head, "logic only"), rows)
+
+
+def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 32, 16, 5)) -> str:
+    """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
+    ours = make_design(dense_net(sizes))
+    folder = bench.cache / "da4ml"
+    designs: Mapping[str, RtlDesign] = {
+        "this RTL, one input per cycle": ours,
+        "plain constants, left to Yosys": plain_constants(ours),
+        "da4ml's own RTL, combinational": da4ml_rtl(ours, folder),
+    }
+    parts = []
+    for design in designs.values():
+        bench.prove(design)
+        top = design.core.module
+        parts.append(Part(top, top, files_below(design.files, top)))
+    found = bench.cells(parts, use_dsp=False)
+    rows = [
+        (name, cells.lut, cells.lut_pairs, cells.ff, cells.lut / found[0].lut)
+        for name, cells in zip(designs, found, strict=True)
+    ]
+    return markdown(("way", "LUT", "LUT, pairs as one", "FF", "of this RTL"), rows)
+
+
+def _design(net: StreamNet, choice: Choice) -> RtlDesign:
+    return make_design(net, RtlSchedule({"conv": choice}))
+
+
+def _layer(bench: Bench, net: StreamNet, choice: Choice) -> CellCounts:
+    """Cells of the only layer of a network."""
+    design = _design(net, choice)
+    bench.prove(design)
+    top = design.core.units[0].module
+    part = Part(top, top, files_below(design.files, top))
+    return bench.cells([part], use_dsp=choice.multiplier == "dsp")[0]
+
+
+TABLES = ("residency", "digits", "standard-cells", "rivals")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m semifreddo.rtl.tables")
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--liberty", type=Path, help="standard cells, for table standard-cells")
+    parser.add_argument("--cache", type=Path, default=Path("build/tables"), help="results so far")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--timeout", type=float, default=3600, help="seconds for each tool run")
+    chosen = parser.parse_args(arguments)
+    bench = Bench(
+        chosen.cache, chosen.timeout, chosen.jobs, lambda line: _say(sys.stderr.write, line)
+    )
+    try:
+        text = _table(chosen.table, bench, chosen.liberty)
+    except SemifreddoError as error:
+        _say(sys.stderr.write, f"error: {error}")
+        return error.exit_code
+    sys.stdout.write(text)
+    return 0
+
+
+def _table(name: str, bench: Bench, liberty: Path | None) -> str:
+    if name == "standard-cells":
+        if liberty is None:
+            raise ConfigError("table standard-cells: name a liberty file with --liberty FILE")
+        return standard_cells(bench, liberty)
+    tables: Mapping[str, Callable[[Bench], str]] = {
+        "residency": residency,
+        "digits": digits,
+        "rivals": rivals,
+    }
+    return tables[name](bench)
+
+
+def _say(write: Callable[[str], int], line: str) -> None:
+    write(f"{line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
