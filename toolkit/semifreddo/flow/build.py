@@ -35,8 +35,8 @@ BACKENDS = (
     RTL,
     SYNTH,
     ECP5,
-    VIVADO,
     VENDOR,
+    VIVADO,
     Backend(absent=board_rungs),
 )
 """All backends, in the order in which their stages run, between ``lower`` and ``bundle``.
