@@ -23,6 +23,7 @@ from semifreddo.core.errors import SemifreddoError
 from semifreddo.rtl.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import models_of
+from semifreddo.rtl.folding import make_plan
 from semifreddo.rtl.graph_size import graph_size
 from semifreddo.rtl.sample_layers import Sample, samples
 from semifreddo.rtl.schedule import RtlSchedule
@@ -48,7 +49,7 @@ class Compared:
 
 
 def _predicted(sample: Sample) -> tuple[Parts, Area]:
-    model = models_of(sample.net, frozenset())[sample.layer.name]
+    model = models_of(make_plan(sample.net))[sample.layer.name]
     return model.parts(sample.choice), model.area(sample.choice)
 
 

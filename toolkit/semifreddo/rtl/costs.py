@@ -119,6 +119,11 @@ class Parts:
         if count:
             self.counts[kind] = self.counts.get(kind, 0) + count
 
+    def add_all(self, other: Parts, share: float = 1.0) -> None:
+        """Count all parts of something else, or a share of them."""
+        for kind, count in other.counts.items():
+            self.add(kind, count * share)
+
     def area(self) -> Area:
         """What all parts cost."""
         lut = ff = dsp = bram18 = 0.0

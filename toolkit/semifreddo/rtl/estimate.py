@@ -7,17 +7,18 @@ against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the figures are 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.costs import Area, Parts
-from semifreddo.rtl.depths import needs
+from semifreddo.rtl.folding import Plan, make_plan
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.structure import LayerModel, PointwiseModel, PoolModel, add_fifo
+from semifreddo.rtl.timing import Clockwork
 from semifreddo.rtl.unit import word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
 from semifreddo.runtime.packets import BusFormat
@@ -67,11 +68,15 @@ class Estimate:
     Attributes:
         layers: In order. Passes of a folded repeat behind the first are not listed: they have no
             hardware of their own, and their cycles count in the first one.
+        repeats: Folded repeats as a whole: all passes, one after the other, take longer than any
+            of their layers works. Their cycles depend on the latency of adder graphs, which is
+            predicted; all other cycles are exact.
         streams: Forks and FIFOs between the layers.
         buses: AXI front end and registers; its cycles are those of the slower stream.
     """
 
     layers: tuple[LayerEstimate, ...]
+    repeats: tuple[LayerEstimate, ...]
     streams: Area
     buses: LayerEstimate
 
@@ -86,12 +91,16 @@ class Estimate:
     @property
     def cycles_per_image(self) -> int:
         """Cycles between two results when images follow each other without a pause."""
-        return max(self.buses.cycles, *(layer.cycles for layer in self.layers))
+        return max(found.cycles for found in self._paced)
 
     @property
     def bottleneck(self) -> str:
-        """What sets :attr:`cycles_per_image`: a layer's name, or ``buses``."""
-        return max([*self.layers, self.buses], key=lambda found: found.cycles).name
+        """What sets :attr:`cycles_per_image`: a layer's name, a repeat's, or ``buses``."""
+        return max(self._paced, key=lambda found: found.cycles).name
+
+    @property
+    def _paced(self) -> tuple[LayerEstimate, ...]:
+        return (*self.layers, *self.repeats, self.buses)
 
     def frames_per_second(self, clock_mhz: float) -> float:
         """Images per second at a clock."""
@@ -107,44 +116,57 @@ def estimate(net: StreamNet, schedule: RtlSchedule | None = None) -> Estimate:
 
     Raises:
         ConfigError: The schedule does not fit the network.
-        ProjectError: A layer has no hardware.
+        ProjectError: A layer has no hardware, or a repeat cannot be folded.
     """
     schedule = schedule or RtlSchedule()
     schedule.check(net)
-    layers = tuple(
-        LayerEstimate(name, model.layer.kind, model.cycles(choice), model.area(choice))
-        for name, model in models_of(net, schedule.unrolled).items()
-        for choice in (schedule[name],)
+    plan = make_plan(net, schedule.unrolled)
+    return estimate_plan(plan, models_of(plan), schedule)
+
+
+def estimate_plan(plan: Plan, models: Mapping[str, LayerModel], schedule: RtlSchedule) -> Estimate:
+    """Predict with models that are kept: the second time is faster. See :func:`estimate`."""
+    units = {name: model.unit(schedule[name]) for name, model in models.items()}
+    sized = size_buffers(Clockwork(plan, units, BusFormat.of(plan.net)))
+    paces = sized.clockwork.paces
+    return Estimate(
+        layers=tuple(
+            LayerEstimate(name, model.layer.kind, model.cycles(choice), model.area(choice))
+            for name, model in models.items()
+            for choice in (schedule[name],)
+        ),
+        repeats=tuple(
+            LayerEstimate(block.name, "Repeat", paces[block.name], Area())
+            for block in plan.blocks
+            if block.folded
+        ),
+        streams=_streams(sized),
+        buses=buses(plan.net),
     )
-    return Estimate(layers, streams(net), buses(net))
 
 
-def models_of(net: StreamNet, unrolled: frozenset[str]) -> dict[str, LayerModel]:
+def models_of(plan: Plan) -> dict[str, LayerModel]:
     """The models of all layers that have hardware: of a folded repeat those of the first pass."""
-    folded = [repeat for repeat in net.repeats if repeat.name not in unrolled]
-    later = {name for repeat in folded for names in repeat.passes[1:] for name in names}
-    passes = {name: len(repeat.passes) for repeat in folded for name in repeat.passes[0]}
     return {
-        layer.name: _model_of(net, layer, passes.get(layer.name, 1))
-        for layer in net.layers
-        if layer.name not in later
+        layer.name: _model_of(plan.net, layer, block.count)
+        for block in plan.blocks
+        for layer in block.layers
     }
 
 
-def streams(net: StreamNet) -> Area:
-    """Forks and the FIFOs in front of joins, which depend on the windows alone."""
-    parts, needed = Parts(), needs(net)
-    for readers in net.consumers.values():
+def _streams(sized: Sized) -> Area:
+    """Forks, FIFOs, and the ways back of folded repeats with their feature-map buffers."""
+    parts, plan = Parts(), sized.clockwork.plan
+    for readers in plan.readers.values():
         if len(readers) > 1:
             parts.add("fork_reader", len(readers))
-    for layer in net.layers:
-        if len(layer.inputs) < 2:
-            continue
-        joined = np.maximum.reduce([needed[name] for name in layer.inputs])
-        for name in layer.inputs:
-            ahead = np.searchsorted(needed[name], joined, side="right") - np.arange(len(joined))
-            depth = int(ahead[: net.streams[name].pixels * 2].max()) + 3
-            add_fifo(parts, word_bits(net.streams[name]), depth)
+    for reader, depth in sized.depths.items():
+        add_fifo(parts, word_bits(plan.streams[plan.reads[reader]]), depth)
+    for entry, depth in sized.returns.items():
+        bits = word_bits(plan.streams[entry])
+        parts.add("position")
+        parts.add("mux_bit", bits / 2)
+        add_fifo(parts, bits, depth)
     return parts.area().rounded()
 
 

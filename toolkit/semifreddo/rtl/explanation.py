@@ -90,7 +90,8 @@ class Explanation:
         cycles_per_image: The interval between two images.
         bottleneck: The layer that sets it, or ``buses``.
         reason: Why it is no faster.
-        layers: Every layer, then the streams between them and the buses.
+        layers: Every layer, then the folded repeats as a whole (their hardware is that of their
+            layers), the streams between layers and the buses.
         total: Predicted resources.
         budget: What there was.
     """
@@ -210,6 +211,10 @@ def rows_of(
             note(models[layer.name], chosen[layer.name], options[layer.name], interval),
         )
         for layer in estimate.layers
+    ]
+    rows += [
+        Reason(each.name, each.kind, "", each.cycles, each.cycles / interval, 0, 0, 0, 0, "")
+        for each in estimate.repeats
     ]
     streams, buses = estimate.streams.rounded(), estimate.buses
     rows.append(Reason("streams", "forks, FIFOs", "", 0, 0.0, *_whole(streams), ""))

@@ -58,7 +58,7 @@ def _adders(digits: float, rows: int, columns: int, entropy: float) -> float:
         return naive
     density = digits / (rows * columns)
     share = 0.72 * entropy**0.47 * density**-0.55 * rows**-0.1 * columns**-0.13
-    return naive * min(1.0, share)
+    return float(naive * min(1.0, share))
 
 
 def _entropy(values: IntMatrix) -> float:

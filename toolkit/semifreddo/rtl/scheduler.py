@@ -8,19 +8,17 @@ image fit the budget: a search over the numbers of cycles at which some layer ca
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
 
 from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.costs import Area
-from semifreddo.rtl.estimate import Estimate, estimate, models_of
+from semifreddo.rtl.allocation import allocate
+from semifreddo.rtl.estimate import Estimate, buses, estimate_plan, models_of
 from semifreddo.rtl.explanation import (
     RESOURCES,
     Explanation,
@@ -29,9 +27,13 @@ from semifreddo.rtl.explanation import (
     rows_of,
     shortages,
 )
+from semifreddo.rtl.folding import make_plan
 from semifreddo.rtl.options import Option, options_of
 from semifreddo.rtl.schedule import Override, RtlSchedule
 from semifreddo.rtl.weighted_structure import WeightedModel
+
+_ATTEMPTS = 10
+"""Times that the layers of a folded repeat are hurried before they are as fast as they can be."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,16 @@ class _Search:
                     f"rtl layer {name!r}: {net.name} has no such layer" + nearest(name, names)
                 )
         self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
-        self.models = models_of(net, unrolled)
+        self.plan = make_plan(net, unrolled)
+        self.models = models_of(self.plan)
         self.options = {
             name: options_of(model, fixed.get(name)) for name, model in self.models.items()
         }
-        self.rest = estimate(net, RtlSchedule(unrolled=unrolled))
-        slowest = [options[0].cycles for options in self.options.values()]
-        self.floor = max(self.rest.buses.cycles, *slowest)
+        self.buses = buses(net).area
+        self.floor = self.estimate(
+            {n: found[0] for n, found in self.options.items()}
+        ).cycles_per_image
+        self._solved: dict[int, tuple[dict[str, Option], Estimate]] = {}
 
     @cached_property
     def steps(self) -> list[int]:
@@ -113,35 +118,52 @@ class _Search:
         found = {option.cycles for options in self.options.values() for option in options}
         return sorted({self.floor, *(cycles for cycles in found if cycles > self.floor)})
 
-    def solve(self, cycles: int) -> dict[str, Option]:
-        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
-        fronts = {name: _front(options, cycles) for name, options in self.options.items()}
-        needed = sum(front[0].area.dsp for front in fronts.values())
-        dsp = int(max(min(self.budget.dsp, sum(f[-1].area.dsp for f in fronts.values())), needed))
-        best = np.zeros(dsp + 1)
-        picks: list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]] = []
-        for front in fronts.values():
-            table = np.full((len(front), dsp + 1), np.inf)
-            for row, option in enumerate(front):
-                used = int(option.area.dsp)
-                if used <= dsp:
-                    table[row, used:] = best[: dsp + 1 - used] + option.area.lut
-            picks.append(table.argmin(axis=0))
-            best = table.min(axis=0)
-        left, chosen = dsp, {}
-        for (name, front), pick in zip(reversed(fronts.items()), reversed(picks), strict=True):
-            chosen[name] = front[int(pick[left])]
-            left -= int(chosen[name].area.dsp)
-        return {name: chosen[name] for name in fronts}
+    def schedule(self, chosen: Mapping[str, Option]) -> RtlSchedule:
+        """A solution as a schedule."""
+        layers = {
+            name: option.choice
+            for name, option in chosen.items()
+            if isinstance(self.models[name], WeightedModel)
+        }
+        return RtlSchedule(layers, self.unrolled)
 
-    def total(self, chosen: Mapping[str, Option]) -> Area:
-        """Resources of a solution with all that does not depend on it."""
-        fixed = self.rest.buses.area + self.rest.streams
-        return sum((option.area for option in chosen.values()), fixed).rounded()
+    def estimate(self, chosen: Mapping[str, Option]) -> Estimate:
+        """Figures of a solution."""
+        return estimate_plan(self.plan, self.models, self.schedule(chosen))
+
+    def solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
+        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
+        if cycles not in self._solved:
+            self._solved[cycles] = self._solve(cycles)
+        return self._solved[cycles]
+
+    def _solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
+        """The passes of a folded repeat must be done in time: its layers must be faster."""
+        limits = dict.fromkeys(self.options, cycles)
+        for attempt in range(_ATTEMPTS):
+            chosen = allocate(self.options, limits, self.budget.dsp)
+            found = self.estimate(chosen)
+            late = {each.name: each.cycles for each in found.repeats if each.cycles > cycles}
+            if not late:
+                break
+            last = attempt >= _ATTEMPTS - 2
+            for block in self.plan.blocks:
+                if block.name in late:
+                    for layer in block.layers:
+                        limit = limits[layer.name] * cycles // late[block.name]
+                        limits[layer.name] = 0 if last else limit
+        return chosen, found
 
     def shortages(self, cycles: int) -> list[Shortage]:
         """What is missing for a number of cycles per image."""
-        return shortages(self.total(self.solve(cycles)), self.budget)
+        return shortages(self.solve(cycles)[1].total, self.budget)
+
+    def _surely_short(self, cycles: int) -> bool:
+        """Whether the layers alone take too much, FIFOs and the haste of repeats left out."""
+        limits = dict.fromkeys(self.options, cycles)
+        chosen = allocate(self.options, limits, self.budget.dsp)
+        total = sum((option.area for option in chosen.values()), self.buses)
+        return bool(shortages(total, self.budget))
 
     def fastest(self) -> int:
         """The fewest cycles per image that fit.
@@ -149,10 +171,11 @@ class _Search:
         Raises:
             ConfigError: Not even the least hardware fits.
         """
-        index = bisect_left(self.steps, True, key=lambda cycles: not self.shortages(cycles))
-        if index == len(self.steps):
-            raise ConfigError(self._too_large())
-        return self.steps[index]
+        start = bisect_left(self.steps, True, key=lambda cycles: not self._surely_short(cycles))
+        for cycles in self.steps[start:]:
+            if not self.shortages(cycles):
+                return cycles
+        raise ConfigError(self._too_large())
 
     def meet(self, target_fps: float) -> int:
         """The most cycles per image at a wanted rate.
@@ -171,14 +194,7 @@ class _Search:
 
     def result(self, cycles: int, target_fps: float | None) -> Scheduled:
         """Everything about the solution for a number of cycles."""
-        chosen = self.solve(cycles)
-        layers = {
-            name: option.choice
-            for name, option in chosen.items()
-            if isinstance(self.models[name], WeightedModel)
-        }
-        schedule = RtlSchedule(layers, self.unrolled)
-        found = estimate(self.net, schedule)
+        chosen, found = self.solve(cycles)
         explanation = Explanation(
             net=self.net.name,
             clock_mhz=self.clock_mhz,
@@ -191,7 +207,7 @@ class _Search:
             total={name: int(getattr(found.total, name)) for name in RESOURCES},
             budget={name: getattr(self.budget, name) for name in RESOURCES},
         )
-        return Scheduled(schedule, found, explanation)
+        return Scheduled(self.schedule(chosen), found, explanation)
 
     def _reason(self, cycles: int, bottleneck: str, target_fps: float | None) -> str:
         """Why it is no faster."""
@@ -204,6 +220,8 @@ class _Search:
         return f"{faster:,} cycles would need {missing[0]}"
 
     def _floor_reason(self, bottleneck: str) -> str:
+        if bottleneck not in self.options and bottleneck != "buses":
+            return "its passes come one after the other"
         if bottleneck == "buses":
             return "the input or output stream carries no more"
         if len(self.options[bottleneck]) == 1:
@@ -211,8 +229,8 @@ class _Search:
         return "all its sums are computed at once already"
 
     def _too_large(self) -> str:
-        chosen = self.solve(self.steps[-1])
-        missing = shortages(self.total(chosen), self.budget)[0]
+        chosen, found = self.solve(self.steps[-1])
+        missing = shortages(found.total, self.budget)[0]
         text = f"{self.net.name} does not fit: the least hardware needs {missing}"
         return f"{text}; {self._help(chosen, missing)}"
 
@@ -243,8 +261,8 @@ class _Search:
                 f"{text}, but {name} needs {self.floor:,} in any hardware "
                 f"({self._floor_reason(name)}); {best}: lower the rate or raise the clock"
             )
-        chosen = self.solve(cycles)
-        missing = shortages(self.total(chosen), self.budget)[0]
+        chosen, found = self.solve(cycles)
+        missing = shortages(found.total, self.budget)[0]
         return (
             f"{text}, which needs {missing}; {best}, limited by {fits.estimate.bottleneck!r}; "
             f"{self._help(chosen, missing)}"
@@ -252,22 +270,9 @@ class _Search:
 
     def _slowest(self) -> str:
         """What sets the fewest cycles there are."""
-        for name, options in self.options.items():
-            if options[0].cycles == self.floor:
-                return name
-        return "buses"
+        return self.estimate({n: found[0] for n, found in self.options.items()}).bottleneck
 
 
 def _down(rate: float) -> str:
     """A rate, rounded down so that asking for it succeeds."""
     return f"{int(rate):,}" if rate >= 100 else f"{int(rate * 100) / 100:g}"
-
-
-def _front(options: Sequence[Option], cycles: int) -> list[Option]:
-    """Options that are fast enough and that no other beats in LUTs and DSPs, by rising DSPs."""
-    fast = options[: bisect_right(options, cycles, key=lambda option: option.cycles)]
-    front: list[Option] = []
-    for option in sorted(fast, key=lambda found: (found.area.dsp, found.area.lut, -found.cycles)):
-        if not front or option.area.lut < front[-1].area.lut:
-            front.append(option)
-    return front

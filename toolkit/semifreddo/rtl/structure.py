@@ -12,8 +12,9 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.casting import half_of
 from semifreddo.rtl.costs import Area, Parts, block_memories, ram_luts
 from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import DEFAULT, Choice
-from semifreddo.rtl.unit import depth_for, word_bits
+from semifreddo.rtl.unit import Unit, depth_for, word_bits
 
 FIFO_IN_FLIP_FLOPS = 2
 """Deepest FIFO that Yosys makes of flip-flops; deeper ones are memories."""
@@ -40,14 +41,14 @@ class LayerModel:
 
     def cycles(self, choice: Choice) -> int:
         """Cycles per image, all passes together."""
-        return self.passes * self.pass_cycles(choice)
+        unit = self.unit(choice)
+        if self.passes == 1:
+            return unit.cycles
+        rhythm = Rhythm.of(unit, self.layer, together=False)
+        return self.passes * (rhythm.busy if rhythm else self.output.pixels)
 
-    def pass_cycles(self, choice: Choice) -> int:
-        """Cycles of one pass, as :attr:`semifreddo.rtl.unit.Unit.cycles`."""
-        raise NotImplementedError
-
-    def latency(self, choice: Choice) -> int:
-        """About how many cycles pass between a word's last operand and its result."""
+    def unit(self, choice: Choice) -> Unit:
+        """The unit without its text; its latency, and so its FIFO, is predicted."""
         raise NotImplementedError
 
     def parts(self, choice: Choice) -> Parts:
@@ -142,13 +143,22 @@ class PoolModel(LayerModel):
         """The windows."""
         return Geometry.of(self.layer, self.source)
 
-    def pass_cycles(self, _choice: Choice) -> int:
-        if self.geometry.disjoint:
-            return self.geometry.height * self.geometry.width
-        return self.geometry.ticks
-
-    def latency(self, _choice: Choice) -> int:
-        return 4 if self.geometry.disjoint else 2 + (self.geometry.taps - 1).bit_length() // 2
+    def unit(self, _choice: Choice) -> Unit:
+        geometry = self.geometry
+        cycles, latency = geometry.height * geometry.width, 2
+        if not geometry.disjoint:
+            cycles, latency = geometry.ticks, ((geometry.taps - 1).bit_length() + 1) // 2
+        return Unit(
+            self.layer.name,
+            "",
+            (),
+            cycles,
+            latency + 2,
+            loadable=False,
+            geometry=geometry,
+            depth=depth_for(1, latency + 1),
+            passes=self.passes,
+        )
 
     def parts(self, _choice: Choice) -> Parts:
         parts, source, geometry = Parts(), self.source, self.geometry
@@ -178,7 +188,7 @@ class PoolModel(LayerModel):
             half = half_of(self.output.type.rounding, drop) or 0
             add_cast(parts, sum_bits + 1, drop, self.output.type, half)
         parts.add("word_bit", word_bits(self.output))
-        add_fifo(parts, word_bits(self.output), depth_for(1, self.latency(DEFAULT) - 1))
+        add_fifo(parts, word_bits(self.output), self.unit(DEFAULT).depth)
         return parts
 
 
@@ -196,11 +206,10 @@ class PointwiseModel(LayerModel):
             for stream in self.net.input_streams(self.layer)
         )
 
-    def pass_cycles(self, _choice: Choice) -> int:
-        return self.output.pixels
-
-    def latency(self, _choice: Choice) -> int:
-        return 0 if self.wiring else 2
+    def unit(self, _choice: Choice) -> Unit:
+        latency, depth = (0, 0) if self.wiring else (2, depth_for(1, 2))
+        name, cycles = self.layer.name, self.output.pixels
+        return Unit(name, "", (), cycles, latency, False, depth=depth, passes=self.passes)
 
     def parts(self, _choice: Choice) -> Parts:
         parts = Parts()

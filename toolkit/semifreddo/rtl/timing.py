@@ -46,7 +46,7 @@ class Clockwork:
     held: Set[Reader] = frozenset()
 
     @cached_property
-    def _paces(self) -> Mapping[str, int]:
+    def paces(self) -> Mapping[str, int]:
         """Cycles per image of every block, and of the buses, when nothing waits for others."""
         found = {}
         for block in self.plan.blocks:
@@ -62,13 +62,13 @@ class Clockwork:
     def period(self) -> int:
         """Cycles between two results when images follow each other without a pause."""
         buses = self.bus.input_cycles, self.bus.output_cycles
-        return max(*buses, *self._paces.values())
+        return max(*buses, *self.paces.values())
 
     @property
     def bottleneck(self) -> str:
         """What sets the pace: a layer, a folded repeat, ``input`` or ``output``."""
-        name = max(self._paces, key=lambda found: self._paces[found])
-        if self._paces[name] == self.period:
+        name = max(self.paces, key=lambda found: self.paces[found])
+        if self.paces[name] == self.period:
             return name
         return "output" if self.bus.output_cycles == self.period else "input"
 
@@ -85,7 +85,7 @@ class Clockwork:
                 alone = self._alone[layer.name]
                 if alone is not None and alone.forms_windows:
                     slow = not block.folded and alone.busy > self.period
-                    waits = self.period - self._paces[block.name] + 1
+                    waits = self.period - self.paces[block.name] + 1
                     found[layer.name] = waits if slow else 0
         return found
 

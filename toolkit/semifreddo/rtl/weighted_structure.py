@@ -20,7 +20,7 @@ from semifreddo.rtl.structure import (
     add_fifo,
     add_window,
 )
-from semifreddo.rtl.unit import depth_for, word_bits
+from semifreddo.rtl.unit import Unit, depth_for, word_bits
 from semifreddo.rtl.weighted_plan import Weighted
 
 
@@ -91,34 +91,56 @@ class WeightedModel(LayerModel):
         """Cycles per word."""
         return max(self.frozen_cycles(choice), self.loadable_cycles(choice))
 
-    def pass_cycles(self, choice: Choice) -> int:
+    def unit(self, choice: Choice) -> Unit:
         windows, idle = self._pace
-        return windows * self.word_cycles(choice) + idle
-
-    def latency(self, choice: Choice) -> int:
-        return self.word_cycles(choice) + self._engine_latency(choice)
+        cycles, geometry = self.word_cycles(choice), self.plan.geometry
+        latency = self._engine_latency(choice)
+        return Unit(
+            self.layer.name,
+            "",
+            (),
+            windows * cycles + idle,
+            cycles - 1 + latency + (0 if geometry.trivial else 1) + 1,
+            loadable=self.plan.has_banks,
+            word_cycles=cycles,
+            geometry=geometry,
+            depth=depth_for(cycles, latency),
+            passes=self.passes,
+        )
 
     def _engine_latency(self, choice: Choice) -> int:
-        ends = [2]
-        if self.loadable:
-            ends.append(4 + (choice.rows_per_cycle - 1).bit_length() // 2)
+        """As :attr:`semifreddo.rtl.weighted_plan.Weighted.latency`."""
+        cycles, ends = self.word_cycles(choice), [1]
         if self.graph:
-            ends.append(self.graph.depth + 3 if choice.digit_bits else self.graph.depth // 2 + 2)
+            depth = self.graph.depth
+            adders = depth // 2 + 2 if choice.digit_bits == 1 else depth + 2
+            latency = adders if choice.digit_bits else max(1, (depth + 1) // 2)
+            ends.append(latency + 1 - (cycles - self.frozen_cycles(choice)))
+        if self.loadable:
+            latency = self._mac_latency(choice)
+            ends.append(latency + 1 - (cycles - self.loadable_cycles(choice)))
         return max(ends)
 
     def parts(self, choice: Choice) -> Parts:
         parts = Parts()
         self._add_shared(parts)
-        self._add_fifos(parts, self._depth(choice))
+        self._add_fifos(parts, self.unit(choice).depth)
         self._add_frozen(parts, choice)
         self._add_multipliers(parts, choice)
         return parts
 
-    def _depth(self, choice: Choice) -> int:
-        return depth_for(self.word_cycles(choice), self._engine_latency(choice))
+    def _mac_latency(self, choice: Choice) -> int:
+        key = choice.rows_per_cycle, choice.multiplier
+        if key not in self._latencies:
+            self._latencies[key] = Weighted(self.net, self.layer, choice).mac_latency
+        return self._latencies[key]
+
+    @cached_property
+    def _latencies(self) -> dict[tuple[object, ...], int]:
+        return {}
 
     def area(self, choice: Choice) -> Area:
-        depth = self._depth(choice)
+        depth = self.unit(choice).depth
         areas = (
             self._once(("shared",), self._add_shared),
             self._once(("fifo", depth), lambda parts: self._add_fifos(parts, depth)),
@@ -227,15 +249,28 @@ class WeightedModel(LayerModel):
         if groups > 1:
             parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
             parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
+        parts.add_all(self._loaded_starts)
+        parts.add_all(self._loaded_casts, lanes / self.loadable)
+
+    @cached_property
+    def _loaded_starts(self) -> Parts:
+        """Biases that are loaded, and what is added to them."""
+        parts, plan = Parts(), self.plan
         self._add_bias_bank(parts, plan.loadable)
-        for index in plan.loadable:
-            if index in plan.loadable_bias and plan.channel(index).constant:
+        for index in set(plan.loadable) & set(plan.loadable_bias):
+            if plan.channel(index).constant:
                 parts.add("added_bit", plan.sum_bits)
-        for index in plan.loadable[:lanes]:
+        return parts
+
+    @cached_property
+    def _loaded_casts(self) -> Parts:
+        """Casts of all loadable channels, if each has its own."""
+        parts, plan = Parts(), self.plan
+        for index in plan.loadable:
             channel = plan.channel(index)
-            add_cast(
-                parts, plan.sum_bits + channel.up, channel.frac - plan.target.frac, plan.target, 0
-            )
+            drop = channel.frac - plan.target.frac
+            add_cast(parts, plan.sum_bits + channel.up, drop, plan.target, 0)
+        return parts
 
     def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:
         loaded = set(channels) & set(self.plan.loadable_bias)
