@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -136,7 +136,10 @@ def test_the_archive_holds_the_files_and_is_stable(files: dict[str, bytes]) -> N
         plan = ProjectPlan(files)
     except ProjectError:
         return
-    data = plan.archive()
-    assert data == ProjectPlan(dict(reversed(files.items()))).archive()
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert {name: archive.read(name) for name in archive.namelist()} == files
+    data = plan.tarball("p")
+    assert data == ProjectPlan(dict(reversed(files.items()))).tarball("p")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        packed = {entry.name: archive.extractfile(entry) for entry in archive.getmembers()}
+        assert {name: file.read() for name, file in packed.items() if file is not None} == {
+            f"p/{name}": content for name, content in files.items()
+        }

@@ -10,7 +10,6 @@ import os
 import shutil
 import tarfile
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,17 +120,6 @@ class ProjectPlan:
         finally:
             with contextlib.suppress(OSError):
                 shutil.rmtree(beside)
-
-    def archive(self) -> bytes:
-        """The project as a zip file; equal plans give equal bytes."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in sorted(self.files.items()):
-                entry = zipfile.ZipInfo(name)
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(entry, data)
-        return buffer.getvalue()
 
     def tarball(self, folder: str) -> bytes:
         """The project as a .tar.gz with one folder in it; equal plans give equal bytes.
