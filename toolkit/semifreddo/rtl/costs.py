@@ -3,7 +3,7 @@
 A layer is a number of parts of each kind: bits of adders, bits of a multiplexer, words of a memory.
 :mod:`semifreddo.rtl.structure` counts them; here is what one of each costs. Memories follow from
 the device (UG474, UG473); the other numbers were fitted to Yosys 0.70 by
-``python -m semifreddo.rtl.calibration --fit`` and rounded.
+``python -m semifreddo.rtl.calibration --cache FOLDER --fit``.
 """
 
 from __future__ import annotations
@@ -124,11 +124,11 @@ class Parts:
         for kind, count in other.counts.items():
             self.add(kind, count * share)
 
-    def area(self) -> Area:
+    def area(self, costs: Mapping[str, Area] = COSTS) -> Area:
         """What all parts cost."""
         lut = ff = dsp = bram18 = 0.0
         for kind, count in self.counts.items():
-            cost = COSTS[kind]
+            cost = costs[kind]
             lut += cost.lut * count
             ff += cost.ff * count
             dsp += cost.dsp * count
