@@ -46,7 +46,7 @@ proc finish_run {run args} {
     launch_runs $run {*}$args -jobs [argument jobs 2]
     wait_on_run $run
     set status [get_property STATUS [get_runs $run]]
-    if {[get_property PROGRESS [get_runs $run]] ne "100%" || ![string match "*Complete*" $status]} {
+    if {![string match "*Complete*" $status]} {
         error "semifreddo: $run ended with '$status'; see work/vivado/semifreddo.runs/$run/runme.log"
     }
 }
