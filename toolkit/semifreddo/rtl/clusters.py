@@ -49,8 +49,8 @@ class Cluster:
 
     @property
     def cost(self) -> float:
-        """LUTs of one bit: the mean of LUT cells and of LUT6_2, which hold two of five inputs."""
-        return {1: 1.5, 2: 2.25}[self.carry_bits] if self.terms < 4 else 3.0
+        """LUTs of one bit, with two functions of at most five signals in one for 0.65 each."""
+        return {1: 1.3, 2: 1.95}[self.carry_bits] if self.terms < 4 else 3.0
 
     @property
     def possible(self) -> bool:

@@ -18,6 +18,7 @@ class _Writer:
         self.delays: dict[str, int] = {}
         self.shifted: dict[str, list[str]] = {}
         self.declared: list[str] = []
+        self.tables: set[int] = set()
         self.starts = 1
         self.phases = 0
 
@@ -158,6 +159,8 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
         terms.append(f"{name}_constant")
     terms += [f"{digit}'b0"] * (2 - len(terms))
     letters = "abcd"[: len(terms)]
+    if size > 1:
+        writer.tables.add(len(letters))
     lines += [
         f"wire {wire} {name}_{letter} = {term};"
         for letter, term in zip(letters, terms, strict=True)
@@ -186,7 +189,7 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int) -> list[str]:
             f"wire {name}_none;",
             f"assign {{{following}, {total}, {name}_none}} = {one} + {other};",
         ]
-    if len(letters) == 2 and carry_bits == 1:
+    if carry_bits == 1:
         lines, into = [], carry
         for bit in range(digit):
             a, b = f"{name}_a[{bit}]", f"{name}_b[{bit}]"
@@ -199,17 +202,29 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int) -> list[str]:
             ]
             into = out
         return lines
-    # Two full adders; their carries and the upper bit of the carry make the next carry.
-    ends = [f"{name}_{letter}" for letter in letters] + ["1'b0"] * (4 - len(letters))
-    a, b, c, d = ends
+    # Tables of all cases: from gates, tools would make more LUTs than three.
+    size = len(letters) + 2
+    cases = ", ".join([carry, *(f"{name}_{letter}" for letter in reversed(letters))])
+    table = f"add{len(letters)}"
     return [
-        f"wire {name}_s = {a} ^ {b} ^ {c};",
-        f"wire {name}_m = ({a} & {b}) | ({c} & ({a} | {b}));",
-        f"assign {total} = {name}_s ^ {d} ^ {carry}[0];",
-        f"wire {name}_n = ({name}_s & {d}) | ({carry}[0] & ({name}_s | {d}));",
-        f"assign {following} = {{({name}_m & {name}_n) | ({carry}[1] & ({name}_m | {name}_n)), "
-        f"{name}_m ^ {name}_n ^ {carry}[1]}};",
+        f"wire {vector(size)} {name}_case = {{{cases}}};",
+        f"assign {total} = {table}_sum[{name}_case];",
+        f"assign {following} = {{{table}_high[{name}_case], {table}_low[{name}_case]}};",
     ]
+
+
+def _tables(terms: int) -> list[str]:
+    """Sum and carry of serial adders with a carry of 0 to 3, for all cases of {carry, terms}."""
+    names = (f"add{terms}_sum", f"add{terms}_low", f"add{terms}_high")
+    totals = [
+        (case & ((1 << terms) - 1)).bit_count() + (case >> terms) for case in range(4 << terms)
+    ]
+    size = len(totals)
+    lines = []
+    for bit, name in enumerate(names):
+        table = sum((total >> bit & 1) << case for case, total in enumerate(totals))
+        lines.append(f"wire {vector(size)} {name} = {size}'h{table:x};")
+    return lines
 
 
 def _output(plan: SerialGraph, writer: _Writer, index: int) -> list[str]:
@@ -256,7 +271,8 @@ def _declarations(writer: _Writer) -> list[str]:
     for name, cycles in writer.delays.items():
         for cycle in range(1, cycles + 1):
             writer.declare(f"{name}_d{cycle}")
-    return ["\n// Digits.", *writer.declared]
+    tables = [line for terms in sorted(writer.tables) for line in _tables(terms)]
+    return [*tables, "\n// Digits.", *writer.declared]
 
 
 def _delays(writer: _Writer) -> list[str]:
