@@ -6,10 +6,15 @@ Holds what PYNQ reads: cells, address map, parameters, interrupt wiring and cloc
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from semifreddo.core import block_design as design
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.bundle import Bundle
+from semifreddo.runtime.device_files import DeviceFiles
 
 _AXI, _AXIS = "xilinx.com:interface:aximm:1.0", "xilinx.com:interface:axis:1.0"
 _PS_VLNV = {
@@ -199,3 +204,32 @@ def handoff(
     system = _tag("SYSTEMINFO", {"NAME": design.BLOCK_DESIGN})
     parts = [system, "<EXTERNALPORTS/>\n<EXTERNALINTERFACES/>\n", _tag("MODULES", {}, modules)]
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + _tag("EDKSYSTEM", {}, parts)
+
+
+def simulated_files(
+    net: StreamNet, ps: str = design.ZYNQ_ULTRA, **options: Any
+) -> dict[str, bytes]:
+    """Stand-ins for the bitstream and handoff of a network's device.
+
+    Args:
+        net: The network.
+        ps: Kind of processing system.
+        options: Of :func:`handoff`.
+    """
+    bitstream = f"simulated bitstream of {net.name} {net.device_digest}\n".encode()
+    return {
+        f"{net.name}.bit": bitstream,
+        f"{net.name}.hwh": handoff(ps, net.name, **options).encode(),
+    }
+
+
+def with_simulated_bitstream(bundle: Bundle, ps: str = design.ZYNQ_ULTRA, **options: Any) -> Bundle:
+    """The same bundle with stand-ins for a bitstream, as its first transport.
+
+    Args:
+        bundle: Any bundle.
+        ps: Kind of processing system.
+        options: Of :func:`handoff`.
+    """
+    files = DeviceFiles(simulated_files(bundle.net, ps, **options))
+    return dataclasses.replace(bundle, transports={"pynq": files} | dict(bundle.transports))

@@ -27,14 +27,15 @@ from pynq.pl_server.embedded_device import Metadata, RuntimeMetadataParser
 
 from semifreddo.core.block_design import CORE, DMA, INTERRUPT_CONTROLLER, ZYNQ7, ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError
-from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.bundle import Bundle
 from semifreddo.runtime.core_model import PacketCore
 from semifreddo.runtime.device_files import DeviceFiles
 from semifreddo.runtime.dma_model import AxiDma, Block, Core, Memory
-from semifreddo.runtime.handoff import handoff
+from semifreddo.runtime.handoff import simulated_files, with_simulated_bitstream
 from semifreddo.runtime.plugins import open_transport
 from semifreddo.runtime.transport import Transport
+
+__all__ = ["SimulatedBoard", "simulated_files", "with_simulated_bitstream"]
 
 _ARCHITECTURE = {ZYNQ7: "armv7l", ZYNQ_ULTRA: "aarch64"}
 # Registers of the processing system that PYNQ reads to set clocks: PLLs at 1000 and 1500 MHz.
@@ -270,30 +271,3 @@ def _forget_clocks() -> None:
     """PYNQ keeps its clock driver for ever; it belongs to the device it was made for."""
     if hasattr(Clocks, "_real_instance"):
         del Clocks._real_instance
-
-
-def simulated_files(net: StreamNet, ps: str = ZYNQ_ULTRA, **options: Any) -> dict[str, bytes]:
-    """Stand-ins for the bitstream and handoff of a network's device.
-
-    Args:
-        net: The network.
-        ps: Kind of processing system.
-        options: Of :func:`~semifreddo.runtime.handoff.handoff`.
-    """
-    bitstream = f"simulated bitstream of {net.name} {net.device_digest}\n".encode()
-    return {
-        f"{net.name}.bit": bitstream,
-        f"{net.name}.hwh": handoff(ps, net.name, **options).encode(),
-    }
-
-
-def with_simulated_bitstream(bundle: Bundle, ps: str = ZYNQ_ULTRA, **options: Any) -> Bundle:
-    """The same bundle with stand-ins for a bitstream, as its first transport.
-
-    Args:
-        bundle: Any bundle.
-        ps: Kind of processing system.
-        options: Of :func:`~semifreddo.runtime.handoff.handoff`.
-    """
-    files = DeviceFiles(simulated_files(bundle.net, ps, **options))
-    return dataclasses.replace(bundle, transports={"pynq": files} | dict(bundle.transports))
