@@ -15,6 +15,7 @@ from semifreddo.cli.main import main
 from semifreddo.core.errors import LadderError, LimitError, ProjectError, ToolError
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build, stages
+from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.project import PROJECT
 from semifreddo.flow.rtl import RTL_STAGE
@@ -89,6 +90,8 @@ def test_the_vendors_rungs(hls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         9002,
     )
     assert report.hls.simulated_latency_cycles == 921
+    checked = {result.name: result.status for result in check_design(configure(hls)).results}
+    assert checked["vendor-csim"] == checked["vendor-cosim"] == "equal"  # as the build found
     shutil.rmtree(hls / "build" / "vivado")
     fake_tools(monkeypatch, cosim="wrong_results")
     with pytest.raises(

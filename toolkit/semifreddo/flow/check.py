@@ -19,6 +19,7 @@ from semifreddo.flow.rungs import (
     streamnet_rung,
     torch_rung,
 )
+from semifreddo.flow.vendor import last_results
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
@@ -42,7 +43,9 @@ def check_design(config: BuildConfig, progress: Progress = lambda _: None) -> La
     net = lowered.net
     with _design_devices(config, net, lowered.task) as devices:
         rungs = _with_absent([*model_rungs(config, net), *devices])
-        return climb(net, lowered.vectors, rungs, progress=progress)
+        report = climb(net, lowered.vectors, rungs, progress=progress)
+    before = last_results(config)
+    return LadderReport(tuple(before.get(result.name, result) for result in report.results))
 
 
 def _with_absent(rungs: list[Rung]) -> list[Rung]:

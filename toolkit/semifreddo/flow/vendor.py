@@ -12,13 +12,20 @@ import numpy.typing as npt
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
+from semifreddo.flow.ladder import climb_in_stage, figures_of, load_ladder, save_ladder
 from semifreddo.flow.project import PROJECT_DIR, VECTORS_IN_PROJECT
-from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stage import (
+    Figures,
+    Stage,
+    StageRecord,
+    Workspace,
+    is_current,
+    record_path,
+)
 from semifreddo.flow.vivado import hls_core, hls_tool, project_folder, sync_project
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import HlsFigures
-from semifreddo.sim.ladder import Rung
+from semifreddo.sim.ladder import Rung, RungResult
 from semifreddo.vivado.driver import Options, run_project
 from semifreddo.vivado.plan import plan_bitstream
 from semifreddo.vivado.reports import parse_cosim, parse_csynth_xml
@@ -129,6 +136,19 @@ def _absent() -> tuple[Rung, ...]:
         else "needs vivado_hls or vitis_hls, which are not on PATH"
     )
     return tuple(Rung(name, None, reason) for name in _RESULTS)
+
+
+def last_results(config: BuildConfig) -> dict[str, RungResult]:
+    """How the last build climbed these rungs, if nothing has changed since: they take hours."""
+    current = [
+        stage
+        for stage in _stages(config)
+        if is_current(StageRecord.load(record_path(config, stage.name)), stage, config)
+    ]
+    if not current:
+        return {}
+    results = load_ladder(config.build_dir / LADDER).results
+    return {result.name: result for result in results}
 
 
 VENDOR = Backend(stages=_stages, absent=_absent)
