@@ -19,7 +19,7 @@ from semifreddo.core.errors import ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.vivado.cores import Core, HlsCore, RtlCore, wrapper_text
 from semifreddo.vivado.stages import VivadoStage, stages
-from semifreddo.vivado.tcl import set_dict
+from semifreddo.vivado.tcl_words import set_dict
 
 FORMAT = "semifreddo-vivado/1"
 HLS_CFLAGS = "-std=c++0x"

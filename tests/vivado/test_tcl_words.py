@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo.tools.runner import run
-from semifreddo.vivado.tcl import quote, set_dict, words
+from semifreddo.vivado.tcl_words import quote, set_dict, words
 
 pytestmark = pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
 
