@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from semifreddo.core.fixed import FixedType, bits_for
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.casting import unsigned_port
 from semifreddo.rtl.geometry import Geometry
-from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, literal, stream_ports, vector
+from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
 
 
 @dataclass(frozen=True)
@@ -86,57 +84,6 @@ def ports(layer: Layer, net: StreamNet, loadable: bool) -> list[Port]:
         found += stream_ports(name, word_bits(stream), source=False)
     found += stream_ports("out", word_bits(layer.output), source=True)
     return found + (list(LOAD) if loadable else [])
-
-
-def signed_bits(low: int, high: int) -> int:
-    """Width of a two's complement number that holds ``low..high``."""
-    width, signed = bits_for(low, high)
-    return width if signed else width + 1
-
-
-@dataclass(frozen=True)
-class Number:
-    """A signed signal of the text.
-
-    Attributes:
-        text: The expression.
-        bits: Its width.
-        frac: Its fraction bits.
-    """
-
-    text: str
-    bits: int
-    frac: int
-
-    @classmethod
-    def of(cls, signal: str, kind: FixedType) -> Number:
-        """A raw value of a format."""
-        if kind.signed:
-            return cls(f"$signed({signal})", kind.width, kind.frac)
-        return cls(f"$signed({{1'b0, {signal}}})", kind.width + 1, kind.frac)
-
-    def shifted(self, bits: int) -> Number:
-        """The same value with more fraction bits; an expression for a wider context."""
-        text = f"({self.text} <<< {bits})" if bits else self.text
-        return Number(text, self.bits + bits, self.frac + bits)
-
-
-def cast(name: str, value: Number, target: FixedType, result: str, offset: int = 0) -> str:
-    """An ``sf_cast`` of a number, plus ``offset`` of its last bits, into ``target``."""
-    offset_bits = signed_bits(min(offset, 0), max(offset, 0))
-    parameters: dict[str, int | str] = {
-        "IN_BITS": value.bits,
-        "DROP": value.frac - target.frac,
-        "OUT_BITS": target.width,
-        "OUT_SIGNED": int(target.signed),
-        "ROUNDING": target.rounding.name,
-        "OVERFLOW": target.overflow.name,
-    }
-    if offset:
-        parameters |= {"OFFSET_BITS": offset_bits, "OFFSET": literal(offset, offset_bits)}
-    return instance(
-        "sf_cast", name, parameters, {"value": unsigned_port(value.text), "result": result}
-    )
 
 
 def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: str) -> list[str]:

@@ -1,0 +1,113 @@
+"""Loadable channels in groups: cycles, shared casts, biases of other fractions than the sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtl.conftest import Build
+from rtl.random_nets import other_task
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.layers import Conv, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.cosim import Simulation, Stalls
+from semifreddo.rtl.design import make_design
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.weighted_plan import Weighted, word_cycles
+from semifreddo.sim import reference
+
+
+def conv(*, depthwise: bool, bias: str | None, rounding: Rounding) -> StreamNet:
+    """Seven channels, two of them frozen; weights and biases have many fractions."""
+    rng = np.random.default_rng(3)
+    channels = 7
+    source = FixedType.exact(3, 1, signed=True)
+    frozen = (False, True, False, False, False, True, False)
+    loadable = {None: (), "frozen": (True,) * channels, "loadable": (False,) * channels}[bias]
+    shape = (2, 2, 1 if depthwise else 2, channels)
+    blocks = [
+        WeightBlock(
+            "w", "weight", rng.integers(-8, 8, shape), 4, True, (2, 3, 2, 4, 1, 2, 3), frozen
+        )
+    ]
+    if bias is not None:
+        raw = rng.integers(-16, 16, channels)
+        blocks.append(WeightBlock("b", "bias", raw, 5, True, (6, 4, 2, 3, 7, 5, 0), loadable))
+    image = Stream("image", (3, 4, channels if depthwise else 2), source)
+    output = Stream("conv", (2, 3, channels), FixedType(5, 2, True, rounding, Overflow.SATURATE))
+    layer = Conv(
+        inputs=("image",),
+        output=output,
+        weight="w",
+        bias=None if bias is None else "b",
+        kernel=(2, 2),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=depthwise,
+    )
+    return StreamNet("grouped", image, (layer,), tuple(blocks))
+
+
+CASES = [
+    (False, "loadable", Rounding.HALF_EVEN, Choice(3, 2, 1)),
+    (True, "loadable", Rounding.HALF_DOWN, Choice(4, 1, 0)),
+    (True, "frozen", Rounding.HALF_AWAY, Choice(1, 4, 2, "dsp")),
+]
+
+
+@pytest.mark.parametrize(("depthwise", "bias", "rounding", "choice"), CASES)
+def test_groups_share_accumulators_and_casts(
+    depthwise: bool, bias: str | None, rounding: Rounding, choice: Choice, simulate: Build
+) -> None:
+    net = conv(depthwise=depthwise, bias=bias, rounding=rounding)
+    design = make_design(net, RtlSchedule({"conv": choice}))
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(-4, 4, (10, *net.input.shape))
+    nets = [net, other_task(net, 5), net]
+    packets = []
+    for found in nets:
+        packets.append(design.bus.task_packet(AddressMap.of(found).pack(found)))
+        packets.append(design.bus.image_packet(pictures))
+    expected = np.concatenate([reference.run(found, pictures) for found in nets])
+    for stalls in ((0, 0), (200, 700)):
+        with Simulation(simulate(design), design.bus) as simulation:
+            simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
+            results = simulation.exchange(packets, len(expected), 60).results
+            assert np.array_equal(results, expected)
+
+
+def test_cycles_of_groups() -> None:
+    net = conv(depthwise=False, bias=None, rounding=Rounding.FLOOR)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    cycles = {
+        (rows, channels): word_cycles(net, layer, Choice(rows, channels))
+        for rows, channels in ((1, 0), (8, 0), (3, 0), (1, 1), (8, 1), (3, 2), (8, 5))
+    }
+    # Eight rows, five loadable channels: groups times lines.
+    assert cycles == {
+        (1, 0): 8,
+        (8, 0): 1,
+        (3, 0): 3,
+        (1, 1): 40,
+        (8, 1): 5,
+        (3, 2): 9,
+        (8, 5): 1,
+    }
+    plan = Weighted(net, layer, Choice(3, 2))
+    assert (plan.multipliers, plan.groups, plan.lines) == (6, 3, 3)
+    assert [plan.lane(lane) for lane in range(2)] == [[0, 3, 6], [2, 4]]
+
+
+def test_channels_of_a_lane_have_one_fraction() -> None:
+    net = conv(depthwise=False, bias="frozen", rounding=Rounding.HALF_EVEN)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    plan = Weighted(net, layer, Choice(1, 2))
+    for lane in range(2):
+        channels = [plan.channel(index) for index in plan.lane(lane)]
+        assert len({channel.frac for channel in channels}) == 1
+        for channel in channels:
+            total = (channel.carried << channel.up) + channel.rest
+            assert total == channel.bias + channel.half
