@@ -22,7 +22,7 @@ from semifreddo.ir.layers import (
     Stream,
     WeightBlock,
 )
-from semifreddo.ir.net import StreamNet
+from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.validate import window_shape
 from semifreddo.rtl.schedule import Choice, RtlSchedule
 
@@ -38,6 +38,7 @@ class NetMaker:
         self.layers: list[Layer] = []
         self.blocks: list[WeightBlock] = []
         self.choices: dict[str, Choice] = {}
+        self.repeats: list[Repeat] = []
 
     def pick(self, options):
         options = list(options)
@@ -227,9 +228,73 @@ class NetMaker:
         self.layers.append(layer)
         return layer.output
 
+    def cast(self, source: Stream, kind: FixedType) -> Stream:
+        """The stream in another format."""
+        layer = Cast(inputs=(source.name,), output=Stream(self.name("cast"), source.shape, kind))
+        self.layers.append(layer)
+        return layer.output
+
+    def repeat(self, source: Stream) -> Stream:
+        """A block with one or two streams in and out, run two or three times."""
+        entries = [self.cast(source, self.format())]
+        if self.chance(0.5):
+            entries.append(self.cast(self.conv(source, same=True), self.format()))
+        first, results = len(self.layers), []
+        for entry, other in zip(entries, entries[::-1], strict=True):
+            inner = self.join(other) if self.chance(0.3) else other
+            inner = self.conv(inner, same=True, channels=entry.channels)
+            if results and results[0].channels == inner.channels and self.chance(0.5):
+                pair = (inner.name, results[0].name)
+                inner = self.add(
+                    lambda out, pair=pair: Add(inputs=pair, output=out),
+                    self.name("add"),
+                    inner.shape,
+                )
+            results.append(self.cast(inner, entry.type))
+        built, shared = self.layers[first:], self.chance(0.3)
+        passes, places = [tuple(layer.name for layer in built)], [r.name for r in results]
+        sources = [entry.name for entry in entries]
+        for number in range(1, self.pick([2, 2, 3])):
+            place = dict(zip(sources, places, strict=True))
+            place |= {layer.name: f"{layer.name}.pass{number}" for layer in built}
+            for layer in built:
+                self.layers.append(self.again(layer, place, number, shared))
+            passes.append(tuple(place[layer.name] for layer in built))
+            places = [place[result.name] for result in results]
+        self.repeats.append(Repeat("block", tuple(passes)))
+        return self.together([self.stream(name) for name in places])
+
+    def again(self, layer: Layer, place: dict[str, str], number: int, shared: bool) -> Layer:
+        """A layer of a later pass, with loadable values of its own unless ``shared``."""
+        fields = {}
+        for field in ("weight", "bias", "alpha"):
+            name = getattr(layer, field, None)
+            if name is not None and not shared:
+                block = next(block for block in self.blocks if block.name == name)
+                fields[field] = f"{name}.pass{number}"
+                raw = self.rng.integers(block.min_value, block.max_value + 1, block.raw.shape)
+                raw = np.where(np.array(block.frozen), block.raw, raw)
+                self.blocks.append(replace(block, name=fields[field], raw=raw))
+        inputs = tuple(place[name] for name in layer.inputs)
+        output = replace(layer.output, name=place[layer.name])
+        return replace(layer, inputs=inputs, output=output, **fields)
+
+    def together(self, streams: list[Stream]) -> Stream:
+        """One stream of several of the same size."""
+        if len(streams) == 1:
+            return streams[0]
+        total = sum(stream.channels for stream in streams)
+        indices = tuple(self.pick(range(total)) for _ in range(3))
+        names = tuple(stream.name for stream in streams)
+        return self.add(
+            lambda out: Route(inputs=names, output=out, indices=indices),
+            self.name("route"),
+            (*streams[0].shape[:2], 3),
+        )
+
 
 def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
-    """A network of about ``layers`` layers; the same for the same seed."""
+    """A network of about ``layers`` layers; every third ends with a repeat."""
     maker = NetMaker(seed)
     stream = maker.input
     while len(maker.layers) < layers:
@@ -237,9 +302,17 @@ def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
             [maker.conv, maker.conv, maker.pool, maker.join, maker.join, maker.wiring]
         )
         stream = grow(stream)
+    if seed % 3 == 1 and np.prod(stream.shape) <= 80:
+        stream = maker.repeat(stream)
     if maker.chance(0.5) and np.prod(stream.shape) <= 24:
         maker.linear(stream)
-    net = StreamNet(f"random{seed}", maker.input, tuple(maker.layers), tuple(maker.blocks))
+    net = StreamNet(
+        f"random{seed}",
+        maker.input,
+        tuple(maker.layers),
+        tuple(maker.blocks),
+        tuple(maker.repeats),
+    )
     return net, RtlSchedule(_grouped(net, maker.choices, seed))
 
 
