@@ -24,12 +24,19 @@ from semifreddo.tools.cells import CellCounts
 BITS = ((8, False), (6, False), (4, False), (3, False), (2, False), (8, True))
 """Bits of the weights of table 1, and whether they are powers of two."""
 
+FOLDED_BITS = ((8, False), (4, False))
+"""The same where a pixel takes 27 cycles."""
 
-def residency(bench: Bench, bits: Sequence[tuple[int, bool]] = BITS) -> str:
+
+def residency(
+    bench: Bench,
+    bits: Sequence[tuple[int, bool]] = BITS,
+    folded: Sequence[tuple[int, bool]] = FOLDED_BITS,
+) -> str:
     """Table 1: one 3x3 convolution 3 to 16, frozen, half frozen and loadable."""
     rows: list[Sequence[object]] = []
-    for cycles in (1, 27):
-        for width, powers in bits:
+    for cycles, kinds in ((1, bits), (27, folded)):
+        for width, powers in kinds:
             found = {
                 (frozen, dsp): _layer(
                     bench,
@@ -67,8 +74,8 @@ def _with_dsp(found: CellCounts) -> str:
 
 def digits(
     bench: Bench,
-    layers: Sequence[tuple[int, int, int]] = ((3, 16, 8), (16, 16, 4), (16, 32, 4)),
-    widths: Sequence[int] = (0, 8, 4, 2, 1),
+    layers: Sequence[tuple[int, int, int]] = ((3, 16, 8), (16, 32, 4)),
+    widths: Sequence[int] = (0, 4, 2, 1),
 ) -> str:
     """Table 2: digit width against LUTs and cycles, frozen layers."""
     rows: list[Sequence[object]] = []
