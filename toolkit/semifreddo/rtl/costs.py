@@ -64,15 +64,15 @@ COSTS: Mapping[str, Area] = {
     "adder_bit": Area(lut=1),
     "pipeline_bit": Area(ff=0.62),
     "waiting_bit": Area(ff=0.15),
-    # Frozen, in digits: an adder of single bits with its carry; an adder of wider digits and each
-    # of its bits; a bit of a constant; a bit of delay; a bit of an input that is picked; a bit of
-    # a sum that is collected.
-    "bit_adder": Area(lut=1.2, ff=1.2),
-    "digit_adder": Area(lut=1.4, ff=1),
-    "digit_bit": Area(lut=1, ff=1),
+    # Frozen, in digits: an adder of single bits with its carry and delays; an adder of wider digits
+    # and each of its bits; a bit of a constant; a mark of the first digits, at a time, that are
+    # zero; a bit of an input that is picked; a bit of a sum that is collected.
+    "bit_adder": Area(lut=1.4, ff=1.8),
+    "digit_adder": Area(lut=1.2, ff=1),
+    "digit_bit": Area(lut=0.8, ff=1.4),
     "constant_bit": Area(lut=1),
-    "delay_bit": Area(lut=0.1, ff=0.9),
-    "picked_bit": Area(lut=0.4),
+    "mark": Area(lut=0.6, ff=0.3),
+    "picked_bit": Area(lut=0.6),
     "collected_bit": Area(ff=1),
     # Loadable: a bit of a multiplexer with four inputs; of the factors' registers; of a row of a
     # multiplier of LUTs, and of its registers; of the tree of sums; of the accumulator.

@@ -194,7 +194,7 @@ class WeightedModel(LayerModel):
             add_cast(parts, bits, channel.frac - plan.target.frac, plan.target, constant)
 
     def _add_digits(self, parts: Parts, digit: int, graph: GraphSize) -> None:
-        """Adders that are a digit wide, with their constants; delays; digits in, sums out."""
+        """Adders that are a digit wide, with their delays; constants; digits in, sums out."""
         plan = self.plan
         constants = sum(bool(plan.channel(index).carried) for index in plan.frozen)
         adders = graph.adders + constants
@@ -204,7 +204,7 @@ class WeightedModel(LayerModel):
             parts.add("digit_adder", adders)
             parts.add("digit_bit", adders * digit)
         parts.add("constant_bit", constants * digit)
-        parts.add("delay_bit", graph.adders * digit)
+        parts.add("mark", graph.depth * plan.weight.bits / digit)
         inputs = -(-plan.source.type.width // digit)
         parts.add("picked_bit", graph.taps * digit * max(1.0, (inputs - 1) / 3))
         parts.add("word_bit", graph.taps * digit)
