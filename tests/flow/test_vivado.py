@@ -24,7 +24,8 @@ from semifreddo.flow.vivado import VIVADO
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
-from semifreddo.vivado.driver import Options, run_project
+from semifreddo.vivado.driver import Options, _Work, run_project
+from semifreddo.vivado.stages import VivadoStage
 from vivado.projects import FAKES, fake_tools
 
 pytest.importorskip("da4ml", reason="needs the rtl extra", exc_type=ImportError)
@@ -238,3 +239,69 @@ def test_vivado_run_by_a_person(
     (tmp_path / "tiny" / "rtl" / "tiny_top.sv").write_text("module other;\n")
     with pytest.raises(ProjectError, match=re.escape("(rtl/tiny_top.sv is missing or another)")):
         build(config, first="bitstream")
+
+
+@pytest.mark.parametrize(
+    ("mood", "message"),
+    [
+        ({"package": "exit1"}, "stage package: ERROR: [Fake 1-1] something went wrong in package"),
+        ({"synth": "nothing"}, "ended well but did not write"),
+        ({"block_design": "no_space"}, "stage block_design: the disk is full; make room and run"),
+        ({"synth": "budget"}, "over budget: needs 999999 of 53200 lut; see "),
+        ({"impl": "timing"}, "timing not met: setup slack -1.25 ns"),
+        ({"impl": "silent"}, "does not tell lut, ff, dsp, bram18, so nothing is proven"),
+        ({"bitstream": "hang"}, "stage bitstream: vivado did not finish within 4 s"),
+    ],
+)
+def test_the_verb_fails_in_one_line_and_goes_on(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    mood: dict[str, str],
+    message: str,
+) -> None:
+    fake_tools(monkeypatch, **mood)
+    command = ["build", str(folder), "--set", "vivado.timeout_s=4"]
+    assert main(command) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and message in last
+    assert not (folder / "build" / "vivado" / "tiny.bit").exists()
+    fake_tools(monkeypatch)
+    assert main(command) == 0
+    assert "pynq" in Bundle.load(folder / "build" / "tiny.sfb").transports
+
+
+def test_the_verb_and_old_output_or_versions(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_tools(monkeypatch)
+    monkeypatch.setenv("FAKE_XILINX_VERSION", "2017.4")
+    assert main(["build", str(folder)]) == 1
+    assert "vivado is version 2017.4, this project is for 2019.2" in capsys.readouterr().err
+    monkeypatch.delenv("FAKE_XILINX_VERSION")
+    assert main(["build", str(folder)]) == 0
+    (folder / "build/vivado/build/rtl/.done/synth.json").unlink()
+    fake_tools(monkeypatch, synth="nothing")
+    assert main(["build", str(folder), "--from", "bitstream"]) == 1
+    assert "ended well but left an old" in capsys.readouterr().err
+
+
+def test_the_verb_and_ctrl_c(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_tools(monkeypatch)
+
+    def interrupted(self: object, stage: VivadoStage) -> None:
+        if stage.name == "synth":
+            raise KeyboardInterrupt
+        run_stage(self, stage)
+
+    run_stage = _Work.run_stage
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Work, "run_stage", interrupted)
+        assert main(["build", str(folder)]) == 130
+    assert capsys.readouterr().err.endswith("interrupted; run the same command again to resume\n")
+    assert main(["build", str(folder)]) == 0
+    said = capsys.readouterr().err
+    assert said.count("            up to date") == 2
+    assert said.count("            done in") == 3
