@@ -169,8 +169,8 @@ def test_what_changed_runs_again(project: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_hanging_tool(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_tools(monkeypatch, impl="hang")
     run_all(project, until="synth")
-    with pytest.raises(ToolTimeoutError, match=r"stage impl: vivado did not finish within 1\.5 s"):
-        run_all(project, timeout_s=1.5)
+    with pytest.raises(ToolTimeoutError, match=r"stage impl: vivado did not finish within 3 s"):
+        run_all(project, timeout_s=3)
 
 
 def test_versions(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
