@@ -130,7 +130,9 @@ def frozen_net(signed: bool, seed: int = 0) -> StreamNet:
     return StreamNet("serial", Stream("image", (4, 5, 2), source), (layer,), (weight, bias))
 
 
-@pytest.mark.parametrize(("signed", "digit"), [(True, 0), (False, 1), (True, 1), (True, 2), (False, 3)])
+@pytest.mark.parametrize(
+    ("signed", "digit"), [(True, 0), (False, 1), (True, 1), (True, 2), (False, 3)]
+)
 def test_frozen_channels_in_simulation(signed: bool, digit: int, simulate: Build) -> None:
     net = frozen_net(signed)
     design = make_design(net, RtlSchedule({"conv": Choice(digit_bits=digit)}))
