@@ -196,6 +196,8 @@ def _bitstream(work: Workspace) -> Figures:
     for name in _KEPT_REPORTS:
         if (folder / "reports" / name).is_file():
             shutil.copyfile(folder / "reports" / name, work.out / _REPORTS / name)
+    if board_device(config) is None:
+        work.report("      not for the bundle: the runtime drives the Verilog core (vivado.core)")
     return {"bitstream": dataclasses.asdict(_figures(config, work.out / FOLDER))}
 
 
@@ -227,8 +229,6 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
         return ()
     source = RTL_DIR if config.vivado.core == "rtl" else PROJECT_DIR
     archive = f"{FOLDER}/{archive_name(config)}"
-    bitstream = board_device(config)
-    assert bitstream is not None
     return (
         Stage(
             name="archive",
@@ -249,7 +249,7 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             name="bitstream",
             summary="synthesis, implementation and bitstream by Vivado",
             reads=("net.json", source, archive),
-            writes=(*bitstream.files, _REPORTS),
+            writes=(*_files(config), _REPORTS),
             code=("vivado", "tools", "flow"),
             run=_bitstream,
             settings=lambda config: [
@@ -263,12 +263,16 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
     )
 
 
+def _files(config: BuildConfig) -> tuple[str, str]:
+    """Bitstream and handoff, in the build folder."""
+    return f"{FOLDER}/{config.name}.bit", f"{FOLDER}/{config.name}.hwh"
+
+
 def board_device(config: BuildConfig) -> BoardDevice | None:
-    """The bitstream as a device in the bundle; none for boards without a processing system."""
-    if config.board.ps is None:
+    """The bitstream as a device in the bundle; None if the runtime cannot drive it."""
+    if config.board.ps is None or config.vivado.core != "rtl":
         return None
-    files = (f"{FOLDER}/{config.name}.bit", f"{FOLDER}/{config.name}.hwh")
-    return BoardDevice("pynq", files)
+    return BoardDevice("pynq", _files(config))
 
 
 VIVADO = Backend(stages=_stages, board=board_device)
