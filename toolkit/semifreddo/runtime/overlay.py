@@ -161,8 +161,8 @@ class OpenOverlay:
         if identity != IDENTITY:
             raise TransportError(
                 f"{self._bitstream}: {CORE} answers 0x{identity:08X} where an open-RTL core says "
-                f"0x{IDENTITY:08X}; another bitstream is loaded, the core has no clock, or HLS made it "
-                "(not driven yet)"
+                f"0x{IDENTITY:08X}; another bitstream is loaded, the core has no clock, or it was "
+                "made by HLS (not driven yet)"
             )
         words = self.read("task_words")
         if digest != bus.digest_word or words != bus.task_words:
