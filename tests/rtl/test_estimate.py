@@ -67,10 +67,16 @@ def test_more_weight_bits_need_more() -> None:
 
 
 def test_dsp_slices_are_counted() -> None:
-    net, _ = conv(frozen=0)
+    net, _ = conv(frozen=0, bits=8)
     found = estimate(net, RtlSchedule({"conv": Choice(4, 2, multiplier="dsp")}))
     assert found.total.dsp == 8
     assert found.layers[0].cycles == 64 * 9 * 4
+
+
+def test_narrow_products_are_logic_whatever_is_chosen() -> None:
+    net, _ = conv(frozen=0, bits=4)
+    found = estimate(net, RtlSchedule({"conv": Choice(4, 2, multiplier="dsp")}))
+    assert found.total.dsp == 0
 
 
 def test_totals_are_sums_of_whole_numbers() -> None:

@@ -82,6 +82,11 @@ COSTS: Mapping[str, Area] = {
     "product_register": Area(ff=1),
     "tree_bit": Area(lut=1, ff=0.7),
     "total_bit": Area(lut=1, ff=1),
+    # The same with DSP slices, which take registers and accumulators in; a bit times a bit of a
+    # product that is too narrow for them.
+    "dsp_factor_bit": Area(ff=0.3),
+    "dsp_total_bit": Area(lut=0.5, ff=0.6),
+    "plain_product_bit": Area(lut=1.4),
     # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
     # a tie, and one that is clipped.
     "cast": Area(lut=2),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -99,7 +99,9 @@ def _multipliers(model: WeightedModel, fixed: Override) -> list[Choice]:
         if fixed.channels_per_cycle is not None
         else [0 if each == model.loadable else each for each in _least(model.loadable)]
     )
-    kinds: Iterable[Multiplier] = [fixed.multiplier] if fixed.multiplier else get_args(Multiplier)
+    kinds: Sequence[Multiplier] = ["lut"] if model.narrow else get_args(Multiplier)
+    if fixed.multiplier:
+        kinds = [fixed.multiplier]
     return [
         Choice(row, channel, multiplier=kind)
         for kind in kinds

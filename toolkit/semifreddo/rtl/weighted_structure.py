@@ -23,6 +23,9 @@ from semifreddo.rtl.structure import (
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 from semifreddo.rtl.weighted_plan import Weighted
 
+DSP_PRODUCT_BITS = 9
+"""Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
+
 
 @dataclass(frozen=True)
 class WeightedModel(LayerModel):
@@ -221,31 +224,44 @@ class WeightedModel(LayerModel):
         operand = width * (lanes if plan.depthwise else 1)
         parts.add("mux_bit", rows * operand * mux(lines * (groups if plan.depthwise else 1)))
         parts.add("mux_bit", rows * lanes * weight.bits * mux(groups))
-        parts.add("factor_bit", rows * (operand + lanes * weight.bits))
+        parts.add("factor_bit", rows * operand)
         self._add_products(parts, choice, lanes)
         add_bank(parts, self.rows, self.loadable * weight.bits, rows, self.passes)
         self._add_sums(parts, lanes, groups)
 
+    @cached_property
+    def narrow(self) -> bool:
+        """Whether products are so narrow that tools make logic of them in any case."""
+        return self.plan.source.type.width + self.plan.weight.bits < DSP_PRODUCT_BITS
+
     def _add_products(self, parts: Parts, choice: Choice, lanes: int) -> None:
         """Multipliers and the trees that add the products of a cycle."""
         width, bits = self.plan.source.type.width, self.plan.weight.bits
-        rows = choice.rows_per_cycle
-        product = width + bits
-        if choice.multiplier == "dsp":
-            parts.add("dsp", rows * lanes)
+        rows, product = choice.rows_per_cycle, width + bits
+        multipliers = rows * lanes
+        if choice.multiplier == "dsp" and not self.narrow:
+            parts.add("dsp", multipliers)
+            parts.add("dsp_factor_bit", multipliers * bits)
+        elif choice.multiplier == "dsp":
+            parts.add("factor_bit", multipliers * bits)
+            parts.add("plain_product_bit", multipliers * width * bits)
+            parts.add("product_register", multipliers * product)
         else:
             # Booth: two bits of the weight are a row; a register behind every second row.
             array = (bits + 1) // 2
             waits = (array + 1) // 2 - 1
-            parts.add("product_bit", rows * lanes * array * (width + 2))
-            parts.add("product_register", rows * lanes * (product + waits * (product + width)))
+            parts.add("factor_bit", multipliers * bits)
+            parts.add("product_bit", multipliers * array * (width + 2))
+            parts.add("product_register", multipliers * (product + waits * (product + width)))
         levels = (rows - 1).bit_length()
         parts.add("tree_bit", (rows - 1) * lanes * (product + levels / 2))
+        # A slice takes its accumulator in.
+        inside = choice.multiplier == "dsp" and not self.narrow and rows == 1
+        parts.add("dsp_total_bit" if inside else "total_bit", lanes * self.plan.sum_bits)
 
     def _add_sums(self, parts: Parts, lanes: int, groups: int) -> None:
         """Accumulators, what they start with, and their casts."""
         plan = self.plan
-        parts.add("total_bit", lanes * plan.sum_bits)
         if groups > 1:
             parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
             parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
