@@ -223,7 +223,7 @@ def test_vivado_on_another_machine(
     assert log.count("up to date") == 2  # it went on where it had failed
     shutil.rmtree(folder / "build" / "vivado" / "build")
     with pytest.raises(ToolError, match="No route to host"):
-        build(configure(folder, 'vivado.host="down"'))
+        build(configure(folder, 'vivado.host="down"'), first="bitstream")
 
 
 def test_vivado_run_by_a_person(
@@ -239,6 +239,9 @@ def test_vivado_run_by_a_person(
         run_project(tmp_path / "tiny", Options(), lambda _: None)
     report = build(config)
     assert report.bitstream is not None
+    again = build(configure(folder))  # without saying where it came from
+    assert again.bitstream == report.bitstream
+    assert "pynq" in Bundle.load(folder / "build" / "tiny.sfb").transports
     (tmp_path / "tiny" / "rtl" / "tiny_top.sv").write_text("module other;\n")
     with pytest.raises(ProjectError, match=re.escape("(rtl/tiny_top.sv is missing or another)")):
         build(config, first="bitstream")

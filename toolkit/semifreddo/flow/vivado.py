@@ -252,13 +252,7 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             writes=(*_files(config), _REPORTS),
             code=("vivado", "tools", "flow"),
             run=_bitstream,
-            settings=lambda config: [
-                config.vivado.any_version,
-                config.vivado.cosim,
-                config.vivado.host,
-                str(config.vivado.products),
-            ],
-            waits=_waits,
+            waits=_waits,  # where Vivado runs is no setting: a bitstream stays when it is not given
         ),
     )
 
