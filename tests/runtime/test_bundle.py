@@ -294,13 +294,7 @@ def test_device_paths_that_leave_the_cache(path: Path, name: str) -> None:
         Bundle.load(path)
 
 
-def test_a_bitstream_of_other_names(tmp_path: Path) -> None:
-    (tmp_path / "system_wrapper.bit").write_bytes(b"bits")
-    (tmp_path / "system.hwh").write_bytes(b"xml")
-    files = DeviceFiles.of_bitstream(
-        tmp_path / "system_wrapper.bit", tmp_path / "system.hwh", "digits"
-    )
-    assert list(files.content) == ["digits.bit", "digits.hwh"]
+def test_names_of_device_files() -> None:
     with pytest.raises(BundleError, match=r"device file name '\.\./x' must be letters"):
         DeviceFiles({"../x": b""})
 

@@ -63,17 +63,6 @@ class DeviceFiles:
         for name in self.content:
             check_name("device file", name)
 
-    @classmethod
-    def of_bitstream(cls, bitstream: Path, handoff: Path, name: str) -> DeviceFiles:
-        """A bitstream and its handoff, under one name as PYNQ wants it.
-
-        Args:
-            bitstream: A ``.bit`` file.
-            handoff: The ``.hwh`` of the same build.
-            name: Base name of both.
-        """
-        return cls({f"{name}.bit": bitstream.read_bytes(), f"{name}.hwh": handoff.read_bytes()})
-
     def extract(self) -> Path:
         """Write the files to the cache, unless they are there unchanged; the first one's path."""
         digest = digest_json({name: digest_bytes(data) for name, data in self.content.items()})

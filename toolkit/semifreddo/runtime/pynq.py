@@ -202,6 +202,7 @@ class PynqTransport:
 
     def _abandon(self) -> None:
         """Stop the DMA; the buffers are given back only if it has stopped."""
+        self._interrupts = False  # PYNQ may keep waiting for a lost one in front of later ones
         overlay, self._overlay = self._overlay, None
         if overlay is not None:
             buffers = [*self._into, *self._out_of]
@@ -264,7 +265,6 @@ class PynqTransport:
             timeout_s: The time it had.
             where: How far the core is, and what that usually means if nothing else is known.
         """
-        self._interrupts = False  # PYNQ keeps waiting for the lost one in front of later ones
         after = "; the next call loads the bitstream again" if self._download else ""
         state = f"channel {channel.name}, {what}: DMA status {describe_status(status)}"
         cause = likely_cause(status)
