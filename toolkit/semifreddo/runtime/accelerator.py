@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -183,6 +182,8 @@ class Accelerator:
         The device is waited for in a thread. Cancelling the ``await`` does not stop the device: the
         batch ends in the background, and the next call waits for it.
         """
+        import asyncio  # a third of the runtime's import time
+
         return await asyncio.to_thread(self.predict, images, layout=layout)
 
     def stream(self, images: Iterable[npt.ArrayLike], *, batch: int = 64) -> Iterator[Prediction]:
