@@ -19,11 +19,11 @@ from semifreddo.sim.ladder import first_divergence
 
 COUNT = int(os.environ.get("SEMIFREDDO_RTL_NETS", "0"))
 FIRST = int(os.environ.get("SEMIFREDDO_RTL_SEED", "0"))
-SEEDS = list(range(FIRST, FIRST + COUNT)) or [14, 25, 38, 52]
+SEEDS = list(range(FIRST, FIRST + COUNT)) or [7, 14, 25, 38, 52]
 """More: ``SEMIFREDDO_RTL_NETS=200 SEMIFREDDO_RTL_SEED=0 pytest tests/rtl/test_random.py``.
 
 The default ones are small and have every layer kind, frozen, loadable and partial weights, all bits
-at once and digits.
+at once and digits; 7 has a repeat, which is folded.
 """
 
 STALLS = ((0, 0), (300, 400), (0, 700), (800, 0))

@@ -13,12 +13,16 @@ from semifreddo.ir.address_map import WORD_BITS, AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
 from semifreddo.rtl.core import Core, make_core
+from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.unit import Context, word_bits
 from semifreddo.rtl.verilog import LOAD, Port, identifier, instance, module, vector
 from semifreddo.runtime.packets import BusFormat
 
 BUS_BITS = WORD_BITS
+
+_LATENCY_IMAGES = 4
+"""More images than the first one can wait for."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,13 @@ class RtlDesign:
         """Cycles between two results when images follow each other without a pause."""
         return self.core.sized.clockwork.period
 
-    @property
+    @cached_property
     def latency_cycles(self) -> int:
-        """Cycles from an image packet's first word in to its first image's last result word out."""
-        return self.core.sized.clockwork.latency
+        """Cycles from an image packet's first word in to its first image's last result word out.
+
+        Other images follow without a pause, and no stream stalls.
+        """
+        return int(Replay(self.core.sized, _LATENCY_IMAGES, 1).results[0])
 
     @property
     def bottleneck(self) -> str:

@@ -158,43 +158,6 @@ class Rhythm:
         times = _earliest(limits, self._periodic)
         return times[self.words] + self.latency, int(times[-1])
 
-    def earliest_images(self, ready: IntArray, patience: int) -> IntArray:
-        """Images one after the other, as early as possible.
-
-        Args:
-            ready: When each input word is there, ``(images, words)``.
-            patience: Cycles that the window former waits for the next image before an image's end
-                comes out alone; see ``library/sf_window.sv``.
-
-        Returns:
-            When each result is on the output stream, ``(images, words)``.
-        """
-        found: list[int] = []
-        own, tail = self.words[self.words < self.ticks], self.words[self.words >= self.ticks]
-        tail = tail - self.ticks
-        owed, start = tail[:0], 0
-        for image, pixels in enumerate(ready):
-            emits = np.concatenate([owed, own])
-            limits = np.full(self.ticks + 1, start)
-            limits[self.pixels] = np.maximum(pixels, start)
-            start = self._run(limits, emits, found)
-            following = ready[image + 1][0] if image + 1 < len(ready) else FAR
-            owed = tail
-            for ticks in (self.drain, self.lag):
-                if len(owed) and ticks and following > start + patience - 1:
-                    limits = np.full(ticks + 1, start + max(patience - 1, 0))
-                    start = self._run(limits, owed[owed < ticks], found)
-                    owed = owed[owed >= ticks] - ticks
-        times = np.array(found, np.int64) + self.latency
-        return times.reshape(len(ready), len(self.words))
-
-    def _run(self, limits: IntArray, emits: IntArray, found: list[int]) -> int:
-        cycles = np.ones(len(limits) - 1, np.int64)
-        cycles[emits] = self.cycles
-        times = _earliest(limits, cycles)
-        found.extend(times[emits].tolist())
-        return int(times[-1])
-
 
 def _last_pixels(geometry: Geometry) -> IntArray:
     """The pixel that completes each window, for windows that do not overlap."""

@@ -1,4 +1,4 @@
-"""Cycles of a network, exactly: what sets its pace, and when the first result leaves.
+"""The pace of a network, exactly, and how its units take turns.
 
 No unit waits for anything but words and places (rhythm.py), so all times follow from maxima and
 sums. With the FIFOs of buffers.py nothing waits for a place in the long run: images follow each
@@ -24,7 +24,6 @@ Reader = tuple[str, int]
 
 OUTPUT: Reader = ("", 0)
 
-_HEADER_WORDS = 2
 _SETTLING = 40
 """Images after which a folded block must have found its pace."""
 
@@ -106,54 +105,8 @@ class Clockwork:
             for layer in self.plan.built
         }
 
-    @cached_property
-    def latency(self) -> int:
-        """Cycles from the first word in to the first image's last result word out."""
-        images = 2 + min(4, sum(found > 0 for found in self.patience.values()))
-        there = {self.plan.net.input.name: self._input_times(images)}
-        for block in self.plan.blocks:
-            if block.folded:
-                there |= self._folded_times(block, there, images)
-            else:
-                there[block.name] = self._layer_times(block, there)
-        first = self._arrivals(OUTPUT, there)[0]
-        steps = self.bus.output_cycles // len(first)
-        start = np.arange(len(first)) * steps
-        return int((first - start).max()) + len(first) * steps
-
-    def _input_times(self, images: int) -> IntArray:
-        """When each pixel is there if the bus never waits, from the first header word on."""
-        pixels = self.plan.net.input.pixels
-        words = -(-(np.arange(images * pixels) + 1) * self.bus.pixel_bytes // 4)
-        times = _HEADER_WORDS + words
-        count = np.arange(len(times))
-        times = count + np.maximum.accumulate(times - count)
-        return np.asarray(times.reshape(images, pixels), np.int64)
-
     def _arrivals(self, reader: Reader, there: Mapping[str, IntArray]) -> IntArray:
         return there[self.plan.reads[reader]] + int(reader in self.held)
-
-    def _layer_times(self, block: Block, there: Mapping[str, IntArray]) -> IntArray:
-        layer, rhythm = block.layers[0], self.rhythms[block.name]
-        inputs = [self._arrivals((layer.name, k), there) for k in range(len(layer.inputs))]
-        ready = np.asarray(np.maximum.reduce(inputs), np.int64)
-        if rhythm is None:
-            return ready
-        return rhythm.earliest_images(ready, self.patience.get(block.name, 0))
-
-    def _folded_times(
-        self, block: Block, there: Mapping[str, IntArray], images: int
-    ) -> dict[str, IntArray]:
-        """When the words of the last pass leave a folded block, by the names they leave under."""
-        start = {layer.name: 0 for layer in block.layers}
-        found: dict[str, list[IntArray]] = {layer.name: [] for layer in block.layers}
-        for image in range(images):
-            entering = {
-                entry.name: self._arrivals((entry.name, 0), there)[image] for entry in block.entries
-            }
-            for name, times in self._one_image(block, entering, start).items():
-                found[name].append(times)
-        return {block.onward(name): np.array(times) for name, times in found.items()}
 
     def _one_image(
         self, block: Block, entering: Mapping[str, IntArray], start: dict[str, int]
