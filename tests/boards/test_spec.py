@@ -87,6 +87,8 @@ def test_unknown_board() -> None:
         ("high_mhz = 250", "high_mhz = 90", "clock_mhz 100 is outside 1 to 90"),
         ('"processing_system7"', '"processing_system8"', "did you mean 'processing_system7'?"),
         ('"vivado 2019.2" =', '"vivado 2019.3" =', "traps: 'vivado 2019.3' is no tool and version"),
+        ('"M_AXI_GP0"', '"M_AXI_GP1"', "control_port 'M_AXI_GP1', the address map is M_AXI_GP0's"),
+        ('"S_AXI_HP0"', '"S_AXI_ACP"', "memory_port 'S_AXI_ACP' does not match S_AXI_HP[0-3]"),
         ("address_bits = 32", "address_bits = 16", "address_bits: 16, expected 32 or more"),
         ('pynq = "3.1.2"', 'pynq = "3.1.1"', "images: a PYNQ version that is not in pynq"),
         ('title = "TUL', 'folder = "x"\ntitle = "TUL', "unknown key 'folder'"),

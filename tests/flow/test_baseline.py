@@ -104,6 +104,15 @@ def test_absent_then_and_absent_now() -> None:
     assert {change.status for change in diff.changes} == {"not measured"}
 
 
+def test_writing_anew_keeps_what_no_tool_measured() -> None:
+    then = dataclasses.replace(Baseline.of(report()), band=0.2)
+    now = dataclasses.replace(report(lut=7), rtl=None)
+    assert then.updated(now) == then
+    assert then.updated(report(lut=7)).figures["rtl.lut"] == 7
+    elsewhere = dataclasses.replace(now, target=dataclasses.replace(_target(), clock_mhz=50.0))
+    assert then.updated(elsewhere).figures["rtl.lut"] is None
+
+
 def test_another_board_is_not_compared() -> None:
     other = dataclasses.replace(_target(), clock_mhz=50.0)
     diff = compare(Baseline.of(report()), dataclasses.replace(report(), target=other))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,9 @@ from semifreddo.boards import load_board
 from semifreddo.core import block_design
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.vivado.cores import HlsCore, RtlCore, wrapper_text
+from semifreddo.vivado.driver import Options, run_project
 from semifreddo.vivado.plan import plan_bitstream
-from vivado.projects import hls_core, plan, rtl_core
+from vivado.projects import fake_tools, hls_core, plan, rtl_core
 
 _PORT = re.compile(r"(input|output)\s+(?:wire|reg)?\s*(?:\[\s*(\d+):0\])?\s*(\w+)[,\s]")
 
@@ -67,3 +70,25 @@ def test_what_is_refused() -> None:
         plan("vivado", "kv260")
     with pytest.raises(ProjectError, match="board ulx3s has no processing system"):
         plan_bitstream(rtl_core(), load_board("ulx3s"), name="tiny")
+
+
+def test_a_new_board_is_only_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A made-up board with another memory port runs through every stage."""
+    shutil.copytree(load_board("kv260").folder, tmp_path / "moon")
+    file = tmp_path / "moon" / "board.toml"
+    text = file.read_text().replace('name = "kv260"', 'name = "moon"')
+    file.write_text(text.replace("S_AXI_HP0_FPD", "S_AXI_HP2_FPD"))
+    monkeypatch.setattr("semifreddo.boards.spec._FOLDERS", (tmp_path,))
+    made = plan_bitstream(rtl_core(), load_board("moon"), name="tiny")
+    settings = made.files["tcl/settings.tcl"].decode()
+    assert "dict set settings memory_port S_AXI_HP2_FPD\n" in settings
+    if shutil.which("tclsh"):
+        made.write(tmp_path / "project")
+        fake_tools(monkeypatch)
+        monkeypatch.setenv("FAKE_XILINX_VERSION", "2024.1")
+        monkeypatch.setenv("FAKE_XILINX_RECORD", str(tmp_path / "record"))
+        run_project(tmp_path / "project", Options(until="block_design"), lambda _: None)
+        record = (tmp_path / "record" / "block_design.tcl").read_text()
+        assert "CONFIG.PSU__USE__S_AXI_GP4 1" in record
+        assert "/zynq_ultra_ps_e_0/saxihp2_fpd_aclk" in record
+        assert "/zynq_ultra_ps_e_0/SAXIGP4/HP2_DDR_LOW" in record

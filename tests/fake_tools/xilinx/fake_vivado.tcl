@@ -3,7 +3,7 @@
 # Pins and buses by IP. A pin marked with ! has to be connected.
 array set PINS {
     processing_system7 {FCLK_CLK0 FCLK_RESET0_N IRQ_F2P! M_AXI_GP0_ACLK! S_AXI_HP0_ACLK!}
-    zynq_ultra_ps_e {pl_clk0 pl_resetn0 pl_ps_irq0! maxihpm0_fpd_aclk! saxihp0_fpd_aclk!}
+    zynq_ultra_ps_e {pl_clk0 pl_resetn0 pl_ps_irq0!}
     axi_dma {s_axi_lite_aclk! m_axi_mm2s_aclk! m_axi_s2mm_aclk! axi_resetn! mm2s_introut! s2mm_introut!}
     axi_intc {s_axi_aclk! s_axi_aresetn! intr! irq!}
     xlconcat {In0! In1! In2 dout!}
@@ -14,7 +14,7 @@ array set PINS {
 }
 array set BUSES {
     processing_system7 {M_AXI_GP0! S_AXI_HP0!}
-    zynq_ultra_ps_e {M_AXI_HPM0_FPD! S_AXI_HP0_FPD!}
+    zynq_ultra_ps_e {}
     axi_dma {S_AXI_LITE! M_AXI_MM2S! M_AXI_S2MM! M_AXIS_MM2S! S_AXIS_S2MM!}
     axi_intc {s_axi!}
     smartconnect_ctrl {S00_AXI! M00_AXI! M01_AXI! M02_AXI!}
@@ -48,7 +48,7 @@ vendor create_project {args} {
 }
 vendor open_project {file} { if {![file exists $file]} { error "no project $file" } }
 foreach name {close_project update_ip_catalog save_bd_design update_compile_order
-        set_property wait_on_run open_run create_bd_design reset_run apply_bd_automation} {
+        wait_on_run open_run create_bd_design reset_run apply_bd_automation} {
     vendor $name {args} {}
 }
 namespace eval ::act::ipx {}
@@ -92,6 +92,23 @@ vendor create_bd_cell {args} {
 }
 proc get_bd_pins {args} { return [find_pin PINS [lindex $args end]] }
 proc get_bd_intf_pins {args} { return [find_pin BUSES [lindex $args end]] }
+# The ports of zynq_ultra_ps_e depend on its configuration.
+array set ULTRA {
+    M_AXI_GP0 {M_AXI_HPM0_FPD maxihpm0_fpd_aclk} S_AXI_GP2 {S_AXI_HP0_FPD saxihp0_fpd_aclk}
+    S_AXI_GP3 {S_AXI_HP1_FPD saxihp1_fpd_aclk} S_AXI_GP4 {S_AXI_HP2_FPD saxihp2_fpd_aclk}
+    S_AXI_GP5 {S_AXI_HP3_FPD saxihp3_fpd_aclk}
+}
+vendor set_property {args} {
+    if {[lindex $args 0] ne "-dict"} { return }
+    foreach {name value} [lindex $args 1] {
+        set port [string range $name [string length CONFIG.PSU__USE__] end]
+        if {[string match CONFIG.PSU__USE__* $name] && $value == 1 && [info exists ::ULTRA($port)]} {
+            lassign $::ULTRA($port) bus clock
+            lappend ::BUSES(zynq_ultra_ps_e) $bus!
+            lappend ::PINS(zynq_ultra_ps_e) $clock!
+        }
+    }
+}
 vendor connect_bd_net {args} { foreach pin $args { incr ::joined($pin) } }
 vendor connect_bd_intf_net {args} {
     foreach pin $args { if {[incr ::joined($pin)] > 1} { error "bus $pin is connected twice" } }

@@ -8,11 +8,13 @@ A board is a folder with a ``board.toml``; what its keys mean is said here, once
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from semifreddo.core.block_design import ZYNQ7, ZYNQ_ULTRA
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import read_toml
@@ -24,6 +26,11 @@ CONSTRAINTS_FILE = "constraints.xdc"
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "data", _PACKAGE.parents[2] / "boards")
 """Where boards lie: in an installed package, and in a working copy of the repository."""
+
+_PORTS = {
+    ZYNQ7: ("M_AXI_GP0", "S_AXI_HP[0-3]"),
+    ZYNQ_ULTRA: ("M_AXI_HPM0_FPD", "S_AXI_HP[0-3]_FPD"),
+}
 
 _VERSION = r"\d+(\.\d+)*"
 
@@ -56,12 +63,19 @@ class ProcessingSystem:
     """The processor beside the logic, and the ports between them that a design uses."""
 
     kind: Literal["processing_system7", "zynq_ultra_ps_e"] = option(help="name of its Xilinx IP")
-    control_port: str = option(help="AXI master towards the logic, for registers")
+    control_port: str = option(help="AXI master towards the logic; decides the address map")
     memory_port: str = option(help="AXI slave that reads and writes DDR, for the DMA")
     memory_port_bits: int = option(help="width of the memory port", low=32, high=128)
     memory_ports: int = option(help="high-performance memory ports there are", low=1)
     reference_mhz: float = option(help="oscillator of the processor in MHz", low=1, high=100)
     ddr_bytes: int = option(help="DDR from address 0 that the DMA may use", low=1 << 20)
+
+    def __post_init__(self) -> None:
+        control, memory = _PORTS[self.kind]
+        if self.control_port != control:
+            raise ValueError(f"control_port {self.control_port!r}, the address map is {control}'s")
+        if not re.fullmatch(memory, self.memory_port):
+            raise ValueError(f"memory_port {self.memory_port!r} does not match {memory}")
 
 
 @dataclass(frozen=True)

@@ -79,8 +79,8 @@ def _check_baseline(config: BuildConfig, *, write: bool) -> None:
         return
     report = BuildReport.load(built)
     if write:
-        band = Baseline.load(path).band if path.is_file() else None
-        (Baseline.of(report) if band is None else Baseline.of(report, band)).save(path)
+        new = Baseline.load(path).updated(report) if path.is_file() else Baseline.of(report)
+        new.save(path)
         progress(f"baseline: {path} written from {built}")
         return
     diff = compare(Baseline.load(path), report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +76,17 @@ class Baseline:
             band=band,
             figures={name: report.figure(name) for name in FIGURES},
         )
+
+    def updated(self, report: BuildReport) -> Baseline:
+        """The figures of a report with this band; a tool that did not run keeps its figures."""
+        new = Baseline.of(report, self.band)
+        if (new.board, new.clock_mhz) != (self.board, self.clock_mhz):
+            return new
+        kept = {
+            name: self.figures.get(name) if value is None else value
+            for name, value in new.figures.items()
+        }
+        return replace(new, figures=kept)
 
     @classmethod
     def load(cls, path: Path) -> Baseline:

@@ -23,8 +23,8 @@ proc zynq7_ps {values} {
         PCW_FPGA0_PERIPHERAL_FREQMHZ [setting clock_mhz] \
         PCW_EN_CLK0_PORT 1 \
         PCW_EN_RST0_PORT 1 \
-        PCW_USE_M_AXI_GP0 [expr {$control eq "M_AXI_GP0"}] \
-        PCW_USE_M_AXI_GP1 [expr {$control eq "M_AXI_GP1"}] \
+        PCW_USE_M_AXI_GP0 1 \
+        PCW_USE_M_AXI_GP1 0 \
         PCW_USE_$memory 1 \
         PCW_${memory}_DATA_WIDTH [setting memory_port_bits] \
         PCW_USE_FABRIC_INTERRUPT 1 \
@@ -39,7 +39,6 @@ proc zynq_ultra_ps {values} {
     set cell [create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e [setting ps]]
     set control [setting control_port]
     set memory [setting memory_port]
-    set master [dict get {M_AXI_HPM0_FPD GP0 M_AXI_HPM1_FPD GP1 M_AXI_HPM0_LPD GP2} $control]
     set slave [dict get {S_AXI_HP0_FPD GP2 S_AXI_HP1_FPD GP3 S_AXI_HP2_FPD GP4 S_AXI_HP3_FPD GP5} \
         $memory]
     configure $cell $values
@@ -47,10 +46,10 @@ proc zynq_ultra_ps {values} {
         PSU__PSS_REF_CLK__FREQMHZ [setting reference_mhz] \
         PSU__FPGA_PL0_ENABLE 1 \
         PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ [setting clock_mhz] \
-        PSU__USE__M_AXI_GP0 [expr {$master eq "GP0"}] \
-        PSU__USE__M_AXI_GP1 [expr {$master eq "GP1"}] \
-        PSU__USE__M_AXI_GP2 [expr {$master eq "GP2"}] \
-        PSU__MAXI${master}__DATA_WIDTH 32 \
+        PSU__USE__M_AXI_GP0 1 \
+        PSU__USE__M_AXI_GP1 0 \
+        PSU__USE__M_AXI_GP2 0 \
+        PSU__MAXIGP0__DATA_WIDTH 32 \
         PSU__USE__S_AXI_$slave 1 \
         PSU__SAXI${slave}__DATA_WIDTH [setting memory_port_bits] \
         PSU__USE__IRQ0 1]
