@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import subprocess  # noqa: TID251 -- a fresh interpreter is what is tested
 import sys
 import threading
@@ -345,3 +346,20 @@ def test_import_is_light() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_channels_first_is_taken_when_it_is_said(accelerator: Accelerator) -> None:
+    first = VECTORS.images.transpose(0, 3, 1, 2)
+    assert np.array_equal(accelerator.predict(first, layout="nchw").raw, VECTORS.expected)
+    with pytest.raises(DataError, match="layout 'chwn', expected one of nhwc, nchw"):
+        accelerator.predict(first, layout="chwn")  # type: ignore[arg-type]
+
+
+def test_await(accelerator: Accelerator) -> None:
+    async def two() -> list[np.ndarray]:
+        calls = (accelerator.predict_async(VECTORS.images[part::2]) for part in range(2))
+        return [answers.raw for answers in await asyncio.gather(*calls)]
+
+    even, odd = asyncio.run(two())
+    assert np.array_equal(even, VECTORS.expected[::2])
+    assert np.array_equal(odd, VECTORS.expected[1::2])
