@@ -98,7 +98,8 @@ module sf_window #(
 
     wire row_end = load && column == SPAN - 1;
     wire image_end = row_end && takes && row == HEIGHT - 1;
-    wire row_due = draining ? HEIGHT + DRAIN >= drain + SKIP : row >= SKIP && row <= LAST_ROW;
+    // Comparisons are with constants, without sums: those would be the slowest path.
+    wire row_due = draining ? drain <= HEIGHT + DRAIN - SKIP : row >= SKIP && row <= LAST_ROW;
     wire row_hit = row_due && stride_row == 0;
     wire emit_row = u == 0 ? row_hit : due_row;
     wire moves = flush || lag == LAG;  // this tick completes the window at u
@@ -157,8 +158,10 @@ module sf_window #(
             genvar y;
             for (y = 0; y < KH; y = y + 1) begin : g_row
                 // Row number of this pixel: (row or HEIGHT + DRAIN - drain) - (KH-1) + y.
-                wire drained = HEIGHT + DRAIN + y >= drain + KH - 1 && drain + KH - 1 > DRAIN + y;
-                assign row_in_image[y] = draining ? drained : row + y >= KH - 1;
+                localparam integer MOST = HEIGHT + DRAIN + y - (KH - 1);
+                localparam integer LEAST = DRAIN + y - (KH - 1);
+                wire drained = MOST >= 0 && drain <= MOST && (LEAST < 0 || drain > LEAST);
+                assign row_in_image[y] = draining ? drained : row >= KH - 1 - y;
                 assign fresh[y*BITS+:BITS] = next[(KH-1-y)*BITS+:BITS];
             end
         end else begin : g_direct
@@ -172,7 +175,8 @@ module sf_window #(
     genvar x, line;
     generate
         for (x = 0; x < KW; x = x + 1) begin : g_column
-            wire in_image = u + x >= LEFT && u + x < LEFT + WIDTH;
+            wire before = x < LEFT && u < LEFT - x;
+            wire in_image = !before && LEFT + WIDTH > x && u < LEFT + WIDTH - x;
             for (line = 0; line < KH; line = line + 1) begin : g_line
                 wire [BITS-1:0] next;
                 wire real_row = x < KW - 1 || row_in_image[line];
