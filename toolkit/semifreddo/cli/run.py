@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from semifreddo.cli.console import Stopwatch, describe, table
@@ -58,18 +59,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_vectors(accelerator: Accelerator) -> int:
-    watch = Stopwatch()
-    report = accelerator.check()
-    seconds = watch.seconds
-    rows = [
-        (
-            report.images,
-            report.images - report.mismatched_images,
-            f"{seconds:.2f}",
-            f"{report.images / seconds:.0f}",
-        )
-    ]
-    print(table(rows, ("images", "equal", "seconds", "frames/s")))
+    from semifreddo.runtime.results import CheckReport
+
+    vectors, meter, raw = accelerator.vectors, Meter(), []
+    for start in range(0, len(vectors), _BATCH):
+        part = slice(start, start + _BATCH)
+        watch = Stopwatch()
+        answers = accelerator.predict(vectors.images[part])
+        meter.add(vectors.images[part], answers, watch.seconds, vectors.expected[part])
+        raw.append(answers.raw)
+    report = CheckReport.compare(vectors.expected, np.concatenate([*raw, vectors.expected[:0]]))
+    print(meter)
     if report.first is not None:
         print(f"first difference: {report.first}")
     return 0 if report.ok else 1

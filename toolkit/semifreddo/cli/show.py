@@ -50,6 +50,13 @@ def build_summary(report: BuildReport) -> str:
     return "\n".join(lines)
 
 
+def _predicted(report: BuildReport) -> str:
+    rtl = report.rtl
+    if rtl is None or rtl.latency_cycles is None:
+        return ""
+    return f" (predicted {rtl.interval_cycles} and {rtl.latency_cycles})"
+
+
 def _hardware(report: BuildReport) -> list[str]:
     """What the open RTL backend made, predicted and measured."""
     lines = []
@@ -64,7 +71,8 @@ def _hardware(report: BuildReport) -> list[str]:
         cosim = report.cosim
         lines.append(
             f"RTL simulation: a frame every {cosim.interval_cycles} cycles, latency "
-            f"{cosim.latency_cycles} cycles, {cosim.frames_per_second:.0f} frames/s on one core"
+            f"{cosim.latency_cycles}{_predicted(report)}; {cosim.frames_per_second:.0f} frames/s "
+            "on one core"
         )
     if report.synthesis is not None:
         cells = report.synthesis
@@ -110,7 +118,7 @@ def demo_table(result: DemoResult) -> str:
             "",
             f"All rungs were compared as integers on the whole test split, "
             f"{result.tasks[0].images} images.",
-            f"Both tasks ran on one compiled project: {result.sources} generated files, "
+            f"Both tasks ran on the same hardware: {result.sources} generated C++ and Verilog files, "
             f"sha256 {result.sources_digest[:16]}, byte-identical before and after.",
             f"Seconds: {steps}; together {sum(result.seconds.values()):.0f}.",
             "Rungs this machine does not have:",

@@ -113,6 +113,15 @@ class Accelerator:
             return tuple(self._tasks)
 
     @property
+    def vectors(self) -> VectorSet:
+        """The bundle's golden vectors of the current task.
+
+        Raises:
+            DataError: There are none.
+        """
+        return self._find_vectors(None)
+
+    @property
     def backend(self) -> str:
         """What kind of device answers, e.g. ``csim``."""
         return self._transport.info.backend
