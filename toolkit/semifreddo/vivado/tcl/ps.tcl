@@ -35,6 +35,8 @@ proc zynq7_ps {values} {
         ddr $memory/[string range $memory 6 end]_DDR_LOWOCM]
 }
 
+# PYNQ 3 takes the divisors out of the .hwh and applies them to the IOPLL, whatever they were computed
+# for; the IP's own default is the RPLL (Xilinx/PYNQ pull request 1607).
 proc zynq_ultra_ps {values} {
     set cell [create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e [setting ps]]
     set control [setting control_port]
@@ -45,6 +47,7 @@ proc zynq_ultra_ps {values} {
     configure $cell [list \
         PSU__PSS_REF_CLK__FREQMHZ [setting reference_mhz] \
         PSU__FPGA_PL0_ENABLE 1 \
+        PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL \
         PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ [setting clock_mhz] \
         PSU__USE__M_AXI_GP0 1 \
         PSU__USE__M_AXI_GP1 0 \
