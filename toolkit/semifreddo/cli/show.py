@@ -118,8 +118,8 @@ def demo_table(result: DemoResult) -> str:
             "",
             f"All rungs were compared as integers on the whole test split, "
             f"{result.tasks[0].images} images.",
-            f"Both tasks ran on the same hardware: {result.sources} generated C++ and Verilog files, "
-            f"sha256 {result.sources_digest[:16]}, byte-identical before and after.",
+            f"Both tasks ran on the same hardware: {result.sources} generated C++ and Verilog "
+            f"files, sha256 {result.sources_digest[:16]}, byte-identical before and after.",
             f"Seconds: {steps}; together {sum(result.seconds.values()):.0f}.",
             "Rungs this machine does not have:",
             *absent,

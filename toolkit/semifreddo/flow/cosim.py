@@ -104,8 +104,7 @@ def _run(work: Workspace) -> Figures:
         "versions": {"verilator": find_verilator().text},
     }
     if all(result.status == "equal" for result in ladder.results):
-        bench = Bench(executable, net, config.cosim.timeout_s)
-        measured = _measure(work, bench, task, vectors)
+        measured = _measure(work, design, executable, task, vectors)
         measured = dataclasses.replace(measured, compile_seconds=round(seconds, 3))
         figures["cosim"] = dataclasses.asdict(measured)
     return figures
@@ -119,9 +118,12 @@ def _write_waves(work: Workspace, design: RtlDesign, task: Task, vectors: Vector
     bench.waves(task, images, stalls_of(work.config.cosim), work.out / WAVES)
 
 
-def _measure(work: Workspace, bench: Bench, task: Task, vectors: VectorSet) -> CosimFigures:
+def _measure(
+    work: Workspace, design: RtlDesign, executable: Path, task: Task, vectors: VectorSet
+) -> CosimFigures:
     """Speed, stalls between layers, and tasks swapped in mid-stream."""
     section = work.config.cosim
+    bench = Bench(executable, design.net, section.timeout_s)
     found = bench.measure(task, vectors)
     swapped = bench.swap_tasks(task, vectors.images[:_SWAP_IMAGES], stalls_of(section))
     figures = CosimFigures(
@@ -140,8 +142,9 @@ def _measure(work: Workspace, bench: Bench, task: Task, vectors: VectorSet) -> C
         ),
     )
     work.report(
-        f"      a frame every {figures.interval_cycles} cycles, latency {figures.latency_cycles}; "
-        f"{swapped} images around task swaps equal; simulates "
+        f"      a frame every {figures.interval_cycles} cycles and latency "
+        f"{figures.latency_cycles}, predicted {design.cycles_per_image} and "
+        f"{design.latency_cycles}; {swapped} images around task swaps equal; simulates "
         f"{figures.frames_per_second:.0f} frames/s"
     )
     return figures

@@ -19,6 +19,7 @@ from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
+from semifreddo.flow.rtl import VERILOG_DIR, load_design
 from semifreddo.flow.rungs import device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import digest_tree
 from semifreddo.flow.training import (
@@ -232,17 +233,23 @@ def _climb(
 def _shared_sources(config: BuildConfig, made: Retargeted) -> tuple[int, str]:
     """Number and digest of the generated files that do not depend on the task.
 
-    The project is planned again from task B's network and must be, outside the test bench's data,
-    what lies on disk since task A.
+    HLS project and Verilog are made again from task B's network and must be, outside the test
+    bench's data, what lies on disk since task A.
 
     Raises:
         ProjectError: A file differs.
     """
-    net = made.task.apply(load_net(config.build_dir / "net.json"))
+    build = config.build_dir
+    net = made.task.apply(load_net(build / "net.json"))
     plan = plan_design(config, net, made.vectors, made.task)
-    shared = {k: v for k, v in plan.files.items() if not k.startswith(_TASK_FILES)}
-    project = config.build_dir / PROJECT_DIR
+    shared = {
+        f"{PROJECT_DIR}/{name}": content
+        for name, content in plan.files.items()
+        if not name.startswith(_TASK_FILES)
+    }
+    verilog = load_design(build, net).files
+    shared |= {f"{VERILOG_DIR}/{name}": text.encode() for name, text in verilog.items()}
     for name, content in shared.items():
-        if (project / name).read_bytes() != content:
-            raise ProjectError(f"{project / name}: differs between tasks; this is a bug")
+        if (build / name).read_bytes() != content:
+            raise ProjectError(f"{build / name}: differs between tasks; this is a bug")
     return len(shared), ProjectPlan(shared).digest

@@ -22,9 +22,10 @@ from semifreddo.rtl.scheduler import Scheduled, choose
 RTL_DIR = "rtl"
 """In the build folder: ``verilog/`` with every file of the design, and its schedule."""
 
+VERILOG_DIR = f"{RTL_DIR}/verilog"
+
 _SCHEDULE = "schedule.json"
 _EXPLANATION = "schedule.txt"
-_VERILOG = "verilog"
 
 
 def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
@@ -54,10 +55,15 @@ def budget_of(config: BuildConfig) -> Resources:
     )
 
 
-def load_design(build: Path) -> RtlDesign:
-    """The design that the stage has made in a build folder, made again from its schedule."""
+def load_design(build: Path, net: StreamNet | None = None) -> RtlDesign:
+    """The design that the stage has made in a build folder, made again from its schedule.
+
+    Args:
+        build: The build folder.
+        net: A network of the same device, if not the folder's own.
+    """
     data = json.loads((build / RTL_DIR / _SCHEDULE).read_text(encoding="utf-8"))
-    return make_design(load_net(build / "net.json"), RtlSchedule.from_json(data))
+    return make_design(net or load_net(build / "net.json"), RtlSchedule.from_json(data))
 
 
 def _run(work: Workspace) -> Figures:
@@ -67,7 +73,7 @@ def _run(work: Workspace) -> Figures:
     design = make_design(net, scheduled.schedule)
     seconds = time.perf_counter() - start
     folder = work.out / RTL_DIR
-    design.write(folder / _VERILOG)
+    design.write(work.out / VERILOG_DIR)
     write_atomic(folder / _SCHEDULE, json.dumps(scheduled.schedule.to_json(), indent=1) + "\n")
     write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
     for line in str(scheduled.explanation).splitlines():
@@ -81,6 +87,7 @@ def _run(work: Workspace) -> Figures:
         interval_cycles=interval,
         bottleneck=design.bottleneck,
         frames_per_second=round(config.clock_mhz * 1e6 / interval, 1),
+        latency_cycles=design.latency_cycles,
         reason=scheduled.explanation.reason,
         **scheduled.explanation.total,
         layers=tuple(
