@@ -260,6 +260,7 @@ class _Streams:
             "BITS": word_bits(stream),
             "WORDS": stream.pixels,
             "PASSES": block.count,
+            "SPACING": self.sized.clockwork.spacing[block.name],
         }
         ports = (
             connect(CLOCK)

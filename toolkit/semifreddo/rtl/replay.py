@@ -192,7 +192,10 @@ class Replay:
                     self.lines[f"{entry.name} back"] = back
                     outside = self.readings[entry.name, 0]
                     inside = self.lines[entry.name]
-                    workers.append(_enter(outside, back, inside, size, block.count))
+                    spacing = self.sized.clockwork.spacing[block.name]
+                    workers.append(
+                        _enter(outside, back, inside, size, block.count, spacing=spacing)
+                    )
             onward = self.lines.get(block.onward(layer.name))
             if backs or onward:
                 leaving = _Reading()
@@ -220,19 +223,25 @@ def _wiring(readings: Sequence[_Reading], line: _Line) -> Worker:
             yield False
 
 
-def _enter(outside: _Reading, back: _Line, inside: _Line, size: int, passes: int) -> Worker:
+def _enter(
+    outside: _Reading, back: _Line, inside: _Line, size: int, passes: int, *, spacing: int
+) -> Worker:
     """Pass 0 from outside, the others from the feature-map buffer."""
     first = rest = 0
+    returned = back.readings[0]
     while True:
-        word, gone = len(inside.there), len(outside.taken) + len(back.readings[0].taken)
-        source, number = (
-            (outside, first) if word // size % passes == 0 else (back.readings[0], rest)
-        )
-        if len(source.ready) > number:
-            inside.there.append(source.ready[number])
-            first, rest = (first + 1, rest) if source is outside else (first, rest + 1)
+        word, gone = len(inside.there), len(outside.taken) + len(returned.taken)
+        before = word - size * passes if spacing and word % (size * passes) == 0 else -1
+        beginning = word // size % passes == 0
+        source, number = (outside, first) if beginning else (returned, rest)
+        if len(source.ready) > number and len(inside.popped) > before:
+            time = source.ready[number]
+            if before >= 0:
+                time = max(time, inside.popped[before] + spacing)
+            inside.there.append(time)
+            first, rest = first + beginning, rest + (not beginning)
         elif len(inside.popped) > gone:
-            taker = outside if gone // size % passes == 0 else back.readings[0]
+            taker = outside if gone // size % passes == 0 else returned
             taker.taken.append(inside.popped[gone])
         else:
             yield False

@@ -50,7 +50,7 @@ class Clockwork:
         found = {}
         for block in self.plan.blocks:
             if block.folded:
-                found[block.name] = self._folded_pace(block)
+                found[block.name] = self._turns[block.name][0]
             else:
                 layer = block.layers[0]
                 rhythm = Rhythm.of(self.units[layer.name], layer, together=True)
@@ -126,23 +126,46 @@ class Clockwork:
                     there[layer.name] = times
         return {layer.name: there[layer.name] for layer in block.layers}
 
-    def _folded_pace(self, block: Block) -> int:
-        """Cycles per image of a folded block that is never kept waiting."""
-        entering = {
-            entry.name: np.zeros(self.plan.streams[entry.name].pixels, np.int64)
-            for entry in block.entries
-        }
+    @cached_property
+    def spacing(self) -> Mapping[str, int]:
+        """For each folded block: cycles between the beginnings of images, 0 if it needs no rule."""
+        return {name: spacing for name, (_, spacing) in self._turns.items()}
+
+    @cached_property
+    def _turns(self) -> Mapping[str, tuple[int, int]]:
+        """Pace and spacing of each folded block that is never kept waiting by others."""
+        return {block.name: self._turn(block) for block in self.plan.blocks if block.folded}
+
+    def _turn(self, block: Block) -> tuple[int, int]:
+        steps = self._folded_steps(block, 0)
+        pace = -(-sum(steps) // len(steps))
+        if set(steps) == {pace}:
+            return pace, 0
+        # Images come in turns, long and short: they must not begin too close together.
+        while set(self._folded_steps(block, pace)) != {pace}:
+            pace += 1
+        return pace, pace
+
+    def _folded_steps(self, block: Block, spacing: int) -> list[int]:
+        """Cycles from image to image when it has settled: one number if all units keep in step.
+
+        Args:
+            block: A folded block.
+            spacing: Cycles between the images that it is offered.
+        """
         start = {layer.name: 0 for layer in block.layers}
         busy = [layer.name for layer in block.layers if self._alone[layer.name] is not None]
         history: list[list[int]] = []
-        for _ in range(_SETTLING):
+        for image in range(_SETTLING):
+            entering = {
+                entry.name: np.full(self.plan.streams[entry.name].pixels, image * spacing)
+                for entry in block.entries
+            }
             self._one_image(block, entering, start)
             history.append([start[name] for name in busy])
             steps = np.diff(np.array(history[-3:]), axis=0)
             if len(history) > 2 and len(np.unique(steps)) == 1:
-                return int(steps[0, 0])
-        half = len(history) // 2
-        return max(
-            -(-(late - early) // half)
-            for late, early in zip(history[-1], history[-1 - half], strict=True)
-        )
+                return [int(steps[0, 0])]
+        steps = np.diff(np.array(history), axis=0)[_SETTLING // 2 - 1 :]
+        slowest: list[int] = steps[:, int(steps.sum(axis=0).argmax())].tolist()
+        return slowest
