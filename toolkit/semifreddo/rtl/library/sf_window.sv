@@ -175,8 +175,8 @@ module sf_window #(
     genvar x, line;
     generate
         for (x = 0; x < KW; x = x + 1) begin : g_column
-            wire before = x < LEFT && u < LEFT - x;
-            wire in_image = !before && LEFT + WIDTH > x && u < LEFT + WIDTH - x;
+            wire left_of_it = x < LEFT && u < LEFT - x;
+            wire in_image = !left_of_it && LEFT + WIDTH > x && u < LEFT + WIDTH - x;
             for (line = 0; line < KH; line = line + 1) begin : g_line
                 wire [BITS-1:0] next;
                 wire real_row = x < KW - 1 || row_in_image[line];
