@@ -87,6 +87,10 @@ class _Chooser:
                 self.readers[tap.value] += 1
         self.flow = [0.0] * len(self.readers)
         self.best: list[Cluster | None] = [None] * len(self.readers)
+        self.options = [
+            self.expanded(Cluster(self.operands(value)))
+            for value in range(self.inputs, len(self.readers))
+        ]
 
     def operands(self, value: int) -> tuple[Operand, Operand]:
         adder = self.graph.adders[value - self.inputs]
@@ -97,7 +101,7 @@ class _Chooser:
 
     def expanded(self, cluster: Cluster) -> list[Cluster]:
         """The cluster, and all with operands replaced by what they are the sum of."""
-        found, todo = {cluster}, [cluster]
+        found, todo = {cluster: None}, [cluster]  # a dict keeps the order
         while todo:
             current = todo.pop()
             if current.terms >= self.terms:
@@ -116,27 +120,26 @@ class _Chooser:
                 replaced = current.operands[:index] + inside + current.operands[index + 1 :]
                 larger = Cluster(replaced, current.constant)
                 if larger not in found:
-                    found.add(larger)
+                    found[larger] = None
                     todo.append(larger)
         return [cluster for cluster in found if cluster.possible]
 
-    def choose(self, cluster: Cluster) -> tuple[float, Cluster]:
-        """The cheapest way to compute a sum; the same one on every call."""
+    def choose(self, options: Sequence[Cluster]) -> tuple[float, Cluster]:
+        """The cheapest of some ways to compute a sum."""
 
-        def rated(option: Cluster) -> tuple[float, int, str]:
+        def rated(option: Cluster) -> tuple[float, int]:
             leaves = sum(
                 self.flow[operand.value] / max(self.readers[operand.value], 1.0)
                 for operand in option.operands
             )
-            return option.cost + leaves, -option.terms, repr(option)
+            return option.cost + leaves, -option.terms
 
-        options = self.expanded(cluster)
-        chosen = min(options, key=rated) if len(options) > 1 else options[0]
+        chosen = min(options, key=rated)
         return rated(chosen)[0], chosen
 
     def rate(self) -> None:
         for value in range(self.inputs, len(self.flow)):
-            self.flow[value], self.best[value] = self.choose(Cluster(self.operands(value)))
+            self.flow[value], self.best[value] = self.choose(self.options[value - self.inputs])
 
     def cover(self, constants: Sequence[int]) -> Cover:
         """What the outputs need, by the present rating; counts who reads what."""
@@ -150,7 +153,7 @@ class _Chooser:
                 needed.append(Operand(tap.value, 0, False))
             else:
                 root = Cluster((Operand(tap.value, 0, tap.negate),), constant)
-                chosen = self.choose(root)[1]
+                chosen = self.choose(self.expanded(root))[1]
                 outputs.append(chosen)
                 needed += chosen.operands
         values: dict[int, Cluster] = {}

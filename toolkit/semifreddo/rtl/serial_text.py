@@ -8,6 +8,8 @@ from semifreddo.rtl.clusters import Cluster
 from semifreddo.rtl.serial import SerialGraph
 from semifreddo.rtl.verilog import Port, module, part, vector
 
+LONGEST_IN_FLIP_FLOPS = 4
+
 
 class _Writer:
     """Collects the text; remembers which delays and marks it needs."""
@@ -26,9 +28,9 @@ class _Writer:
         count = len(self.plan.graph.inputs)
         return f"x{value}" if value < count else f"v{value - count}"
 
-    def declare(self, name: str) -> None:
+    def declare(self, name: str, attribute: str = "") -> None:
         """A register that holds a digit; all are declared ahead of what reads them."""
-        self.declared.append(f"reg {vector(self.plan.digit)} {name};")
+        self.declared.append(f"{attribute}reg {vector(self.plan.digit)} {name};")
 
     def delayed(self, name: str, cycles: int) -> str:
         """A digit, ``cycles`` later."""
@@ -269,8 +271,10 @@ def _control(writer: _Writer) -> list[str]:
 
 def _declarations(writer: _Writer) -> list[str]:
     for name, cycles in writer.delays.items():
+        # Short delays are flip-flops, of which there are two per LUT, instead of LUTs that shift.
+        keep = "(* keep *) " if cycles <= LONGEST_IN_FLIP_FLOPS else ""
         for cycle in range(1, cycles + 1):
-            writer.declare(f"{name}_d{cycle}")
+            writer.declare(f"{name}_d{cycle}", keep)
     tables = [line for terms in sorted(writer.tables) for line in _tables(terms)]
     return [*tables, "\n// Digits.", *writer.declared]
 
