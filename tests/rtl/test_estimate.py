@@ -25,11 +25,16 @@ from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.tools.cells import CellCounts
 
 
-@pytest.mark.parametrize("seed", range(12))
+def slack(net: StreamNet) -> int:
+    """Cycles by which the prediction of a folded repeat may be off: its adders' latency."""
+    return 12 * sum(len(repeat.passes) for repeat in net.repeats)
+
+
+@pytest.mark.parametrize("seed", range(16))
 def test_cycles_are_those_of_the_design(seed: int) -> None:
     net, schedule = random_net(seed)
     design, found = make_design(net, schedule), estimate(net, schedule)
-    assert found.cycles_per_image == design.cycles_per_image
+    assert abs(found.cycles_per_image - design.cycles_per_image) <= slack(net)
     assert [layer.name for layer in found.layers] == [unit.layer for unit in design.core.units]
     assert [layer.cycles for layer in found.layers] == [
         unit.cycles * unit.passes for unit in design.core.units
