@@ -10,6 +10,7 @@ import pytest
 
 from rtl.random_nets import NetMaker, random_net
 from rtl.test_device import skipping
+from rtl.test_random import COUNT, FIRST
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Stream
 from semifreddo.ir.net import StreamNet
@@ -29,7 +30,7 @@ def steady(design: RtlDesign, images: int = 40) -> set[int]:
     return set(np.diff(results)[15:-5].tolist())
 
 
-@pytest.mark.parametrize("seed", range(0, 40))
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + (COUNT or 30)))
 def test_the_fifos_reach_the_pace(seed: int) -> None:
     design = make_design(*random_net(seed))
     assert steady(design) == {design.cycles_per_image}
