@@ -105,6 +105,26 @@ def test_every_pass_is_seen_under_its_own_name(seed: int, simulate: Build) -> No
     }
 
 
+def test_a_feature_map_in_block_memory(simulate: Build) -> None:
+    """More than 64 words are held in another way (``sf_fifo``)."""
+    shape = (9, 9, 2)
+    made = two_convs((False, False))
+    layers = [replace(layer, output=replace(layer.output, shape=shape)) for layer in made.layers]
+    found = replace(made, input=replace(made.input, shape=shape), layers=tuple(layers))
+    design = make_design(found)
+    assert design.core.sized.returns == {"block.image": 81}
+    pictures = images(found, 4)
+    with Simulation(simulate(design), design.bus) as simulation:
+        for offered, taken in ((0, 0), (300, 400), (0, 700), (800, 0)):
+            simulation.configure(Stalls(offered, taken, watchdog_cycles=20_000))
+            answer = simulation.exchange(packets(design, [found], pictures), 4, 60)
+            assert np.array_equal(answer.results, reference.run(found, pictures))
+        simulation.configure(Stalls())
+        many = simulation.exchange([design.bus.image_packet(images(found, 30))], 30, 60)
+    assert set(many.interval_cycles[10:-5]) == {design.cycles_per_image}
+    assert many.latency_cycles == design.latency_cycles
+
+
 def refused(found: StreamNet) -> str:
     with pytest.raises(ProjectError) as error:
         make_design(found)

@@ -1,4 +1,7 @@
-// First-in first-out buffer of DEPTH words in distributed memory, first word falls through.
+// First-in first-out buffer of DEPTH words, first word falls through.
+//
+// More than 64 words are a block memory: it is read a cycle ahead, at the place where the head will
+// be, and a word that is written there in the same cycle goes past the memory.
 //
 // A full FIFO drops what is pushed: whoever pushes must know that there is room, from `in_ready`
 // or from a credit counter (sf_issue).
@@ -29,14 +32,31 @@ module sf_fifo #(
 
     assign in_ready  = count != FULL[COUNT-1:0];
     assign out_valid = count != 0;
-    assign out_data  = words[head];
 
     wire push = in_valid && in_ready;
     wire pop = out_valid && out_ready;
 
+    wire [PTR-1:0] head_next = !pop ? head : head == LAST[PTR-1:0] ? '0 : head + 1'b1;
+
     always @(posedge clk) begin
         if (push) words[tail] <= in_data;
     end
+
+    generate
+        if (DEPTH > 64) begin : g_block
+            reg [BITS-1:0] read;
+            reg [BITS-1:0] passing;
+            reg passes;
+            always @(posedge clk) begin
+                read <= words[head_next];
+                passing <= in_data;
+                passes <= push && tail == head_next;
+            end
+            assign out_data = passes ? passing : read;
+        end else begin : g_distributed
+            assign out_data = words[head];
+        end
+    endgenerate
 
     always @(posedge clk) begin
         if (rst) begin
@@ -45,7 +65,7 @@ module sf_fifo #(
             count <= '0;
         end else begin
             if (push) tail <= tail == LAST[PTR-1:0] ? '0 : tail + 1'b1;
-            if (pop) head <= head == LAST[PTR-1:0] ? '0 : head + 1'b1;
+            head <= head_next;
             if (push && !pop) count <= count + 1'b1;
             if (pop && !push) count <= count - 1'b1;
         end
