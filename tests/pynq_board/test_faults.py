@@ -195,7 +195,7 @@ def test_an_interrupted_call_stops_the_dma(board, opened, monkeypatch) -> None:
     accelerator = opened(NET, buffer_frames=7)
     with monkeypatch.context() as patch:
         patch.setattr(
-            "semifreddo.runtime.pynq._Stream._unpack",
+            "semifreddo.runtime.stream.PacketStream._unpack",
             lambda *_: (_ for _ in ()).throw(KeyboardInterrupt),
         )
         with pytest.raises(KeyboardInterrupt):

@@ -108,7 +108,7 @@ def test_the_verilated_design(tmp_path: Path) -> None:
         assert accelerator.check().ok
         images = np.resize(bundle.vectors["shapes"].images, (300, 4, 4, 1))
         assert np.array_equal(accelerator.predict(images).raw, reference.run(net, images))
-        assert board.dma.transfers["receive"] == 4
+        assert board.dma.transfers["receive"] == 3
         with pytest.raises(TransportError, match="cannot be configured again; start another"):
             board._core.reset()
 

@@ -51,19 +51,19 @@ def test_any_batch(board, opened, count: int) -> None:
 
 def test_packing_dma_and_unpacking_overlap(board, opened, monkeypatch) -> None:
     """The DMA is busy while the next frames are packed and while the last results are unpacked."""
-    from semifreddo.runtime import pynq as transport
+    from semifreddo.runtime import stream
 
     made = board(latency_s=0.01)
     accelerator = opened(NET, buffer_frames=BUFFER)
     seen = []
     for name in ("_pack", "_unpack"):
-        step = getattr(transport._Stream, name)
+        step = getattr(stream.PacketStream, name)
 
         def watched(self, part: int, step=step, name=name) -> None:
             seen.append((name, part, made.dma.busy))
             step(self, part)
 
-        monkeypatch.setattr(transport._Stream, name, watched)
+        monkeypatch.setattr(stream.PacketStream, name, watched)
     assert np.array_equal(accelerator.predict(VECTORS.images).raw, VECTORS.expected)
     last = len(VECTORS) // BUFFER - 1
     busy = {(name, part): was for name, part, was in seen}

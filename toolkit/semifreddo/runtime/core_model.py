@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.handoff import hls_registers
 from semifreddo.runtime.packets import (
     ERRORS,
     IDENTITY,
@@ -164,6 +165,91 @@ class PacketCore:
             self._device.load(words[1:-2].copy(), self._timeout_s)
             self.registers["tasks"] += 1
             self.registers["status"] |= _LOADED
+
+
+class HlsCore:
+    """A core that HLS made, in front of any transport: one start and one result packet a frame."""
+
+    def __init__(self, net: StreamNet, device: Transport, *, timeout_s: float = 60.0) -> None:
+        """Put a core around a device.
+
+        Args:
+            net: The network it computes.
+            device: What computes.
+            timeout_s: For one frame.
+        """
+        self._net = net
+        self._device = device
+        self._timeout_s = timeout_s
+        self._task_words = BusFormat.of(net).task_words
+        self._places = {offset: name for name, offset in hls_registers(self._task_words).items()}
+        width = net.input.type.width
+        self._lane = next(size for size in (1, 2, 4, 8) if 8 * size >= width)
+        self._frame_words = -(-net.input.pixels * net.input.channels * self._lane // 4)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start as after configuration."""
+        self._words = self._results = _NOTHING
+        self._ends: deque[int] = deque()
+        self._starts = 0
+        self._load_task = 0
+        self._memory = np.zeros(self._task_words, np.uint32)
+
+    def read(self, address: int) -> int:
+        """Read a register: bit 0 of the first one is a start that has not been taken."""
+        name = self._places.get(address)
+        return {"CTRL": int(self._starts > 0), "load_task": self._load_task}.get(name or "", 0)
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register or a word of the task memory."""
+        name = self._places.get(address)
+        if name == "CTRL":
+            self._starts += value & 1
+            self._compute()
+        elif name == "load_task":
+            self._load_task = value & 1
+        elif self._task_words:
+            base = hls_registers(self._task_words)["Memory_task_memory"]
+            self._memory[(address - base) // 4] = value
+
+    def send(self, words: Words) -> None:
+        """Take words; TLAST is not looked at."""
+        self._words = np.concatenate([self._words, words])
+        self._compute()
+
+    def receive(self, most: int) -> tuple[Words, bool]:
+        """Give result words up to the end of a frame."""
+        if not self._ends:
+            return _NOTHING, False
+        size = self._ends[0]
+        found = self._results[: min(size, most)]
+        self._results = self._results[len(found) :]
+        last = len(found) == size
+        if last:
+            self._ends.popleft()
+        else:
+            self._ends[0] -= len(found)
+        return found, last
+
+    def _compute(self) -> None:
+        while self._starts and len(self._words) >= self._frame_words:
+            words, self._words = np.split(self._words, [self._frame_words])
+            self._starts -= 1
+            if self._load_task:
+                self._device.load(self._memory.copy(), self._timeout_s)
+            kind = f"<i{self._lane}" if self._net.input.type.signed else f"<u{self._lane}"
+            values = words.astype("<u4").view(np.uint8)[: self._size].view(kind)
+            image = values.astype(np.int64).reshape(1, *self._net.input.shape)
+            raw = self._device.run(image, self._timeout_s).astype("<i8").view("<u4").reshape(-1, 2)
+            wide = -(-self._net.output.type.width // 32)
+            found = raw[:, :wide].reshape(-1)
+            self._results = np.concatenate([self._results, found])
+            self._ends.append(len(found))
+
+    @property
+    def _size(self) -> int:
+        return self._net.input.pixels * self._net.input.channels * self._lane
 
 
 class LoopbackCore(PacketCore):

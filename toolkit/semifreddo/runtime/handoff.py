@@ -54,6 +54,7 @@ def _module(  # noqa: PLR0917 -- one argument per element of a cell
     ports: Sequence[str],
     buses: Sequence[str],
     memory: Sequence[str] = (),
+    registers: Mapping[str, int] | None = None,
 ) -> str:
     attributes = {
         "FULLNAME": f"/{path}",
@@ -68,7 +69,31 @@ def _module(  # noqa: PLR0917 -- one argument per element of a cell
         _tag("BUSINTERFACES", {}, buses),
         _tag("MEMORYMAP", {}, memory),
     ]
+    if registers:
+        inside.append(_address_block(registers))
     return _tag("MODULE", attributes, inside)
+
+
+def _address_block(registers: Mapping[str, int]) -> str:
+    """Registers of the core's slave, as HLS describes them."""
+    found = [
+        _tag(
+            "REGISTER",
+            {"NAME": name},
+            [_tag("PROPERTY", {"NAME": "ADDRESS_OFFSET", "VALUE": f"0x{offset:x}"})],
+        )
+        for name, offset in registers.items()
+    ]
+    block = {"INTERFACE": _SLAVE[design.CORE], "NAME": "Reg", "USAGE": "register"}
+    return _tag("ADDRESSBLOCKS", {}, [_tag("ADDRESSBLOCK", block, [_tag("REGISTERS", {}, found)])])
+
+
+def hls_registers(task_words: int) -> dict[str, int]:
+    """Where HLS puts the control registers of a core: a memory is aligned to its own size."""
+    if not task_words:
+        return {"CTRL": 0x00}
+    memory = max(0x20, 1 << (4 * task_words - 1).bit_length())
+    return {"CTRL": 0x00, "load_task": 0x10, "Memory_task_memory": memory}
 
 
 def _clocks(ps: str, clock_mhz: float) -> dict[str, object]:
@@ -126,6 +151,7 @@ def handoff(
     interrupts: bool = True,
     clock_mhz: float = 100.0,
     hierarchy: str = "",
+    hls_task_words: int | None = None,
 ) -> str:
     """The text of a handoff.
 
@@ -135,6 +161,7 @@ def handoff(
         interrupts: Whether the DMA's interrupts are wired.
         clock_mhz: Of fabric clock 0.
         hierarchy: Puts the DMA inside a level of hierarchy of that name, as other toolkits do.
+        hls_task_words: The core was made by HLS and has so many task words; None: open RTL.
 
     Raises:
         KeyError: There is no such processing system.
@@ -143,6 +170,8 @@ def handoff(
     place = {design.DMA: dma.replace("/", "_")}
     ps_cell, concat = design.PS_INSTANCE[ps], design.INTERRUPT_CONCAT
     controller = design.INTERRUPT_CONTROLLER
+    registers = {} if hls_task_words is None else hls_registers(hls_task_words)
+    control_bytes = 2 * max([0x8000, *registers.values()])
     memory = [
         _tag(
             "MEMRANGE",
@@ -156,7 +185,7 @@ def handoff(
                 "SLAVEBUSINTERFACE": _SLAVE[segment.instance],
             },
         )
-        for segment in design.address_map(ps)
+        for segment in design.address_map(ps, control_bytes)
         if interrupts or segment.instance != controller
     ]
     irq = [_port(_PS_IRQ[ps], "I", *([(controller, "irq")] if interrupts else []))]
@@ -180,6 +209,7 @@ def handoff(
                 _bus("s_axis", "TARGET", _AXIS),
                 _bus("m_axis", "INITIATOR", _AXIS),
             ],
+            registers=registers,
         ),
     ]
     if interrupts:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from semifreddo.core.block_design import (
 )
 from semifreddo.core.errors import TransportError
 from semifreddo.runtime import dma
-from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat
+from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
 
 LEAST_BUFFER_BYTES = 8192
@@ -94,6 +95,69 @@ def _entry(overlay: Any, bitstream: Path, name: str) -> dict[str, Any]:
     return entry
 
 
+class HlsControl:
+    """Control registers of a core that HLS made: ``ap_ctrl_hs``, task memory, ``load_task``.
+
+    One start is one frame. The core takes new values out of its task memory before a frame that is
+    started while ``load_task`` is 1.
+    """
+
+    def __init__(self, mmio: Any, registers: dict[str, Any], what: str) -> None:
+        """Find the registers in the handoff.
+
+        Args:
+            mmio: The core's AXI4-Lite slave.
+            registers: What the handoff tells of it.
+            what: How errors call the core.
+        """
+        self._mmio = mmio
+        self._places = {name: int(entry["address_offset"]) for name, entry in registers.items()}
+        self._what = what
+        self._pending = False
+
+    def _place(self, name: str) -> int:
+        if name not in self._places:
+            raise TransportError(
+                f"{self._what}: the handoff has no register {name}, only "
+                f"{', '.join(sorted(self._places))}; it is not of a core of this toolkit"
+            )
+        return self._places[name]
+
+    @property
+    def status(self) -> int:
+        """The control register."""
+        return int(self._mmio.read(self._place("CTRL")))
+
+    def load(self, words: Words) -> None:
+        """Write a task; the next frame is the first that it answers. No frame may be under way."""
+        self._mmio.write(self._place("Memory_task_memory"), words.astype("<u4").tobytes())
+        self._mmio.write(self._place("load_task"), 1)
+        self._pending = True
+
+    def start(self) -> None:
+        """Start one frame."""
+        self._mmio.write(self._place("CTRL"), 1)
+
+    def taken(self) -> None:
+        """A frame was answered, so new values have been taken."""
+        if self._pending:
+            self._mmio.write(self._place("load_task"), 0)
+            self._pending = False
+
+
+def _hls_bus(bus: BusFormat, info: DeviceInfo) -> BusFormat:
+    """Lanes of the next size that holds a value; results of one or two words."""
+    if info.formats is None:
+        raise TransportError(f"{info.net}: a core made by HLS needs the formats of its values")
+    source, result = info.formats
+    return dataclasses.replace(
+        bus,
+        value_bytes=next(size for size in (1, 2, 4, 8) if 8 * size >= source.width),
+        result_words=-(-result.width // 32),
+        result_signed=result.signed,
+    )
+
+
 class OpenOverlay:
     """A loaded bitstream whose core has been identified and whose DMA is at rest.
 
@@ -101,6 +165,7 @@ class OpenOverlay:
         bus: How the core's packets look.
         send: Channel to the device.
         receive: Channel from the device.
+        hls: Control of a core made by HLS; None for an open-RTL core, which takes packets.
         tasks: Tasks that the core has accepted.
         frames: Frames that were answered since.
     """
@@ -134,10 +199,15 @@ class OpenOverlay:
         self._address_bits = int(parameters.get("c_addr_width", DMA_ADDRESS_BITS))
         device = self._overlay.device
         self._core = self._pynq.MMIO(core["phys_addr"], core["addr_range"], device=device)
-        self.bus = self._identify(info, bus)
-        self.tasks = self.read("tasks")
-        self.frames = 0
-        self._before = self.read("images_in"), self.read("images_out")
+        self.hls: HlsControl | None = None
+        self.tasks = self.frames = self._batch = 0
+        if "CTRL" in core.get("registers", {}):
+            self.hls = self._control(core, info)
+            self.bus = _hls_bus(bus, info)
+        else:
+            self.bus = self._identify(info, bus)
+            self.tasks = self.read("tasks")
+            self._before = self.read("images_in"), self.read("images_out")
         self._mmio = self._pynq.MMIO(entry["phys_addr"], 0x60, device=device)
         dma.reset(self._mmio)
         dma.check_starts(self._mmio)
@@ -156,13 +226,22 @@ class OpenOverlay:
             )
         return found
 
+    def _control(self, core: dict[str, Any], info: DeviceInfo) -> HlsControl:
+        """Control of a core made by HLS, which knows its name and not its digest."""
+        name = core["type"].split(":")[2]
+        if name != info.net:
+            raise TransportError(
+                f"{self._bitstream}: holds the core {name}, expected {info.net}; load the "
+                "bitstream of this bundle"
+            )
+        return HlsControl(self._core, core["registers"], str(self._bitstream))
+
     def _identify(self, info: DeviceInfo, bus: BusFormat) -> BusFormat:
         identity, digest = self.read("identity"), self.read("device")
         if identity != IDENTITY:
             raise TransportError(
                 f"{self._bitstream}: {CORE} answers 0x{identity:08X} where an open-RTL core says "
-                f"0x{IDENTITY:08X}; another bitstream is loaded, the core has no clock, or it was "
-                "made by HLS (not driven yet)"
+                f"0x{IDENTITY:08X}; another bitstream is loaded, or the core has no clock"
             )
         words = self.read("task_words")
         if digest != bus.digest_word or words != bus.task_words:
@@ -190,6 +269,12 @@ class OpenOverlay:
             for count, before in zip(now, self._before, strict=True)
         )
         return taken, given
+
+    def set_batch(self, frames: int) -> None:
+        """How many results end with one TLAST; nothing may be under way."""
+        if self._batch != frames:
+            self.write("batch", frames)
+            self._batch = frames
 
     def write(self, register: str, value: int) -> None:
         """Write a register of the core by name."""

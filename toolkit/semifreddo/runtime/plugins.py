@@ -64,7 +64,7 @@ def open_transport(bundle: Bundle, name: str | None = None) -> Transport:
         name = _choose(bundle)
     path = bundle.device_file(name)
     net = bundle.net
-    info = DeviceInfo(net.name, net.device_digest, name)
+    info = DeviceInfo(net.name, net.device_digest, name, (net.input.type, net.output.type))
     try:
         transport: Transport = _factory(name)(
             path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.ir.layers import Shape
-from semifreddo.runtime.dma import Channel, describe_status, ended, likely_cause
+from semifreddo.runtime.dma import ended
 from semifreddo.runtime.overlay import OpenOverlay
 from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words
+from semifreddo.runtime.stream import FrameStream, Job, PacketStream, Patience, frame_words
 from semifreddo.runtime.transport import DeviceInfo
 
 DEFAULT_BUFFER_FRAMES = 256
@@ -115,7 +116,7 @@ class PynqTransport:
         if not words.size:
             return
         overlay = self._ready()
-        self._send_task(overlay, words, time.monotonic() + timeout_s, timeout_s)
+        self._send_task(overlay, words, self._patience(timeout_s))
         self._task = words.copy()
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
@@ -135,12 +136,16 @@ class PynqTransport:
             raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
         if not len(images):
             return np.zeros((0, self._bus.outputs), np.int64)
-        deadline = time.monotonic() + timeout_s
+        patience = self._patience(timeout_s)
         overlay = self._ready()
         if self._task is not None and not overlay.tasks:
-            self._send_task(overlay, self._task, deadline, timeout_s)
+            self._send_task(overlay, self._task, patience)
         try:
-            results = _Stream(self, overlay, images, deadline, timeout_s).run()
+            buffers = self._into, self._out_of
+            job = Job(overlay, *buffers, images, self._frames, patience)
+            if overlay.hls is not None:
+                return FrameStream(job, overlay.hls).run()
+            results = PacketStream(job).run()
         except BaseException:
             self._abandon()
             raise
@@ -164,10 +169,11 @@ class PynqTransport:
         )
         try:
             bus = overlay.bus
-            per_frame = max(4 * bus.output_cycles, 4 * bus.packet_words(1))
+            per_frame = 4 * max(bus.output_cycles, bus.packet_words(1), frame_words(overlay))
             fit = max(1, min(_BUFFER_BYTES, overlay.most_bytes) // per_frame)
             self._frames = min(self._frames, fit, 0xFFFF)
-            into = max(bus.packet_words(self._frames), bus.task_words + 4)
+            into = max(bus.packet_words(self._frames), self._frames * frame_words(overlay))
+            into = into if overlay.hls is not None else max(into, bus.task_words + 4)
             if 4 * into > overlay.most_bytes:
                 raise TransportError(
                     f"{self._info.net}: a frame or a task has {4 * into} bytes, the DMA moves at "
@@ -179,8 +185,11 @@ class PynqTransport:
         except BaseException:
             overlay.close()
             raise
-        self._batch = 0
         self._overlay = overlay
+
+    def _patience(self, timeout_s: float) -> Patience:
+        after = "; the next call loads the bitstream again" if self._download else ""
+        return Patience(self._info.net, time.monotonic() + timeout_s, timeout_s, after)
 
     def _ready(self) -> OpenOverlay:
         """The open overlay; loads the bitstream again after a failure."""
@@ -212,9 +221,11 @@ class PynqTransport:
             except TransportError:
                 self._abandoned += buffers  # the DMA may still write into them
 
-    def _send_task(
-        self, overlay: OpenOverlay, words: Words, deadline: float, timeout_s: float
-    ) -> None:
+    def _send_task(self, overlay: OpenOverlay, words: Words, patience: Patience) -> None:
+        if overlay.hls is not None:
+            overlay.hls.load(words)
+            overlay.tasks += 1
+            return
         packet = overlay.bus.task_packet(words)
         overlay.write("errors", ALL_ERRORS)  # what happened before is no fault of this task
         before = overlay.tasks
@@ -222,18 +233,18 @@ class PynqTransport:
             buffer = self._into[0][: packet.size]
             np.asarray(buffer)[:] = packet
             overlay.send.start(buffer)
-            status = overlay.send.wait(deadline)
+            status = overlay.send.wait(patience.deadline)
             if not ended(status):
                 where = (
                     f"the core has accepted {before} tasks",
                     "it waits until earlier frames left",
                 )
-                self.fail(overlay.send, status, "a task", timeout_s, where)
+                raise patience.failure(overlay.send, status, "a task", where)
             while overlay.read("tasks") == before and not overlay.read("errors"):
-                if time.monotonic() > deadline:
+                if time.monotonic() > patience.deadline:
                     raise TransportTimeoutError(
                         f"{self._info.net}: the core took a task but did not confirm it within "
-                        f"{timeout_s:g} s; it waits until earlier frames have left"
+                        f"{patience.timeout_s:g} s; it waits until earlier frames have left"
                     )
         except BaseException:
             self._abandon()
@@ -252,123 +263,6 @@ class PynqTransport:
                 "and were dropped. Words were lost or changed on the way; the next call starts "
                 "from the bitstream"
             )
-
-    def fail(
-        self, channel: Channel, status: int, what: str, timeout_s: float, where: tuple[str, str]
-    ) -> NoReturn:
-        """Report a transfer that did not end well.
-
-        Args:
-            channel: Its channel.
-            status: DMA status at the end.
-            what: What was moved.
-            timeout_s: The time it had.
-            where: How far the core is, and what that usually means if nothing else is known.
-        """
-        after = "; the next call loads the bitstream again" if self._download else ""
-        state = f"channel {channel.name}, {what}: DMA status {describe_status(status)}"
-        cause = likely_cause(status)
-        if cause is not None:
-            raise TransportError(f"{self._info.net}: {state}; {where[0]}; {cause}{after}")
-        raise TransportTimeoutError(
-            f"{self._info.net}: nothing more within {timeout_s:g} s on {state}; {where[0]}; "
-            f"{where[1]}{after}"
-        )
-
-
-class _Stream:
-    """One batch on its way through the device, two parts at a time."""
-
-    def __init__(
-        self,
-        transport: PynqTransport,
-        overlay: OpenOverlay,
-        images: npt.NDArray[np.integer],
-        deadline: float,
-        timeout_s: float,
-    ) -> None:
-        self._transport = transport
-        self._overlay = overlay
-        self._images = images
-        self._deadline = deadline
-        self._timeout_s = timeout_s
-        self._bus = overlay.bus
-        parts = -(-len(images) // transport.buffer_frames)
-        self._size = -(-len(images) // parts)  # all parts are equal, so `batch` need not change
-        self._parts = -(-len(images) // self._size)
-        self._words_out = self._size * self._bus.output_cycles
-        words_in = self._bus.packet_words(self._size)
-        self._into = [buffer[:words_in] for buffer in transport._into]
-        self._out_of = [buffer[: self._words_out] for buffer in transport._out_of]
-        self._plain_into = [np.asarray(buffer) for buffer in self._into]
-        self._plain_out_of = [np.asarray(buffer) for buffer in self._out_of]
-        self._results = np.empty((len(images), self._bus.outputs), np.int64)
-
-    def run(self) -> npt.NDArray[np.int64]:
-        """Pack, send, receive and unpack, overlapping."""
-        send, receive = self._overlay.send, self._overlay.receive
-        if self._transport._batch != self._size:
-            self._overlay.write("batch", self._size)
-            self._transport._batch = self._size
-        self._pack(0)
-        receive.start(self._out_of[0])
-        send.start(self._into[0])
-        for part in range(self._parts):
-            following = part + 1 < self._parts
-            if following:
-                self._pack(part + 1)
-            self._wait(send, part)
-            if following:
-                send.start(self._into[(part + 1) % 2])
-            self._wait(receive, part)
-            if following:
-                receive.start(self._out_of[(part + 1) % 2])
-            self._unpack(part)
-        self._overlay.frames += self._parts * self._size
-        return self._results
-
-    def _frames(self, part: int) -> slice:
-        return slice(part * self._size, min((part + 1) * self._size, len(self._images)))
-
-    def _pack(self, part: int) -> None:
-        images = self._images[self._frames(part)]
-        missing = self._size - len(images)
-        if missing:
-            images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
-        self._bus.pack_images(images, self._plain_into[part % 2])
-
-    def _unpack(self, part: int) -> None:
-        frames = self._frames(part)
-        self._out_of[part % 2].invalidate()
-        found = self._bus.results(self._plain_out_of[part % 2])
-        self._results[frames] = found[: frames.stop - frames.start]
-
-    def _wait(self, channel: Channel, part: int) -> None:
-        status = channel.wait(self._deadline)
-        frames = self._frames(part)
-        what = f"frames {frames.start}..{frames.stop - 1} of {len(self._images)}"
-        if not ended(status):
-            self._transport.fail(channel, status, what, self._timeout_s, self._where(channel, part))
-        if channel is not self._overlay.receive:
-            return
-        moved = channel.moved()
-        if moved != 4 * self._words_out:
-            raise TransportError(
-                f"{self._bus.name}: channel {channel.name}, {what}: the core ended its packet "
-                f"after {moved} of {4 * self._words_out} bytes, so results were lost; the next "
-                "call loads the bitstream again"
-            )
-
-    def _where(self, channel: Channel, part: int) -> tuple[str, str]:
-        """How far the core is, and what that usually means."""
-        taken, given = self._overlay.progress()
-        need = (part + 1) * self._size
-        seen = f"the core took {taken} and answered {given} frames of {self._parts * self._size}"
-        if channel is self._overlay.receive and given >= need:
-            return seen, "results are stuck in front of the DMA, or TLAST was lost"
-        if taken >= need:
-            return seen, f"frame {given} is inside it: its layers stand still, or need longer"
-        return seen, f"frame {taken} does not go in: the stream to the core stands still"
 
 
 def _flags(overlay: OpenOverlay, known: int = 0) -> str:

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.fixed import FixedType
+
 
 @dataclass(frozen=True)
 class DeviceInfo:
@@ -18,11 +20,13 @@ class DeviceInfo:
         net: Name of the design.
         device_digest: Digest the device was built with.
         backend: ``csim``, ``rtl``, ``pynq``…
+        formats: Value formats of input and output, for devices that cannot tell them.
     """
 
     net: str
     device_digest: str
     backend: str
+    formats: tuple[FixedType, FixedType] | None = None
 
 
 class Transport(Protocol):

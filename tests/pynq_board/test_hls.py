@@ -1,0 +1,113 @@
+"""Bitstreams whose core was made by HLS: the same accelerator, another way of streaming."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from board_nets import coloured, frozen, wide
+from fakes import bundle_of, other_task, vectors_of
+from nets import blended
+from semifreddo.core.errors import TransportError, TransportTimeoutError
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime import Accelerator, Bundle, DeviceFiles
+from semifreddo.runtime.core_model import HlsCore
+from semifreddo.runtime.dma_model import Fault
+from semifreddo.sim import reference
+from semifreddo.sim.device import ReferenceDevice
+
+NET = blended()
+VECTORS = vectors_of(NET, 40)
+
+
+@pytest.fixture
+def hls(tmp_path: Path):
+    """Open a network on a simulated board whose core is made by HLS."""
+    from semifreddo.runtime.simulated import SimulatedBoard, simulated_files
+
+    boards = []
+
+    def make(net: StreamNet = NET, name: str | None = None) -> tuple[Accelerator, SimulatedBoard]:
+        named = net if name is None else dataclasses.replace(net, name=name)
+        words = AddressMap.of(net).words
+        files = {
+            file.replace(named.name, net.name): data
+            for file, data in simulated_files(named, hls_task_words=words).items()
+        }
+        bundle = dataclasses.replace(bundle_of(net), transports={"pynq": DeviceFiles(files)})
+        board = SimulatedBoard(HlsCore(net, ReferenceDevice(net)))
+        board.activate()
+        boards.append(board)
+        return Accelerator.open(bundle, "pynq", timeout_s=1), board
+
+    yield make
+    for board in boards:
+        board.deactivate()
+
+
+@pytest.mark.parametrize("net", [blended(), coloured(), wide(), frozen()], ids=lambda net: net.name)
+def test_exact(hls, net: StreamNet) -> None:
+    accelerator, _ = hls(net)
+    assert accelerator.check().ok
+    vectors = vectors_of(net, 300 if net == NET else 20)  # 300: two transfers
+    assert np.array_equal(accelerator.predict(vectors.images).raw, vectors.expected)
+    assert len(accelerator.predict(vectors.images[:0])) == 0
+
+
+def test_tasks_are_swapped_between_frames(hls) -> None:
+    accelerator, _ = hls()
+    other = other_task(NET)
+    net = NET.with_values(AddressMap.of(NET).unpack(other.words))
+    for _ in range(20):
+        accelerator.load_task(other)
+        found = accelerator.predict(VECTORS.images[:3]).raw
+        assert np.array_equal(found, reference.run(net, VECTORS.images[:3]))
+        accelerator.load_task("shapes")
+        assert np.array_equal(accelerator.predict(VECTORS.images).raw, VECTORS.expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            "stall",
+            r"S2MM\), frame 2 of 40: .*; the core answered 2 frames; its control",
+        ),
+        ("decode error", r"S2MM\), frame 2 of 40: .*decode error.*the buffer lies where the DMA"),
+        ("short transfer", r"frame 2 of 40: the core ended its packet after 4 of 12 bytes"),
+    ],
+)
+def test_faults(hls, kind: str, message: str) -> None:
+    accelerator, board = hls()
+    assert accelerator.check().ok
+    board.dma.faults.append(Fault(kind, "receive", after=2))
+    with pytest.raises(TransportError, match=message) as caught:
+        accelerator.predict(VECTORS.images)
+    assert isinstance(caught.value, TransportTimeoutError) == (kind == "stall")
+    assert np.array_equal(accelerator.predict(VECTORS.images).raw, VECTORS.expected)
+    assert board.downloads == 2
+
+
+def test_another_core(hls) -> None:
+    with pytest.raises(TransportError, match="holds the core other, expected blended; load the"):
+        hls(name="other")
+
+
+def test_a_bundle_is_needed_for_the_formats(hls) -> None:
+    from semifreddo.runtime import DeviceInfo
+    from semifreddo.runtime.pynq import open_pynq
+
+    accelerator, _ = hls()
+    bundle: Bundle = accelerator._bundle
+    with pytest.raises(TransportError, match="a core made by HLS needs the formats of its values"):
+        open_pynq(
+            bundle.device_file("pynq"),
+            DeviceInfo(NET.name, NET.device_digest, "pynq"),
+            image_shape=NET.input.shape,
+            outputs=3,
+            words=23,
+        )
