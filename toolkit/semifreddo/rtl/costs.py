@@ -45,67 +45,74 @@ class Area:
 
 COSTS: Mapping[str, Area] = {
     # A layer's counters and handshakes: issuer, pipeline marks, credits.
-    "control": Area(lut=18, ff=14),
+    "control": Area(lut=9, ff=7),
     # Position counters of a window former or of a pool.
-    "position": Area(lut=42, ff=28),
+    "position": Area(lut=59, ff=19),
     # The counter of images that flips the weight bank, and the loading of one bank.
-    "swap": Area(lut=14, ff=26),
-    "load": Area(lut=8, ff=6),
+    "swap": Area(lut=22, ff=18),
+    "load": Area(lut=12, ff=4),
     # A bit of the register window, and one more that is masked at the image's edge.
     "window_bit": Area(ff=1),
     "masked_bit": Area(ff=1),
     # Counters of a FIFO; one word register of a bit that is behind or in it.
-    "fifo": Area(lut=10, ff=14),
+    "fifo": Area(lut=5, ff=12),
     "word_bit": Area(ff=1),
     # A reader of a forked stream.
     "fork_reader": Area(lut=3, ff=1),
     # Frozen, all bits at once: a bit of an adder, its share of the pipeline's registers, and those
     # of an input's bit.
-    "adder_bit": Area(lut=1),
-    "pipeline_bit": Area(ff=0.62),
-    "waiting_bit": Area(ff=0.15),
+    "adder_bit": Area(lut=0.88),
+    "pipeline_bit": Area(ff=0.63),
+    "waiting_bit": Area(ff=0.1),
     # Frozen, in digits: an adder of single bits with its carry and delays; an adder of wider digits
     # and each of its bits; a bit of a constant; a mark of the first digits, at a time, that are
     # zero; a bit of an input that is picked; a bit of a sum that is collected.
-    "bit_adder": Area(lut=1.4, ff=1.8),
-    "digit_adder": Area(lut=1.2, ff=1),
-    "digit_bit": Area(lut=0.8, ff=1.4),
-    "constant_bit": Area(lut=1),
-    "mark": Area(lut=0.6, ff=0.3),
-    "picked_bit": Area(lut=0.6),
+    "bit_adder": Area(lut=1.6, ff=2.18),
+    "digit_adder": Area(lut=1.11, ff=1.38),
+    "digit_bit": Area(lut=0.77, ff=1.27),
+    "constant_bit": Area(lut=0.92),
+    "mark": Area(lut=0.75, ff=0.45),
+    "picked_bit": Area(lut=1.52),
     "collected_bit": Area(ff=1),
-    # Loadable: a bit of a multiplexer with four inputs; of the factors' registers; of a row of a
-    # multiplier of LUTs, and of its registers; of the tree of sums; of the accumulator.
-    "mux_bit": Area(lut=1),
+    # Loadable: counters and marks; a bit of a multiplexer with four inputs; of the factors'
+    # registers; of a row of a multiplier of LUTs, and of its registers; of the tree of sums; of the
+    # accumulator.
+    "multiply": Area(lut=14, ff=9),
+    "mux_bit": Area(lut=1.11),
     "factor_bit": Area(ff=1),
-    "product_bit": Area(lut=1.1),
+    "product_bit": Area(lut=1),
     "product_register": Area(ff=1),
-    "tree_bit": Area(lut=1, ff=0.7),
-    "total_bit": Area(lut=1, ff=1),
+    "tree_bit": Area(lut=0.92, ff=0.45),
+    "total_bit": Area(lut=1.3, ff=0.94),
     # The same with DSP slices, which take registers and accumulators in; a bit times a bit of a
     # product that is too narrow for them.
-    "dsp_factor_bit": Area(ff=0.3),
-    "dsp_total_bit": Area(lut=0.5, ff=0.6),
-    "plain_product_bit": Area(lut=1.4),
+    "dsp_factor_bit": Area(ff=0.21),
+    "dsp_total_bit": Area(lut=0.18, ff=0.11),
+    "plain_product_bit": Area(lut=1.17),
     # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
     # a tie, and one that is clipped.
-    "cast": Area(lut=2),
-    "rounded_bit": Area(lut=0.4),
-    "tie_bit": Area(lut=0.2),
-    "clipped_bit": Area(lut=1),
+    "cast": Area(lut=0.32),
+    "rounded_bit": Area(lut=0.16),
+    "tie_bit": Area(lut=0.13),
+    "clipped_bit": Area(lut=0.9),
     # A bit of a plain adder; of a blend whose factor is loaded, or constant; of a comparison.
-    "added_bit": Area(lut=1),
+    "added_bit": Area(lut=0.84),
     "blend_bit": Area(lut=5),
-    "fixed_blend_bit": Area(lut=2),
-    "compared_bit": Area(lut=1.7),
+    "fixed_blend_bit": Area(lut=1.46),
+    "compared_bit": Area(lut=1.73),
+    # A bit of a running maximum, or sum, of windows that do not overlap.
+    "kept_maximum_bit": Area(lut=1.24),
+    "kept_sum_bit": Area(lut=1.38),
+    # A bit of a loaded bias to which a constant is added before the first product.
+    "start_bit": Area(lut=0.32),
     # The front end: registers, the input stream, a byte of its pixels, and loading of tasks.
     "bus_registers": Area(lut=180, ff=180),
     "bus_input": Area(lut=250, ff=200),
     "bus_input_byte": Area(lut=34, ff=10),
     "bus_task": Area(lut=280, ff=180),
-    # Memories: output multiplexers behind 64 words, the bypass that Yosys puts around a block.
+    # Memories: output multiplexers behind 64 words, the way past a block.
     "memory_mux_bit": Area(lut=0.45),
-    "bypass_bit": Area(lut=1.5, ff=1),
+    "bypass_bit": Area(lut=1, ff=1),
     "ram_lut": Area(lut=1),
     "bram18": Area(bram18=1),
     "dsp": Area(dsp=1),
@@ -129,11 +136,11 @@ class Parts:
         for kind, count in other.counts.items():
             self.add(kind, count * share)
 
-    def area(self, costs: Mapping[str, Area] = COSTS) -> Area:
+    def area(self) -> Area:
         """What all parts cost."""
         lut = ff = dsp = bram18 = 0.0
         for kind, count in self.counts.items():
-            cost = costs[kind]
+            cost = COSTS[kind]
             lut += cost.lut * count
             ff += cost.ff * count
             dsp += cost.dsp * count

@@ -9,15 +9,15 @@ from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Add, AvgPool, Blend, Layer, MaxPool, Route, Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.casting import half_of
+from semifreddo.rtl.casting import half_of, signed_bits
 from semifreddo.rtl.costs import Area, Parts, block_memories, ram_luts
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import DEFAULT, Choice
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 
-FIFO_IN_FLIP_FLOPS = 2
-"""Deepest FIFO that Yosys makes of flip-flops; deeper ones are memories."""
+MEMORY_IN_FLIP_FLOPS = 2
+"""Words of the largest memory that Yosys makes of flip-flops."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +63,19 @@ class LayerModel:
 def add_fifo(parts: Parts, bits: int, depth: int) -> None:
     """A FIFO of ``library/sf_fifo.sv``."""
     parts.add("fifo")
-    if depth <= FIFO_IN_FLIP_FLOPS:
-        parts.add("word_bit", bits * depth)
-        parts.add("mux_bit", bits / 2)
-    else:
-        add_memory(parts, depth, bits)
+    add_memory(parts, depth, bits)
 
 
 def add_memory(parts: Parts, words: int, bits: int) -> None:
-    """A memory with one write and one read port: distributed if shallow."""
-    if words <= 64:
+    """A memory with one write and one read port: flip-flops, distributed, or blocks."""
+    if words <= MEMORY_IN_FLIP_FLOPS:
+        parts.add("word_bit", bits * words)
+        parts.add("mux_bit", bits * (words - 1) / 2)
+    elif words <= 64:
         parts.add("ram_lut", ram_luts(words, bits))
-        return
-    parts.add("bram18", block_memories(words, bits))
-    parts.add("bypass_bit", bits)
+    else:
+        parts.add("bram18", block_memories(words, bits))
+        parts.add("bypass_bit", bits)
 
 
 def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
@@ -95,20 +94,31 @@ def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
         add_memory(parts, geometry.width, (rows - 1) * bits)
 
 
-def add_cast(parts: Parts, bits: int, drop: int, target: FixedType, constant: int) -> None:
-    """A cast of ``library/sf_cast.sv``: ``drop`` fraction bits go, ``constant`` is added first.
+def add_cast(
+    parts: Parts, bounds: tuple[int, int], drop: int, target: FixedType, constant: int
+) -> None:
+    """A cast of ``library/sf_cast.sv``.
 
-    The constant has the bias and, for most roundings, the half; below its last bit it is free.
+    Args:
+        parts: Get what it is made of.
+        bounds: Smallest and largest number that is cast, with everything that is added.
+        drop: Fraction bits that go; negative if some come.
+        target: The format.
+        constant: What is added here: the bias and, for most roundings, the half. Below its last bit
+            it is free.
     """
     parts.add("cast")
-    by_sign = drop > 0 and half_of(target.rounding, drop) is None
+    low, high = bounds
+    bits = signed_bits(low, high)
     if constant:
         parts.add("rounded_bit", max(bits - trailing_zeros(constant), 1))
-    if by_sign:
+    if drop > 0 and half_of(target.rounding, drop) is None:
         parts.add("added_bit", bits)
     if drop > 0 and target.rounding is Rounding.HALF_EVEN:
         parts.add("tie_bit", drop)
-    if target.overflow is not Overflow.WRAP and bits - max(drop, 0) >= target.width:
+    down, up = max(drop, 0), max(-drop, 0)
+    fits = target.min_raw <= (low << up) >> down and (high << up) >> down <= target.max_raw
+    if target.overflow is not Overflow.WRAP and not fits:
         parts.add("clipped_bit", target.width)
 
 
@@ -166,27 +176,23 @@ class PoolModel(LayerModel):
         maximum = isinstance(self.layer, MaxPool)
         width, taps = source.type.width, geometry.taps
         sum_bits = width if maximum else width + (taps - 1).bit_length()
-        kind = "compared_bit" if maximum else "added_bit"
         if geometry.disjoint:
             bits = source.channels * (sum_bits + 1)
             parts.add("position")
-            parts.add(kind, 2 * bits)
+            parts.add("kept_maximum_bit" if maximum else "kept_sum_bit", 2 * bits)
             parts.add("word_bit", 2 * bits)
-            parts.add("mux_bit", bits)
-            if geometry.out[1] > 1:
-                add_memory(parts, geometry.out[1], bits)
-            else:
-                parts.add("word_bit", bits)
+            add_memory(parts, geometry.out[1], bits)
         else:
             add_window(parts, geometry, word_bits(source))
             mean = source.channels * (width + sum_bits) / 2
-            parts.add(kind, mean * (taps - 1))
+            parts.add("compared_bit" if maximum else "added_bit", mean * (taps - 1))
             parts.add("word_bit", mean * (taps - 1) / 3)
         exact = exact_result(self.layer, (source,), self.net.block.__getitem__)
         for _ in range(source.channels):
-            drop = exact.frac - self.output.type.frac
-            half = half_of(self.output.type.rounding, drop) or 0
-            add_cast(parts, sum_bits + 1, drop, self.output.type, half)
+            target = self.output.type
+            drop = exact.frac - target.frac
+            half = half_of(target.rounding, drop) or 0
+            add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
         parts.add("word_bit", word_bits(self.output))
         add_fifo(parts, word_bits(self.output), self.unit(DEFAULT).depth)
         return parts
@@ -225,7 +231,8 @@ class PointwiseModel(LayerModel):
             elif isinstance(layer, Blend):
                 frozen = net.block[layer.alpha].frozen[channel]
                 parts.add("fixed_blend_bit" if frozen else "blend_bit", bits)
-            add_cast(parts, bits, drop, target, half_of(target.rounding, drop) or 0)
+            half = half_of(target.rounding, drop) or 0
+            add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
         if isinstance(layer, Blend) and not all(net.block[layer.alpha].frozen):
             alpha = net.block[layer.alpha]
             parts.add("swap")

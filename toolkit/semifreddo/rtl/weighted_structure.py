@@ -21,7 +21,7 @@ from semifreddo.rtl.structure import (
     add_window,
 )
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
-from semifreddo.rtl.weighted_plan import Weighted
+from semifreddo.rtl.weighted_plan import Channel, Weighted
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -195,11 +195,17 @@ class WeightedModel(LayerModel):
         self._add_bias_bank(parts, plan.frozen)
         for index in plan.frozen:
             channel = plan.channel(index)
-            constant = 0 if choice.digit_bits else channel.constant
-            bits = channel.bits + channel.up
             if index in plan.loadable_bias:
-                parts.add("added_bit", bits + 1)
-            add_cast(parts, bits, channel.frac - plan.target.frac, plan.target, constant)
+                parts.add("added_bit", channel.bits + channel.up + 1)
+            self._add_cast(parts, channel, 0 if choice.digit_bits else channel.constant)
+
+    def _add_cast(self, parts: Parts, channel: Channel, constant: int) -> None:
+        """The cast of a channel, to which a constant is added on the way."""
+        target = self.plan.target
+        bias = self.plan.bias_range(channel.index)
+        low = (channel.low << channel.up) + channel.constant + bias[0]
+        high = (channel.high << channel.up) + channel.constant + bias[1]
+        add_cast(parts, (low, high), channel.frac - target.frac, target, constant)
 
     def _add_digits(self, parts: Parts, digit: int, graph: GraphSize) -> None:
         """Adders that are a digit wide, with their delays; constants; digits in, sums out."""
@@ -221,6 +227,7 @@ class WeightedModel(LayerModel):
     def _add_multipliers(self, parts: Parts, choice: Choice) -> None:
         if not self.loadable:
             return
+        parts.add("multiply")
         plan, weight = self.plan, self.plan.weight
         rows, lanes = choice.rows_per_cycle, choice.channels_per_cycle or self.loadable
         groups = -(-self.loadable // lanes)
@@ -280,7 +287,7 @@ class WeightedModel(LayerModel):
         self._add_bias_bank(parts, plan.loadable)
         for index in set(plan.loadable) & set(plan.loadable_bias):
             if plan.channel(index).constant:
-                parts.add("added_bit", plan.sum_bits)
+                parts.add("start_bit", plan.sum_bits)
         return parts
 
     @cached_property
@@ -288,9 +295,7 @@ class WeightedModel(LayerModel):
         """Casts of all loadable channels, if each has its own."""
         parts, plan = Parts(), self.plan
         for index in plan.loadable:
-            channel = plan.channel(index)
-            drop = channel.frac - plan.target.frac
-            add_cast(parts, plan.sum_bits + channel.up, drop, plan.target, 0)
+            self._add_cast(parts, plan.channel(index), 0)
         return parts
 
     def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:
