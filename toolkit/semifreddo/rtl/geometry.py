@@ -8,7 +8,7 @@ import numpy as np
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.fixed import IntArray
-from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool, Stream
+from semifreddo.ir.layers import AvgPool, Conv, Linear, MaxPool, Stream
 
 
 @dataclass(frozen=True)
@@ -137,31 +137,3 @@ class Geometry:
         rows = self.skip + np.arange(self.out[0]) * self.stride[0]
         columns = np.arange(self.out[1]) * self.stride[1] + self.lag
         return np.asarray((rows[:, None] * self.span + columns).reshape(-1), np.int64)
-
-    def pixels_needed(self) -> list[int]:
-        """For every window in order, the pixels that must have gone in before it comes out.
-
-        Counted from the start of its image, as if the next image followed at once: the last
-        windows may need pixels of the next one.
-        """
-        needed = []
-        per_image = self.height * self.width
-        for y in range(self.out[0]):
-            for x in range(self.out[1]):
-                row = self.skip + y * self.stride[0]
-                column = x * self.stride[1] + self.lag
-                row, column = row + column // self.span, column % self.span
-                gap = self.drain - self.overlap  # drain rows that take no pixels
-                if row >= self.height and row - self.height < gap:
-                    taken = per_image
-                else:
-                    row -= gap if row >= self.height else 0
-                    taken = row * self.width + min(column + 1, self.width)
-                needed.append(min(taken, 2 * per_image))
-        return needed
-
-
-def source_of(layer: Layer, inputs: tuple[Stream, ...]) -> Stream:
-    """The only input of a layer that reads windows."""
-    assert len(inputs) == 1, layer.name
-    return inputs[0]
