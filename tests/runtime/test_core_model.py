@@ -9,7 +9,9 @@ from board_nets import wide
 from fakes import other_task, vectors_of
 from nets import blended
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.runtime.core_model import LoopbackCore, PacketCore
+from semifreddo.ir.net import StreamNet
+from semifreddo.runtime.core_model import HlsCore, LoopbackCore, PacketCore
+from semifreddo.runtime.handoff import hls_registers
 from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, REGISTERS, TASK
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice
@@ -140,3 +142,29 @@ def test_loopback() -> None:
     words, last = core.receive(5)
     assert (words.tolist(), last) == ([0, 1, 2, 3], True)
     assert core.receive(5)[1] is False
+
+
+@pytest.mark.parametrize("net", [NET, wide()], ids=["8 bits", "12 signed bits"])
+def test_a_core_made_by_hls(net: StreamNet) -> None:
+    """One start is one frame; new values are taken before a frame while load_task is 1."""
+    core = HlsCore(net, ReferenceDevice(net))
+    places = hls_registers(AddressMap.of(net).words)
+    for index, word in enumerate(AddressMap.of(net).pack(net)):
+        core.write(places["Memory_task_memory"] + 4 * index, int(word))
+    core.write(places["load_task"], 1)
+    vectors = vectors_of(net, 2)
+    lane = "<i2" if net.input.type.width > 8 else "u1"
+    octets = vectors.images.astype(lane).reshape(2, -1).view(np.uint8)
+    padded = np.zeros((2, -(-octets.shape[1] // 4) * 4), np.uint8)
+    padded[:, : octets.shape[1]] = octets
+    core.send(padded.view("<u4").reshape(-1))
+    assert core.receive(100)[1] is False  # not started
+    for expected in vectors.expected:
+        core.write(places["CTRL"], 1)
+        words, last = core.receive(100)
+        assert last
+        found = words.view("<i8") if net.output.type.width > 32 else words.view("<i4")
+        assert np.array_equal(found, expected)
+        core.write(places["load_task"], 0)
+    core.write(places["CTRL"], 1)
+    assert core.read(places["CTRL"]) == 1  # waits for its frame
