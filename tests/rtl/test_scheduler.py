@@ -279,3 +279,49 @@ def test_a_repeat_at_a_wanted_rate_is_in_time() -> None:
     found = choose(repeated(), PLENTY, 100.0, 50_000.0).estimate
     assert found.repeats[0].cycles <= 2000
     assert found.frames_per_second(100.0) >= 50_000
+
+
+def mobile() -> StreamNet:
+    """16 layers and 88,416 weights, half of them frozen: depthwise and pointwise in turns."""
+    rng, kind = np.random.default_rng(0), FixedType.exact(4, 3, signed=False)
+    image = Stream("image", (32, 32, 3), kind)
+    layers: list[Layer] = []
+    blocks: list[WeightBlock] = []
+
+    def conv(channels: int, kernel: int, stride: int, *, depthwise: bool = False) -> None:
+        source = layers[-1].output if layers else image
+        name, pad = f"conv{len(layers)}", (kernel - 1) // 2
+        side = (source.shape[0] + 2 * pad - kernel) // stride + 1
+        inputs = 1 if depthwise else source.channels
+        flags = tuple(index % 2 == 0 for index in range(channels))
+        raw = rng.integers(-8, 8, (kernel, kernel, inputs, channels))
+        blocks.append(WeightBlock(name, "weight", raw, 4, True, (3,) * channels, flags))
+        layers.append(
+            Conv(
+                inputs=(source.name,),
+                output=Stream(name, (side, side, channels), kind),
+                weight=name,
+                bias=None,
+                kernel=(kernel, kernel),
+                stride=(stride, stride),
+                padding=(pad,) * 4,
+                depthwise=depthwise,
+            )
+        )
+
+    conv(16, 3, 1)
+    for channels, stride in [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1), (256, 2)]:
+        conv(layers[-1].output.channels, 3, stride, depthwise=True)
+        conv(channels, 1, 1)
+    conv(10, 1, 1)
+    return StreamNet("mobile", image, tuple(layers), tuple(blocks))
+
+
+def test_a_large_network_takes_seconds() -> None:
+    net = mobile()
+    start = time.process_time()
+    estimate(net)
+    middle = time.process_time()
+    choose(net, Resources(lut=230_400, ff=460_800, dsp=1728, bram18=624), 100.0)
+    assert middle - start < 0.5
+    assert time.process_time() - middle < 5
