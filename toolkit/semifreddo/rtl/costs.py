@@ -101,15 +101,17 @@ COSTS: Mapping[str, Area] = {
     "fixed_blend_bit": Area(lut=1.46),
     "compared_bit": Area(lut=1.73),
     # A bit of a running maximum, or sum, of windows that do not overlap.
-    "kept_maximum_bit": Area(lut=1.24),
+    "kept_maximum_bit": Area(lut=1),
     "kept_sum_bit": Area(lut=1.38),
     # A bit of a loaded bias to which a constant is added before the first product.
     "start_bit": Area(lut=0.32),
-    # The front end: registers, the input stream, a byte of its pixels, and loading of tasks.
-    "bus_registers": Area(lut=180, ff=180),
-    "bus_input": Area(lut=250, ff=200),
+    # The front end, synthesised alone: registers, the input stream, a byte of its pixels, the
+    # output stream, and loading of tasks.
+    "bus_registers": Area(lut=161, ff=155),
+    "bus_input": Area(lut=240, ff=190),
     "bus_input_byte": Area(lut=34, ff=10),
-    "bus_task": Area(lut=280, ff=180),
+    "bus_output": Area(lut=60, ff=50),
+    "bus_task": Area(lut=286, ff=177),
     # Memories: output multiplexers behind 64 words, the way past a block.
     "memory_mux_bit": Area(lut=0.45),
     "bypass_bit": Area(lut=1, ff=1),

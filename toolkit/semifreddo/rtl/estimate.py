@@ -187,6 +187,7 @@ def buses(net: StreamNet) -> LayerEstimate:
     parts.add("bus_input_byte", bus.pixel_bytes)
     if bus.task_words:
         parts.add("bus_task")
+    parts.add("bus_output")
     add_fifo(parts, 33, 2)
     parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
     return LayerEstimate(

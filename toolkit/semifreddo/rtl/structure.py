@@ -16,8 +16,8 @@ from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import DEFAULT, Choice
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 
-MEMORY_IN_FLIP_FLOPS = 2
-"""Words of the largest memory that Yosys makes of flip-flops."""
+BITS_IN_FLIP_FLOPS = 16
+"""Width up to which Yosys makes flip-flops of a memory of two words."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def add_fifo(parts: Parts, bits: int, depth: int) -> None:
 
 def add_memory(parts: Parts, words: int, bits: int) -> None:
     """A memory with one write and one read port: flip-flops, distributed, or blocks."""
-    if words <= MEMORY_IN_FLIP_FLOPS:
+    if words <= 2 and bits <= BITS_IN_FLIP_FLOPS:
         parts.add("word_bit", bits * words)
         parts.add("mux_bit", bits * (words - 1) / 2)
     elif words <= 64:
@@ -181,7 +181,8 @@ class PoolModel(LayerModel):
             parts.add("position")
             parts.add("kept_maximum_bit" if maximum else "kept_sum_bit", 2 * bits)
             parts.add("word_bit", 2 * bits)
-            add_memory(parts, geometry.out[1], bits)
+            for _ in range(source.channels):
+                add_memory(parts, geometry.out[1], sum_bits + 1)
         else:
             add_window(parts, geometry, word_bits(source))
             mean = source.channels * (width + sum_bits) / 2
