@@ -17,6 +17,7 @@ from semifreddo.ir.layers import Cast, Conv, Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import make_design
+from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.sim import reference
 
@@ -123,6 +124,15 @@ def test_a_feature_map_in_block_memory(simulate: Build) -> None:
         many = simulation.exchange([design.bus.image_packet(images(found, 30))], 30, 60)
     assert set(many.interval_cycles[10:-5]) == {design.cycles_per_image}
     assert many.latency_cycles == design.latency_cycles
+
+
+def test_one_repeat_behind_the_other() -> None:
+    layers = [cast(name, source) for name, source in zip("abcd", ["image", *"abc"], strict=True)]
+    made = net(layers, [["a"], ["b"]])
+    design = make_design(replace(made, repeats=(*made.repeats, Repeat("second", (("c",), ("d",))))))
+    assert [unit.layer for unit in design.core.units] == ["a", "c"]
+    intervals = np.diff(Replay(design.core.sized, 20).results)[8:-3]
+    assert set(intervals) == {design.cycles_per_image} == {18}
 
 
 def refused(found: StreamNet) -> str:

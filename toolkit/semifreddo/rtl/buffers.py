@@ -318,15 +318,19 @@ class _Sizes:
         """
         held = self.clockwork.held
         direct = np.maximum.reduce([reading.taken for reading in readings])
-        latest = np.minimum.reduce([reading.wanted for reading in readings]) - 1
+        rooms = [
+            reading.wanted - int(reading.reader is None or reading.reader in held)
+            for reading in readings
+        ]
+        latest = np.asarray(np.minimum.reduce(rooms), np.int64)
         if places is not None:
             latest = np.minimum(latest, _shifted(places, -depth, self.period) - 1)
+        latest = _in_order(latest, self.period)
         popped = np.where(direct > -FAR, direct, np.maximum(latest, there))
         head = np.maximum(there, _shifted(popped, 1, self.period) + 1)
         popped = np.maximum(popped, head)
         late = np.zeros(len(there), bool)  # words that are taken too late by someone
-        for reading in readings:
-            room = reading.wanted - int(reading.reader is None or reading.reader in held)
+        for room in rooms:
             late |= np.roll(head > room, -1)
         if places is not None:
             late |= _shifted(places, -depth, self.period) <= popped
@@ -348,6 +352,14 @@ def _shifted(times: IntArray, places: int, period: int) -> IntArray:
     """``times[j - places]`` of periodic times."""
     late, place = np.divmod(np.arange(len(times)) - places, len(times))
     return np.asarray(times[place] + late * period, np.int64)
+
+
+def _in_order(times: IntArray, period: int) -> IntArray:
+    """The latest periodic times with ``t[j] <= times[j]`` and ``t[j] < t[j + 1]``."""
+    twice = np.concatenate([times, times + period])
+    count = np.arange(len(twice))
+    bound = np.minimum.accumulate((twice - count)[::-1])[::-1]
+    return np.asarray((bound + count)[: len(times)], np.int64)
 
 
 def _words_held(pushed: IntArray, taken: IntArray, period: int) -> int:
