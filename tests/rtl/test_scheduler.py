@@ -197,6 +197,19 @@ def test_wrong_overrides_are_refused(fixed: dict[str, Override], message: str) -
         choose(blended(), PLENTY, 100.0, fixed=fixed)
 
 
+def test_fixing_a_later_pass_is_refused() -> None:
+    message = "the choice of 'conv3_0' counts for all passes"
+    with pytest.raises(ConfigError, match=message):
+        choose(repeated(), PLENTY, 100.0, fixed={"conv3_1": Override(digit_bits=1)})
+
+
+def test_too_few_slices_for_what_is_fixed() -> None:
+    net, name = _weighted()
+    fixed = {name: Override(multiplier="dsp")}
+    with pytest.raises(ConfigError, match=r"needs \d+ DSP, .* multiplier = \"lut\""):
+        choose(net, budget(10**6, 0), 100.0, fixed=fixed)
+
+
 def test_rates_must_be_positive() -> None:
     with pytest.raises(ConfigError, match="target_fps 0 is not a rate"):
         choose(blended(), PLENTY, 100.0, 0.0)

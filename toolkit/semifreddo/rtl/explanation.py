@@ -227,8 +227,10 @@ def _whole(area: Area) -> tuple[int, int, int, int]:
     return round(area.lut), round(area.ff), round(area.dsp), round(area.bram18)
 
 
-def knob(model: LayerModel, choice: Choice) -> str:
-    """What makes a layer smaller when its choices are at their end."""
+def knob(model: LayerModel, choice: Choice, resource: str) -> str:
+    """What makes a layer take less of a resource when its choices are at their end."""
+    if resource == "dsp":
+        return 'let it multiply with multiplier = "lut"'
     if not isinstance(model, WeightedModel):
         return "give its inputs fewer bits or channels"
     frozen, loadable = model.frozen_area(choice).lut, model.loadable_area(choice).lut

@@ -94,15 +94,11 @@ class _Search:
         fixed: Mapping[str, Override],
         unrolled: frozenset[str],
     ) -> None:
-        names = [layer.name for layer in net.layers]
-        for name in fixed:
-            if name not in names:
-                raise ConfigError(
-                    f"rtl layer {name!r}: {net.name} has no such layer" + nearest(name, names)
-                )
         self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
         self.plan = make_plan(net, unrolled)
         self.models = models_of(self.plan)
+        for name in fixed:
+            self._check_name(name)
         self.options = {
             name: options_of(model, fixed.get(name)) for name, model in self.models.items()
         }
@@ -111,6 +107,22 @@ class _Search:
             {n: found[0] for n, found in self.options.items()}
         ).cycles_per_image
         self._solved: dict[int, tuple[dict[str, Option], Estimate]] = {}
+
+    def _check_name(self, name: str) -> None:
+        """Refuse to fix a choice that nothing would follow."""
+        if name in self.models:
+            return
+        for block in self.plan.blocks:
+            for names in block.passes[1:]:
+                if name in names:
+                    first = block.passes[0][names.index(name)]
+                    raise ConfigError(
+                        f"rtl layer {name!r}: is a later pass of the folded repeat {block.name!r}; "
+                        f"the choice of {first!r} counts for all passes"
+                    )
+        raise ConfigError(
+            f"rtl layer {name!r}: {self.net.name} has no such layer{nearest(name, self.models)}"
+        )
 
     @cached_property
     def steps(self) -> list[int]:
@@ -241,7 +253,7 @@ class _Search:
         title = RESOURCES[missing.resource]
         advice = [
             f"layer {name!r} takes most ({amount:,.0f} {title}): "
-            f"{knob(self.models[name], chosen[name].choice)}"
+            f"{knob(self.models[name], chosen[name].choice, missing.resource)}"
         ]
         if self.unrolled:
             advice.append(f"fold the repeat {sorted(self.unrolled)[0]!r}")
