@@ -199,6 +199,8 @@ def _verilate(
         "--exe",
         *("-Wall", *waived, "-DSF_PROBE", "--top-module", top, "--prefix", "Vdut"),
         *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", *traced),
+        # The compiler's time grows faster than the length of a function.
+        *("--output-split", "4000", "--output-split-cfuncs", "300"),
         *("--Mdir", objects),
         *sources,
         "../harness.cpp",
