@@ -160,6 +160,7 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
         ]
         terms.append(f"{name}_constant")
     terms += [f"{digit}'b0"] * (2 - len(terms))
+    terms.sort(key=lambda term: term.startswith("~"))  # of two terms, the second is inverted
     letters = "abcd"[: len(terms)]
     if size > 1:
         writer.tables.add(len(letters))
@@ -172,7 +173,7 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
         f"reg {vector(size)} {carry};",
         f"wire {wire} {name}_sum;",
         f"wire {vector(size)} {name}_next;",
-        *_logic(name, letters, digit, size),
+        *_logic(name, letters, digit, size, first),
         f"always @(posedge clk) {name} <= {name}_sum;",
         "always @(posedge clk)",
         f"    if ({writer.start(time - 1)}) {carry} <= {size}'d{first};",
@@ -181,29 +182,25 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
     return lines
 
 
-def _logic(name: str, letters: str, digit: int, carry_bits: int) -> list[str]:
-    """Sum and next carry. Plain gates: a carry chain for one or two bits costs more."""
+def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int) -> list[str]:
+    """Sum and next carry."""
     total, following, carry = f"{name}_sum", f"{name}_next", f"{name}_carry"
-    if digit > 2:
-        # Adding the carry to itself below the lowest bit makes it the chain's carry in.
-        one, other = (f"{{1'b0, {name}_{letter}, {carry}}}" for letter in letters)
+    a, b = (f"{name}_{letter}" for letter in letters[:2])
+    if digit > 1:
+        # Adding the carry to itself below the lowest bit makes it the chain's carry in. Of a
+        # difference, tools invert the second operand within the adder.
+        text = f"{{1'b0, {a}, {carry}}} + {{1'b0, {b}, {carry}}}"
+        if negatives:
+            text = f"{{1'b0, {a}, {carry}}} - {{1'b1, ~{b}, ~{carry}}}"
         return [
             f"wire {name}_none;",
-            f"assign {{{following}, {total}, {name}_none}} = {one} + {other};",
+            f"assign {{{following}, {total}, {name}_none}} = {text};",
         ]
     if carry_bits == 1:
-        lines, into = [], carry
-        for bit in range(digit):
-            a, b = f"{name}_a[{bit}]", f"{name}_b[{bit}]"
-            out = following if bit == digit - 1 else f"{name}_carry{bit}"
-            if bit < digit - 1:
-                lines.append(f"wire {out};")
-            lines += [
-                f"assign {total}[{bit}] = {a} ^ {b} ^ {into};",
-                f"assign {out} = ({a} & {b}) | ({into} & ({a} | {b}));",
-            ]
-            into = out
-        return lines
+        return [
+            f"assign {total} = {carry} ^ {a} ^ {b};",
+            f"assign {following} = ({carry} & {a}) | ({b} & ({carry} | {a}));",
+        ]
     # Tables of all cases: from gates, tools would make more LUTs than three.
     size = len(letters) + 2
     cases = ", ".join([carry, *(f"{name}_{letter}" for letter in reversed(letters))])

@@ -60,9 +60,11 @@ module sf_multiply #(
                 wire two = digit == 3'b011 || digit == 3'b100;
                 wire [SUM-1:0] x_wide = {{2{X_SIGNED != 0 && x_here[X_BITS-1]}}, x_here};
                 wire [SUM-1:0] times = one ? x_wide : two ? x_wide << 1 : '0;
-                // The lowest bit makes the sign of the digit the carry into the chain. Yosys puts
-                // the second operand beside the chain, where only a plain signal costs nothing.
-                wire [SUM:0] sum = {times ^ {SUM{digit[2]}}, digit[2]} + {carried, 1'b1};
+                // carried + times with the digit's sign. Below the lowest bit the sign makes the
+                // carry into the chain. The difference keeps `carried` the operand beside the
+                // chain, where only a plain signal costs nothing.
+                wire [SUM-1:0] added = times ^ {SUM{digit[2]}};
+                wire [SUM:0] sum = {carried, digit[2]} - {~added, ~digit[2]};
 
                 wire [X_BITS-1:0] x_out;
                 wire [2*ROWS:0] w_out;
