@@ -163,6 +163,9 @@ def test_what_cannot_be_folded() -> None:
     layers = [both("a", "image", "image"), both("b", "a", "a")]
     odd = [layers[0], replace(layers[1], indices=(1, 0))]
     assert refused(net(odd, [["a"], ["b"]])) == "'b' and 'a' differ in indices"
+    assert refused(net([both("a", "image", "image"), both("b", "a", "a")], [["a"], ["b"]])) == (
+        "it is nothing but wiring"
+    )
     assert refused(two_convs(second=2)) == "'w0' and 'w1' differ in format or frozen values"
     blocks = weights("w0", 1, (False, False)), weights("w1", 1, (False, False))
     names = ["w0", "w1", "w1"]

@@ -10,7 +10,7 @@ from semifreddo.core.errors import ProjectError
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
-from semifreddo.rtl.folding import Block, Entry, Plan, make_plan
+from semifreddo.rtl.folding import Block, Entry, Plan, make_plan, refuse
 from semifreddo.rtl.pointwise import pointwise_unit
 from semifreddo.rtl.pooling import pool_unit
 from semifreddo.rtl.rhythm import Rhythm
@@ -105,11 +105,17 @@ def make_core(context: Context, schedule: RtlSchedule) -> Core:
 
 
 def _block_units(context: Context, block: Block, schedule: RtlSchedule) -> list[Unit]:
-    """The units of a block; in a folded one they know their passes."""
+    """The units of a block; in a folded one they know their passes.
+
+    Raises:
+        ProjectError: A layer has no hardware, or a folded repeat has none.
+    """
     inner = replace(context, passes=block.count, pass_blocks=block.pass_blocks)
     units = [make_unit(inner, layer, schedule) for layer in block.layers]
     if not block.folded:
         return units
+    if all(unit.depth == 0 for unit in units):
+        refuse(block.name, "it is nothing but wiring")
     return [
         replace(unit, passes=block.count, cycles=_busy(unit, layer))
         for unit, layer in zip(units, block.layers, strict=True)

@@ -143,7 +143,7 @@ def make_plan(net: StreamNet, unrolled: frozenset[str] = frozenset()) -> Plan:
             for names in block.passes:
                 for name in names:
                     if name in owner:
-                        _refuse(repeat, f"{name!r} belongs to another repeat too")
+                        refuse(repeat.name, f"{name!r} belongs to another repeat too")
                     owner[name] = block
     for layer in net.layers:
         if layer.name not in owner:
@@ -158,7 +158,7 @@ def _sorted(net: StreamNet, owner: Mapping[str, Block]) -> list[Block]:
     while waiting:
         ready = [block for block in waiting if _sources(block) <= known]
         if not ready:
-            _refuse(Repeat(waiting[0].name, ()), "other layers stand between its passes")
+            refuse(waiting[0].name, "other layers stand between its passes")
         found.append(ready[0])
         waiting.remove(ready[0])
         known |= set(ready[0].passes[-1])
@@ -171,9 +171,14 @@ def _sources(block: Block) -> set[str]:
     return set(block.layers[0].inputs)
 
 
-def _refuse(repeat: Repeat, why: str) -> NoReturn:
+def refuse(repeat: str, why: str) -> NoReturn:
+    """Say why a repeat cannot be folded, and what to do.
+
+    Raises:
+        ProjectError: Always.
+    """
     raise ProjectError(
-        f"repeat {repeat.name!r} cannot be folded: {why}; put {repeat.name!r} in the schedule's "
+        f"repeat {repeat!r} cannot be folded: {why}; put {repeat!r} in the schedule's "
         "unrolled repeats, which builds every pass"
     )
 
@@ -203,9 +208,11 @@ class _Folder:
         for other in group[1:]:
             for name in names:
                 if getattr(other, name) != getattr(group[0], name):
-                    _refuse(self.repeat, f"{other.name!r} and {group[0].name!r} differ in {name}")
+                    refuse(
+                        self.repeat.name, f"{other.name!r} and {group[0].name!r} differ in {name}"
+                    )
             if len(other.block_names) != len(group[0].block_names):
-                _refuse(self.repeat, f"of {other.name!r} and {group[0].name!r} one has no bias")
+                refuse(self.repeat.name, f"of {other.name!r} and {group[0].name!r} one has no bias")
 
     def _entries(self, passes: list[list[Layer]]) -> list[Entry]:
         """The streams from outside, and which words take their place in later passes."""
@@ -225,7 +232,9 @@ class _Folder:
                 back = names[0][next(iter(places)) or 0]
                 entry = Entry(f"{self.repeat.name}.{source}", source, back)
                 if found.setdefault(source, entry) != entry:
-                    _refuse(self.repeat, f"later passes read two streams in place of {source!r}")
+                    refuse(
+                        self.repeat.name, f"later passes read two streams in place of {source!r}"
+                    )
                 self._check_formats(entry)
         for group in zip(*passes, strict=True):
             self._check_readers(names, group)
@@ -235,8 +244,8 @@ class _Folder:
         return names.index(stream) if stream in names else None
 
     def _odd(self, group: tuple[Layer, ...], index: int) -> NoReturn:
-        _refuse(
-            self.repeat,
+        refuse(
+            self.repeat.name,
             f"input {index} of {group[0].name!r} and its later passes is not the result of the "
             "pass before",
         )
@@ -245,8 +254,8 @@ class _Folder:
         one, other = self.net.streams[entry.source], self.net.streams[entry.back]
         codes = [(s.shape, s.type.width, s.type.frac, s.type.signed) for s in (one, other)]
         if codes[0] != codes[1]:
-            _refuse(
-                self.repeat,
+            refuse(
+                self.repeat.name,
                 f"{entry.source!r} is {one.shape} {one.type} and what returns in its place, "
                 f"{entry.back!r}, is {other.shape} {other.type}",
             )
@@ -256,7 +265,9 @@ class _Folder:
             inside = {*names[number], *names[number + 1]}
             for reader in self.net.consumers[layer.name]:
                 if reader.name not in inside:
-                    _refuse(self.repeat, f"{reader.name!r} reads {layer.name!r} of an earlier pass")
+                    refuse(
+                        self.repeat.name, f"{reader.name!r} reads {layer.name!r} of an earlier pass"
+                    )
 
     def _pass_blocks(self, passes: list[list[Layer]]) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
@@ -269,7 +280,7 @@ class _Folder:
                     1,
                     len(names),
                 ):
-                    _refuse(self.repeat, f"some passes share {names[0]!r} and others do not")
+                    refuse(self.repeat.name, f"some passes share {names[0]!r} and others do not")
         loadable = {block.name for block in self.net.configurable_blocks}
         return {
             name: names for name, names in found.items() if len(set(names)) > 1 and name in loadable
@@ -283,6 +294,7 @@ class _Folder:
             one.matrix[:, one.frozen_channels], other.matrix[:, other.frozen_channels]
         )
         if not alike:
-            _refuse(
-                self.repeat, f"{one.name!r} and {other.name!r} differ in format or frozen values"
+            refuse(
+                self.repeat.name,
+                f"{one.name!r} and {other.name!r} differ in format or frozen values",
             )
