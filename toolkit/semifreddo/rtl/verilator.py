@@ -25,6 +25,11 @@ _HOW = (
 )
 
 _WAIVED = ("WIDTHEXPAND", "UNUSEDSIGNAL", "UNUSEDPARAM", "DECLFILENAME", "PINCONNECTEMPTY")
+_SPEED = (
+    *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert"),
+    # The compiler's time grows faster than the length of a function.
+    *("--output-split", "4000", "--output-split-cfuncs", "300"),
+)
 _COMPARISONS = ("UNSIGNED", "CMPCONST")
 
 
@@ -127,7 +132,8 @@ def build(
     directory = directory.resolve()  # the tools run in it
     if harness is None:
         harness = (files("semifreddo.rtl") / "harness.cpp").read_text(encoding="utf-8")
-    key = digest_json([dict(design.files), harness, verilator.version, waves, optimize])
+    level = "-O2" if optimize else "-O0"
+    key = digest_json([dict(design.files), harness, verilator.version, _SPEED, waves, level])
     executable, stamp = directory / "simulate", directory / "simulate.digest"
     if executable.is_file() and stamp.is_file() and stamp.read_text() == key:
         return executable
@@ -144,7 +150,6 @@ def build(
         outputs=(objects / "Vdut.mk",),
         env=verilator.environment,
     )
-    level = "-O2" if optimize else "-O0"
     variant = f"{_dotted(verilator.version)}{level}{'-waves' * waves}"
     runtime = directory.parent / f"verilator-{variant}"
     _reuse_runtime(runtime, objects)
@@ -198,9 +203,8 @@ def _verilate(
         "--cc",
         "--exe",
         *("-Wall", *waived, "-DSF_PROBE", "--top-module", top, "--prefix", "Vdut"),
-        *("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", *traced),
-        # The compiler's time grows faster than the length of a function.
-        *("--output-split", "4000", "--output-split-cfuncs", "300"),
+        *_SPEED,
+        *traced,
         *("--Mdir", objects),
         *sources,
         "../harness.cpp",
