@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,17 +21,20 @@ from semifreddo.core.errors import (
 )
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow import cosim
-from semifreddo.flow.build import build
+from semifreddo.flow.backend import Backend
+from semifreddo.flow.build import BACKENDS, build
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.rtl import load_design
+from semifreddo.flow.rtl import RTL_STAGE, load_design
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.cosim import Stalls
 from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.ecp5 import Ecp5Bitstream, Ecp5Plan
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.runtime import Accelerator
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.nextpnr import Routed, Utilisation
 
 
 def again(config: BuildConfig, *overrides: str) -> BuildConfig:
@@ -227,12 +231,30 @@ def test_yosys_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> N
         build(built, until="synth")
 
 
-def test_ecp5_boards_have_a_bitstream_stage(fresh: BuildConfig) -> None:
-    with pytest.raises(ConfigError, match="there is no stage 'bitstreams'"):
-        build(again(fresh, "design.board=ulx3s"), until="bitstreams")
-    config = again(fresh, "design.board=ulx3s", "rtl.target_fps=1000")
-    report = build(config, until="rtl")
-    assert report.rtl is not None and report.rtl.lut > 0
+def test_bitstream_of_an_ecp5_board(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage around the tools; the tools themselves are tested in tests/rtl/test_ecp5.py."""
+
+    def tools(plan: Ecp5Plan, workdir: Path, bitstream: Path, **options: Any) -> Ecp5Bitstream:
+        assert (plan.top, options["seeds"]) == ("tiny_ulx3s", (7,))
+        bitstream.parent.mkdir(parents=True, exist_ok=True)
+        bitstream.write_bytes(b"bits")
+        cells = {"TRELLIS_COMB": Utilisation(900, 83640), "TRELLIS_FF": Utilisation(800, 83640)}
+        return Ecp5Bitstream(bitstream, Routed(workdir, {"clk": 123.4}, cells, (), 7, 1.0), 100.0)
+
+    for tool in ("find_yosys", "find_nextpnr", "find_ecppack"):
+        monkeypatch.setattr(f"semifreddo.flow.ecp5.{tool}", lambda: None)
+    monkeypatch.setattr("semifreddo.flow.ecp5.build_bitstream", tools)
+    backends = tuple(backend for backend in BACKENDS if backend.device is None)
+    rtl = Backend(stages=lambda _: (RTL_STAGE,))
+    monkeypatch.setattr("semifreddo.flow.build.BACKENDS", (rtl, *backends))
+    config = again(fresh, "design.board=ulx3s", "rtl.target_fps=1000", "synth.seeds=[7]")
+    assert "bitstream" in waiting(build(config, until="bundle"))
+    report = build(config, until="bitstream")
+    assert report.bitstream is not None
+    assert (report.bitstream.fmax_mhz, report.bitstream.lut) == (123.4, 900)
+    assert (config.build_dir / report.bitstream.file).read_bytes() == b"bits"
+    with pytest.raises(ConfigError, match="there is no stage 'archive'"):
+        build(config, until="archive")
 
 
 def test_stalls_come_from_the_design(fresh: BuildConfig) -> None:
