@@ -104,6 +104,7 @@ def test_bundle_runs_on_rtl(built: BuildConfig) -> None:
         assert not accelerator.check(VectorSet.load(built.build_dir / "vectors.npz")).ok
 
 
+@pytest.mark.slow
 def test_waves_and_few_images(built: BuildConfig) -> None:
     report = build(again(built, "cosim.waves=true", "cosim.images=5"), until="cosim")
     assert report.cosim is not None

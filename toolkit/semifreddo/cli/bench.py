@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from semifreddo.cli.console import Stopwatch, describe, table
 from semifreddo.cli.device import add_device, opened, software
 from semifreddo.cli.live import HEADER, Meter
@@ -53,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _row(accelerator: Accelerator, batch: int, frames: int) -> tuple[tuple[object, ...], bool]:
     """Cells of one batch size, and whether the answers are the software's."""
+    import numpy as np
+
     stream = accelerator.net.input
     rng = np.random.default_rng(0)
     images = rng.integers(stream.type.min_raw, stream.type.max_raw + 1, (batch, *stream.shape))

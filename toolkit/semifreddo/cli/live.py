@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import table
-from semifreddo.ir.net import StreamNet
-from semifreddo.runtime.results import Predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from semifreddo.ir.net import StreamNet
+    from semifreddo.runtime.results import Predictions
 
 _REFRESH_S = 0.5
 HEADER = ("frames", "frames/s", "ms p50", "ms p95", "ms p99", "equal to software")
@@ -76,4 +79,6 @@ class Meter:
 
 def percentiles(seconds: list[float]) -> list[float]:
     """The 50th, 95th and 99th; zeros if there is nothing."""
+    import numpy as np
+
     return [float(value) for value in np.percentile(seconds or [0.0], (50, 95, 99))]

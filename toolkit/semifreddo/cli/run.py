@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from semifreddo.cli.console import Stopwatch, describe, table
 from semifreddo.cli.device import add_device, opened, software
 from semifreddo.cli.live import Meter
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from semifreddo.runtime import Accelerator
 
 _BATCH = 64
@@ -59,6 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_vectors(accelerator: Accelerator) -> int:
+    import numpy as np
+
     from semifreddo.runtime.results import CheckReport
 
     vectors, meter, raw = accelerator.vectors, Meter(), []
