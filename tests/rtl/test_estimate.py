@@ -15,7 +15,7 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
-from semifreddo.rtl.calibration import Compared, distribution, fit, listing
+from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing
 from semifreddo.rtl.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate
@@ -136,6 +136,16 @@ def test_fit_finds_the_costs_that_explain_the_layers() -> None:
         assert fitted[kind].lut == pytest.approx(true[kind].lut, rel=0.05)
         assert fitted[kind].ff == pytest.approx(true[kind].ff, rel=0.05)
     assert fitted["ram_lut"] == COSTS["ram_lut"]
+
+
+def test_cross_validation_predicts_without_the_layer() -> None:
+    rng = np.random.default_rng(0)
+    true = {kind: Area(cost.lut * 1.2, cost.ff) for kind, cost in COSTS.items()}
+    layers = [compared(rng, true) for _ in range(64)]
+    errors = [abs(each.error("lut")) for each in layers]
+    held_out = [abs(each.error("lut")) for each in cross_validated(layers)]
+    assert len(held_out) == 64
+    assert max(held_out) < 0.05 < min(errors)
 
 
 def test_distribution_of_errors() -> None:

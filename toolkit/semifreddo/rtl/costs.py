@@ -138,11 +138,11 @@ class Parts:
         for kind, count in other.counts.items():
             self.add(kind, count * share)
 
-    def area(self) -> Area:
+    def area(self, costs: Mapping[str, Area] = COSTS) -> Area:
         """What all parts cost."""
         lut = ff = dsp = bram18 = 0.0
         for kind, count in self.counts.items():
-            cost = COSTS[kind]
+            cost = costs[kind]
             lut += cost.lut * count
             ff += cost.ff * count
             dsp += cost.dsp * count
