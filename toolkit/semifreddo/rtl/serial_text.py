@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from semifreddo.rtl.clusters import Cluster
 from semifreddo.rtl.serial import SerialGraph
-from semifreddo.rtl.verilog import Port, module, part, vector
+from semifreddo.rtl.verilog import Port, instance, module, part, vector
 
 LONGEST_IN_FLIP_FLOPS = 4
 
@@ -20,7 +20,6 @@ class _Writer:
         self.delays: dict[str, int] = {}
         self.shifted: dict[str, list[str]] = {}
         self.declared: list[str] = []
-        self.tables: set[int] = set()
         self.starts = 1
         self.phases = 0
 
@@ -162,8 +161,6 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
     terms += [f"{digit}'b0"] * (2 - len(terms))
     terms.sort(key=lambda term: term.startswith("~"))  # of two terms, the second is inverted
     letters = "abcd"[: len(terms)]
-    if size > 1:
-        writer.tables.add(len(letters))
     lines += [
         f"wire {wire} {name}_{letter} = {term};"
         for letter, term in zip(letters, terms, strict=True)
@@ -201,29 +198,9 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int)
             f"assign {total} = {carry} ^ {a} ^ {b};",
             f"assign {following} = ({carry} & {a}) | ({b} & ({carry} | {a}));",
         ]
-    # Tables of all cases: from gates, tools would make more LUTs than three.
-    size = len(letters) + 2
-    cases = ", ".join([carry, *(f"{name}_{letter}" for letter in reversed(letters))])
-    table = f"add{len(letters)}"
-    return [
-        f"wire {vector(size)} {name}_case = {{{cases}}};",
-        f"assign {total} = {table}_sum[{name}_case];",
-        f"assign {following} = {{{table}_high[{name}_case], {table}_low[{name}_case]}};",
-    ]
-
-
-def _tables(terms: int) -> list[str]:
-    """Sum and carry of serial adders with a carry of 0 to 3, for all cases of {carry, terms}."""
-    names = (f"add{terms}_sum", f"add{terms}_low", f"add{terms}_high")
-    totals = [
-        (case & ((1 << terms) - 1)).bit_count() + (case >> terms) for case in range(4 << terms)
-    ]
-    size = len(totals)
-    lines = []
-    for bit, name in enumerate(names):
-        table = sum((total >> bit & 1) << case for case, total in enumerate(totals))
-        lines.append(f"wire {vector(size)} {name} = {size}'h{table:x};")
-    return lines
+    terms = ", ".join(f"{name}_{letter}" for letter in reversed(letters))
+    ports = {"terms": f"{{{terms}}}", "carry": carry, "sum": total, "next": following}
+    return [instance("sf_count", f"{name}_count", {"TERMS": len(letters)}, ports)]
 
 
 def _output(plan: SerialGraph, writer: _Writer, index: int) -> list[str]:
@@ -272,8 +249,7 @@ def _declarations(writer: _Writer) -> list[str]:
         keep = "(* keep *) " if cycles <= LONGEST_IN_FLIP_FLOPS else ""
         for cycle in range(1, cycles + 1):
             writer.declare(f"{name}_d{cycle}", keep)
-    tables = [line for terms in sorted(writer.tables) for line in _tables(terms)]
-    return [*tables, "\n// Digits.", *writer.declared]
+    return ["\n// Digits.", *writer.declared]
 
 
 def _delays(writer: _Writer) -> list[str]:

@@ -114,7 +114,9 @@ def build(
     Args:
         design: What to simulate.
         directory: Gets the Verilog, the C++ and the executable.
-        optimize: Whether the program is compiled for speed; if not, it is compiled faster.
+        optimize: Whether the program is made for speed, with multipliers and one-bit adders
+            written as sums and products (SF_FAST); if not, it is compiled faster, and from the
+            text that synthesis sees.
         waves: Whether value-change dumps can be written (costs compile time).
         jobs: Files compiled at the same time.
         timeout_s: Limit of each step.
@@ -143,7 +145,7 @@ def build(
     objects = directory / "objects"
     shutil.rmtree(objects, ignore_errors=True)
     run(
-        _verilate(verilator, design.top, sources, objects, waves),
+        _verilate(verilator, design.top, sources, objects, waves=waves, fast=optimize),
         cwd=directory,
         timeout_s=timeout_s,
         log=directory / "verilator.log",
@@ -194,17 +196,17 @@ def _keep_runtime(objects: Path, runtime: Path) -> None:
 
 
 def _verilate(
-    verilator: Verilator, top: str, sources: list[Path], objects: Path, waves: bool
+    verilator: Verilator, top: str, sources: list[Path], objects: Path, *, waves: bool, fast: bool
 ) -> list[str | Path]:
     waived = [f"-Wno-{name}" for name in (*_WAIVED, *_COMPARISONS)]
-    traced: list[str] = ["--trace"] if waves else []
+    chosen = ["--trace"] * waves + ["-DSF_FAST"] * fast
     return [
         verilator.program,
         "--cc",
         "--exe",
         *("-Wall", *waived, "-DSF_PROBE", "--top-module", top, "--prefix", "Vdut"),
         *_SPEED,
-        *traced,
+        *chosen,
         *("--Mdir", objects),
         *sources,
         "../harness.cpp",

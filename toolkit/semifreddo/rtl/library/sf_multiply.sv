@@ -5,6 +5,8 @@
 // LUT. A register behind every second row: LATENCY is ceil(ceil((W_BITS + unsigned) / 2) / 2).
 //
 // DSP = 1: one registered `*`, for a DSP slice. LATENCY is 1.
+//
+// For simulation at full speed (SF_FAST) the rows are one `*`, delayed as long.
 `default_nettype none
 
 module sf_multiply #(
@@ -21,7 +23,27 @@ module sf_multiply #(
     input  wire        [ W_BITS-1:0] w,
     output wire signed [PRODUCT-1:0] product
 );
+    localparam integer ROWS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
+
     generate
+`ifdef SF_FAST
+        if (DSP == 0) begin : g_fast
+            localparam integer LATENCY = (ROWS + 1) / 2;
+            wire signed [PRODUCT-1:0] x_wide = {{(PRODUCT - X_BITS) {X_SIGNED != 0 && x[X_BITS-1]}}, x};
+            wire signed [PRODUCT-1:0] w_wide = {{(PRODUCT - W_BITS) {W_SIGNED != 0 && w[W_BITS-1]}}, w};
+            wire signed [PRODUCT-1:0] exact = x_wide * w_wide;
+            genvar stage;
+            for (stage = 0; stage < LATENCY; stage = stage + 1) begin : g_stage
+                reg signed [PRODUCT-1:0] held;
+                if (stage == 0) begin : g_first
+                    always @(posedge clk) held <= exact;
+                end else begin : g_next
+                    always @(posedge clk) held <= g_stage[stage-1].held;
+                end
+            end
+            assign product = g_stage[LATENCY-1].held;
+        end else
+`endif
         if (DSP != 0) begin : g_dsp
             wire signed [X_BITS:0] x_wide = {X_SIGNED != 0 && x[X_BITS-1], x};
             wire signed [W_BITS:0] w_wide = {W_SIGNED != 0 && w[W_BITS-1], w};
@@ -30,7 +52,6 @@ module sf_multiply #(
             always @(posedge clk) held <= exact[PRODUCT-1:0];
             assign product = held;
         end else begin : g_rows
-            localparam integer ROWS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
             localparam integer SUM = X_BITS + 2;  // holds x times -2 .. 2
             localparam integer LOW = 2 * (ROWS - 1);  // bits that are complete before the last row
 
