@@ -1,0 +1,62 @@
+"""The text that simulations made for speed use (SF_FAST) proven equal to what synthesis sees."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from semifreddo.core.errors import ToolError
+from semifreddo.tools.runner import run
+from semifreddo.tools.yosys import find_yosys
+
+DEEPEST = 3
+"""More cycles than any multiplier here takes; behind them every state came from the inputs."""
+
+
+def prove(folder: Path, module: str, parameters: dict[str, int]) -> str:
+    """Let Yosys prove that both texts give the same outputs for all inputs; gives its log."""
+    try:
+        yosys = find_yosys()
+    except ToolError as error:
+        pytest.skip(f"no proof: {error}")
+    source = files("semifreddo.rtl") / "library" / f"{module}.sv"
+    (folder / "module.sv").write_text(source.read_text())
+    settings = " ".join(f"-set {name} {value}" for name, value in parameters.items())
+    flatten = "hierarchy -auto-top; proc; opt; flatten; memory; opt"
+    script = [
+        "read_verilog -sv module.sv",
+        f"chparam {settings} {module}; {flatten}; rename -top gold; design -stash gold",
+        "read_verilog -sv -DSF_FAST module.sv",
+        f"chparam {settings} {module}; {flatten}; rename -top gate; design -stash gate",
+        "design -copy-from gold -as gold gold; design -copy-from gate -as gate gate",
+        "miter -equiv -flatten -make_assert gold gate miter; hierarchy -top miter",
+        f"sat -verify -prove-asserts -seq {DEEPEST + 1} -prove-skip {DEEPEST} miter",
+    ]
+    (folder / "prove.ys").write_text("\n".join(script) + "\n")
+    log = folder / "prove.log"
+    run([yosys.program, "-s", "prove.ys"], cwd=folder, timeout_s=120, log=log)
+    return log.read_text()
+
+
+@pytest.mark.parametrize("terms", [2, 3, 4])
+def test_one_bit_adders(terms: int, tmp_path: Path) -> None:
+    assert "SUCCESS" in prove(tmp_path, "sf_count", {"TERMS": terms})
+
+
+@pytest.mark.parametrize(
+    ("x_bits", "x_signed", "w_bits", "w_signed"),
+    [(1, 0, 1, 1), (3, 0, 2, 0), (4, 0, 4, 1), (3, 1, 5, 0), (8, 0, 4, 1), (4, 1, 6, 1)],
+)
+def test_multipliers(
+    x_bits: int, x_signed: int, w_bits: int, w_signed: int, tmp_path: Path
+) -> None:
+    parameters = {"X_BITS": x_bits, "X_SIGNED": x_signed, "W_BITS": w_bits, "W_SIGNED": w_signed}
+    assert "SUCCESS" in prove(tmp_path, "sf_multiply", parameters)
+
+
+def test_a_difference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.DEEPEST", 0)  # what was in the registers is not the same
+    with pytest.raises(ToolError, match="failed with exit code 1"):
+        prove(tmp_path, "sf_multiply", {"X_BITS": 4, "W_BITS": 4})
