@@ -43,6 +43,7 @@ module sf_mac #(
     output wire [                          LANES*SUM_BITS-1:0] sums
 );
     localparam integer STEPS = GROUPS * LINES;
+    localparam integer CHOICES = SHARED != 0 ? LINES : STEPS;
     localparam integer STEP = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam integer LANE = (SHARED != 0 ? 1 : LANES) * X_BITS;
     localparam integer PRODUCT = X_BITS + W_BITS + (X_SIGNED == 0 && W_SIGNED == 0 ? 1 : 0);
@@ -94,8 +95,8 @@ module sf_mac #(
     generate
         for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_row
             // Rows r, r + PER_CYCLE, ... one per line; behind the last row comes zero.
-            wire [LANE-1:0] choices[0:STEPS-1];
-            for (s = 0; s < (SHARED != 0 ? LINES : STEPS); s = s + 1) begin : g_choice
+            wire [LANE-1:0] choices[0:CHOICES-1];
+            for (s = 0; s < CHOICES; s = s + 1) begin : g_choice
                 localparam integer ROW = (s % LINES) * PER_CYCLE + r;
                 if (SHARED != 0 && ROW < ROWS) begin : g_shared
                     assign choices[s] = operands[ROW*X_BITS+:X_BITS];
