@@ -62,6 +62,7 @@ def test_rtl_equals_the_integers(seed: int, simulate: Build) -> None:
                 pytest.fail(explain(seed, design, executable, pictures))
             simulation.check_errors()
             if not offered and not taken:
+                simulation.idle(2 * design.cycles_per_image)  # what drains would be in the way
                 many = simulation.exchange([design.bus.image_packet(images(net, 40, seed))], 40, 60)
                 # The last images drain faster: no image follows them.
                 steady = set(many.interval_cycles[15:-5])
