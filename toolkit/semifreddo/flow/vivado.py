@@ -196,8 +196,6 @@ def _bitstream(work: Workspace) -> Figures:
     for name in _KEPT_REPORTS:
         if (folder / "reports" / name).is_file():
             shutil.copyfile(folder / "reports" / name, work.out / _REPORTS / name)
-    if board_device(config) is None:
-        work.report("      not for the bundle: the runtime drives the Verilog core (vivado.core)")
     return {"bitstream": dataclasses.asdict(_figures(config, work.out / FOLDER))}
 
 
@@ -263,8 +261,8 @@ def _files(config: BuildConfig) -> tuple[str, str]:
 
 
 def board_device(config: BuildConfig) -> BoardDevice | None:
-    """The bitstream as a device in the bundle; None if the runtime cannot drive it."""
-    if config.board.ps is None or config.vivado.core != "rtl":
+    """The bitstream as a device in the bundle; None on boards without a processing system."""
+    if config.board.ps is None:
         return None
     return BoardDevice("pynq", _files(config))
 
