@@ -150,6 +150,32 @@ def test_frozen_channels_in_simulation(signed: bool, digit: int, simulate: Build
             assert np.array_equal(found.results, expected)
 
 
+def test_a_sum_of_two_negative_terms_begins_with_a_carry_of_two(simulate: Build) -> None:
+    weights = np.array([-4, -5, 0, -4, 0, -2])
+    kind = FixedType.exact(8, 0, signed=True)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (4, 4, 1), kind),
+        weight="w",
+        bias=None,
+        kernel=(1, 1),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=False,
+    )
+    block = WeightBlock("w", "weight", weights.reshape(1, 1, 6, 1), 4, True, (0,), (True,))
+    net = StreamNet("negative", Stream("image", (4, 4, 6), NIBBLE), (layer,), (block,))
+    for digit in (2, 3):
+        found = Weighted(net, layer, Choice(digit_bits=digit)).graph.cover
+        last = found.outputs[0]
+        assert isinstance(last, Cluster) and last.negatives == 2 == last.carry_bits
+    design = make_design(net, RtlSchedule({"conv": Choice(digit_bits=2)}))
+    pictures = np.random.default_rng(1).integers(-8, 8, (6, 4, 4, 6))
+    with Simulation(simulate(design), design.bus) as simulation:
+        found = simulation.exchange([design.bus.image_packet(pictures)], 6, 60)
+    assert np.array_equal(found.results, reference.run(net, pictures))
+
+
 def test_cycles_need_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     net = frozen_net(True)
     layer = net.layers[0]

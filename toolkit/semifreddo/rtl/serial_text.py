@@ -183,6 +183,11 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int)
     """Sum and next carry."""
     total, following, carry = f"{name}_sum", f"{name}_next", f"{name}_carry"
     a, b = (f"{name}_{letter}" for letter in letters[:2])
+    if digit > 1 and carry_bits > 1:  # -a - b begins with a carry of 2, which no chain takes in
+        return [
+            f"assign {{{following}, {total}}} = "
+            f"{{2'b0, {a}}} + {{2'b0, {b}}} + {{{digit}'b0, {carry}}};"
+        ]
     if digit > 1:
         # Adding the carry to itself below the lowest bit makes it the chain's carry in. Of a
         # difference, tools invert the second operand within the adder.

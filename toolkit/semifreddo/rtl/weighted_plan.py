@@ -177,7 +177,7 @@ class Weighted:
     def mac_latency(self) -> int:
         """Cycles from the last phase of a group to its sums: see ``library/sf_mac.sv``."""
         tree = (self.choice.rows_per_cycle - 1).bit_length()
-        return 2 + self.multiplier_stages + (tree + 1) // 2
+        return 2 + int(self.groups > 1) + self.multiplier_stages + (tree + 1) // 2
 
     def lane(self, lane: int) -> list[int]:
         """The channels that a lane computes, group by group."""

@@ -8,7 +8,8 @@
 //
 // A sum starts with `initials`, which is read for `group` in the cycle of `starts`. `done` marks the
 // cycle in which the sums of a group are right, which is for the last one LATENCY cycles after the
-// last phase: 2, the multiplier's, and one for every two levels of the adder tree.
+// last phase: 2 (3 with several groups), the multiplier's, and one for every two levels of the
+// adder tree.
 `default_nettype none
 
 module sf_mac #(
@@ -50,7 +51,7 @@ module sf_mac #(
     localparam integer DIGITS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
     localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
-    localparam integer MARKS = 1 + MULTIPLY + (TREE + 1) / 2;
+    localparam integer MARKS = 1 + (GROUPS > 1 ? 1 : 0) + MULTIPLY + (TREE + 1) / 2;
     localparam [31:0] LAST = STEPS - 1;
     localparam [31:0] LAST_LINE = LINES - 1;
     localparam [31:0] LAST_GROUP = GROUPS - 1;
@@ -114,12 +115,13 @@ module sf_mac #(
                     end
                 end
             end
+            wire [CHANNELS*W_BITS-1:0] row_weights;
             wire [LANES*W_BITS-1:0] group_weights[0:GROUPS-1];
             for (g = 0; g < GROUPS; g = g + 1) begin : g_group
                 for (k = 0; k < LANES; k = k + 1) begin : g_lane
                     if (g * LANES + k < CHANNELS) begin : g_real
                         assign group_weights[g][k*W_BITS+:W_BITS] =
-                            weights[(r*CHANNELS+g*LANES+k)*W_BITS+:W_BITS];
+                            row_weights[(g*LANES+k)*W_BITS+:W_BITS];
                     end else begin : g_behind
                         assign group_weights[g][k*W_BITS+:W_BITS] = '0;
                     end
@@ -131,11 +133,28 @@ module sf_mac #(
             end else begin : g_by_step
                 assign chosen = choices[step];
             end
+            wire [LANE-1:0] fresh = working ? chosen : '0;
             reg [LANE-1:0] operand;
             reg [LANES*W_BITS-1:0] weight;
-            always @(posedge clk) begin
-                operand <= working ? chosen : '0;
-                weight  <= group_weights[group_now];
+            if (GROUPS > 1) begin : g_two_steps
+                // First the whole row, in the register of a block memory, then the group's share.
+                reg [CHANNELS*W_BITS-1:0] row_read;
+                reg [LANE-1:0] operand_read;
+                reg [GROUP-1:0] group_read;
+                assign row_weights = row_read;
+                always @(posedge clk) begin
+                    row_read <= weights[r*CHANNELS*W_BITS+:CHANNELS*W_BITS];
+                    operand_read <= fresh;
+                    group_read <= group_now;
+                    operand <= operand_read;
+                    weight <= group_weights[group_read];
+                end
+            end else begin : g_one_step
+                assign row_weights = weights[r*CHANNELS*W_BITS+:CHANNELS*W_BITS];
+                always @(posedge clk) begin
+                    operand <= fresh;
+                    weight  <= group_weights[0];
+                end
             end
             wire [LANES*PRODUCT-1:0] products;
             for (k = 0; k < LANES; k = k + 1) begin : g_product
