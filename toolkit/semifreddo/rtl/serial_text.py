@@ -203,8 +203,8 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int)
             f"assign {total} = {carry} ^ {a} ^ {b};",
             f"assign {following} = ({carry} & {a}) | ({b} & ({carry} | {a}));",
         ]
-    terms = ", ".join(f"{name}_{letter}" for letter in reversed(letters))
-    ports = {"terms": f"{{{terms}}}", "carry": carry, "sum": total, "next": following}
+    ports = {letter: f"{name}_{letter}" if letter in letters else "1'b0" for letter in "abcd"}
+    ports |= {"carry": carry, "sum": total, "next": following}
     return [instance("sf_count", f"{name}_count", {"TERMS": len(letters)}, ports)]
 
 

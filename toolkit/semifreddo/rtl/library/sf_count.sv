@@ -1,4 +1,4 @@
-// Ones among TERMS bits, plus a carry of 0 to 3: the sum bit and the next carry of an adder that
+// Ones among TERMS bits (the others are zero), plus a carry of 0 to 3: the sum bit and the next carry of an adder that
 // works one bit at a time.
 //
 // As tables of all cases: from gates, tools would make more LUTs than three. For simulation at full
@@ -8,15 +8,18 @@
 module sf_count #(
     parameter integer TERMS = 3  // 2 to 4
 ) (
-    input  wire [TERMS-1:0] terms,
-    input  wire [      1:0] carry,
-    output wire             sum,
-    output wire [      1:0] next
+    input  wire       a,
+    input  wire       b,
+    input  wire       c,
+    input  wire       d,
+    input  wire [1:0] carry,
+    output wire       sum,
+    output wire [1:0] next
 );
 `ifdef SF_FAST
-    wire [3:0] ones = {{(4 - TERMS) {1'b0}}, terms};
-    wire [2:0] total = {2'b00, ones[0]} + {2'b00, ones[1]} + {2'b00, ones[2]} + {2'b00, ones[3]}
-        + {1'b0, carry};
+    wire [2:0] third = {2'b00, TERMS > 2 && c};
+    wire [2:0] fourth = {2'b00, TERMS > 3 && d};
+    wire [2:0] total = {2'b00, a} + {2'b00, b} + third + fourth + {1'b0, carry};
     assign sum  = total[0];
     assign next = total[2:1];
 `else
@@ -35,7 +38,8 @@ module sf_count #(
     localparam [CASES-1:0] SUM = bits_of_totals(0);
     localparam [CASES-1:0] LOW = bits_of_totals(1);
     localparam [CASES-1:0] HIGH = bits_of_totals(2);
-    wire [TERMS+1:0] place = {carry, terms};
+    wire [3:0] terms = {d, c, b, a};
+    wire [TERMS+1:0] place = {carry, terms[TERMS-1:0]};
     assign sum  = SUM[place];
     assign next = {HIGH[place], LOW[place]};
 `endif

@@ -29,14 +29,15 @@ module sf_multiply #(
 `ifdef SF_FAST
         if (DSP == 0) begin : g_fast
             localparam integer LATENCY = (ROWS + 1) / 2;
-            wire signed [PRODUCT-1:0] x_wide = {{(PRODUCT - X_BITS) {X_SIGNED != 0 && x[X_BITS-1]}}, x};
-            wire signed [PRODUCT-1:0] w_wide = {{(PRODUCT - W_BITS) {W_SIGNED != 0 && w[W_BITS-1]}}, w};
-            wire signed [PRODUCT-1:0] exact = x_wide * w_wide;
+            localparam integer WIDE = PRODUCT > 32 ? PRODUCT : 32;  // a machine word is the fastest
+            wire signed [WIDE-1:0] x_wide = {{(WIDE - X_BITS) {X_SIGNED != 0 && x[X_BITS-1]}}, x};
+            wire signed [WIDE-1:0] w_wide = {{(WIDE - W_BITS) {W_SIGNED != 0 && w[W_BITS-1]}}, w};
+            wire signed [WIDE-1:0] exact = x_wide * w_wide;
             genvar stage;
             for (stage = 0; stage < LATENCY; stage = stage + 1) begin : g_stage
                 reg signed [PRODUCT-1:0] held;
                 if (stage == 0) begin : g_first
-                    always @(posedge clk) held <= exact;
+                    always @(posedge clk) held <= exact[PRODUCT-1:0];
                 end else begin : g_next
                     always @(posedge clk) held <= g_stage[stage-1].held;
                 end
