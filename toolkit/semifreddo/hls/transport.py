@@ -15,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import (
-    DataError,
-    TaskError,
     ToolError,
     ToolTimeoutError,
     TransportError,
@@ -141,11 +139,7 @@ class CSimTransport:
             TaskError: Wrong number or type of words.
             TransportError: A worker failed; the next call starts it again, with these words.
         """
-        if words.shape != (self._words,) or words.dtype != np.uint32:
-            raise TaskError(
-                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
-                f"needs {self._words} of uint32"
-            )
+        self._info.check_task(words, self._words)
         deadline = time.monotonic() + timeout_s
         if words.size:
             self._task = words.copy()
@@ -188,20 +182,11 @@ class CSimTransport:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check(self, images: npt.NDArray[np.integer]) -> None:
-        if images.ndim != 4 or images.shape[1:] != self._image_shape:
-            raise DataError(
-                f"{self._info.net}: images have shape {images.shape}, expected (n, "
-                f"{', '.join(map(str, self._image_shape))})"
-            )
-        if images.dtype.kind not in "iu":
-            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
-
     def _frames(
         self, code: int, images: npt.NDArray[np.integer], values: int, timeout_s: float
     ) -> npt.NDArray[np.int64]:
         """Share frames out to the workers in chunks."""
-        self._check(images)
+        self._info.check_images(images, self._image_shape)
         deadline = time.monotonic() + timeout_s
         count = len(images)
         results = np.zeros((count, values), np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.errors import DataError, TaskError, ToolError, TransportError
+from semifreddo.core.errors import ToolError, TransportError
 from semifreddo.ir.layers import Shape
 from semifreddo.rtl.cosim import Exchange, Simulation, Stalls
 from semifreddo.runtime.packets import ALL_ERRORS, IDENTITY, BusFormat
@@ -68,11 +68,7 @@ class RtlTransport:
             TaskError: Wrong number or type of words, or the device refused them.
             TransportError: The simulation failed; the next call starts it again.
         """
-        if words.shape != (self._words,) or words.dtype != np.uint32:
-            raise TaskError(
-                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
-                f"needs {self._words} of uint32"
-            )
+        self._info.check_task(words, self._words)
         if not words.size:
             return
         simulation = self._started(timeout_s)
@@ -89,13 +85,7 @@ class RtlTransport:
             TransportTimeoutError: Names the stream that stalled.
             TransportError: The simulation failed; the next call starts it again.
         """
-        if images.ndim != 4 or images.shape[1:] != self._shape:
-            raise DataError(
-                f"{self._info.net}: images have shape {images.shape}, expected (n, "
-                f"{', '.join(map(str, self._shape))})"
-            )
-        if images.dtype.kind not in "iu":
-            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
+        self._info.check_images(images, self._shape)
         if not len(images):
             return np.zeros((0, self._outputs), np.int64)
         simulation = self._started(timeout_s)

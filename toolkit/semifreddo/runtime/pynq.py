@@ -108,11 +108,7 @@ class PynqTransport:
             TaskError: Wrong number or type of words, or the core refused them.
             TransportError: The transfer failed; the next call starts from the bitstream.
         """
-        if words.shape != (self._bus.task_words,) or words.dtype != np.uint32:
-            raise TaskError(
-                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
-                f"needs {self._bus.task_words} of uint32"
-            )
+        self._info.check_task(words, self._bus.task_words)
         if not words.size:
             return
         overlay = self._ready()
@@ -127,13 +123,7 @@ class PynqTransport:
             TransportTimeoutError: Names channel, frames, DMA status and the likely cause.
             TransportError: The DMA or the core reports an error.
         """
-        if images.ndim != 4 or images.shape[1:] != self._bus.image_shape:
-            raise DataError(
-                f"{self._info.net}: images have shape {images.shape}, expected (n, "
-                f"{', '.join(map(str, self._bus.image_shape))})"
-            )
-        if images.dtype.kind not in "iu":
-            raise DataError(f"{self._info.net}: images are {images.dtype}, expected integers")
+        self._info.check_images(images, self._bus.image_shape)
         if not len(images):
             return np.zeros((0, self._bus.outputs), np.int64)
         patience = self._patience(timeout_s)

@@ -142,11 +142,7 @@ class SerialTransport:
             TaskError: Wrong number or type of words, or the device refused them.
             TransportError: The device is not there, is another one, or lost bytes.
         """
-        if words.shape != (self._bus.task_words,) or words.dtype != np.uint32:
-            raise TaskError(
-                f"{self._info.net}: task has {words.size} words of {words.dtype}, the device "
-                f"needs {self._bus.task_words} of uint32"
-            )
+        self._info.check_task(words, self._bus.task_words)
         if not words.size:
             return
         end = self._start(timeout_s)

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.errors import DataError, TaskError
 from semifreddo.core.fixed import FixedType
 
 
@@ -27,6 +28,32 @@ class DeviceInfo:
     device_digest: str
     backend: str
     formats: tuple[FixedType, FixedType] | None = None
+
+    def check_task(self, words: npt.NDArray[np.uint32], count: int) -> None:
+        """Refuse what cannot be a task of the device, which has ``count`` words.
+
+        Raises:
+            TaskError: Wrong number or type of words.
+        """
+        if words.shape != (count,) or words.dtype != np.uint32:
+            raise TaskError(
+                f"{self.net}: task has {words.size} words of {words.dtype}, the device "
+                f"needs {count} of uint32"
+            )
+
+    def check_images(self, images: npt.NDArray[np.integer], shape: tuple[int, ...]) -> None:
+        """Refuse what cannot be raw images of a device with frames of ``shape``.
+
+        Raises:
+            DataError: They do not have the shape, or are no integers.
+        """
+        if images.ndim != 4 or images.shape[1:] != shape:
+            raise DataError(
+                f"{self.net}: images have shape {images.shape}, expected (n, "
+                f"{', '.join(map(str, shape))})"
+            )
+        if images.dtype.kind not in "iu":
+            raise DataError(f"{self.net}: images are {images.dtype}, expected integers")
 
 
 class Transport(Protocol):
