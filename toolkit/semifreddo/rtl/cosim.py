@@ -22,7 +22,7 @@ from semifreddo.core.fixed import IntArray
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.verilog import quoted
-from semifreddo.runtime.packets import ERRORS, REGISTERS, BusFormat, Words
+from semifreddo.runtime.packets import REGISTERS, BusFormat, Words, error_texts
 from semifreddo.tools.runner import PipeProcess
 
 
@@ -216,8 +216,7 @@ class Simulation:
         flags = self.read("errors")
         if flags:
             self.write("errors", flags)
-            found = ", ".join(text for bit, text in enumerate(ERRORS) if flags >> bit & 1)
-            raise TaskError(f"{self.bus.name} (RTL): the device reports: {found}")
+            raise TaskError(f"{self.bus.name} (RTL): the device reports: {error_texts(flags)}")
 
     def close(self) -> Mapping[str, Traffic]:
         """End the simulation. Closing twice is allowed.

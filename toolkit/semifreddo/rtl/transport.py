@@ -46,9 +46,13 @@ class RtlTransport:
         """
         self._executable = executable
         self._info = info
-        self._shape = tuple(image_shape)
-        self._outputs = outputs
-        self._words = words
+        self._bus = BusFormat.unread(
+            info.net,
+            info.device_digest,
+            image_shape=image_shape,
+            outputs=outputs,
+            task_words=words,
+        )
         self._stalls = stalls or Stalls()
         self._task: npt.NDArray[np.uint32] | None = None
         self._simulation: Simulation | None = None
@@ -68,7 +72,7 @@ class RtlTransport:
             TaskError: Wrong number or type of words, or the device refused them.
             TransportError: The simulation failed; the next call starts it again.
         """
-        self._info.check_task(words, self._words)
+        self._info.check_task(words, self._bus.task_words)
         if not words.size:
             return
         simulation = self._started(timeout_s)
@@ -85,9 +89,9 @@ class RtlTransport:
             TransportTimeoutError: Names the stream that stalled.
             TransportError: The simulation failed; the next call starts it again.
         """
-        self._info.check_images(images, self._shape)
+        self._info.check_images(images, self._bus.image_shape)
         if not len(images):
-            return np.zeros((0, self._outputs), np.int64)
+            return np.zeros((0, self._bus.outputs), np.int64)
         simulation = self._started(timeout_s)
         packet = simulation.bus.image_packet(images)
         self.last = simulation.exchange([packet], len(images), timeout_s)
@@ -111,7 +115,7 @@ class RtlTransport:
             return self._simulation
         deadline = time.monotonic() + timeout_s
         try:
-            simulation = Simulation(self._executable, self._bus(value_bytes=1))
+            simulation = Simulation(self._executable, self._bus)
         except ToolError as error:
             raise TransportError(str(error)) from error
         self._identify(simulation)
@@ -122,34 +126,19 @@ class RtlTransport:
             simulation.exchange([packet], 0, max(0.0, deadline - time.monotonic()))
         return simulation
 
-    def _bus(self, *, value_bytes: int, words: int = 1, signed: bool = True) -> BusFormat:
-        return BusFormat(
-            name=self._info.net,
-            digest_word=int(self._info.device_digest[:8], 16),
-            image_shape=(self._shape[0], self._shape[1], self._shape[2]),
-            outputs=self._outputs,
-            task_words=self._words,
-            value_bytes=value_bytes,
-            result_words=words,
-            result_signed=signed,
-        )
-
     def _identify(self, simulation: Simulation) -> None:
         """Prove that the simulation is the device, and learn its bus format."""
         found = simulation.read("identity", _START_TIMEOUT_S), simulation.read("device")
         expected = IDENTITY, simulation.bus.digest_word
         words = simulation.read("task_words")
-        if found != expected or words != self._words:
+        if found != expected or words != self._bus.task_words:
             simulation.close()
             raise TransportError(
                 f"{self._executable}: simulates device {found[1]:08x} with {words} task words, "
-                f"expected {self._info.net} {expected[1]:08x} with {self._words}; build the RTL "
-                "simulation again"
+                f"expected {self._info.net} {expected[1]:08x} with {self._bus.task_words}; build "
+                "the RTL simulation again"
             )
-        code = simulation.read("format")
-        simulation.bus = self._bus(
-            value_bytes=code & 15, words=code >> 4 & 15, signed=bool(code >> 8 & 1)
-        )
+        simulation.bus = simulation.bus.with_register(simulation.read("format"))
 
 
 def open_rtl(

@@ -59,6 +59,11 @@ ALL_ERRORS = (1 << len(ERRORS)) - 1
 """Written to the error register, clears every flag."""
 
 
+def error_texts(flags: int) -> str:
+    """The meanings of the bits of an error register that are set."""
+    return ", ".join(text for bit, text in enumerate(ERRORS) if flags >> bit & 1)
+
+
 @dataclass(frozen=True)
 class BusFormat:
     """How images, tasks and results of a device look on its buses.
@@ -95,6 +100,22 @@ class BusFormat:
             value_bytes=-(-net.input.type.width // 8),
             result_words=-(-net.output.type.width // WORD_BITS),
             result_signed=net.output.type.signed,
+        )
+
+    @classmethod
+    def unread(
+        cls, net: str, device_digest: str, *, image_shape: Shape, outputs: int, task_words: int
+    ) -> BusFormat:
+        """What is known of a device before :meth:`with_register` tells its value formats."""
+        return cls(
+            name=net,
+            digest_word=int(device_digest[:8], 16),
+            image_shape=image_shape,
+            outputs=outputs,
+            task_words=task_words,
+            value_bytes=1,
+            result_words=1,
+            result_signed=True,
         )
 
     def with_register(self, code: int) -> BusFormat:

@@ -18,7 +18,7 @@ from semifreddo.core.errors import (
 from semifreddo.ir.layers import Shape
 from semifreddo.runtime.dma import ended
 from semifreddo.runtime.overlay import OpenOverlay
-from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words
+from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words, error_texts
 from semifreddo.runtime.stream import FrameStream, Job, PacketStream, Patience, frame_words
 from semifreddo.runtime.transport import DeviceInfo
 
@@ -73,15 +73,12 @@ class PynqTransport:
             raise DataError(f"buffer_frames is {buffer_frames}, expected 1 or more")
         self._bitstream = bitstream
         self._info = info
-        self._bus = BusFormat(
-            name=info.net,
-            digest_word=int(info.device_digest[:8], 16),
+        self._bus = BusFormat.unread(
+            info.net,
+            info.device_digest,
             image_shape=image_shape,
             outputs=outputs,
             task_words=words,
-            value_bytes=1,
-            result_words=1,
-            result_signed=True,
         )
         self._frames = buffer_frames
         self._interrupts = interrupts
@@ -260,7 +257,7 @@ def _flags(overlay: OpenOverlay, known: int = 0) -> str:
     flags = overlay.read("errors")
     if flags:
         overlay.write("errors", flags)
-    return ", ".join(text for bit, text in enumerate(ERRORS) if (flags & ~known) >> bit & 1)
+    return error_texts(flags & ~known)
 
 
 def open_pynq(

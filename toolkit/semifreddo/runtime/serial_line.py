@@ -20,7 +20,14 @@ import numpy.typing as npt
 
 from semifreddo.core.errors import DataError, TaskError, TransportError, TransportTimeoutError
 from semifreddo.ir.layers import Shape
-from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, IDENTITY, REGISTERS, BusFormat, Words
+from semifreddo.runtime.packets import (
+    ALL_ERRORS,
+    IDENTITY,
+    REGISTERS,
+    BusFormat,
+    Words,
+    error_texts,
+)
 from semifreddo.runtime.transport import DeviceInfo
 
 _LINE_ERRORS = ("bytes were lost", "a byte without stop bit", "an unknown message")
@@ -117,15 +124,12 @@ class SerialTransport:
         """
         self._port = port
         self._info = info
-        self._bus = BusFormat(
-            name=info.net,
-            digest_word=int(info.device_digest[:8], 16),
+        self._bus = BusFormat.unread(
+            info.net,
+            info.device_digest,
             image_shape=image_shape,
             outputs=outputs,
             task_words=words,
-            value_bytes=1,
-            result_words=1,
-            result_signed=True,
         )
         self._known = False
         self._bytes = b""
@@ -151,8 +155,7 @@ class SerialTransport:
         self._send(self._bus.task_packet(words))
         while self._read("tasks", end) == before:
             if flags := self._read("errors", end):
-                found = ", ".join(text for bit, text in enumerate(ERRORS) if flags >> bit & 1)
-                raise TaskError(f"{self._info.net}: the device reports: {found}")
+                raise TaskError(f"{self._info.net}: the device reports: {error_texts(flags)}")
         self._check_line(end)
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
