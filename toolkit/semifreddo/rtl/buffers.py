@@ -13,13 +13,13 @@ image's end that comes out alone waits for less than in the schedule.)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from semifreddo.core.fixed import IntArray
-from semifreddo.rtl.folding import Block, Entry
+from semifreddo.rtl.folding import Block, Entry, Plan
 from semifreddo.rtl.rhythm import FAR
 from semifreddo.rtl.timing import OUTPUT, Clockwork, Reader
 
@@ -43,13 +43,25 @@ class Sized:
 
 
 def size_buffers(clockwork: Clockwork) -> Sized:
-    """Add FIFOs until the schedule is possible."""
+    """Add FIFOs until the schedule is possible.
+
+    Every reader of the device's input and of a stream with several readers has one to begin with:
+    otherwise the answer of each of them would be part of a path through all, across the chip.
+    """
+    clockwork = replace(clockwork, held=frozenset(_shared(clockwork.plan)))
     while True:
         sizes = _Sizes(clockwork, _schedule(clockwork))
         sizes.check()
         if not sizes.missing:
             return Sized(clockwork, sizes.depths, sizes.returns)
         clockwork = replace(clockwork, held=frozenset(clockwork.held) | sizes.missing)
+
+
+def _shared(plan: Plan) -> Iterator[Reader]:
+    """Readers of the input, and of streams that others read too."""
+    for stream, readers in plan.readers.items():
+        if stream == plan.net.input.name or len(readers) + len(plan.leaves(stream)) > 1:
+            yield from readers
 
 
 @dataclass

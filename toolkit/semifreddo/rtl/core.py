@@ -201,7 +201,7 @@ class _Streams:
     def _deliver(self, name: str, signal: str, read: dict[Reader, str]) -> list[str]:
         """A stream to its readers: forked if there are several, held where it must wait."""
         readers, bits = self._ends(name), word_bits(self.plan.streams[name])
-        leaves = self._leaves(name)
+        leaves = self.plan.leaves(name)
         ends, body = [signal], []
         if len(readers) + len(leaves) > 1:
             ends = [f"{signal}_to{index}" for index in range(len(readers) + len(leaves))]
@@ -214,16 +214,6 @@ class _Streams:
         for block in leaves:
             body += ["", *self._leave(block, name, ends[-1])]
         return body
-
-    def _leaves(self, name: str) -> list[Block]:
-        """The folded block that a stream leaves, forwards or back to its entries."""
-        return [
-            block
-            for block in self.plan.blocks
-            if block.folded
-            and name in block.passes[0]
-            and (self._ends(block.onward(name)) or any(e.back == name for e in block.entries))
-        ]
 
     def _leave(self, block: Block, name: str, end: str) -> list[str]:
         """The last pass's words of a stream go on, the others into feature-map buffers."""

@@ -120,6 +120,19 @@ class Plan:
             found.setdefault(stream, []).append(reader)
         return {stream: tuple(readers) for stream, readers in found.items()}
 
+    def leaves(self, stream: str) -> tuple[Block, ...]:
+        """The folded block that a stream leaves, forwards or back to its entries."""
+        return tuple(
+            block
+            for block in self.blocks
+            if block.folded
+            and stream in block.passes[0]
+            and (
+                self.readers.get(block.onward(stream))
+                or any(entry.back == stream for entry in block.entries)
+            )
+        )
+
     @cached_property
     def streams(self) -> Mapping[str, Stream]:
         """Format and shape (of one pass) of every stream, entries among them."""

@@ -5,7 +5,8 @@
 // result: `credits` counts the free places that no operand on its way will take.
 //
 // The operand must stay on its stream for CYCLES cycles (phase 0 .. CYCLES-1); it is taken in the
-// last one.
+// last one. That is known a cycle before, so where CYCLES > 1 `in_ready` comes from a register, and
+// no path leads through the layer to the stream before it.
 `default_nettype none
 
 module sf_issue #(
@@ -24,26 +25,43 @@ module sf_issue #(
 );
     localparam integer CREDIT = $clog2(DEPTH + 1);
     localparam [31:0] FULL = DEPTH;
-    localparam [31:0] LAST = CYCLES - 1;
 
     reg [CREDIT-1:0] credits;
+    reg any_credit;  // credits != 0
     reg [PHASE-1:0] step;
 
     wire first = step == 0;
     wire begins = active && first && yields;
 
     assign phase = step;
-    assign active = in_valid && (!first || credits != 0);
-    assign in_ready = active && step == LAST[PHASE-1:0];
+    assign active = in_valid && (!first || any_credit);
+
+    generate
+        if (CYCLES > 1) begin : g_several
+            localparam [31:0] BEFORE = CYCLES - 2;
+            reg last;  // step is CYCLES - 1
+            always @(posedge clk) last <= !rst && active && step == BEFORE[PHASE-1:0];
+            assign in_ready = last;
+        end else begin : g_one
+            assign in_ready = active;
+        end
+    endgenerate
 
     always @(posedge clk) begin
         if (rst) begin
             credits <= FULL[CREDIT-1:0];
+            any_credit <= 1'b1;
             step <= '0;
         end else begin
             if (active) step <= in_ready ? '0 : step + 1'b1;
-            if (begins && !pop) credits <= credits - 1'b1;
-            if (pop && !begins) credits <= credits + 1'b1;
+            if (begins && !pop) begin
+                credits <= credits - 1'b1;
+                any_credit <= credits != 1;
+            end
+            if (pop && !begins) begin
+                credits <= credits + 1'b1;
+                any_credit <= 1'b1;
+            end
         end
     end
 endmodule
