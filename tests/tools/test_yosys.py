@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from semifreddo.core.errors import ToolError, ToolTimeoutError
 from semifreddo.tools import yosys
-from semifreddo.tools.yosys import find_yosys, synthesis_script, synthesize
+from semifreddo.tools.yosys import find_yosys, link_ecp5, synthesis_script, synthesize
 
 MIXED = """
 module mixed (input wire clk, input wire ce, input wire [7:0] x, y, input wire [4:0] at,
@@ -71,6 +72,44 @@ def test_counts_of_a_module_with_everything(installed: None, tmp_path: Path) -> 
     assert cells.ff == 8, "the memory's output; the product is in the DSP"
     assert done.verilog is not None
     assert re.search(r"\.CE\(ce\)", done.verilog.read_text()), "the clock enable survives"
+
+
+def test_linking_adds_no_cell_and_loses_none(installed: None, tmp_path: Path) -> None:
+    """Two netlists, each a black box to the other; the constant is known to one of them only."""
+    inner = """
+module inner (input wire clk, input wire [3:0] a, output reg [3:0] b);
+    always @(posedge clk) b <= a ^ {b[2:0], b[3]};
+endmodule
+"""
+    outer = """
+module outer (input wire clk, input wire [2:0] c, output reg [3:0] d);
+    wire [3:0] b;
+    inner one (.clk(clk), .a({1'b1, c}), .b(b));
+    always @(posedge clk) d <= ~b & {4{c[0]}};
+endmodule
+"""
+    box = "(* blackbox *)\n" + inner.split("    always", maxsplit=1)[0] + "endmodule\n"
+    parts = {
+        name: synthesize(
+            files, name, family="ecp5", workdir=tmp_path / name, timeout_s=120, black_boxes=boxes
+        )
+        for name, files, boxes in (
+            ("inner", {"inner.sv": inner}, ()),
+            ("outer", {"inner.sv": box, "outer.sv": outer}, ("inner",)),
+        )
+    }
+    done = link_ecp5(
+        {name: part.netlist.read_bytes() for name, part in parts.items()},
+        "outer",
+        workdir=tmp_path / "linked",
+        timeout_s=60,
+    )
+    assert done.cells == parts["inner"].cells + parts["outer"].cells
+    assert done.cells.ff == 8
+    modules = json.loads(done.netlist.read_bytes())["modules"]
+    assert list(modules) == ["outer"]
+    flip_flops = [cell for cell in modules["outer"]["cells"].values() if "FF" in cell["type"]]
+    assert all("1" not in cell["connections"]["Q"] for cell in flip_flops)
 
 
 def test_without_dsp_and_for_ecp5(installed: None, tmp_path: Path) -> None:

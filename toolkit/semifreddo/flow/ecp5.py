@@ -9,7 +9,7 @@ from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.rtl import RTL_DIR, load_design
 from semifreddo.flow.stage import Figures, Stage, Workspace
-from semifreddo.flow.synth import family_of
+from semifreddo.flow.synth import CACHE, family_of
 from semifreddo.reports.figures import BitstreamFigures
 from semifreddo.rtl.ecp5 import build_bitstream, plan_ecp5
 from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr
@@ -41,6 +41,8 @@ def _run(work: Workspace) -> Figures:
         plan,
         work.build / _WORK,
         work.out / file,
+        cache=work.build / CACHE,
+        jobs=config.synth.workers,
         timeout_s=config.synth.timeout_s,
         seeds=config.synth.seeds,
         progress=lambda line: work.report(f"      {line}"),

@@ -19,7 +19,9 @@ from semifreddo.tools.cells import CellCounts, Family
 from semifreddo.tools.yosys import find_yosys
 
 RESULT = "synth/resources.json"
-_CACHE = "synth/build"
+CACHE = "synth/build"
+"""In the build folder: parts that were synthesised before."""
+
 _LARGEST = 3
 
 _FAMILIES: dict[str, Family] = {"xc7": "xc7", "xczu": "xcup", "xck26": "xcup", "LFE5U": "ecp5"}
@@ -76,7 +78,7 @@ def _run(work: Workspace) -> Figures:
     found = synthesize_design(
         load_design(work.build),
         family=family,
-        cache=work.build / _CACHE,
+        cache=work.build / CACHE,
         timeout_s=config.synth.timeout_s,
         jobs=config.synth.workers,
         progress=lambda line: work.report(f"      {line}"),

@@ -78,7 +78,7 @@ def compare(chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float) 
         ToolError: Yosys is missing, too old or fails.
     """
     tasks = [_part(sample, index) for index, sample in enumerate(chosen)]
-    cells = synthesize_parts(
+    made = synthesize_parts(
         tasks,
         family="xc7",
         cache=cache,
@@ -87,8 +87,8 @@ def compare(chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float) 
         progress=_say,
     )
     return [
-        Compared(sample.title, *_predicted(sample), found)
-        for sample, found in zip(chosen, cells, strict=True)
+        Compared(sample.title, *_predicted(sample), part.cells)
+        for sample, part in zip(chosen, made, strict=True)
     ]
 
 

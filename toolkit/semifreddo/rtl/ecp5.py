@@ -5,6 +5,7 @@ The device's buses go over the board's USB serial port (``library/sf_serial.sv``
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.rtl import library
 from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.synthesis import Part, design_parts, files_below, summary, synthesize_parts
 from semifreddo.rtl.verilog import Port, instance, module
 from semifreddo.tools.nextpnr import Routed, pack_bitstream, place_and_route, require_clock
-from semifreddo.tools.yosys import Progress, synthesize
+from semifreddo.tools.yosys import Progress, link_ecp5
 
 CONSTRAINTS_FILE = "constraints.lpf"
 DEFAULT_BAUD = 1_000_000
@@ -43,6 +45,7 @@ class Ecp5Plan:
     Attributes:
         files: Verilog by file name.
         top: The module with the pins.
+        parts: What is synthesised on its own: the network's parts, and what is around it.
         constraints: Text of the LPF file.
         size: nextpnr's name of the part's size.
         package: nextpnr's name of the package.
@@ -53,6 +56,7 @@ class Ecp5Plan:
 
     files: Mapping[str, str]
     top: str
+    parts: tuple[Part, ...]
     constraints: str
     size: str
     package: str
@@ -112,9 +116,11 @@ def plan_ecp5(
     files |= {
         name: text for name, text in library.needed(texts.values()).items() if name not in files
     }
+    around = Part("board", top, files_below(files, top, (design.top,)), (design.top,))
     return Ecp5Plan(
         files=dict(sorted(files.items())),
         top=top,
+        parts=(*design_parts(design), around),
         constraints=read_board_file(board, CONSTRAINTS_FILE),
         size=f"{match[1]}k",
         package=f"{'CABGA' if match[3] == 'BG' else 'CSFBGA'}{match[4]}",
@@ -278,18 +284,24 @@ def build_bitstream(
     workdir: Path,
     bitstream: Path,
     *,
+    cache: Path,
     timeout_s: float,
     seeds: Sequence[int] = (1,),
+    jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Ecp5Bitstream:
-    """Synthesise, place, route and pack; the first seed that meets the clock counts.
+    """Synthesise part by part, link, place, route and pack.
+
+    The first seed that meets the clock counts.
 
     Args:
         plan: The design.
         workdir: Gets netlist, logs and reports.
         bitstream: File to write; written only if the clock is met.
+        cache: Folder of parts from before; the new ones go there too.
         timeout_s: Limit of each step.
         seeds: nextpnr's seeds, in the order in which they are tried.
+        jobs: Parts synthesised at once; one per core if left out.
         progress: Gets a line per step.
 
     Raises:
@@ -300,10 +312,22 @@ def build_bitstream(
     say = progress or (lambda _: None)
     if not seeds:
         raise ProjectError("ecp5: no seed to try; name at least one")
-    made = synthesize(
-        plan.files, plan.top, family="ecp5", workdir=workdir, timeout_s=timeout_s, progress=progress
+    parts = synthesize_parts(
+        plan.parts,
+        family="ecp5",
+        cache=cache,
+        timeout_s=timeout_s,
+        netlists=True,
+        jobs=jobs,
+        progress=progress,
     )
-    say(f"synthesised: {made.cells.lut} LUT, {made.cells.ff} FF ({made.seconds:.0f} s)")
+    netlists = {
+        part.top: gzip.decompress(made.netlist.read_bytes())
+        for part, made in zip(plan.parts, parts, strict=True)
+        if made.netlist is not None
+    }
+    made = link_ecp5(netlists, plan.top, workdir=workdir, timeout_s=timeout_s)
+    say(f"linked: {summary(made.cells)} ({made.seconds:.0f} s)")
     best: Routed | None = None
     for seed in seeds:
         routed = place_and_route(

@@ -83,8 +83,8 @@ class Bench:
         Raises:
             ToolError: Yosys is missing or fails.
         """
-        return synthesize_parts(
-            list(parts),
+        made = synthesize_parts(
+            parts,
             family="xc7",
             cache=self.cache,
             timeout_s=self.timeout_s,
@@ -92,6 +92,7 @@ class Bench:
             jobs=self.jobs,
             progress=self.say,
         )
+        return [part.cells for part in made]
 
     def area(self, files: Mapping[str, str], top: str, liberty: Path) -> CellArea:
         """Standard-cell area of a module and all below it.

