@@ -77,14 +77,14 @@ def test_counts_of_a_module_with_everything(installed: None, tmp_path: Path) -> 
 def test_linking_adds_no_cell_and_loses_none(installed: None, tmp_path: Path) -> None:
     """Two netlists, each a black box to the other; the constant is known to one of them only."""
     inner = """
-module inner (input wire clk, input wire [3:0] a, output reg [3:0] b);
-    always @(posedge clk) b <= a ^ {b[2:0], b[3]};
+module inner #(parameter integer MASK = 3) (input wire clk, input wire [3:0] a, output reg [3:0] b);
+    always @(posedge clk) b <= a ^ {b[2:0], b[3]} & MASK;
 endmodule
 """
     outer = """
 module outer (input wire clk, input wire [2:0] c, output reg [3:0] d);
     wire [3:0] b;
-    inner one (.clk(clk), .a({1'b1, c}), .b(b));
+    inner #(.MASK(3)) one (.clk(clk), .a({1'b1, c}), .b(b));
     always @(posedge clk) d <= ~b & {4{c[0]}};
 endmodule
 """

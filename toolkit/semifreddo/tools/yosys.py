@@ -216,7 +216,7 @@ def link_ecp5(
     yosys = find_yosys()
     lines = [_ECP5_CELLS]  # JSON knows the directions of ports only of known cells
     for name, data in sorted(netlists.items()):
-        write_atomic(workdir / f"{name}.part.json", data)
+        write_atomic(workdir / f"{name}.part.json", _without_parameters(data, netlists))
         lines.append(f"read_json {name}.part.json")
     lines += [
         f"hierarchy -top {top}",
@@ -236,6 +236,16 @@ def link_ecp5(
     )
     cells = _count(netlist, top, "ecp5", ())
     return SynthesisResult(top, "ecp5", cells, netlist, None, done.seconds)
+
+
+def _without_parameters(netlist: bytes, made: Collection[str]) -> str:
+    """A netlist whose instances of ``made`` set no parameters: their values are in the others."""
+    parsed = json.loads(netlist)
+    for module in parsed["modules"].values():
+        for cell in module["cells"].values():
+            if cell["type"] in made:
+                cell["parameters"] = {}
+    return json.dumps(parsed)
 
 
 def _count(netlist: Path, top: str, family: Family, black_boxes: Collection[str]) -> CellCounts:
