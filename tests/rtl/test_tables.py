@@ -82,10 +82,10 @@ def test_tables_put_counts_in_their_places(bench: Bench, monkeypatch: pytest.Mon
     assert text.splitlines()[2] == (
         "| 1 | 4 | 1,000 | 5 | 2,000 | 3,000 + 7 | 4,000 | 5,000 + 7 | 4.00 |"
     )
-    text = tables.digits(bench, layers=[(3, 4, 4)], widths=(0, 1))
+    text = tables.digits(bench, layers=[(3, 4, 4, 8)], widths=(0, 1))
     first, second = text.splitlines()[2:]
-    assert first.startswith("| 3→4, 4 bits | all | 1 | 6,000 | 1.00 |")
-    assert second.startswith("| 3→4, 4 bits | 1 | ")
+    assert first.startswith("| 3→4, 4/8 | all | 1 | 6,000 | 1.00 |")
+    assert second.startswith("| 3→4, 4/8 | 1 | ")
 
 
 def test_markdown() -> None:

@@ -74,13 +74,19 @@ def _with_dsp(found: CellCounts) -> str:
 
 def digits(
     bench: Bench,
-    layers: Sequence[tuple[int, int, int]] = ((3, 16, 8), (16, 32, 4)),
+    layers: Sequence[tuple[int, int, int, int]] = ((3, 16, 8, 8), (16, 32, 4, 8), (16, 32, 4, 4)),
     widths: Sequence[int] = (0, 4, 2, 1),
 ) -> str:
-    """Table 2: digit width against LUTs and cycles, frozen layers."""
+    """Table 2: digit width against LUTs and cycles, frozen layers.
+
+    Args:
+        bench: Simulates and counts.
+        layers: Channels in and out, bits of the weights and of the activations.
+        widths: Bits per cycle; 0 is all of them.
+    """
     rows: list[Sequence[object]] = []
-    for inputs, outputs, bits in layers:
-        net = conv_net(inputs, outputs, bits=bits, frozen=outputs, activation_bits=8)
+    for inputs, outputs, bits, activation_bits in layers:
+        net = conv_net(inputs, outputs, bits=bits, frozen=outputs, activation_bits=activation_bits)
         whole: CellCounts | None = None
         for width in widths:
             choice = Choice(digit_bits=width)
@@ -89,7 +95,7 @@ def digits(
             design = _design(net, choice)
             rows.append(
                 (
-                    f"{inputs}→{outputs}, {bits} bits",
+                    f"{inputs}→{outputs}, {bits}/{activation_bits}",
                     width or "all",
                     design.core.units[0].cycles // net.input.pixels,
                     found.lut,
@@ -99,7 +105,7 @@ def digits(
                     found.ff,
                 )
             )
-    head = ("layer", "bits per cycle", "cycles per pixel", "LUT", "of parallel")
+    head = ("layer, weight/activation bits", "bits per cycle", "cycles per pixel", "LUT", "of parallel")
     return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), rows)
 
 
