@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import struct
@@ -23,6 +24,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.rtl import library
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.ecp5 import (
     PllSettings,
@@ -32,12 +34,15 @@ from semifreddo.rtl.ecp5 import (
     pll_settings,
     serial_module,
 )
+from semifreddo.rtl.netlist import models_of_cells, quiet
+from semifreddo.rtl.synthesis import Part, design_parts, files_below, synthesize_parts
 from semifreddo.rtl.verilator import build, find_verilator
 from semifreddo.runtime.serial_line import SerialTransport
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.sim import reference
 from semifreddo.tools import yosys
-from semifreddo.tools.runner import PipeProcess
+from semifreddo.tools.runner import PipeProcess, run
+from semifreddo.tools.yosys import link_ecp5
 
 BOARD = load_board("ulx3s")
 NET = blended()
@@ -123,6 +128,37 @@ def test_images_tasks_and_registers_over_the_line(port: SimulatedPort) -> None:
     with pytest.raises(TaskError, match="the device reports: task made for another device"):
         device.load(wrong, 60)
     device.close()
+
+
+@pytest.mark.slow
+def test_the_linked_netlist_over_the_line(tmp_path: Path) -> None:
+    """What nextpnr gets, simulated bit by bit: synthesised part by part, and linked."""
+    text = serial_module(DESIGN, DIVISOR)
+    files = {**DESIGN.files, "blended_serial.sv": text, **library.needed([text])}
+    boxes = (DESIGN.top,)
+    around = Part("serial", "blended_serial", files_below(files, "blended_serial", boxes), boxes)
+    parts = (*design_parts(DESIGN), around)
+    made = synthesize_parts(parts, family="ecp5", cache=tmp_path, timeout_s=300, netlists=True)
+    netlists = {
+        part.top: gzip.decompress(done.netlist.read_bytes())
+        for part, done in zip(parts, made, strict=True)
+        if done.netlist
+    }
+    link_ecp5(netlists, "blended_serial", workdir=tmp_path, timeout_s=60)
+    script = "read_json blended_serial.json; write_verilog -noattr a.v"
+    run(
+        [yosys.find_yosys().program, "-q", "-p", script],
+        cwd=tmp_path,
+        timeout_s=60,
+        log=tmp_path / "yosys.log",
+    )
+    netlist = (tmp_path / "a.v").read_text()
+    assert "always" not in netlist
+    files = {"blended_serial.sv": quiet(netlist), "cells.sv": models_of_cells([netlist], "ecp5")}
+    linked = replace(DESIGN, top="blended_serial", files=files)
+    executable = build(linked, tmp_path / "build", optimize=False, harness=HARNESS.read_text())
+    port = SimulatedPort(executable)
+    test_images_tasks_and_registers_over_the_line(port)
 
 
 def test_a_break_in_the_middle_of_a_packet_and_an_unknown_message(port: SimulatedPort) -> None:

