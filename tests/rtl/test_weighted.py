@@ -61,6 +61,11 @@ def test_groups_share_accumulators_and_casts(
     depthwise: bool, bias: str | None, rounding: Rounding, choice: Choice, simulate: Build
 ) -> None:
     net = conv(depthwise=depthwise, bias=bias, rounding=rounding)
+    exact_over_tasks(net, choice, simulate)
+
+
+def exact_over_tasks(net: StreamNet, choice: Choice, simulate: Build) -> None:
+    """Three tasks, one after the other, with and without stalls."""
     design = make_design(net, RtlSchedule({"conv": choice}))
     rng = np.random.default_rng(4)
     pictures = rng.integers(-4, 4, (10, *net.input.shape))
@@ -75,6 +80,45 @@ def test_groups_share_accumulators_and_casts(
             simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
             results = simulation.exchange(packets, len(expected), 60).results
             assert np.array_equal(results, expected)
+
+
+def wide(channels: int, bits: int) -> StreamNet:
+    """All channels loadable; rows of several words."""
+    rng = np.random.default_rng(6)
+    source = FixedType.exact(3, 1, signed=True)
+    limit = 1 << (bits - 1)
+    raw = rng.integers(-limit, limit, (2, 2, 2, channels))
+    block = WeightBlock("w", "weight", raw, bits, True, (2,) * channels, (False,) * channels)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (2, 3, channels), FixedType.exact(9, 2, signed=True)),
+        weight="w",
+        bias=None,
+        kernel=(2, 2),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=False,
+    )
+    return StreamNet("wide", Stream("image", (3, 4, 2), source), (layer,), (block,))
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "choice", "units", "words"),
+    [
+        (20, 4, Choice(3, 2), 3, 1),  # ten groups, four in a word
+        (40, 3, Choice(2, 4), 2, 3),  # ten groups, eight in three words
+        (36, 4, Choice(1, 16), 3, 2),  # a group of two words, the last one not full
+    ],
+)
+def test_a_row_is_read_in_units(
+    channels: int, bits: int, choice: Choice, units: int, words: int, simulate: Build
+) -> None:
+    net = wide(channels, bits)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    plan = Weighted(net, layer, choice)
+    assert (plan.units, plan.unit_words) == (units, words)
+    exact_over_tasks(net, choice, simulate)
 
 
 def test_cycles_of_groups() -> None:

@@ -48,9 +48,11 @@ COSTS: Mapping[str, Area] = {
     "control": Area(lut=9, ff=7),
     # Position counters of a window former or of a pool.
     "position": Area(lut=59, ff=19),
-    # The counter of images that flips the weight bank, and the loading of one bank.
+    # The counter of images that flips the weight bank, the loading of one bank, and
+    # which of its words it is.
     "swap": Area(lut=22, ff=18),
     "load": Area(lut=12, ff=4),
+    "load_word": Area(lut=1),
     # A bit of the register window, and one more that is masked at the image's edge.
     "window_bit": Area(ff=1),
     "masked_bit": Area(ff=1),
@@ -161,3 +163,17 @@ def ram_luts(words: int, bits: int) -> int:
 def block_memories(words: int, bits: int) -> int:
     """18 Kbit memories of a simple dual-port memory."""
     return min(-(-words // depth) * -(-bits // width) for depth, width in BLOCK_DEPTHS)
+
+
+def in_blocks(words: int, bits: int) -> bool:
+    """Whether Yosys makes block memories of a memory that is read through a register.
+
+    It takes what is cheaper by its own measure (``memory_libmap``, the library of 7 series): a
+    group of four LUTs, each bit of it that is used, multiplexers and demultiplexers behind 64
+    words; or 129 for 18 Kbit.
+    """
+    if words <= 64:
+        return False
+    columns = -(-words // 64)
+    groups, muxes = columns * -(-bits // 3), (columns - 1) * bits + columns
+    return groups + 7 / 3 * columns * bits + muxes / 2 > 129 * block_memories(words, bits)

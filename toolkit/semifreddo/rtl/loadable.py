@@ -20,7 +20,9 @@ def loadable_lines(context: Context, plan: Weighted) -> list[str]:
     """From ``window`` to the words of the loadable channels, ``loadable_out``."""
     lines = bank_select("weights", context, 0)
     lines.append(f"wire {vector(phase_bits(plan.lines))} line;")
-    lines += bank("weights", context, plan.weight, plan.choice.rows_per_cycle, "line")
+    lines.append(f"wire {vector(phase_bits(plan.units))} unit;")
+    unit = ("unit", plan.unit_words)
+    lines += bank("weights", context, plan.weight, plan.choice.rows_per_cycle, "line", unit=unit)
     if set(plan.loadable) & set(plan.loadable_bias):
         assert plan.bias is not None
         lines += bank_select("loadable_bias", context, plan.mac_latency - 1)
@@ -65,6 +67,7 @@ def _mac(plan: Weighted) -> list[str]:
         "PER_CYCLE": plan.choice.rows_per_cycle,
         "CHANNELS": len(plan.loadable),
         "LANES": plan.lanes,
+        "PER_UNIT": plan.groups_per_unit,
         "SHARED": int(not plan.depthwise),
         "X_BITS": kind.width,
         "X_SIGNED": int(kind.signed),
@@ -74,7 +77,7 @@ def _mac(plan: Weighted) -> list[str]:
         "DSP": int(plan.choice.multiplier == "dsp"),
         "PHASE": phase_bits(plan.cycles),
     }
-    names = ("clk", "rst", "active", "phase", "weights", "initials", "line")
+    names = ("clk", "rst", "active", "phase", "weights", "initials", "line", "unit")
     ports = {name: name for name in names} | {
         "operands": operands,
         "starts": "loadable_starts",

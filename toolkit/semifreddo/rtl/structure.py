@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Add, AvgPool, Blend, Layer, MaxPool, Route, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.casting import half_of, signed_bits
-from semifreddo.rtl.costs import Area, Parts, block_memories, ram_luts
+from semifreddo.rtl.costs import Area, Parts, block_memories, in_blocks, ram_luts
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import DEFAULT, Choice
@@ -127,14 +128,66 @@ def trailing_zeros(value: int) -> int:
     return (value & -value).bit_length() - 1
 
 
-def add_bank(parts: Parts, rows: int, row_bits: int, per_line: int, regions: int = 1) -> None:
-    """A double-buffered weight memory of ``library/sf_bank.sv``."""
-    lines = -(-rows // per_line)
-    words = 2 << max(1, (lines - 1).bit_length()) + (regions - 1).bit_length()
-    parts.add("load")
-    parts.add("ram_lut", ram_luts(words, row_bits * per_line))
-    if words > 64:
-        parts.add("memory_mux_bit", row_bits * per_line * (words / 64 - 1))
+@dataclass(frozen=True)
+class Bank:
+    """A double-buffered memory of ``library/sf_bank.sv``.
+
+    Attributes:
+        rows: Rows of weights.
+        row_bits: Bits of a row.
+        per_line: Rows that are read at once.
+        unit_words: Words of such a row that are read at once; 0 is all of them.
+        regions: Passes with values of their own.
+        registered: Whether nothing but a register sees what is read.
+    """
+
+    rows: int
+    row_bits: int
+    per_line: int = 1
+    unit_words: int = 0
+    regions: int = 1
+    registered: bool = False
+
+    @cached_property
+    def units(self) -> int:
+        """Parts in which a row is read."""
+        row_words = -(-self.row_bits // WORD_BITS)
+        return -(-row_words // self.unit_words) if self.unit_words else 1
+
+    @cached_property
+    def read_bits(self) -> int:
+        """Bits of a row that are read at once."""
+        return self.row_bits if self.units == 1 else self.unit_words * WORD_BITS
+
+    @cached_property
+    def words(self) -> int:
+        """Depth of each of its memories: of both banks, lines and units in powers of two."""
+        lines = -(-self.rows // self.per_line)
+        line = max(1, (lines - 1).bit_length())
+        return 2 << line + (self.units - 1).bit_length() + (self.regions - 1).bit_length()
+
+    @cached_property
+    def memories(self) -> list[int]:
+        """Widths of the memories that a row is read from."""
+        whole, rest = divmod(self.read_bits, WORD_BITS)
+        return [WORD_BITS] * whole + [rest] * bool(rest)
+
+    @cached_property
+    def register_bits(self) -> int:
+        """Bits that are read and need flip-flops: a block memory has its own."""
+        distributed = [bits for bits in self.memories if not in_blocks(self.words, bits)]
+        return self.per_line * sum(distributed)
+
+    def add_to(self, parts: Parts) -> None:
+        """Count its parts, the register of its reader left out."""
+        parts.add("load")
+        parts.add("load_word", self.per_line * len(self.memories))
+        for bits in self.memories:
+            if self.registered and in_blocks(self.words, bits):
+                parts.add("bram18", self.per_line * block_memories(self.words, bits))
+                continue
+            parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
+            parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
 
 
 @dataclass(frozen=True)
@@ -237,7 +290,7 @@ class PointwiseModel(LayerModel):
         if isinstance(layer, Blend) and not all(net.block[layer.alpha].frozen):
             alpha = net.block[layer.alpha]
             parts.add("swap")
-            add_bank(parts, 1, len(alpha.configurable_channels) * alpha.bits, 1)
+            Bank(1, len(alpha.configurable_channels) * alpha.bits).add_to(parts)
         parts.add("word_bit", word_bits(self.output))
         add_fifo(parts, word_bits(self.output), depth_for(1, 2))
         return parts

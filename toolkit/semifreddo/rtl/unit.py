@@ -86,11 +86,30 @@ def ports(layer: Layer, net: StreamNet, loadable: bool) -> list[Port]:
     return found + (list(LOAD) if loadable else [])
 
 
-def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: str) -> list[str]:
-    """The double-buffered memory of a block's loadable values; ``<name>`` holds the line read."""
+def bank(
+    name: str,
+    context: Context,
+    block: WeightBlock,
+    per_line: int,
+    line: str,
+    *,
+    unit: tuple[str, int] | None = None,
+) -> list[str]:
+    """The double-buffered memory of a block's loadable values; ``<name>`` holds what is read.
+
+    Args:
+        name: Of the signal.
+        context: The design.
+        block: The values.
+        per_line: Rows that are read at once.
+        line: Signal with the number of those rows.
+        unit: Signal with the part of the rows that is read, and the part's size in words; all of
+            them if left out.
+    """
     regions = context.regions(block.name)
     region = regions[0]
-    bits = per_line * region.row_bits
+    signal, words = unit or ("1'b0", region.row_words)
+    bits = per_line * (region.row_bits if words >= region.row_words else 32 * words)
     offsets = ", ".join(f"32'd{found.offset_words}" for found in regions[::-1])
     select = f"{name}_select" if len(regions) > 1 else f"{name}_select[0]"
     return [
@@ -104,6 +123,7 @@ def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: s
                 "ROWS": region.rows,
                 "ROW_BITS": region.row_bits,
                 "PER_LINE": per_line,
+                "UNIT_WORDS": words,
                 "REGIONS": len(regions),
                 "OFFSETS": f"{{{offsets}}}",
             },
@@ -112,6 +132,7 @@ def bank(name: str, context: Context, block: WeightBlock, per_line: int, line: s
                 **{port.name: port.name for port in LOAD[:5]},
                 "read_select": select,
                 "read_line": line,
+                "read_unit": signal,
                 "read_data": name,
             },
         ),

@@ -7,6 +7,7 @@ latency is asked for.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from semifreddo import adders
 from semifreddo.core.fixed import FixedType
+from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
@@ -33,6 +35,14 @@ def word_cycles(net: StreamNet, layer: Conv | Linear, choice: Choice) -> int:
 def serial_cycles(net: StreamNet, layer: Conv | Linear, digit_bits: int) -> int:
     """Cycles per word of a layer's frozen channels with digits of ``digit_bits``; 0 is all bits."""
     return Weighted(net, layer, Choice(digit_bits=digit_bits)).frozen_cycles
+
+
+def read_at_once(groups: int, bits: int) -> int:
+    """Groups of channels whose weights, of ``bits`` each, are read from memory at once.
+
+    As few as fill whole words of the address map: a power of two; or all there are.
+    """
+    return min(groups, WORD_BITS // math.gcd(bits, WORD_BITS))
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,22 @@ class Weighted:
     def lines(self) -> int:
         """Cycles of the multipliers for a group."""
         return -(-self.weight.rows // self.choice.rows_per_cycle)
+
+    @property
+    def groups_per_unit(self) -> int:
+        """Groups whose weights are read at once."""
+        return read_at_once(self.groups, self.lanes * self.weight.bits)
+
+    @property
+    def unit_words(self) -> int:
+        """Words of a row that are read at once."""
+        channels = min(self.groups_per_unit * self.lanes, len(self.loadable))
+        return -(-channels * self.weight.bits // WORD_BITS)
+
+    @property
+    def units(self) -> int:
+        """Parts of a row, each read on its own."""
+        return -(-self.groups // self.groups_per_unit)
 
     @property
     def loadable_cycles(self) -> int:

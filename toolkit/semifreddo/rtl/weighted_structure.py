@@ -9,19 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.costs import Area, Parts
 from semifreddo.rtl.graph_size import GraphSize, graph_size
 from semifreddo.rtl.schedule import DEFAULT, Choice
 from semifreddo.rtl.structure import (
+    Bank,
     LayerModel,
-    add_bank,
     add_cast,
     add_fifo,
     add_window,
 )
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
-from semifreddo.rtl.weighted_plan import Channel, Weighted
+from semifreddo.rtl.weighted_plan import Channel, Weighted, read_at_once
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -235,11 +236,26 @@ class WeightedModel(LayerModel):
         width = plan.source.type.width
         operand = width * (lanes if plan.depthwise else 1)
         parts.add("mux_bit", rows * operand * mux(lines * (groups if plan.depthwise else 1)))
-        parts.add("mux_bit", rows * lanes * weight.bits * mux(groups))
-        parts.add("factor_bit", rows * operand)
+        together = read_at_once(groups, lanes * weight.bits)
+        parts.add("mux_bit", rows * lanes * weight.bits * mux(together))
+        parts.add("factor_bit", rows * operand * (2 if groups > 1 else 1))
         self._add_products(parts, choice, lanes)
-        add_bank(parts, self.rows, self.loadable * weight.bits, rows, self.passes)
+        bank = self._bank(rows, together * lanes)
+        bank.add_to(parts)
+        if groups > 1:
+            parts.add("factor_bit", bank.register_bits)
+        else:
+            # What is read are the factors, counted with the products.
+            dsp = choice.multiplier == "dsp" and not self.narrow
+            kind = "dsp_factor_bit" if dsp else "factor_bit"
+            parts.add(kind, bank.register_bits - rows * bank.read_bits)
         self._add_sums(parts, lanes, groups)
+
+    def _bank(self, rows: int, channels: int) -> Bank:
+        """The weights' memory, of which so many rows and channels are read at once."""
+        bits = self.plan.weight.bits
+        unit_words = -(-min(channels, self.loadable) * bits // WORD_BITS)
+        return Bank(self.rows, self.loadable * bits, rows, unit_words, self.passes, True)
 
     @cached_property
     def narrow(self) -> bool:
@@ -301,7 +317,7 @@ class WeightedModel(LayerModel):
     def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:
         loaded = set(channels) & set(self.plan.loadable_bias)
         if loaded and self.plan.bias is not None:
-            add_bank(parts, 1, len(loaded) * self.plan.bias.bits, 1, self.passes)
+            Bank(1, len(loaded) * self.plan.bias.bits, regions=self.passes).add_to(parts)
 
 
 def mux(inputs: int) -> float:

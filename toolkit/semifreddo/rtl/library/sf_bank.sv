@@ -1,8 +1,10 @@
 // Loadable weights, twice: one bank is read while the other is written.
 //
 // ROWS rows of ROW_BITS bits come in as 32-bit words in the order of the address map (a row starts
-// at a word, lowest bits first). `read_line` gives PER_LINE rows at once, the first in the lowest
-// bits; rows behind the last one read as anything and must be multiplied by zero.
+// at a word, lowest bits first). What is read at once is a line of PER_LINE rows, the first in the
+// lowest bits, and of these rows one unit of UNIT_WORDS words: the memory is as narrow, and as deep,
+// as its reader allows, so that tools make a few block memories of it. Rows behind the last one, and
+// bits behind the end of a row, read as anything.
 //
 // A layer that runs several times per image has a region of the address map for each of its passes;
 // `read_select` is the bank (lowest bit) and, above it, the pass.
@@ -12,11 +14,15 @@ module sf_bank #(
     parameter integer                  ROWS     = 9,
     parameter integer                  ROW_BITS = 8,
     parameter integer                  PER_LINE = 1,
+    parameter integer                  UNIT_WORDS = (ROW_BITS + 31) / 32,
     parameter integer                  REGIONS  = 1,
     parameter         [REGIONS*32-1:0] OFFSETS  = 0,                                  // first word of each in the address map
     parameter integer                  LINES    = (ROWS + PER_LINE - 1) / PER_LINE,
     parameter integer                  LINE     = LINES > 1 ? $clog2(LINES) : 1,
-    parameter integer                  SELECT   = 1 + (REGIONS > 1 ? $clog2(REGIONS) : 0)
+    parameter integer                  SELECT   = 1 + (REGIONS > 1 ? $clog2(REGIONS) : 0),
+    parameter integer                  UNITS    = ((ROW_BITS + 31) / 32 + UNIT_WORDS - 1) / UNIT_WORDS,
+    parameter integer                  UNIT     = UNITS > 1 ? $clog2(UNITS) : 1,
+    parameter integer                  READ     = UNITS > 1 ? UNIT_WORDS * 32 : ROW_BITS  // bits of a row that are read
 ) (
     input  wire                         clk,
     input  wire                         load_start,
@@ -26,17 +32,27 @@ module sf_bank #(
     input  wire [                 31:0] load_data,
     input  wire [           SELECT-1:0] read_select,
     input  wire [             LINE-1:0] read_line,
-    output wire [PER_LINE*ROW_BITS-1:0] read_data
+    input  wire [             UNIT-1:0] read_unit,
+    output wire [    PER_LINE*READ-1:0] read_data
 );
     localparam integer ROW_WORDS = (ROW_BITS + 31) / 32;
-    localparam integer SLICES = PER_LINE * ROW_WORDS;
-    localparam integer SLICE = SLICES > 1 ? $clog2(SLICES) : 1;
+    localparam integer ROW = PER_LINE > 1 ? $clog2(PER_LINE) : 1;
+    localparam integer WORD = UNIT_WORDS > 1 ? $clog2(UNIT_WORDS) : 1;
+    localparam integer DEPTH = SELECT + LINE + (UNITS > 1 ? UNIT : 0);
     localparam [31:0] WORDS = ROWS * ROW_WORDS;
-    localparam [31:0] LAST_SLICE = SLICES - 1;
+    localparam [31:0] LAST_ROW = PER_LINE - 1;
+    localparam [31:0] LAST_WORD = UNIT_WORDS - 1;
+    localparam [31:0] LAST_UNIT = UNITS - 1;
+    localparam [31:0] END = ROW_WORDS - (UNITS - 1) * UNIT_WORDS - 1;  // last word of the last unit
 
-    // Words of a region arrive in order: which slice of which line is counted, not divided.
-    reg [SLICE-1:0] slice;
+    // Words of a region arrive in order: where they belong is counted, not divided.
+    reg [WORD-1:0] word;
+    reg [UNIT-1:0] unit;
+    reg [ROW-1:0] row;
     reg [LINE-1:0] line;
+    wire unit_ends = word == LAST_WORD[WORD-1:0];
+    wire row_ends = word == END[WORD-1:0] && unit == LAST_UNIT[UNIT-1:0];
+    wire line_ends = row_ends && row == LAST_ROW[ROW-1:0];
     wire [REGIONS-1:0] hits;
     wire [REGIONS-1:0] ends;
     wire [SELECT-1:0] write_select;
@@ -63,25 +79,39 @@ module sf_bank #(
     endgenerate
 
     always @(posedge clk) begin
-        if (load_start) begin
-            slice <= '0;
-            line  <= '0;
+        if (load_start || (hit && |ends)) begin
+            word <= '0;
+            unit <= '0;
+            row  <= '0;
+            line <= '0;
         end else if (hit) begin
-            slice <= |ends || slice == LAST_SLICE[SLICE-1:0] ? '0 : slice + 1'b1;
-            if (|ends) line <= '0;
-            else if (slice == LAST_SLICE[SLICE-1:0]) line <= line + 1'b1;
+            word <= row_ends || unit_ends ? '0 : word + 1'b1;
+            if (row_ends) unit <= '0;
+            else if (unit_ends) unit <= unit + 1'b1;
+            if (row_ends) row <= line_ends ? '0 : row + 1'b1;
+            if (line_ends) line <= line + 1'b1;
         end
     end
 
+    wire [DEPTH-1:0] write_place;
+    wire [DEPTH-1:0] read_place;
     generate
-        for (s = 0; s < SLICES; s = s + 1) begin : g_slice
-            localparam integer START = (s % ROW_WORDS) * 32;
-            localparam integer BITS = ROW_BITS - START < 32 ? ROW_BITS - START : 32;
-            reg [BITS-1:0] words[0:2**(LINE+SELECT)-1];
-            always @(posedge clk) begin
-                if (hit && slice == s) words[{write_select, line}] <= load_data[BITS-1:0];
+        if (UNITS > 1) begin : g_units
+            assign write_place = {write_select, unit, line};
+            assign read_place  = {read_select, read_unit, read_line};
+        end else begin : g_rows
+            assign write_place = {write_select, line};
+            assign read_place  = {read_select, read_line};
+        end
+        for (r = 0; r < PER_LINE; r = r + 1) begin : g_row
+            for (s = 0; s < UNIT_WORDS; s = s + 1) begin : g_word
+                localparam integer BITS = READ - s * 32 < 32 ? READ - s * 32 : 32;
+                reg [BITS-1:0] words[0:2**DEPTH-1];
+                always @(posedge clk) begin
+                    if (hit && row == r && word == s) words[write_place] <= load_data[BITS-1:0];
+                end
+                assign read_data[r*READ+s*32+:BITS] = words[read_place];
             end
-            assign read_data[(s/ROW_WORDS)*ROW_BITS+START+:BITS] = words[{read_select, read_line}];
         end
     endgenerate
 endmodule

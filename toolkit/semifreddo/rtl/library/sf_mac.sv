@@ -6,6 +6,9 @@
 // channels are computed in groups of LANES, one group after the other: phase = group * LINES + line.
 // The operands must stay while `active` counts through the phases.
 //
+// The weights of PER_UNIT groups, a power of two or all, are read at once: unit 0 has those of the
+// first groups. Channels behind the last one may have any weights; nobody reads their sums.
+//
 // A sum starts with `initials`, which is read for `group` in the cycle of `starts`. `done` marks the
 // cycle in which the sums of a group are right, which is for the last one LATENCY cycles after the
 // last phase: 2 (3 with several groups), the multiplier's, and one for every two levels of the
@@ -28,7 +31,11 @@ module sf_mac #(
     parameter integer LINES = (ROWS + PER_CYCLE - 1) / PER_CYCLE,
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer GROUPS = (CHANNELS + LANES - 1) / LANES,
-    parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1
+    parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
+    parameter integer PER_UNIT = GROUPS,
+    parameter integer UNITS = (GROUPS + PER_UNIT - 1) / PER_UNIT,
+    parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1,
+    parameter integer READ = (UNITS > 1 ? PER_UNIT * LANES : CHANNELS) * W_BITS  // bits of a row that are read
 ) (
     input  wire                                                clk,
     input  wire                                                rst,
@@ -36,7 +43,8 @@ module sf_mac #(
     input  wire [                                   PHASE-1:0] phase,
     input  wire [ROWS*(SHARED != 0 ? 1 : CHANNELS)*X_BITS-1:0] operands,
     output wire [                                    LINE-1:0] line,
-    input  wire [               PER_CYCLE*CHANNELS*W_BITS-1:0] weights,   // of `line`
+    output wire [                                    UNIT-1:0] unit,
+    input  wire [                          PER_CYCLE*READ-1:0] weights,   // of `line` and `unit`
     output wire                                                starts,
     output wire [                                   GROUP-1:0] group,
     input  wire [                          LANES*SUM_BITS-1:0] initials,
@@ -52,6 +60,7 @@ module sf_mac #(
     localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
     localparam integer MARKS = 1 + (GROUPS > 1 ? 1 : 0) + MULTIPLY + (TREE + 1) / 2;
+    localparam integer PLACE = PER_UNIT > 1 ? $clog2(PER_UNIT) : 1;  // of a group in its unit
     localparam [31:0] LAST = STEPS - 1;
     localparam [31:0] LAST_LINE = LINES - 1;
     localparam [31:0] LAST_GROUP = GROUPS - 1;
@@ -65,6 +74,7 @@ module sf_mac #(
         if (GROUPS == 1) begin : g_line
             assign line = phase[LINE-1:0];
             assign group_now = '0;
+            assign unit = '0;
         end else begin : g_lines
             reg [LINE-1:0] lines;
             reg [GROUP-1:0] groups;
@@ -79,6 +89,11 @@ module sf_mac #(
             end
             assign line = lines;
             assign group_now = groups;
+            if (UNITS > 1) begin : g_unit
+                assign unit = groups[GROUP-1:GROUP-UNIT];
+            end else begin : g_row
+                assign unit = '0;
+            end
         end
     endgenerate
 
@@ -115,13 +130,13 @@ module sf_mac #(
                     end
                 end
             end
-            wire [CHANNELS*W_BITS-1:0] row_weights;
-            wire [LANES*W_BITS-1:0] group_weights[0:GROUPS-1];
-            for (g = 0; g < GROUPS; g = g + 1) begin : g_group
+            wire [READ-1:0] read_weights;
+            wire [LANES*W_BITS-1:0] group_weights[0:PER_UNIT-1];
+            for (g = 0; g < PER_UNIT; g = g + 1) begin : g_group
                 for (k = 0; k < LANES; k = k + 1) begin : g_lane
-                    if (g * LANES + k < CHANNELS) begin : g_real
+                    if ((g * LANES + k) * W_BITS < READ) begin : g_real
                         assign group_weights[g][k*W_BITS+:W_BITS] =
-                            row_weights[(g*LANES+k)*W_BITS+:W_BITS];
+                            read_weights[(g*LANES+k)*W_BITS+:W_BITS];
                     end else begin : g_behind
                         assign group_weights[g][k*W_BITS+:W_BITS] = '0;
                     end
@@ -137,20 +152,20 @@ module sf_mac #(
             reg [LANE-1:0] operand;
             reg [LANES*W_BITS-1:0] weight;
             if (GROUPS > 1) begin : g_two_steps
-                // First the whole row, in the register of a block memory, then the group's share.
-                reg [CHANNELS*W_BITS-1:0] row_read;
+                // First what is read, in the register of a block memory, then the group's share.
+                reg [READ-1:0] unit_read;
                 reg [LANE-1:0] operand_read;
-                reg [GROUP-1:0] group_read;
-                assign row_weights = row_read;
+                reg [PLACE-1:0] place_read;
+                assign read_weights = unit_read;
                 always @(posedge clk) begin
-                    row_read <= weights[r*CHANNELS*W_BITS+:CHANNELS*W_BITS];
+                    unit_read <= weights[r*READ+:READ];
                     operand_read <= fresh;
-                    group_read <= group_now;
+                    place_read <= PER_UNIT > 1 ? group_now[PLACE-1:0] : '0;
                     operand <= operand_read;
-                    weight <= group_weights[group_read];
+                    weight <= group_weights[place_read];
                 end
             end else begin : g_one_step
-                assign row_weights = weights[r*CHANNELS*W_BITS+:CHANNELS*W_BITS];
+                assign read_weights = weights[r*READ+:READ];
                 always @(posedge clk) begin
                     operand <= fresh;
                     weight  <= group_weights[0];
