@@ -25,6 +25,7 @@ from semifreddo.ir.layers import (
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.validate import window_shape
 from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.unit import is_wiring
 
 
 class NetMaker:
@@ -317,7 +318,7 @@ def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
 
 
 def _grouped(net: StreamNet, choices: dict[str, Choice], seed: int) -> dict[str, Choice]:
-    """The choices, with loadable channels in groups and multipliers of both kinds."""
+    """The choices, with channels in groups and multipliers of both kinds."""
     rng = np.random.default_rng([seed, 1])
     found = {}
     for layer in net.layers:
@@ -328,6 +329,13 @@ def _grouped(net: StreamNet, choices: dict[str, Choice], seed: int) -> dict[str,
                 channels_per_cycle=int(rng.integers(0, channels + 1)),
                 multiplier="dsp" if rng.random() < 0.3 else "lut",
             )
+    rng = np.random.default_rng([seed, 2])
+    for layer in net.layers:
+        if isinstance(layer, Conv | Linear) or is_wiring(layer, net):
+            continue
+        if rng.random() < 0.7:
+            channels = int(rng.integers(1, layer.output.channels + 1))
+            found[layer.name] = Choice(channels_per_cycle=channels)
     return found
 
 

@@ -189,7 +189,10 @@ def test_impossible_rate_names_what_cannot_be_faster() -> None:
     ("fixed", "message"),
     [
         ({"con": Override()}, "rtl layer 'con': blended has no such layer"),
-        ({"pool": Override(digit_bits=1)}, "rtl layer 'pool' (AvgPool) has nothing to choose"),
+        (
+            {"pool": Override(digit_bits=1)},
+            "rtl layer 'pool' (AvgPool) has only channels_per_cycle to choose",
+        ),
     ],
 )
 def test_wrong_overrides_are_refused(fixed: dict[str, Override], message: str) -> None:

@@ -72,9 +72,9 @@ def make_unit(context: Context, layer: Layer, schedule: RtlSchedule) -> Unit:
     if isinstance(layer, Conv | Linear):
         return weighted_unit(context, layer, schedule[layer.name])
     if isinstance(layer, MaxPool | AvgPool):
-        return pool_unit(context, layer)
+        return pool_unit(context, layer, schedule[layer.name])
     if isinstance(layer, Add | Blend | Cast | Route):
-        return pointwise_unit(context, layer)
+        return pointwise_unit(context, layer, schedule[layer.name])
     raise ProjectError(f"{layer.name}: no hardware is defined for layer kind {layer.kind}")
 
 

@@ -16,8 +16,9 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.costs import Area, Parts
 from semifreddo.rtl.folding import Plan, make_plan
+from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
 from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.structure import LayerModel, PointwiseModel, PoolModel, add_fifo
+from semifreddo.rtl.structure import LayerModel, add_fifo
 from semifreddo.rtl.timing import Clockwork
 from semifreddo.rtl.unit import word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel

@@ -156,8 +156,11 @@ def _table(layers: tuple[Reason, ...]) -> list[str]:
 
 def describe(model: LayerModel, choice: Choice) -> str:
     """A choice in words."""
-    if not isinstance(model, WeightedModel):
+    if model.wiring:
         return ""
+    if not isinstance(model, WeightedModel):
+        count = choice.channels_per_cycle
+        return f"{count} channel{'s' * (count > 1)} at a time" if count else "all channels"
     words = []
     if model.graph:
         digit = choice.digit_bits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from semifreddo.core.errors import ConfigError
@@ -40,11 +40,7 @@ def options_of(model: LayerModel, fixed: Override | None = None) -> tuple[Option
     """
     fixed = fixed or Override()
     if not isinstance(model, WeightedModel):
-        if fixed != Override():
-            raise ConfigError(
-                f"rtl layer {model.layer.name!r} ({model.layer.kind}) has nothing to choose"
-            )
-        return (_option(model, DEFAULT),)
+        return _undominated([_option(model, choice) for choice in _lanes(model, fixed)])
     frozen = _undominated(
         [
             Option(choice, model.frozen_cycles(choice), model.frozen_area(choice))
@@ -59,6 +55,26 @@ def options_of(model: LayerModel, fixed: Override | None = None) -> tuple[Option
     )
     both = [_both(one.choice, other.choice) for one in frozen for other in loadable]
     return _undominated([_option(model, choice) for choice in both])
+
+
+def _lanes(model: LayerModel, fixed: Override) -> list[Choice]:
+    """Channels at a time of a layer without weights."""
+    where = f"rtl layer {model.layer.name!r} ({model.layer.kind})"
+    if model.wiring and fixed != Override():
+        raise ConfigError(f"{where} has nothing to choose")
+    if replace(fixed, channels_per_cycle=None) != Override():
+        raise ConfigError(f"{where} has only channels_per_cycle to choose")
+    if model.wiring:
+        return [DEFAULT]
+    channels = model.output.channels
+    if fixed.channels_per_cycle is None:
+        return [Choice(channels_per_cycle=each % channels) for each in _least(channels)]
+    if fixed.channels_per_cycle > channels:
+        raise ConfigError(
+            f"{where}: channels_per_cycle {fixed.channels_per_cycle} is outside 0..{channels}, "
+            "its channels"
+        )
+    return [Choice(channels_per_cycle=fixed.channels_per_cycle)]
 
 
 def _option(model: LayerModel, choice: Choice) -> Option:

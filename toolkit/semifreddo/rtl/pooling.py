@@ -8,13 +8,14 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
 from semifreddo.rtl.casting import Number, cast
 from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.lanes import Lanes
+from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import (
     Context,
     Unit,
     delay,
-    depth_for,
-    fifo,
     issue,
+    phase_bits,
     ports,
     window_parameters,
     word_bits,
@@ -23,36 +24,22 @@ from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.weighted import window_lines
 
 
-def pool_unit(context: Context, layer: MaxPool | AvgPool) -> Unit:
+def pool_unit(context: Context, layer: MaxPool | AvgPool, choice: Choice) -> Unit:
     """The unit of a pooling layer; windows that do not overlap need no line memory."""
     source = context.net.streams[layer.inputs[0]]
+    lanes = Lanes(context.net, layer, choice)
     geometry = Geometry.of(layer, source)
-    if geometry.disjoint:
-        lines, latency, cycles = _disjoint(layer, source, geometry)
-    else:
-        lines, latency, cycles = _overlapping(layer, source, geometry)
-    depth = depth_for(1, latency + 1)
-    body = [
-        *lines[0],
-        *issue(1, depth, *lines[1], yields="window_yields"),
-        *lines[2],
-        *_results(layer, source, depth),
-    ]
+    reduced = reduced_type(layer, source)
+    body = _disjoint(lanes, source, reduced, geometry)
+    if not geometry.disjoint:
+        body = _overlapping(lanes, source, reduced, geometry)
+    body += [*_casts(lanes, reduced), *lanes.collected("done", "last")]
     name = context.names[layer.name]
     size = "x".join(map(str, layer.kernel))
     comment = f"{layer.kind} {layer.name}: windows of {size}, {source.type} to {layer.output.type}."
     parameters = {} if geometry.disjoint else window_parameters(geometry)
     text = module(name, comment, ports(layer, context.net, False), body, parameters)
-    return Unit(
-        layer=layer.name,
-        module=name,
-        files=((name, text),),
-        cycles=cycles,
-        latency=latency + 2,
-        loadable=False,
-        geometry=geometry,
-        depth=depth,
-    )
+    return lanes.unit(name, ((name, text),))
 
 
 def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
@@ -64,26 +51,23 @@ def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
     return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
 
 
-# What the two ways return: text before the issuer, how it is called, text behind it.
-_Text = tuple[list[str], tuple[str, str], list[str]]
-
-
-def _disjoint(
-    layer: MaxPool | AvgPool, source: Stream, geometry: Geometry
-) -> tuple[_Text, int, int]:
-    reduced = reduced_type(layer, source)
-    before = ["wire window_yields;"]
-    behind = [
-        "wire done;",
-        f"wire {vector(source.channels * reduced.width)} reduced;",
+def _disjoint(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geometry) -> list[str]:
+    """From the pixels to ``reduced``, a group of channels."""
+    return [
+        "wire window_yields;",
+        *issue(lanes.groups, lanes.depth, "in_valid", "in_ready", yields="window_yields"),
+        "wire done, last;",
+        f"wire {vector(lanes.count * reduced.width)} reduced;",
         instance(
             "sf_reduce",
             "reduce",
             {
                 "CHANNELS": source.channels,
+                "LANES": lanes.count,
+                "PHASE": phase_bits(lanes.groups),
                 "BITS": source.type.width,
                 "SIGNED": int(source.type.signed),
-                "SUM": int(isinstance(layer, AvgPool)),
+                "SUM": int(isinstance(lanes.layer, AvgPool)),
                 "OUT_BITS": reduced.width,
                 "HEIGHT": geometry.height,
                 "WIDTH": geometry.width,
@@ -97,74 +81,69 @@ def _disjoint(
             {
                 "clk": "clk",
                 "rst": "rst",
-                "taken": "active",
+                "active": "active",
+                "phase": "phase",
                 "pixel": "in_data",
                 "yields": "window_yields",
                 "done": "done",
+                "last": "last",
                 "result": "reduced",
             },
         ),
     ]
-    text = (before, ("in_valid", "in_ready"), behind)
-    return text, 2, geometry.height * geometry.width
 
 
-def _overlapping(
-    layer: MaxPool | AvgPool, source: Stream, geometry: Geometry
-) -> tuple[_Text, int, int]:
-    reduced, width = reduced_type(layer, source), source.type.width
-    levels = (geometry.taps - 1).bit_length()
-    latency = (levels + 1) // 2
-    before = [*window_lines(geometry, word_bits(source)), "wire window_yields = 1'b1;"]
-    behind = [f"wire {vector(source.channels * reduced.width)} reduced;"]
-    for channel in range(source.channels):
-        taps = [
-            part("window", tap * source.channels + channel, width) for tap in range(geometry.taps)
-        ]
-        terms, result = concatenation(taps), part("reduced", channel, reduced.width)
-        if isinstance(layer, MaxPool):
+def _overlapping(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geometry) -> list[str]:
+    """From the pixels to ``reduced``, a group of channels."""
+    width = source.type.width
+    lines = [
+        *window_lines(geometry, word_bits(source)),
+        *issue(lanes.groups, lanes.depth, "window_valid", "window_ready"),
+        f"wire {vector(lanes.count * reduced.width)} reduced;",
+    ]
+    taps = []
+    for tap in range(geometry.taps):
+        pixel = f"pixel_{tap}"
+        place = part("window", tap, word_bits(source))
+        lines.append(f"wire {vector(word_bits(source))} {pixel} = {place};")
+        signal, text = lanes.selected(f"{pixel}_now", pixel, width)
+        taps.append(signal)
+        lines += text
+    for lane in range(lanes.count):
+        terms = [part(tap, lane, width) for tap in taps]
+        result = part("reduced", lane, reduced.width)
+        if isinstance(lanes.layer, MaxPool):
             parameters = {
                 "TERMS": geometry.taps,
                 "BITS": width,
                 "SIGNED": int(source.type.signed),
             }
-            ports_ = {"clk": "clk", "terms": terms, "result": result}
-            behind.append(instance("sf_max", f"max_{channel}", parameters, ports_))
+            ports_ = {"clk": "clk", "terms": concatenation(terms), "result": result}
+            lines.append(instance("sf_max", f"max_{lane}", parameters, ports_))
         else:
-            behind += _sum(channel, taps, source.type, result)
-    behind += delay("done", latency, "active")
-    cycles = geometry.ticks
-    return (before, ("window_valid", "window_ready"), behind), latency, cycles
+            lines += _sum(lane, terms, source.type, result)
+    lines += delay("done", lanes.engine, "active")
+    return lines + delay("last", lanes.engine, "window_ready")
 
 
-def _sum(channel: int, taps: list[str], kind: FixedType, result: str) -> list[str]:
+def _sum(lane: int, taps: list[str], kind: FixedType, result: str) -> list[str]:
     padded = taps if kind.signed else [f"{{1'b0, {tap}}}" for tap in taps]
     bits = kind.width + int(not kind.signed)
     wide = bits + (len(taps) - 1).bit_length()
-    total = f"total_{channel}"
+    total = f"total_{lane}"
     ports_ = {"clk": "clk", "terms": concatenation(padded), "result": total}
     target = kind.width + (len(taps) - 1).bit_length()
     return [
         f"wire signed {vector(wide)} {total};",
-        instance("sf_sum", f"sum_{channel}", {"TERMS": len(taps), "BITS": bits}, ports_),
+        instance("sf_sum", f"sum_{lane}", {"TERMS": len(taps), "BITS": bits}, ports_),
         f"assign {result} = {total}[{target - 1}:0];",
     ]
 
 
-def _results(layer: MaxPool | AvgPool, source: Stream, depth: int) -> list[str]:
-    reduced, target = reduced_type(layer, source), layer.output.type
-    bits = word_bits(layer.output)
-    lines = [f"wire {vector(bits)} casts;"]
-    for channel in range(source.channels):
-        value = Number.of(part("reduced", channel, reduced.width), reduced)
-        result = part("casts", channel, target.width)
-        lines.append(cast(f"cast_{channel}", value, target, result))
-    return [
-        *lines,
-        f"reg {vector(bits)} result_word;",
-        "always @(posedge clk) result_word <= casts;",
-        *delay("push", 1, "done"),
-        *fifo("result", bits, depth, "push", "pop"),
-        "assign out_valid = result_there;",
-        "assign out_data = result_out;",
-    ]
+def _casts(lanes: Lanes, reduced: FixedType) -> list[str]:
+    target = lanes.layer.output.type
+    lines = [f"wire {vector(lanes.count * target.width)} casts;"]
+    for lane in range(lanes.count):
+        value = Number.of(part("reduced", lane, reduced.width), reduced)
+        lines.append(cast(f"cast_{lane}", value, target, part("casts", lane, target.width)))
+    return lines

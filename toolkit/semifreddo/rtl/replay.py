@@ -337,4 +337,4 @@ class _Unit:
                 there.append(issue - rhythm.lead + rhythm.latency)
                 self.time = issue - rhythm.lead + rhythm.cycles
             else:
-                self.time = start + 1
+                self.time = start + rhythm.pause

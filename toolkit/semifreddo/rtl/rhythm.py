@@ -2,8 +2,9 @@
 
 A unit works in ticks. A tick takes the next pixel, or none (rows that drain), and starts a result,
 or none (windows that are not wanted). After one that starts a result the next tick follows when the
-result's cycles are over, otherwise one cycle later. Nothing else decides when a tick happens but
-the words it needs and the places behind the pipeline.
+result's cycles are over, otherwise one cycle later (in a pool of windows that do not overlap, every
+tick takes the same cycles). Nothing else decides when a tick happens but the words it needs and the
+places behind the pipeline.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Rhythm:
         words: Tick that starts each result; ticks behind the last one are beside the next image.
         ticks: Their number.
         cycles: Cycles of a tick that starts a result.
+        pause: Cycles of a tick that starts nothing.
         latency: Cycles from such a tick to the result on the output stream.
         hold: Cycles that an input word stays after its tick began.
         lead: Cycles from a tick to the issue of its result.
@@ -46,6 +48,7 @@ class Rhythm:
     cycles: int
     latency: int
     depth: int
+    pause: int = 1
     hold: int = 0
     lead: int = 0
     eager: bool = False
@@ -67,16 +70,24 @@ class Rhythm:
         if geometry is None or geometry.trivial:
             every = np.arange(size)
             return cls(
-                every, every, size, unit.word_cycles, unit.latency, unit.depth, unit.word_cycles - 1
+                pixels=every,
+                words=every,
+                ticks=size,
+                cycles=unit.word_cycles,
+                latency=unit.latency,
+                depth=unit.depth,
+                hold=unit.word_cycles - 1,
             )
         if isinstance(layer, MaxPool | AvgPool) and geometry.disjoint:
             return cls(
                 pixels=np.arange(geometry.height * geometry.width),
                 words=_last_pixels(geometry),
                 ticks=geometry.height * geometry.width,
-                cycles=1,
+                cycles=unit.word_cycles,
                 latency=unit.latency,
                 depth=unit.depth,
+                pause=unit.word_cycles,
+                hold=unit.word_cycles - 1,
                 eager=True,
             )
         return cls(
@@ -99,12 +110,12 @@ class Rhythm:
     @property
     def busy(self) -> int:
         """Cycles per image when nothing waits."""
-        return self.ticks + len(self.words) * (self.cycles - 1)
+        return self.ticks * self.pause + len(self.words) * (self.cycles - self.pause)
 
     @cached_property
     def _periodic(self) -> IntArray:
         """Cycles of each tick when images follow each other."""
-        cycles = np.ones(self.ticks, np.int64)
+        cycles = np.full(self.ticks, self.pause, np.int64)
         cycles[self.words % self.ticks] = self.cycles
         return cycles
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest, option, read_table
-from semifreddo.ir.layers import Conv, Linear
+from semifreddo.ir.layers import Conv, Layer, Linear, WeightBlock
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.unit import is_wiring
 
 Multiplier: TypeAlias = Literal["lut", "dsp"]
 
@@ -24,15 +25,14 @@ class Choice:
             ``rows_per_cycle`` multipliers.
         channels_per_cycle: Loadable channels that are multiplied at the same time, so that
             ``rows_per_cycle * channels_per_cycle`` multipliers work through the channels in
-            groups; 0 is all of them.
+            groups; of a layer without weights the channels that are computed at the same time, in
+            ``ceil(channels / channels_per_cycle)`` cycles; 0 is all of them.
         digit_bits: Bits per cycle of the frozen channels' adder graph; 0 is all bits at once.
         multiplier: What multiplies loadable weights: logic, or DSP slices.
     """
 
     rows_per_cycle: int = option(1, help="weight rows multiplied per cycle", low=1)
-    channels_per_cycle: int = option(
-        0, help="loadable channels multiplied at the same time; 0 is all", low=0
-    )
+    channels_per_cycle: int = option(0, help="channels computed at the same time; 0 is all", low=0)
     digit_bits: int = option(0, help="bits per cycle of frozen adders; 0 is all at once", low=0)
     multiplier: Multiplier = option("lut", help="what multiplies")  # noqa: RUF009 -- makes a field
 
@@ -43,7 +43,7 @@ class Override:
 
     rows_per_cycle: int | None = option(None, help="weight rows multiplied per cycle", low=1)
     channels_per_cycle: int | None = option(
-        None, help="loadable channels multiplied at the same time; 0 is all", low=0
+        None, help="channels computed at the same time; 0 is all", low=0
     )
     digit_bits: int | None = option(
         None, help="bits per cycle of frozen adders; 0 is all at once", low=0
@@ -62,7 +62,7 @@ DEFAULT = Choice()
 
 @dataclass(frozen=True)
 class RtlSchedule:
-    """Choices for a network; layers that are not named have the default (the least hardware).
+    """Choices for a network; layers that are not named have the default.
 
     Attributes:
         layers: By layer name. In a repeat that is folded, the choices of pass 0's layers count.
@@ -102,41 +102,62 @@ class RtlSchedule:
         Raises:
             ConfigError: Names the layer, the value and what is possible.
         """
-        weighted = {layer.name: layer for layer in net.layers if isinstance(layer, Conv | Linear)}
         unknown = sorted(self.unrolled - {repeat.name for repeat in net.repeats})
         if unknown:
             raise ConfigError(
                 f"rtl schedule: {net.name} has no repeat {unknown[0]!r}"
                 + nearest(unknown[0], [repeat.name for repeat in net.repeats])
             )
+        layers = {layer.name: layer for layer in net.layers if not is_wiring(layer, net)}
         for name, choice in self.layers.items():
-            if name not in weighted:
+            if name not in layers:
                 raise ConfigError(
-                    f"rtl schedule: {net.name} has no conv or linear layer {name!r}"
-                    + nearest(name, weighted)
+                    f"rtl schedule: {net.name} has no layer {name!r} with a choice"
+                    + nearest(name, layers)
                 )
-            rows = net.block[weighted[name].weight].rows
-            if not 1 <= choice.rows_per_cycle <= rows:
-                raise ConfigError(
-                    f"rtl schedule: layer {name!r}: rows_per_cycle {choice.rows_per_cycle} is "
-                    f"outside 1..{rows}, the rows of its weights"
-                )
-            channels = len(net.block[weighted[name].weight].configurable_channels)
-            if not 0 <= choice.channels_per_cycle <= channels:
-                raise ConfigError(
-                    f"rtl schedule: layer {name!r}: channels_per_cycle {choice.channels_per_cycle} "
-                    f"is outside 0..{channels}, its loadable channels"
-                )
-            if choice.multiplier not in get_args(Multiplier):
-                raise ConfigError(
-                    f"rtl schedule: layer {name!r}: multiplier {choice.multiplier!r}; "
-                    f"use {' or '.join(get_args(Multiplier))}"
-                )
-            if choice.digit_bits < 0:
-                raise ConfigError(
-                    f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "
-                    "use 0 for all bits at once"
-                )
+            layer = layers[name]
+            if isinstance(layer, Conv | Linear):
+                _check_weighted(net.block[layer.weight], name, choice)
+            else:
+                _check_lanes(layer, choice)
+
+
+def _check_weighted(weight: WeightBlock, name: str, choice: Choice) -> None:
+    if not 1 <= choice.rows_per_cycle <= weight.rows:
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: rows_per_cycle {choice.rows_per_cycle} is "
+            f"outside 1..{weight.rows}, the rows of its weights"
+        )
+    channels = len(weight.configurable_channels)
+    if not 0 <= choice.channels_per_cycle <= channels:
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: channels_per_cycle {choice.channels_per_cycle} "
+            f"is outside 0..{channels}, its loadable channels"
+        )
+    if choice.multiplier not in get_args(Multiplier):
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: multiplier {choice.multiplier!r}; "
+            f"use {' or '.join(get_args(Multiplier))}"
+        )
+    if choice.digit_bits < 0:
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "
+            "use 0 for all bits at once"
+        )
+
+
+def _check_lanes(layer: Layer, choice: Choice) -> None:
+    if replace(choice, channels_per_cycle=0) != DEFAULT:
+        raise ConfigError(
+            f"rtl schedule: layer {layer.name!r} ({layer.kind}) has only channels_per_cycle to "
+            "choose; leave the others out"
+        )
+    channels = layer.output.channels
+    if not 0 <= choice.channels_per_cycle <= channels:
+        raise ConfigError(
+            f"rtl schedule: layer {layer.name!r}: channels_per_cycle {choice.channels_per_cycle} "
+            f"is outside 0..{channels}, its channels"
+        )
 
 
 @dataclass(frozen=True)

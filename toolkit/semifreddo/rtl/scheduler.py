@@ -41,7 +41,7 @@ class Scheduled:
     """A schedule, what it will cost, and why it is so.
 
     Attributes:
-        schedule: The choices of all conv and linear layers.
+        schedule: The choices of all layers that are more than wires.
         estimate: Predicted figures.
         explanation: The reasons, layer by layer.
     """
@@ -133,9 +133,7 @@ class _Search:
     def schedule(self, chosen: Mapping[str, Option]) -> RtlSchedule:
         """A solution as a schedule."""
         layers = {
-            name: option.choice
-            for name, option in chosen.items()
-            if isinstance(self.models[name], WeightedModel)
+            name: option.choice for name, option in chosen.items() if not self.models[name].wiring
         }
         return RtlSchedule(layers, self.unrolled)
 
@@ -236,7 +234,7 @@ class _Search:
             return "its passes come one after the other"
         if bottleneck == "buses":
             return "the input or output stream carries no more"
-        if len(self.options[bottleneck]) == 1:
+        if not isinstance(self.models[bottleneck], WeightedModel):
             return "it takes one step of its window, or one word, per cycle"
         return "all its sums are computed at once already"
 

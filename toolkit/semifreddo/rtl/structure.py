@@ -7,15 +7,14 @@ from functools import cached_property
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import WORD_BITS
-from semifreddo.ir.exact import exact_result
-from semifreddo.ir.layers import Add, AvgPool, Blend, Layer, MaxPool, Route, Stream
+from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.casting import half_of, signed_bits
 from semifreddo.rtl.costs import Area, Parts, block_memories, in_blocks, ram_luts
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.rhythm import Rhythm
-from semifreddo.rtl.schedule import DEFAULT, Choice
-from semifreddo.rtl.unit import Unit, depth_for, word_bits
+from semifreddo.rtl.schedule import Choice
+from semifreddo.rtl.unit import Unit, is_wiring
 
 BITS_IN_FLIP_FLOPS = 16
 """Width up to which Yosys makes flip-flops of a memory of two words."""
@@ -39,6 +38,11 @@ class LayerModel:
     def output(self) -> Stream:
         """The stream it makes."""
         return self.layer.output
+
+    @cached_property
+    def wiring(self) -> bool:
+        """Whether it is nothing but wires, so that there is nothing to choose."""
+        return is_wiring(self.layer, self.net)
 
     def cycles(self, choice: Choice) -> int:
         """Cycles per image, all passes together."""
@@ -190,107 +194,6 @@ class Bank:
             parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
 
 
-@dataclass(frozen=True)
-class PoolModel(LayerModel):
-    """A maximum or an average over windows."""
-
-    layer: MaxPool | AvgPool
-
-    @cached_property
-    def source(self) -> Stream:
-        """The input stream."""
-        return self.net.streams[self.layer.inputs[0]]
-
-    @cached_property
-    def geometry(self) -> Geometry:
-        """The windows."""
-        return Geometry.of(self.layer, self.source)
-
-    def unit(self, _choice: Choice) -> Unit:
-        geometry = self.geometry
-        cycles, latency = geometry.height * geometry.width, 2
-        if not geometry.disjoint:
-            cycles, latency = geometry.ticks, ((geometry.taps - 1).bit_length() + 1) // 2
-        return Unit(
-            self.layer.name,
-            "",
-            (),
-            cycles,
-            latency + 2,
-            loadable=False,
-            geometry=geometry,
-            depth=depth_for(1, latency + 1),
-            passes=self.passes,
-        )
-
-    def parts(self, _choice: Choice) -> Parts:
-        parts, source, geometry = Parts(), self.source, self.geometry
-        parts.add("control")
-        maximum = isinstance(self.layer, MaxPool)
-        width, taps = source.type.width, geometry.taps
-        sum_bits = width if maximum else width + (taps - 1).bit_length()
-        if geometry.disjoint:
-            bits = source.channels * (sum_bits + 1)
-            parts.add("position")
-            parts.add("kept_maximum_bit" if maximum else "kept_sum_bit", 2 * bits)
-            parts.add("word_bit", 2 * bits)
-            for _ in range(source.channels):
-                add_memory(parts, geometry.out[1], sum_bits + 1)
-        else:
-            add_window(parts, geometry, word_bits(source))
-            mean = source.channels * (width + sum_bits) / 2
-            parts.add("compared_bit" if maximum else "added_bit", mean * (taps - 1))
-            parts.add("word_bit", mean * (taps - 1) / 3)
-        exact = exact_result(self.layer, (source,), self.net.block.__getitem__)
-        for _ in range(source.channels):
-            target = self.output.type
-            drop = exact.frac - target.frac
-            half = half_of(target.rounding, drop) or 0
-            add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
-        parts.add("word_bit", word_bits(self.output))
-        add_fifo(parts, word_bits(self.output), self.unit(DEFAULT).depth)
-        return parts
-
-
-@dataclass(frozen=True)
-class PointwiseModel(LayerModel):
-    """A layer that sees one pixel at a time."""
-
-    @cached_property
-    def wiring(self) -> bool:
-        """Whether it is nothing but wires."""
-        target = self.output.type
-        return isinstance(self.layer, Route) and all(
-            (stream.type.width, stream.type.frac, stream.type.signed)
-            == (target.width, target.frac, target.signed)
-            for stream in self.net.input_streams(self.layer)
-        )
-
-    def unit(self, _choice: Choice) -> Unit:
-        latency, depth = (0, 0) if self.wiring else (2, depth_for(1, 2))
-        name, cycles = self.layer.name, self.output.pixels
-        return Unit(name, "", (), cycles, latency, False, depth=depth, passes=self.passes)
-
-    def parts(self, _choice: Choice) -> Parts:
-        parts = Parts()
-        if self.wiring:
-            return parts
-        net, layer, target = self.net, self.layer, self.output.type
-        exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
-        parts.add("control")
-        bits, drop = exact.type.width + int(not exact.type.signed), exact.frac - target.frac
-        for channel in range(self.output.channels):
-            if isinstance(layer, Add):
-                parts.add("added_bit", bits)
-            elif isinstance(layer, Blend):
-                frozen = net.block[layer.alpha].frozen[channel]
-                parts.add("fixed_blend_bit" if frozen else "blend_bit", bits)
-            half = half_of(target.rounding, drop) or 0
-            add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
-        if isinstance(layer, Blend) and not all(net.block[layer.alpha].frozen):
-            alpha = net.block[layer.alpha]
-            parts.add("swap")
-            Bank(1, len(alpha.configurable_channels) * alpha.bits).add_to(parts)
-        parts.add("word_bit", word_bits(self.output))
-        add_fifo(parts, word_bits(self.output), depth_for(1, 2))
-        return parts
+def mux(inputs: int) -> float:
+    """Multiplexers with four inputs (a LUT each) that make one with more."""
+    return (inputs - 1) / 3

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from semifreddo.ir.address_map import AddressMap, Region
-from semifreddo.ir.layers import Layer, Stream, WeightBlock
+from semifreddo.ir.layers import Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
@@ -73,6 +73,16 @@ class Unit:
 def word_bits(stream: Stream) -> int:
     """Bits of a stream word: all channels of a pixel."""
     return stream.channels * stream.type.width
+
+
+def is_wiring(layer: Layer, net: StreamNet) -> bool:
+    """Whether a layer is nothing but wires: a route that leaves every value as it is."""
+    target = layer.output.type
+    return isinstance(layer, Route) and all(
+        (stream.type.width, stream.type.frac, stream.type.signed)
+        == (target.width, target.frac, target.signed)
+        for stream in net.input_streams(layer)
+    )
 
 
 def ports(layer: Layer, net: StreamNet, loadable: bool) -> list[Port]:

@@ -20,6 +20,7 @@ from semifreddo.rtl.structure import (
     add_cast,
     add_fifo,
     add_window,
+    mux,
 )
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 from semifreddo.rtl.weighted_plan import Channel, Weighted, read_at_once
@@ -318,8 +319,3 @@ class WeightedModel(LayerModel):
         loaded = set(channels) & set(self.plan.loadable_bias)
         if loaded and self.plan.bias is not None:
             Bank(1, len(loaded) * self.plan.bias.bits, regions=self.passes).add_to(parts)
-
-
-def mux(inputs: int) -> float:
-    """Multiplexers with four inputs (a LUT each) that make one with more."""
-    return (inputs - 1) / 3

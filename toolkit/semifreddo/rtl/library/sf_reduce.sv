@@ -1,12 +1,15 @@
-// Maximum or sum over windows that do not overlap: one running value per output column.
+// Maximum or sum over windows that do not overlap: a running value per channel and output column.
 //
-// `pixel` is taken in every cycle in which `taken` is high. `done` marks, two cycles after the last
-// pixel of a window, the cycle in which `result` is right. `yields` tells beforehand that the pixel
-// that comes next is such a last one.
+// LANES channels are worked on at a time, group by group: a pixel stays while `active` counts
+// through the phases, one per group. `done` marks, two cycles after a group of a window's last
+// pixel, the cycle in which `result` is right, and `last` that the group was the last one. `yields`
+// tells beforehand that the pixel that comes next is such a last one.
 `default_nettype none
 
 module sf_reduce #(
     parameter integer CHANNELS = 4,
+    parameter integer LANES = 4,
+    parameter integer PHASE = 1,  // width of `phase`
     parameter integer BITS = 8,
     parameter integer SIGNED = 0,
     parameter integer SUM = 0,  // 1: sum, 0: maximum
@@ -20,17 +23,22 @@ module sf_reduce #(
     parameter integer OUT_H = 2,
     parameter integer OUT_W = 2
 ) (
-    input  wire                         clk,
-    input  wire                         rst,
-    input  wire                         taken,
-    input  wire [    CHANNELS*BITS-1:0] pixel,
-    output wire                         yields,
-    output wire                         done,
-    output wire [CHANNELS*OUT_BITS-1:0] result
+    input  wire                      clk,
+    input  wire                      rst,
+    input  wire                      active,
+    input  wire [         PHASE-1:0] phase,
+    input  wire [ CHANNELS*BITS-1:0] pixel,
+    output wire                      yields,
+    output wire                      done,
+    output wire                      last,
+    output wire [LANES*OUT_BITS-1:0] result
 );
     localparam integer ROWS = $clog2(HEIGHT + 1);
     localparam integer COLUMNS = $clog2(WIDTH + 1);
-    localparam integer PLACE = OUT_W > 1 ? $clog2(OUT_W) : 1;
+    localparam integer PLACE = OUT_W > 1 ? $clog2(OUT_W) : 0;
+    localparam integer GROUPS = (CHANNELS + LANES - 1) / LANES;
+    localparam integer GROUP = GROUPS > 1 ? PHASE : 0;
+    localparam [31:0] LAST = GROUPS - 1;
 
     reg [ROWS-1:0] row;
     reg [COLUMNS-1:0] column;
@@ -42,6 +50,7 @@ module sf_reduce #(
     wire in_window = x < KW && y < KH && place < OUT_W && place_row < OUT_H;
     wire row_last = column == WIDTH - 1;
     wire image_last = row_last && row == HEIGHT - 1;
+    wire group_last = phase == LAST[PHASE-1:0];
 
     assign yields = in_window && x == KW - 1 && y == KH - 1;
 
@@ -53,7 +62,7 @@ module sf_reduce #(
             y <= '0;
             place <= '0;
             place_row <= '0;
-        end else if (taken) begin
+        end else if (active && group_last) begin
             column <= row_last ? '0 : column + 1'b1;
             x <= row_last || x == SW - 1 ? '0 : x + 1'b1;
             if (row_last) place <= '0;
@@ -67,43 +76,69 @@ module sf_reduce #(
         end
     end
 
-    // Stage 1 runs along the row of a window, stage 2 down its rows.
-    reg across_valid;
-    reg across_top;
-    reg across_bottom;
-    reg [PLACE-1:0] across_place;
+    // Stage 1 holds the group's values, stage 2 joins them with the running ones.
+    reg valid;
+    reg first;
+    reg ends;
+    reg ends_last;
     reg finished;
+    reg finished_last;
+    reg [LANES*BITS-1:0] values;
     always @(posedge clk) begin
-        across_valid  <= !rst && taken && in_window && x == KW - 1;
-        across_top    <= y == 0;
-        across_bottom <= y == KH - 1;
-        across_place  <= place[PLACE-1:0];
-        finished      <= !rst && across_valid && across_bottom;
+        valid <= !rst && active && in_window;
+        first <= x == 0 && y == 0;
+        ends <= yields;
+        ends_last <= group_last;
+        finished <= !rst && valid && ends;
+        finished_last <= ends_last;
     end
     assign done = finished;
+    assign last = finished_last;
 
+    wire [LANES*OUT_BITS-1:0] running;
+    wire [LANES*OUT_BITS-1:0] joined;
     genvar k;
     generate
-        for (k = 0; k < CHANNELS; k = k + 1) begin : g_channel
-            wire sign = SIGNED != 0 && pixel[k*BITS+BITS-1];
-            wire signed [OUT_BITS:0] value = {{(OUT_BITS + 1 - BITS) {sign}}, pixel[k*BITS+:BITS]};
-            reg signed [OUT_BITS:0] across;
-            reg signed [OUT_BITS:0] down[0:OUT_W-1];
-            reg signed [OUT_BITS:0] total;
-            wire signed [OUT_BITS:0] above = down[across_place];
-            wire signed [OUT_BITS:0] wider = SUM != 0 ? across + value
-                                           : across < value ? value : across;
-            wire signed [OUT_BITS:0] deeper = SUM != 0 ? above + across
-                                            : above < across ? across : above;
-            wire signed [OUT_BITS:0] merged = across_top ? across : deeper;
-            always @(posedge clk) begin
-                if (taken) across <= x == 0 ? value : wider;
-                if (across_valid) begin
-                    down[across_place] <= merged;
-                    total <= merged;
-                end
+        if (GROUPS > 1) begin : g_groups
+            always @(posedge clk) values <= pixel[phase*(LANES*BITS)+:LANES*BITS];
+        end else begin : g_all
+            always @(posedge clk) values <= pixel;
+        end
+        for (k = 0; k < LANES; k = k + 1) begin : g_lane
+            wire sign = SIGNED != 0 && values[k*BITS+BITS-1];
+            wire [OUT_BITS:0] wide = {{(OUT_BITS + 1 - BITS) {sign}}, values[k*BITS+:BITS]};
+            wire [OUT_BITS-1:0] value = wide[OUT_BITS-1:0];
+            wire [OUT_BITS-1:0] kept = running[k*OUT_BITS+:OUT_BITS];
+            if (SUM != 0) begin : g_sum
+                wire [OUT_BITS-1:0] start = first ? {OUT_BITS{1'b0}} : kept;
+                assign joined[k*OUT_BITS+:OUT_BITS] = value + start;
+            end else begin : g_maximum
+                wire less = SIGNED != 0 ? $signed(kept) < $signed(value) : kept < value;
+                assign joined[k*OUT_BITS+:OUT_BITS] = first || less ? value : kept;
             end
-            assign result[k*OUT_BITS+:OUT_BITS] = total[OUT_BITS-1:0];
+        end
+        if (PLACE + GROUP > 0) begin : g_memory
+            wire [COLUMNS+PHASE-1:0] now;
+            if (GROUP > 0) begin : g_group
+                assign now = {place, phase};
+            end else begin : g_place
+                assign now = {{PHASE{1'b0}}, place};
+            end
+            reg [PLACE+GROUP-1:0] address;
+            reg [LANES*OUT_BITS-1:0] words[0:2**(PLACE+GROUP)-1];
+            reg [LANES*OUT_BITS-1:0] total;
+            assign running = words[address];
+            always @(posedge clk) begin
+                address <= now[PLACE+GROUP-1:0];
+                if (valid) words[address] <= joined;
+                total <= joined;
+            end
+            assign result = total;
+        end else begin : g_register
+            reg [LANES*OUT_BITS-1:0] total;
+            assign running = total;
+            always @(posedge clk) if (valid) total <= joined;
+            assign result = total;
         end
     endgenerate
 endmodule

@@ -1,0 +1,144 @@
+"""Channels of a layer without weights: all at once, or some at a time in the same lanes.
+
+A word takes a cycle per group of channels, during which the operand stays where it is. The lanes
+see registers into which a group's channels are selected, and the results of all groups come
+together in one word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from semifreddo.ir.layers import AvgPool, Blend, Layer, MaxPool
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.schedule import Choice
+from semifreddo.rtl.unit import Unit, depth_for, word_bits
+from semifreddo.rtl.verilog import instance, vector
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A layer without weights and the choice for it.
+
+    Attributes:
+        net: The network.
+        layer: Add, blend, cast, pool, or a route that is more than wires.
+        choice: How many channels are computed at a time.
+    """
+
+    net: StreamNet
+    layer: Layer
+    choice: Choice
+
+    @property
+    def channels(self) -> int:
+        """Channels of the result."""
+        return self.layer.output.channels
+
+    @property
+    def count(self) -> int:
+        """Channels that are computed at a time."""
+        return self.choice.channels_per_cycle or self.channels
+
+    @property
+    def groups(self) -> int:
+        """Cycles per word, or per pixel of windows that do not overlap."""
+        return -(-self.channels // self.count)
+
+    @cached_property
+    def geometry(self) -> Geometry | None:
+        """The windows of a pool."""
+        if isinstance(self.layer, MaxPool | AvgPool):
+            return Geometry.of(self.layer, self.net.streams[self.layer.inputs[0]])
+        return None
+
+    @property
+    def _slides(self) -> bool:
+        return self.geometry is not None and not self.geometry.disjoint
+
+    @property
+    def engine(self) -> int:
+        """Cycles from a group to the cycle in which its casts are right."""
+        folded = int(self.groups > 1)
+        if self.geometry is None:
+            return 2 * folded if isinstance(self.layer, Blend) else folded
+        if self.geometry.disjoint:
+            return 2
+        levels = (self.geometry.taps - 1).bit_length()
+        return folded + (levels + 1) // 2
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a word's first phase to the word on the output stream."""
+        return self.groups - 1 + self.engine + 2
+
+    @property
+    def depth(self) -> int:
+        """Words that have a place behind the pipeline.
+
+        Two are enough if a place is free again when the word after the next needs it.
+        """
+        if self.groups > 1 and 2 * self.groups > self.latency:
+            return 2
+        return depth_for(self.groups, self.engine + 1)
+
+    def unit(
+        self,
+        module: str = "",
+        files: tuple[tuple[str, str], ...] = (),
+        *,
+        loadable: bool = False,
+        passes: int = 1,
+    ) -> Unit:
+        """The layer's figures, and its text if there is one."""
+        operands, idle = self.layer.output.pixels, 0
+        if self.geometry is not None and self.geometry.disjoint:
+            operands = self.geometry.height * self.geometry.width
+        elif self.geometry is not None:
+            idle = self.geometry.ticks - self.geometry.windows
+        return Unit(
+            layer=self.layer.name,
+            module=module,
+            files=files,
+            cycles=operands * self.groups + idle,
+            latency=self.latency + int(self._slides),
+            loadable=loadable,
+            word_cycles=self.groups,
+            geometry=self.geometry,
+            depth=self.depth,
+            passes=passes,
+        )
+
+    # Text ----------------------------------------------------------------------------------------
+
+    def selected(self, name: str, signal: str, bits: int) -> tuple[str, list[str]]:
+        """The present group's part of a signal with ``bits`` per channel: a name, and the text."""
+        if self.groups == 1:
+            return signal, []
+        size = self.count * bits
+        return name, [
+            f"reg {vector(size)} {name};",
+            f"always @(posedge clk) {name} <= {signal}[phase*{size}+:{size}];",
+        ]
+
+    def collected(self, done: str, last: str) -> list[str]:
+        """From a group's ``casts``, right in the cycle of ``done``, to the output stream."""
+        parameters: dict[str, int | str] = {
+            "BITS": word_bits(self.layer.output),
+            "GROUP": self.count * self.layer.output.type.width,
+            "GROUPS": self.groups,
+            "DEPTH": self.depth,
+        }
+        ports = {
+            "clk": "clk",
+            "rst": "rst",
+            "in_valid": done,
+            "in_last": last,
+            "in_data": "casts",
+            "out_valid": "out_valid",
+            "out_ready": "out_ready",
+            "out_data": "out_data",
+        }
+        return ["", instance("sf_collect", "collect", parameters, ports)]
