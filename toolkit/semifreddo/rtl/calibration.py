@@ -97,13 +97,9 @@ def _say(line: str) -> None:
 
 
 def _part(sample: Sample, index: int) -> Part:
-    schedule = RtlSchedule({sample.layer.name: sample.choice} if _has_choice(sample) else {})
+    schedule = RtlSchedule({sample.layer.name: sample.choice})
     part = design_parts(make_design(sample.net, schedule))[0]
     return Part(f"{index} {sample.title}", part.top, part.files, part.black_boxes)
-
-
-def _has_choice(sample: Sample) -> bool:
-    return any(block.role == "weight" for block in sample.net.blocks)
 
 
 RESOURCES = ("lut", "ff", "dsp", "bram18")

@@ -99,12 +99,12 @@ COSTS: Mapping[str, Area] = {
     "clipped_bit": Area(lut=0.9),
     # A bit of a plain adder; of a blend whose factor is loaded, or constant; of a comparison.
     "added_bit": Area(lut=0.84),
-    "blend_bit": Area(lut=5),
+    "blend_bit": Area(lut=2.6),
     "fixed_blend_bit": Area(lut=1.46),
     "compared_bit": Area(lut=1.73),
     # A bit of a running maximum, or sum, of windows that do not overlap.
-    "kept_maximum_bit": Area(lut=1),
-    "kept_sum_bit": Area(lut=1.38),
+    "kept_maximum_bit": Area(lut=1.5),
+    "kept_sum_bit": Area(lut=1.1),
     # A bit of a loaded bias to which a constant is added before the first product.
     "start_bit": Area(lut=0.32),
     # The front end, synthesised alone: registers, the input stream, a byte of its pixels, the

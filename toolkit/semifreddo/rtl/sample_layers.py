@@ -232,7 +232,12 @@ class _Maker:
         )
         title = f"{'average' if average else 'maximum'} {kernel}x{kernel} stride {stride}"
         shape = (*size, source.channels)
-        return self.sample(f"{title}, {source.channels} channels", source, make, shape, Choice())
+        choice = self.lanes(source.channels)
+        return self.sample(f"{title}, {source.channels} channels", source, make, shape, choice)
+
+    def lanes(self, channels: int) -> Choice:
+        """Channels at a time of a layer without weights."""
+        return Choice(channels_per_cycle=self.pick([0, 0, 1, 2, channels // 4, channels // 2]))
 
     def join(self) -> Sample:
         source = self.stream(8, self.pick(range(6, 33)))
@@ -245,9 +250,9 @@ class _Maker:
             make = lambda output: Blend(inputs=twice, output=output, alpha=alpha)  # noqa: E731
         elif kind == "cast":
             make = lambda output: Cast(inputs=("image",), output=output)  # noqa: E731
-        return self.sample(
-            f"{kind} of {source.channels} channels", source, make, source.shape, Choice()
-        )
+        choice = self.lanes(source.channels)
+        title = f"{kind} of {source.channels} channels"
+        return self.sample(title, source, make, source.shape, choice)
 
     def sample(
         self,
@@ -271,5 +276,7 @@ class _Maker:
         if isinstance(layer, Conv | Linear) and not all(blocks["weight"].frozen):
             channels = choice.channels_per_cycle or len(blocks["weight"].configurable_channels)
             weights += f", {choice.rows_per_cycle}x{channels} {choice.multiplier}"
+        elif not isinstance(layer, Conv | Linear) and choice.channels_per_cycle:
+            weights += f", {choice.channels_per_cycle} at a time"
         title = f"{title}, {self.act}-bit values{weights}"
         return Sample(title, StreamNet("sample", source, (layer,), tuple(self.blocks)), choice)
