@@ -188,6 +188,10 @@ module sf_mac #(
             end
         end
         for (k = 0; k < LANES; k = k + 1) begin : g_channel
+            // Declared before `part`: Yosys makes the later one of two operands, when all is flat, an
+            // input of the carry chain, and what is selected would need a LUT of its own for that.
+            reg [SUM_BITS-1:0] total;
+            wire [SUM_BITS-1:0] base = firsts[MARKS-1] ? initials[k*SUM_BITS+:SUM_BITS] : total;
             wire [PER_CYCLE*PRODUCT-1:0] terms;
             for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_term
                 assign terms[r*PRODUCT+:PRODUCT] = g_row[r].products[k*PRODUCT+:PRODUCT];
@@ -203,8 +207,6 @@ module sf_mac #(
             );
             localparam integer WIDE = PRODUCT + TREE > SUM_BITS ? PRODUCT + TREE : SUM_BITS;
             wire signed [WIDE-1:0] part_wide = {{(WIDE - PRODUCT - TREE) {part[PRODUCT+TREE-1]}}, part};
-            reg [SUM_BITS-1:0] total;
-            wire [SUM_BITS-1:0] base = firsts[MARKS-1] ? initials[k*SUM_BITS+:SUM_BITS] : total;
             always @(posedge clk) if (valids[MARKS-1]) total <= part_wide[SUM_BITS-1:0] + base;
             assign sums[k*SUM_BITS+:SUM_BITS] = total;
         end
