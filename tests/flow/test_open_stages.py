@@ -25,7 +25,7 @@ from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.rtl import RTL_STAGE, load_design
+from semifreddo.flow.rtl import RTL_STAGE, budget_of, load_design
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.cosim import Stalls
@@ -60,6 +60,13 @@ def test_rtl_is_written_whole(built: BuildConfig) -> None:
     assert report.rtl.reason in (folder / "schedule.txt").read_text()
     page = (built.build_dir / "report.html").read_text()
     assert "Verilog" in page and report.rtl.bottleneck in page
+
+
+def test_the_budget_is_in_luts_of_seven_series(fresh: BuildConfig) -> None:
+    for board, luts in (("pynq_z2", 53_200 * 0.5), ("ulx3s", 83_640 * 0.5 / 2.2)):
+        config = again(fresh, f"design.board={board}", "rtl.board_share=0.5")
+        assert budget_of(config).lut == int(luts)
+        assert budget_of(config).ff == config.board.resources.ff // 2
 
 
 def test_the_schedule_follows_the_design(built: BuildConfig) -> None:

@@ -7,9 +7,10 @@ import dataclasses
 from semifreddo.core.errors import ToolError
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.family import family_of
 from semifreddo.flow.rtl import RTL_DIR, load_design
 from semifreddo.flow.stage import Figures, Stage, Workspace
-from semifreddo.flow.synth import CACHE, family_of
+from semifreddo.flow.synth import CACHE
 from semifreddo.reports.figures import BitstreamFigures
 from semifreddo.rtl.ecp5 import build_bitstream, plan_ecp5
 from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr

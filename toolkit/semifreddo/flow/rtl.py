@@ -11,6 +11,7 @@ from semifreddo.boards.spec import Resources
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
+from semifreddo.flow.family import luts_for_one
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
@@ -45,10 +46,10 @@ def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
 
 
 def budget_of(config: BuildConfig) -> Resources:
-    """What a network may use of its board."""
+    """What a network may use of its board; LUTs as the scheduler predicts them, of 7 series."""
     all_of_it, share = config.board.resources, config.rtl.board_share
     return Resources(
-        lut=max(1, int(all_of_it.lut * share)),
+        lut=max(1, int(all_of_it.lut * share / luts_for_one(config))),
         ff=max(1, int(all_of_it.ff * share)),
         dsp=int(all_of_it.dsp * share),
         bram18=int(all_of_it.bram18 * share),
@@ -78,6 +79,9 @@ def _run(work: Workspace) -> Figures:
     write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
     for line in str(scheduled.explanation).splitlines():
         work.report(f"      {line}")
+    if (luts := luts_for_one(config)) > 1:
+        part = config.board.part
+        work.report(f"      LUTs are predicted as those of 7 series; one is {luts:g} of {part}")
     interval = design.cycles_per_image
     figures = RtlFigures(
         files=len(design.files),
@@ -108,6 +112,7 @@ RTL_STAGE = Stage(
     settings=lambda config: [
         dataclasses.asdict(config.rtl) | {"unrolled": sorted(config.rtl.unrolled)},
         dataclasses.asdict(config.board.resources),
+        luts_for_one(config),
         config.clock_mhz,
         installed_version("da4ml"),
     ],

@@ -10,12 +10,13 @@ from semifreddo.core.errors import LimitError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.family import family_of
 from semifreddo.flow.rtl import RTL_DIR, load_design
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
 from semifreddo.rtl.explanation import RESOURCES, Shortage
 from semifreddo.rtl.synthesis import DesignResources, synthesize_design
-from semifreddo.tools.cells import CellCounts, Family
+from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.yosys import find_yosys
 
 RESULT = "synth/resources.json"
@@ -23,15 +24,6 @@ CACHE = "synth/build"
 """In the build folder: parts that were synthesised before."""
 
 _LARGEST = 3
-
-_FAMILIES: dict[str, Family] = {"xc7": "xc7", "xczu": "xcup", "xck26": "xcup", "LFE5U": "ecp5"}
-"""By the beginning of a part's name."""
-
-
-def family_of(config: BuildConfig) -> Family | None:
-    """What a design's board is for Yosys; None if it is nothing known."""
-    part = config.board.part
-    return next((family for name, family in _FAMILIES.items() if part.startswith(name)), None)
 
 
 def _waits(config: BuildConfig, wanted: bool) -> str:

@@ -1,0 +1,26 @@
+"""What a board's device is: its family, and how large its LUTs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from semifreddo.flow.config import BuildConfig
+from semifreddo.tools.cells import Family
+
+_FAMILIES: Mapping[str, Family] = {"xc7": "xc7", "xczu": "xcup", "xck26": "xcup", "LFE5U": "ecp5"}
+"""By the beginning of a part's name."""
+
+_LUTS: Mapping[Family, float] = {"ecp5": 2.2}
+"""LUTs of a family that take the place of one of 7 series, where it is not one (docs/rtl.md)."""
+
+
+def family_of(config: BuildConfig) -> Family | None:
+    """What a design's board is for Yosys; None if it is nothing known."""
+    part = config.board.part
+    return next((family for name, family in _FAMILIES.items() if part.startswith(name)), None)
+
+
+def luts_for_one(config: BuildConfig) -> float:
+    """LUTs of the board for one of 7 series, in which resources are predicted."""
+    family = family_of(config)
+    return _LUTS.get(family, 1.0) if family else 1.0
