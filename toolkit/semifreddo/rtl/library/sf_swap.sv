@@ -6,7 +6,7 @@
 // The layer counts its own images by the operands it takes. Every layer therefore flips when its
 // own first operand of image `flip_image` is due, while layers before and behind it may be working
 // on other images. The top level changes flip_image only when the layers have all followed the
-// previous flip.
+// previous flip, and cycles before the first pixel of that image goes in: so `bank` is a register.
 `default_nettype none
 
 module sf_swap #(
@@ -26,11 +26,14 @@ module sf_swap #(
 
     reg [COUNT-1:0] operand;
     reg [15:0] image;
-    reg held;
-    reg first;  // no cycle of this image has been computed
+    reg now;
+    reg first;  // no operand of this image has been taken
     wire pass_last;
     wire operand_last = operand == LAST[COUNT-1:0];
-    wire now = first && image == flip_image ? flip_bank : held;
+    wire image_last = taken && operand_last && pass_last;
+    wire [15:0] following = image + 1'b1;
+    // Whether the next cycle may be the first that computes image `flip_image`.
+    wire flips = image_last ? following == flip_image : first && !taken && image == flip_image;
 
     generate
         if (PASSES > 1) begin : g_passes
@@ -52,14 +55,14 @@ module sf_swap #(
         if (rst) begin
             operand <= '0;
             image <= '0;
-            held <= 1'b0;
+            now <= 1'b0;
             first <= 1'b1;
         end else begin
-            held <= now;
+            if (flips) now <= flip_bank;
+            if (image_last) image <= following;
             if (taken) begin
                 operand <= operand_last ? '0 : operand + 1'b1;
                 first   <= operand_last && pass_last;
-                if (operand_last && pass_last) image <= image + 1'b1;
             end
         end
     end
