@@ -15,7 +15,7 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
-from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing
+from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
 from semifreddo.rtl.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate
@@ -160,6 +160,17 @@ def test_distribution_of_errors() -> None:
     assert "| DSP | 1 | exact in 2 of 2 | | 0% | +0.0% |" in text
     assert "| LUT, digits | 1 | 20.0% | 20.0% | 20.0% | -20.0% |" in text
     assert "-20%" in listing(found)
+
+
+def test_luts_of_another_family_for_each_predicted_one() -> None:
+    parts = Parts()
+    found = [
+        Compared("frozen 3x3", parts, Area(100), CellCounts(lut=150)),
+        Compared("lut 3x3", parts, Area(200), CellCounts(lut=450)),
+    ]
+    text = ratios(found)
+    assert "| all | 2 | 1.50 | 1.88 | 2.25 | 2.00 |" in text
+    assert "| frozen | 1 | 1.50 | 1.50 | 1.50 | 1.50 |" in text
 
 
 def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:

@@ -5,6 +5,7 @@ Yosys (7 series), each out of context, and prints the distribution of the errors
 by content, so that it goes on where it stopped and does again only what a change of the generator
 made different. The errors are those that each layer has by costs (:mod:`semifreddo.rtl.costs`) that
 are fitted to seven eighths of the layers, without it; ``--fit`` prints costs fitted to all.
+``--family ecp5`` tells how many LUTs of that family come for each that is predicted.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from semifreddo.rtl.graph_size import graph_size
 from semifreddo.rtl.sample_layers import Sample, samples
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.synthesis import Part, design_parts, synthesize_parts
-from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.cells import CellCounts, Family
 
 SEED = 0
 FOLDS = 8
@@ -71,7 +73,9 @@ def _predicted(sample: Sample) -> tuple[Parts, Area]:
     return model.parts(sample.choice), model.area(sample.choice)
 
 
-def compare(chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float) -> list[Compared]:
+def compare(
+    chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float, family: Family = "xc7"
+) -> list[Compared]:
     """Synthesise what is not kept yet.
 
     Raises:
@@ -80,7 +84,7 @@ def compare(chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float) 
     tasks = [_part(sample, index) for index, sample in enumerate(chosen)]
     made = synthesize_parts(
         tasks,
-        family="xc7",
+        family=family,
         cache=cache,
         timeout_s=timeout_s,
         jobs=jobs,
@@ -102,6 +106,26 @@ def _part(sample: Sample, index: int) -> Part:
     return Part(f"{index} {sample.title}", part.top, part.files, part.black_boxes)
 
 
+def ratios(compared: Sequence[Compared]) -> str:
+    """LUTs of another family for each predicted one, as a Markdown table."""
+    lines = [
+        "| | layers | smallest | median | largest | all together |",
+        "|---|---|---|---|---|---|",
+    ]
+    for kind in ("all", *sorted({_kind(each) for each in compared})):
+        chosen = [each for each in compared if kind in ("all", _kind(each))]
+        predicted, found = (
+            np.array([getattr(each, name).lut for each in chosen]) for name in _BOTH
+        )
+        each = found / predicted
+        lines.append(
+            f"| {kind} | {len(chosen)} | {each.min():.2f} | {np.median(each):.2f} | "
+            f"{each.max():.2f} | {found.sum() / predicted.sum():.2f} |"
+        )
+    return "\n".join(lines)
+
+
+_BOTH = ("predicted", "found")
 RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 
@@ -224,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--layers", type=int, default=64, help="how many (64)")
     parser.add_argument("--jobs", type=int, default=1, help="Yosys runs at the same time (1)")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for a layer (600)")
+    parser.add_argument(
+        "--family", default="xc7", choices=get_args(Family), help="of others: LUTs for each (xc7)"
+    )
     parser.add_argument("--fit", action="store_true", help="print costs fitted to all")
     parser.add_argument("--graphs", action="store_true", help="adder graphs only; needs no Yosys")
     chosen = parser.parse_args(arguments)
@@ -234,10 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--cache is missing: a folder for the results")
     try:
         layers = list(islice(samples(SEED), chosen.layers))
-        compared = compare(layers, chosen.cache, chosen.jobs, chosen.timeout)
+        compared = compare(layers, chosen.cache, chosen.jobs, chosen.timeout, chosen.family)
     except SemifreddoError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    if chosen.family != "xc7":
+        sys.stdout.write(f"{listing(compared)}\n\n{ratios(compared)}\n")
+        return 0
     sys.stdout.write(
         f"{listing(compared)}\n\nBy costs fitted to other layers:\n\n"
         f"{distribution(cross_validated(compared))}\n\nBy the costs there are:\n\n"

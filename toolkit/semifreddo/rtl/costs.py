@@ -92,16 +92,19 @@ COSTS: Mapping[str, Area] = {
     "dsp_total_bit": Area(lut=0.18, ff=0.11),
     "plain_product_bit": Area(lut=1.17),
     # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
-    # a tie, and one that is clipped.
+    # a tie, one that is clipped, and one above it that is looked at for that.
     "cast": Area(lut=0.32),
     "rounded_bit": Area(lut=0.16),
     "tie_bit": Area(lut=0.13),
     "clipped_bit": Area(lut=0.9),
+    "checked_bit": Area(lut=0.2),
     # A bit of a plain adder; of a blend whose factor is loaded, or constant; of a comparison.
     "added_bit": Area(lut=0.84),
     "blend_bit": Area(lut=2.6),
     "fixed_blend_bit": Area(lut=1.46),
     "compared_bit": Area(lut=1.73),
+    # The turns of channels that share such parts.
+    "turns": Area(lut=10, ff=4),
     # A bit of a running maximum, or sum, of windows that do not overlap.
     "kept_maximum_bit": Area(lut=1.5),
     "kept_sum_bit": Area(lut=1.1),

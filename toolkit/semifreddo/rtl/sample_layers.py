@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,17 +34,20 @@ KINDS = (
     "partial",
     "digits",
     "frozen",
-    "lut",
+    "bank",
     "depthwise",
     "pointwise",
     "linear",
     "pool",
     "digits",
-    "dsp",
+    "bank",
     "join",
     "partial",
 )
-"""What samples are, in turn: mostly convolutions, which fill a device."""
+"""What samples are, in turn: mostly convolutions, which fill a device.
+
+``bank`` is a convolution with so many loadable weights that they may be in block memories.
+"""
 
 
 MOST_ROWS = 40
@@ -146,6 +149,9 @@ class _Maker:
             inputs, outputs = self.pick(range(4, 25)), self.pick(range(4, 25))
         elif kind == "depthwise":
             inputs = outputs = self.pick(range(4, 17))
+        elif kind == "bank":
+            kernel = self.pick([1, 3])
+            inputs, outputs = self.pick(range(8, 17)), self.pick(range(8, 33))
         else:
             most = max(1, min(self.scale - 1, MOST_ROWS // kernel**2))
             inputs, outputs = self.pick(range(1, most + 1)), self.pick(range(4, 4 * self.scale))
@@ -158,11 +164,17 @@ class _Maker:
         engine = kind
         if kind in ("depthwise", "pointwise"):
             engine = self.pick(["frozen", "digits", "lut", "dsp"])
+        elif kind == "bank":
+            engine = self.pick(["lut", "dsp"])
         frozen = self.frozen(engine, outputs)
         weight = self.block("weight", self.values(shape), frozen)
         bias = self.bias(outputs, frozen)
         size = window_shape(source.shape, (kernel, kernel), (stride, stride), padding)
-        choice = self.choice(engine, int(np.prod(shape[:3])), outputs - frozen)
+        rows = int(np.prod(shape[:3]))
+        choice = self.choice(engine, rows, outputs - frozen)
+        if kind == "bank":
+            few = Choice(self.pick([1, 1, 2, 3]), self.pick([1, 2, 4, 4, 8, 0]))
+            choice = replace(few, multiplier=choice.multiplier)
         return self.sample(
             f"{kind if kind == engine else f'{kind} {engine}'} {kernel}x{kernel}"
             f"{f' stride {stride}' * (stride > 1)} {inputs} to {outputs}",
@@ -262,12 +274,12 @@ class _Maker:
         shape: tuple[int, int, int],
         choice: Choice,
     ) -> Sample:
-        """The network; its output keeps the upper bits of the exact result, less one."""
+        """The network; its output keeps the upper bits of the exact result, less some."""
         draft = make(Stream("layer", shape, FixedType.exact(8, 0, signed=True)))
         blocks = {block.name: block for block in self.blocks}
         streams = (source,) * len(draft.inputs)
         exact = exact_result(draft, streams, blocks.__getitem__)
-        drop = max(0, exact.type.width - 2 - self.act)
+        drop = max(0, exact.type.width - self.pick([2, 2, 4, 6]) - self.act)
         signed = self.pick([False, exact.type.signed])
         layer = make(Stream("layer", shape, self.type(exact.frac - drop, signed=signed)))
         weights = f", {self.bits}-bit weights" if "weight" in blocks else ""

@@ -125,6 +125,7 @@ def add_cast(
     fits = target.min_raw <= (low << up) >> down and (high << up) >> down <= target.max_raw
     if target.overflow is not Overflow.WRAP and not fits:
         parts.add("clipped_bit", target.width)
+        parts.add("checked_bit", max(bits - down - target.width, 0))
 
 
 def trailing_zeros(value: int) -> int:
