@@ -118,9 +118,11 @@ class Lanes:
         if self.groups == 1:
             return signal, []
         size = self.count * bits
+        parameters: dict[str, int | str] = {"BITS": self.channels * bits, "GROUP": size}
+        ports = {"clk": "clk", "number": "phase", "word": signal, "picked": name}
         return name, [
-            f"reg {vector(size)} {name};",
-            f"always @(posedge clk) {name} <= {signal}[phase*{size}+:{size}];",
+            f"wire {vector(size)} {name};",
+            instance("sf_pick", f"{name}_pick", parameters, ports),
         ]
 
     def collected(self, done: str, last: str) -> list[str]:

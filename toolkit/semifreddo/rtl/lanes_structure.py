@@ -48,6 +48,8 @@ class LanesModel(LayerModel):
         half = half_of(target.rounding, drop) or 0
         for _ in range(lanes.count):
             add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
+        if lanes.groups > 1:
+            parts.add("turns")
         parts.add("word_bit", lanes.groups * lanes.count * target.width)
         if lanes.depth == 2:
             parts.add("word_bit", bits)

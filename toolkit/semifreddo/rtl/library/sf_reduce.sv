@@ -83,7 +83,7 @@ module sf_reduce #(
     reg ends_last;
     reg finished;
     reg finished_last;
-    reg [LANES*BITS-1:0] values;
+    wire [LANES*BITS-1:0] values;
     always @(posedge clk) begin
         valid <= !rst && active && in_window;
         first <= x == 0 && y == 0;
@@ -95,15 +95,21 @@ module sf_reduce #(
     assign done = finished;
     assign last = finished_last;
 
+    sf_pick #(
+        .BITS  (CHANNELS * BITS),
+        .GROUP (LANES * BITS),
+        .NUMBER(PHASE)
+    ) pick (
+        .clk   (clk),
+        .number(phase),
+        .word  (pixel),
+        .picked(values)
+    );
+
     wire [LANES*OUT_BITS-1:0] running;
     wire [LANES*OUT_BITS-1:0] joined;
     genvar k;
     generate
-        if (GROUPS > 1) begin : g_groups
-            always @(posedge clk) values <= pixel[phase*(LANES*BITS)+:LANES*BITS];
-        end else begin : g_all
-            always @(posedge clk) values <= pixel;
-        end
         for (k = 0; k < LANES; k = k + 1) begin : g_lane
             wire sign = SIGNED != 0 && values[k*BITS+BITS-1];
             wire [OUT_BITS:0] wide = {{(OUT_BITS + 1 - BITS) {sign}}, values[k*BITS+:BITS]};
