@@ -16,12 +16,13 @@ from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
-from semifreddo.rtl.costs import COSTS, Area, Parts
+from semifreddo.rtl.costs import COSTS, Area, Parts, in_blocks
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate
 from semifreddo.rtl.graph_size import signed_digit_count
 from semifreddo.rtl.sample_layers import samples
 from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.structure import Bank
 from semifreddo.tools.cells import CellCounts
 
 
@@ -160,6 +161,28 @@ def test_distribution_of_errors() -> None:
     assert "| DSP | 1 | exact in 2 of 2 | | 0% | +0.0% |" in text
     assert "| LUT, digits | 1 | 20.0% | 20.0% | 20.0% | -20.0% |" in text
     assert "-20%" in listing(found)
+
+
+def test_memories_are_blocks_where_yosys_makes_blocks_of_them() -> None:
+    # By synthesis of memories with a registered output: the widest that is still distributed.
+    widest = {64: 32, 128: 16, 256: 8, 512: 4, 1024: 2}
+    for words, bits in widest.items():
+        assert not in_blocks(words, bits)
+    for words, bits in ((128, 24), (256, 12), (512, 8), (1024, 4), (2048, 1), (4096, 32)):
+        assert in_blocks(words, bits)
+
+
+def test_a_bank_is_as_narrow_as_its_reader_allows() -> None:
+    # 144 rows of 32 weights of 4 bits; a word has the weights of eight channels.
+    whole = Bank(144, 128, registered=True)
+    assert (whole.words, whole.memories, whole.register_bits) == (512, [32] * 4, 0)
+    unit = Bank(144, 128, unit_words=1, registered=True)
+    assert (unit.words, unit.memories) == (2048, [32])
+    for bank in (whole, unit):
+        parts = Parts()
+        bank.add_to(parts)
+        assert parts.counts["bram18"] == 4
+        assert "ram_lut" not in parts.counts
 
 
 def test_luts_of_another_family_for_each_predicted_one() -> None:
