@@ -25,7 +25,7 @@ def loadable_lines(context: Context, plan: Weighted) -> list[str]:
     lines += bank("weights", context, plan.weight, plan.choice.rows_per_cycle, "line", unit=unit)
     if set(plan.loadable) & set(plan.loadable_bias):
         assert plan.bias is not None
-        lines += bank_select("loadable_bias", context, plan.mac_latency - 1)
+        lines += bank_select("loadable_bias", context, plan.mac_latency - 2)
         lines += bank("loadable_bias", context, plan.bias, 1, "1'b0")
     lines += _declarations(plan)
     lanes = [_Lane(plan, index) for index in range(plan.lanes)]
@@ -43,6 +43,7 @@ def _declarations(plan: Weighted) -> list[str]:
     return [
         "wire loadable_starts, loadable_done;",
         f"wire {group} summed_group;  // that is summed up",
+        f"wire {group} following_group;  // that will be, a cycle later",
         f"reg {group} loadable_group;  // whose sums are there",
         "always @(posedge clk) loadable_group <= summed_group;",
         f"wire {vector(plan.lanes * plan.sum_bits)} initials, loadable_sums;",
@@ -75,6 +76,7 @@ def _mac(plan: Weighted) -> list[str]:
         "W_SIGNED": int(plan.weight.signed),
         "SUM_BITS": plan.sum_bits,
         "DSP": int(plan.choice.multiplier == "dsp"),
+        "DEEP": int(plan.deep),
         "PHASE": phase_bits(plan.cycles),
     }
     names = ("clk", "rst", "active", "phase", "weights", "initials", "line", "unit")
@@ -82,6 +84,7 @@ def _mac(plan: Weighted) -> list[str]:
         "operands": operands,
         "starts": "loadable_starts",
         "group": "summed_group",
+        "following": "following_group",
         "done": "loadable_done",
         "sums": "loadable_sums",
     }
@@ -107,7 +110,7 @@ class _Lane:
         return max(self.plan.channel(channel).up for channel in self.channels)
 
     def initial(self) -> list[str]:
-        """What the accumulator starts with, and what stays below it."""
+        """What the accumulator starts with, and what stays below it; from registers."""
         lines: list[str] = []
         starts, rests = [], []
         for channel in self.channels:
@@ -115,12 +118,12 @@ class _Lane:
             starts.append(start)
             rests.append(rest)
             lines += [line for line in text if line not in lines]
-        lines += _by_group(f"initial_{self.index}", self.plan.sum_bits, starts, "summed_group")
+        lines += _registered(f"initial_{self.index}", self.plan.sum_bits, starts, "following_group")
         if self.most_up:
-            # Read when the sum is there, which may be when the next one starts.
+            # Kept until the sum is there, which may be when the next one starts.
             name = f"rest_{self.index}"
             lines += [
-                *_by_group(f"{name}_next", self.most_up, rests, "summed_group"),
+                *_registered(f"{name}_next", self.most_up, rests, "following_group"),
                 f"reg {vector(self.most_up)} {name};",
                 f"always @(posedge clk) if (loadable_starts) {name} <= {name}_next;",
             ]
@@ -180,6 +183,17 @@ def _by_group(name: str, bits: int, texts: Sequence[str], index: str) -> list[st
     return [
         f"wire {vector(bits * len(texts))} {name}_all =\n    {concatenation(list(texts))};",
         f"wire {vector(bits)} {name} = {name}_all[{index}*{bits}+:{bits}];",
+    ]
+
+
+def _registered(name: str, bits: int, texts: Sequence[str], index: str) -> list[str]:
+    """As :func:`_by_group`, a cycle later; a constant for all groups is a wire."""
+    if len(set(texts)) == 1 and "'" in texts[0]:
+        return _by_group(name, bits, texts, index)
+    return [
+        *_by_group(f"{name}_now", bits, texts, index),
+        f"reg {vector(bits)} {name};",
+        f"always @(posedge clk) {name} <= {name}_now;",
     ]
 
 

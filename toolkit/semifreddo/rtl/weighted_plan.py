@@ -26,6 +26,9 @@ from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.serial import SerialGraph
 from semifreddo.rtl.unit import depth_for
 
+DEEP_LINES = 9
+"""Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
+
 
 def word_cycles(net: StreamNet, layer: Conv | Linear, choice: Choice) -> int:
     """Cycles that a layer takes for one word; exact, and known without an adder graph."""
@@ -182,6 +185,14 @@ class Weighted:
         return -(-self.groups // self.groups_per_unit)
 
     @property
+    def deep(self) -> bool:
+        """Whether the weights may be in block memories, which answer late in a cycle.
+
+        What is read is then held once more before it is used: a block memory of an ECP5 takes 6 ns.
+        """
+        return self.lines * self.units >= DEEP_LINES and bool(self.loadable)
+
+    @property
     def loadable_cycles(self) -> int:
         """Cycles of the multipliers for a word."""
         return self.groups * self.lines
@@ -203,7 +214,8 @@ class Weighted:
     def mac_latency(self) -> int:
         """Cycles from the last phase of a group to its sums: see ``library/sf_mac.sv``."""
         tree = (self.choice.rows_per_cycle - 1).bit_length()
-        return 2 + int(self.groups > 1) + self.multiplier_stages + (tree + 1) // 2
+        reads = int(self.groups > 1) + int(self.deep)
+        return 2 + reads + self.multiplier_stages + (tree + 1) // 2
 
     def lane(self, lane: int) -> list[int]:
         """The channels that a lane computes, group by group."""

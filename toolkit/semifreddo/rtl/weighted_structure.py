@@ -23,7 +23,7 @@ from semifreddo.rtl.structure import (
     mux,
 )
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
-from semifreddo.rtl.weighted_plan import Channel, Weighted, read_at_once
+from semifreddo.rtl.weighted_plan import DEEP_LINES, Channel, Weighted, read_at_once
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -140,7 +140,7 @@ class WeightedModel(LayerModel):
         return parts
 
     def _mac_latency(self, choice: Choice) -> int:
-        key = choice.rows_per_cycle, choice.multiplier
+        key = choice.rows_per_cycle, choice.channels_per_cycle, choice.multiplier
         if key not in self._latencies:
             self._latencies[key] = Weighted(self.net, self.layer, choice).mac_latency
         return self._latencies[key]
@@ -239,12 +239,14 @@ class WeightedModel(LayerModel):
         parts.add("mux_bit", rows * operand * mux(lines * (groups if plan.depthwise else 1)))
         together = read_at_once(groups, lanes * weight.bits)
         parts.add("mux_bit", rows * lanes * weight.bits * mux(together))
-        parts.add("factor_bit", rows * operand * (2 if groups > 1 else 1))
+        deep = lines * -(-groups // together) >= DEEP_LINES
+        reads = int(groups > 1) + int(deep)
+        parts.add("factor_bit", rows * operand * (1 + reads))
         self._add_products(parts, choice, lanes)
         bank = self._bank(rows, together * lanes)
         bank.add_to(parts)
-        if groups > 1:
-            parts.add("factor_bit", bank.register_bits)
+        if reads:
+            parts.add("factor_bit", bank.register_bits + (reads - 1) * rows * bank.read_bits)
         else:
             # What is read are the factors, counted with the products.
             dsp = choice.multiplier == "dsp" and not self.narrow
@@ -294,6 +296,8 @@ class WeightedModel(LayerModel):
         if groups > 1:
             parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
             parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
+        if groups > 1 or set(plan.loadable) & set(plan.loadable_bias):
+            parts.add("word_bit", lanes * plan.sum_bits)
         parts.add_all(self._loaded_starts)
         parts.add_all(self._loaded_casts, lanes / self.loadable)
 

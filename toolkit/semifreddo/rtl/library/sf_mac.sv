@@ -9,10 +9,10 @@
 // The weights of PER_UNIT groups, a power of two or all, are read at once: unit 0 has those of the
 // first groups. Channels behind the last one may have any weights; nobody reads their sums.
 //
-// A sum starts with `initials`, which is read for `group` in the cycle of `starts`. `done` marks the
-// cycle in which the sums of a group are right, which is for the last one LATENCY cycles after the
-// last phase: 2 (3 with several groups), the multiplier's, and one for every two levels of the
-// adder tree.
+// A sum starts with `initials` in the cycle of `starts`; `following` is the group that this will be
+// for, a cycle before. `done` marks the cycle in which the sums of a group are right, which is for
+// the last one LATENCY cycles after the last phase: 2 (one more with several groups, and one more
+// with a DEEP memory), the multiplier's, and one for every two levels of the adder tree.
 `default_nettype none
 
 module sf_mac #(
@@ -27,6 +27,7 @@ module sf_mac #(
     parameter integer W_SIGNED = 1,
     parameter integer SUM_BITS = 16,
     parameter integer DSP = 0,
+    parameter integer DEEP = 0,  // 1: what comes from a block memory comes late, and is held once more
     parameter integer PHASE = 1,  // width of `phase`
     parameter integer LINES = (ROWS + PER_CYCLE - 1) / PER_CYCLE,
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
@@ -46,7 +47,8 @@ module sf_mac #(
     output wire [                                    UNIT-1:0] unit,
     input  wire [                          PER_CYCLE*READ-1:0] weights,   // of `line` and `unit`
     output wire                                                starts,
-    output wire [                                   GROUP-1:0] group,
+    output wire [                                   GROUP-1:0] group,     // that is summed up
+    output wire [                                   GROUP-1:0] following,
     input  wire [                          LANES*SUM_BITS-1:0] initials,
     output wire                                                done,
     output wire [                          LANES*SUM_BITS-1:0] sums
@@ -59,7 +61,8 @@ module sf_mac #(
     localparam integer DIGITS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
     localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
-    localparam integer MARKS = 1 + (GROUPS > 1 ? 1 : 0) + MULTIPLY + (TREE + 1) / 2;
+    localparam integer READS = (GROUPS > 1 ? 1 : 0) + (DEEP != 0 ? 1 : 0);  // registers behind the memory
+    localparam integer MARKS = 1 + READS + MULTIPLY + (TREE + 1) / 2;
     localparam integer PLACE = PER_UNIT > 1 ? $clog2(PER_UNIT) : 1;  // of a group in its unit
     localparam [31:0] LAST = STEPS - 1;
     localparam [31:0] LAST_LINE = LINES - 1;
@@ -151,18 +154,22 @@ module sf_mac #(
             wire [LANE-1:0] fresh = working ? chosen : '0;
             reg [LANE-1:0] operand;
             reg [LANES*W_BITS-1:0] weight;
-            if (GROUPS > 1) begin : g_two_steps
+            if (READS > 0) begin : g_steps
                 // First what is read, in the register of a block memory, then the group's share.
-                reg [READ-1:0] unit_read;
-                reg [LANE-1:0] operand_read;
-                reg [PLACE-1:0] place_read;
-                assign read_weights = unit_read;
+                reg [READS*READ-1:0] reads;
+                reg [READS*LANE-1:0] operand_reads;
+                reg [READS*PLACE-1:0] place_reads;
+                wire [(READS+1)*READ-1:0] next_reads = {reads, weights[r*READ+:READ]};
+                wire [(READS+1)*LANE-1:0] next_operands = {operand_reads, fresh};
+                wire [PLACE-1:0] place = PER_UNIT > 1 ? group_now[PLACE-1:0] : '0;
+                wire [(READS+1)*PLACE-1:0] next_places = {place_reads, place};
+                assign read_weights = reads[(READS-1)*READ+:READ];
                 always @(posedge clk) begin
-                    unit_read <= weights[r*READ+:READ];
-                    operand_read <= fresh;
-                    place_read <= PER_UNIT > 1 ? group_now[PLACE-1:0] : '0;
-                    operand <= operand_read;
-                    weight <= group_weights[place_read];
+                    reads <= next_reads[READS*READ-1:0];
+                    operand_reads <= next_operands[READS*LANE-1:0];
+                    place_reads <= next_places[READS*PLACE-1:0];
+                    operand <= operand_reads[(READS-1)*LANE+:LANE];
+                    weight <= group_weights[place_reads[(READS-1)*PLACE+:PLACE]];
                 end
             end else begin : g_one_step
                 assign read_weights = weights[r*READ+:READ];
@@ -217,9 +224,9 @@ module sf_mac #(
     reg complete;
     always @(posedge clk) begin
         complete <= !rst && lasts[MARKS-1];
-        if (rst) summed <= '0;
-        else if (lasts[MARKS-1]) summed <= summed == LAST_GROUP[GROUP-1:0] ? '0 : summed + 1'b1;
+        summed   <= rst ? '0 : following;
     end
+    assign following = !lasts[MARKS-1] ? summed : summed == LAST_GROUP[GROUP-1:0] ? '0 : summed + 1'b1;
     assign starts = valids[MARKS-1] && firsts[MARKS-1];
     assign group  = summed;
     assign done   = complete;
