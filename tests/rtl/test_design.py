@@ -53,7 +53,7 @@ def test_more_rows_per_cycle_take_fewer_cycles() -> None:
 def test_schedule_errors() -> None:
     for layers, message in (
         ({"nothing": Choice()}, "blended has no layer 'nothing' with a choice"),
-        ({"pool": Choice()}, "blended has no conv or linear layer 'pool'"),
+        ({"pool": Choice(2)}, r"layer 'pool' \(AvgPool\) has only channels_per_cycle to choose"),
         ({"core": Choice(10)}, "layer 'core': rows_per_cycle 10 is outside 1..9"),
         ({"core": Choice(digit_bits=-1)}, "layer 'core': digit_bits -1 is negative; use 0"),
     ):
