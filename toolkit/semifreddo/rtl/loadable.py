@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from semifreddo.rtl.casting import Number, cast
 from semifreddo.rtl.unit import Context, bank, bank_select, delay, fifo, phase_bits
 from semifreddo.rtl.verilog import concatenation, instance, part, vector
-from semifreddo.rtl.weighted_plan import Weighted
+from semifreddo.rtl.weighted_plan import Channel, Weighted
 
 
 def loadable_lines(context: Context, plan: Weighted) -> list[str]:
@@ -25,7 +25,7 @@ def loadable_lines(context: Context, plan: Weighted) -> list[str]:
     lines += bank("weights", context, plan.weight, plan.choice.rows_per_cycle, "line", unit=unit)
     if set(plan.loadable) & set(plan.loadable_bias):
         assert plan.bias is not None
-        lines += bank_select("loadable_bias", context, plan.mac_latency - 2)
+        lines += bank_select("loadable_bias", context, plan.mac_latency - 3)
         lines += bank("loadable_bias", context, plan.bias, 1, "1'b0")
     lines += _declarations(plan)
     lanes = [_Lane(plan, index) for index in range(plan.lanes)]
@@ -43,7 +43,7 @@ def _declarations(plan: Weighted) -> list[str]:
     return [
         "wire loadable_starts, loadable_done;",
         f"wire {group} summed_group;  // that is summed up",
-        f"wire {group} following_group;  // that will be, a cycle later",
+        f"wire {group} following_group, coming_group;  // that will be, one and two cycles later",
         f"reg {group} loadable_group;  // whose sums are there",
         "always @(posedge clk) loadable_group <= summed_group;",
         f"wire {vector(plan.lanes * plan.sum_bits)} initials, loadable_sums;",
@@ -85,6 +85,7 @@ def _mac(plan: Weighted) -> list[str]:
         "starts": "loadable_starts",
         "group": "summed_group",
         "following": "following_group",
+        "coming": "coming_group",
         "done": "loadable_done",
         "sums": "loadable_sums",
     }
@@ -111,44 +112,55 @@ class _Lane:
 
     def initial(self) -> list[str]:
         """What the accumulator starts with, and what stays below it; from registers."""
-        lines: list[str] = []
-        starts, rests = [], []
-        for channel in self.channels:
-            start, rest, text = self._offset(channel)
-            starts.append(start)
-            rests.append(rest)
-            lines += [line for line in text if line not in lines]
-        lines += _registered(f"initial_{self.index}", self.plan.sum_bits, starts, "following_group")
-        if self.most_up:
+        size, below = self.plan.sum_bits, self.most_up
+        channels = [self.plan.channel(index) for index in self.channels]
+        if set(self.channels) & set(self.plan.loadable_bias):
+            lines = self._offset(channels)
+            name = f"offset_{self.index}"
+            starts = [f"{name}[{size + channel.up - 1}:{channel.up}]" for channel in channels]
+            rests = [f"{name}[{below - 1}:0]"] * len(channels)
+        else:
+            lines = []
+            starts = [f"{size}'h{channel.carried % (1 << size):x}" for channel in channels]
+            rests = [f"{below}'d{channel.rest}" for channel in channels]
+        lines += _registered(f"initial_{self.index}", size, starts, "following_group")
+        if below:
             # Kept until the sum is there, which may be when the next one starts.
             name = f"rest_{self.index}"
             lines += [
-                *_registered(f"{name}_next", self.most_up, rests, "following_group"),
-                f"reg {vector(self.most_up)} {name};",
+                *_registered(f"{name}_next", below, rests, "following_group"),
+                f"reg {vector(below)} {name};",
                 f"always @(posedge clk) if (loadable_starts) {name} <= {name}_next;",
             ]
         return lines
 
-    def _offset(self, index: int) -> tuple[str, str, list[str]]:
-        """A channel's bias and half, above and below the accumulator's last bit; and their text."""
-        plan, channel = self.plan, self.plan.channel(index)
-        size, below = plan.sum_bits, self.most_up
-        if plan.bias is None or index not in plan.loadable_bias:
-            start = f"{size}'h{channel.carried % (1 << size):x}"
-            return start, f"{below}'d{channel.rest}", []
-        place = part("loadable_bias", plan.loadable_bias.index(index), plan.bias.bits)
-        bias = Number.of(place, plan.bias.type)
-        bias = bias.shifted(channel.frac - plan.bias.frac[index])
-        low, high = bias.low + channel.constant, bias.high + channel.constant
+    def _offset(self, channels: Sequence[Channel]) -> list[str]:
+        """``offset``, the sum of a loaded bias and a constant: first read, then added."""
+        plan = self.plan
+        assert plan.bias is not None
+        ranges = [(plan.bias_range(channel.index), channel.constant) for channel in channels]
+        low = min(min(bias[0], bias[0] + constant) for bias, constant in ranges)
+        high = max(max(bias[1], bias[1] + constant) for bias, constant in ranges)
         # Wide enough to be cut into a part for the accumulator and a part below.
-        bits = max(Number("", low, high, 0).bits, channel.up + 1, size + channel.up, below)
-        name, start = f"offset_{index}", f"start_{index}"
-        constant = f" + {bits}'sd{channel.constant}" if channel.constant else ""
-        lines = [
-            f"wire signed {vector(bits)} {name} = {bias.text}{constant};",
-            f"wire {vector(size)} {start} = {name}[{size + channel.up - 1}:{channel.up}];",
+        bits = max(Number("", low, high, 0).bits, plan.sum_bits + self.most_up)
+        lines, biases, constants = [], [], []
+        for channel in channels:
+            constants.append(f"{bits}'h{channel.constant % (1 << bits):x}")
+            biases.append(f"{bits}'h0")
+            if channel.index in plan.loadable_bias:
+                place = plan.loadable_bias.index(channel.index)
+                value = Number.of(part("loadable_bias", place, plan.bias.bits), plan.bias.type)
+                value = value.shifted(channel.frac - plan.bias.frac[channel.index])
+                biases[-1] = f"bias_{channel.index}"
+                line = f"wire signed {vector(bits)} {biases[-1]} = {value.text};"
+                lines += [] if line in lines else [line]
+        lane = self.index
+        return [
+            *lines,
+            *_registered(f"bias_of_lane_{lane}", bits, biases, "coming_group"),
+            *_by_group(f"constant_{lane}", bits, constants, "following_group"),
+            f"wire {vector(bits)} offset_{lane} = bias_of_lane_{lane} + constant_{lane};",
         ]
-        return start, f"{name}[{below - 1}:0]", lines
 
     def result(self) -> list[str]:
         """The cast of the accumulator's channel of the present group."""

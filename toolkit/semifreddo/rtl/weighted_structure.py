@@ -293,23 +293,18 @@ class WeightedModel(LayerModel):
     def _add_sums(self, parts: Parts, lanes: int, groups: int) -> None:
         """Accumulators, what they start with, and their casts."""
         plan = self.plan
+        loaded = sorted(set(plan.loadable) & set(plan.loadable_bias))
         if groups > 1:
             parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
             parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
-        if groups > 1 or set(plan.loadable) & set(plan.loadable_bias):
+        if groups > 1 or loaded:
             parts.add("word_bit", lanes * plan.sum_bits)
-        parts.add_all(self._loaded_starts)
+        if loaded:
+            self._add_bias_bank(parts, plan.loadable)
+            parts.add("word_bit", lanes * plan.sum_bits)
+            if any(plan.channel(index).constant for index in loaded):
+                parts.add("start_bit", lanes * plan.sum_bits)
         parts.add_all(self._loaded_casts, lanes / self.loadable)
-
-    @cached_property
-    def _loaded_starts(self) -> Parts:
-        """Biases that are loaded, and what is added to them."""
-        parts, plan = Parts(), self.plan
-        self._add_bias_bank(parts, plan.loadable)
-        for index in set(plan.loadable) & set(plan.loadable_bias):
-            if plan.channel(index).constant:
-                parts.add("start_bit", plan.sum_bits)
-        return parts
 
     @cached_property
     def _loaded_casts(self) -> Parts:

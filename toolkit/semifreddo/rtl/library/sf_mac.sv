@@ -10,7 +10,7 @@
 // first groups. Channels behind the last one may have any weights; nobody reads their sums.
 //
 // A sum starts with `initials` in the cycle of `starts`; `following` is the group that this will be
-// for, a cycle before. `done` marks the cycle in which the sums of a group are right, which is for
+// for, a cycle before, and `coming` two cycles before. `done` marks the cycle in which the sums of a group are right, which is for
 // the last one LATENCY cycles after the last phase: 2 (one more with several groups, and one more
 // with a DEEP memory), the multiplier's, and one for every two levels of the adder tree.
 `default_nettype none
@@ -49,6 +49,7 @@ module sf_mac #(
     output wire                                                starts,
     output wire [                                   GROUP-1:0] group,     // that is summed up
     output wire [                                   GROUP-1:0] following,
+    output wire [                                   GROUP-1:0] coming,
     input  wire [                          LANES*SUM_BITS-1:0] initials,
     output wire                                                done,
     output wire [                          LANES*SUM_BITS-1:0] sums
@@ -219,14 +220,17 @@ module sf_mac #(
         end
     endgenerate
 
-    // The group whose products arrive at the accumulators.
+    // The group whose products arrive at the accumulators; counted a cycle ahead.
+    reg [GROUP-1:0] ahead;
     reg [GROUP-1:0] summed;
     reg complete;
     always @(posedge clk) begin
         complete <= !rst && lasts[MARKS-1];
-        summed   <= rst ? '0 : following;
+        ahead    <= rst ? '0 : coming;
+        summed   <= rst ? '0 : ahead;
     end
-    assign following = !lasts[MARKS-1] ? summed : summed == LAST_GROUP[GROUP-1:0] ? '0 : summed + 1'b1;
+    assign coming = !lasts[MARKS-2] ? ahead : ahead == LAST_GROUP[GROUP-1:0] ? '0 : ahead + 1'b1;
+    assign following = ahead;
     assign starts = valids[MARKS-1] && firsts[MARKS-1];
     assign group  = summed;
     assign done   = complete;
