@@ -158,7 +158,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> Non
 
 
 def test_wrong_rtl_names_the_layer(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    spoil(monkeypatch, "sf_blend.sv", "assign mix = k[3]", "assign mix = k[2]")
+    spoil(monkeypatch, "sf_blend.sv", "four = k[2]", "four = k[1]")
     report = build(built, first="cosim", until="cosim")
     rung = next(rung for rung in report.ladder if rung.name == "rtl")
     assert rung.status == "different"
