@@ -105,7 +105,13 @@ def digits(
                     found.ff,
                 )
             )
-    head = ("layer, weight/activation bits", "bits per cycle", "cycles per pixel", "LUT", "of parallel")
+    head = (
+        "layer, weight/activation bits",
+        "bits per cycle",
+        "cycles per pixel",
+        "LUT",
+        "of parallel",
+    )
     return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), rows)
 
 
