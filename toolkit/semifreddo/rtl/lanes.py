@@ -63,7 +63,7 @@ class Lanes:
         """Cycles from a group to the cycle in which its casts are right."""
         folded = int(self.groups > 1)
         if self.geometry is None:
-            return 2 * folded if isinstance(self.layer, Blend) else folded
+            return folded + int(isinstance(self.layer, Blend))
         if self.geometry.disjoint:
             return 2
         levels = (self.geometry.taps - 1).bit_length()

@@ -141,7 +141,7 @@ class PointwiseModel(LanesModel):
         else:
             self._add_selected(parts, lanes, 4)
             parts.add("blend_bit", lanes.count * bits)
-            parts.add("word_bit", lanes.count * bits)
+        parts.add("word_bit", lanes.count * bits)
         if None in factors:
             parts.add("swap")
             bits = len(alpha.configurable_channels) * alpha.bits

@@ -176,19 +176,15 @@ class _Text:
         mix = Number(name, low << ALPHA_FRAC, high << ALPHA_FRAC, one.frac + ALPHA_FRAC)
         width = mix.bits - ALPHA_FRAC
         connected = {"k": factor, "a": f"a_{lane}", "b": f"b_{lane}", "mix": name}
-        lines = [
+        held = replace(mix, text=f"{name}_held")  # three adders are long enough a path
+        return held, [
             f"wire signed {vector(width)} a_{lane} = {one.text};",
             f"wire signed {vector(width)} b_{lane} = {other.text};",
             f"wire signed {vector(mix.bits)} {name};",
             instance("sf_blend", f"blend_{lane}", {"BITS": width}, connected),
+            f"reg signed {vector(mix.bits)} {held.text};",
+            f"always @(posedge clk) {held.text} <= {name};",
         ]
-        if self.folded:
-            mix = replace(mix, text=f"{name}_held")
-            lines += [
-                f"reg signed {vector(mix.bits)} {mix.text};",
-                f"always @(posedge clk) {mix.text} <= {name};",
-            ]
-        return mix, lines
 
 
 def _alpha(context: Context, layer: Blend, channel: int) -> str:
