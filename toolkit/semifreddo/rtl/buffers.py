@@ -45,8 +45,8 @@ class Sized:
 def size_buffers(clockwork: Clockwork) -> Sized:
     """Add FIFOs until the schedule is possible.
 
-    Every reader of the device's input and of a stream with several readers has one to begin with:
-    otherwise the answer of each of them would be part of a path through all, across the chip.
+    Every reader of a stream with several readers has one to begin with: otherwise the answer of
+    each of them would be part of a path through all, across the chip.
     """
     clockwork = replace(clockwork, held=frozenset(_shared(clockwork.plan)))
     while True:
@@ -58,9 +58,9 @@ def size_buffers(clockwork: Clockwork) -> Sized:
 
 
 def _shared(plan: Plan) -> Iterator[Reader]:
-    """Readers of the input, and of streams that others read too."""
+    """Readers of streams that others read too."""
     for stream, readers in plan.readers.items():
-        if stream == plan.net.input.name or len(readers) + len(plan.leaves(stream)) > 1:
+        if len(readers) + len(plan.leaves(stream)) > 1:
             yield from readers
 
 
@@ -259,7 +259,10 @@ class _Sizes:
         self.returns[entry.name] = max(count, _words_held(pushed, popped, self.period))
 
     def _check_source(self) -> None:
-        """The bus gives a pixel every few cycles and holds a few of them."""
+        """The bus gives a pixel every few cycles and holds a few of them.
+
+        The FIFO behind it holds more, which is not needed here.
+        """
         name, bus = self.clockwork.plan.net.input.name, self.clockwork.bus
         due = self.schedule.due[name][0]
         gap = max(1.0, bus.pixel_bytes / 4)

@@ -15,6 +15,7 @@ from semifreddo.rtl import library
 from semifreddo.rtl.core import Core, make_core
 from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.timing import INPUT_DEPTH
 from semifreddo.rtl.unit import Context, word_bits
 from semifreddo.rtl.verilog import LOAD, Port, identifier, instance, module, vector
 from semifreddo.runtime.packets import BusFormat
@@ -212,8 +213,8 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
         "in_data": "s_axis_tdata",
         "in_last": "s_axis_tlast",
         **{f"lite_{end}": f"lite_{end}" for end in ("request", "granted", "valid", "data")},
-        "pixel_valid": "in_valid",
-        "pixel_ready": "in_ready",
+        "pixel_valid": "pixel_valid",
+        "pixel_ready": "pixel_ready",
         "pixel_data": "pixel",
         **{port.name: port.name for port in LOAD},
         "images": "images_in",
@@ -227,10 +228,15 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
         "TASK_WORDS": bus.task_words,
         "DIGEST": digest,
     }
+    behind = {"clk": "clk", "rst": "rst", "in_valid": "pixel_valid", "in_ready": "pixel_ready"}
+    behind |= {"in_data": "pixel_word"} | {f"out_{end}": f"in_{end}" for end in _ENDS}
+    sizes: dict[str, int | str] = {"BITS": word_bits(net.input), "DEPTH": INPUT_DEPTH}
     return [
+        "wire pixel_valid, pixel_ready;",
         f"wire {vector(pixel_bits)} pixel;",
-        "assign in_data = {" + ", ".join(values[::-1]) + "};",
+        f"wire {vector(word_bits(net.input))} pixel_word = {{{', '.join(values[::-1])}}};",
         instance("sf_ingress", "ingress", parameters, ports),
+        instance("sf_fifo", "pixels", sizes, behind),
     ]
 
 

@@ -19,7 +19,7 @@ from semifreddo.rtl.folding import Plan, make_plan
 from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.structure import LayerModel, add_fifo
-from semifreddo.rtl.timing import Clockwork
+from semifreddo.rtl.timing import INPUT_DEPTH, Clockwork
 from semifreddo.rtl.unit import word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
 from semifreddo.runtime.packets import BusFormat
@@ -190,6 +190,7 @@ def buses(net: StreamNet) -> LayerEstimate:
         parts.add("bus_task")
     parts.add("bus_output")
     add_fifo(parts, 33, 2)
+    add_fifo(parts, word_bits(net.input), INPUT_DEPTH)
     parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
     return LayerEstimate(
         "buses", "AXI", max(bus.input_cycles, bus.output_cycles), parts.area().rounded()

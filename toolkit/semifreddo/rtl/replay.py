@@ -17,7 +17,7 @@ from semifreddo.core.fixed import IntArray
 from semifreddo.rtl.buffers import Sized
 from semifreddo.rtl.folding import Block
 from semifreddo.rtl.rhythm import Rhythm
-from semifreddo.rtl.timing import OUTPUT
+from semifreddo.rtl.timing import INPUT_DEPTH, OUTPUT
 
 _HEADER_WORDS = 2
 
@@ -144,20 +144,27 @@ class Replay:
         )
 
     def _source(self) -> Worker:
-        """The bus: four bytes a cycle while there is room; see ``library/sf_ingress.sv``."""
+        """The bus: four bytes a cycle while there is room (``library/sf_ingress.sv``), and a FIFO."""
         line, size = self.lines[self.plan.net.input.name], self.sized.clockwork.bus.pixel_bytes
         pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER_WORDS, 0
-        while len(line.there) < pixels:
-            before = -(-(4 * word - size - 4) // size)  # pixels that must have gone
-            while before > len(line.popped):
+        whole: list[int] = []  # when each pixel's bytes are there
+        pushed: list[int] = []  # when it goes into the FIFO
+        while len(pushed) < pixels:
+            pixel, left = len(pushed), len(pushed) - INPUT_DEPTH
+            before = -(-(4 * word - size - 4) // size)  # pixels that must be gone for the next word
+            if pixel < len(whole) and left < len(line.popped):
+                limits = [whole[pixel]]
+                limits += [pushed[-1] + 1] if pixel else []
+                limits += [line.popped[left] + 1] if left >= 0 else []
+                pushed.append(max(limits))
+                line.there.append(pushed[-1] + 1)
+            elif len(whole) < pixels and before <= pixel:
+                time = max(time, pushed[before - 1] + 1 if before > 0 else 0) + 1
+                word += 1
+                count = pixels if 4 * word >= pixels * size else 4 * word // size
+                whole += [time] * (count - len(whole))
+            else:
                 yield False
-            time = max(time, line.popped[before - 1] + 1 if before > 0 else 0)
-            word += 1
-            whole = min(4 * word // size, pixels) - len(line.there)
-            if 4 * word >= pixels * size:
-                whole = pixels - len(line.there)
-            line.there += [time + 1] * whole
-            time += 1
 
     def _sink(self) -> Worker:
         """Result values leave one after the other; see ``library/sf_egress.sv``."""

@@ -24,6 +24,9 @@ Reader = tuple[str, int]
 
 OUTPUT: Reader = ("", 0)
 
+INPUT_DEPTH = 2
+"""Words of the FIFO between the bus and the layers, which cuts the path between them."""
+
 _SETTLING = 40
 """Images after which a folded block must have found its pace."""
 

@@ -3,6 +3,8 @@
 // More than 64 words are a block memory: it is read a cycle ahead, at the place where the head will
 // be, and a word that is written there in the same cycle goes past the memory.
 //
+// Whether it is empty or full is known from registers, not from its count: answers go far.
+//
 // A full FIFO drops what is pushed: whoever pushes must know that there is room, from `in_ready`
 // or from a credit counter (sf_issue).
 `default_nettype none
@@ -29,9 +31,11 @@ module sf_fifo #(
     reg [PTR-1:0] head;
     reg [PTR-1:0] tail;
     reg [COUNT-1:0] count;
+    reg any;  // count != 0
+    reg room;  // count != DEPTH
 
-    assign in_ready  = count != FULL[COUNT-1:0];
-    assign out_valid = count != 0;
+    assign in_ready  = room;
+    assign out_valid = any;
 
     wire push = in_valid && in_ready;
     wire pop = out_valid && out_ready;
@@ -63,11 +67,21 @@ module sf_fifo #(
             head  <= '0;
             tail  <= '0;
             count <= '0;
+            any   <= 1'b0;
+            room  <= 1'b1;
         end else begin
             if (push) tail <= tail == LAST[PTR-1:0] ? '0 : tail + 1'b1;
             head <= head_next;
-            if (push && !pop) count <= count + 1'b1;
-            if (pop && !push) count <= count - 1'b1;
+            if (push && !pop) begin
+                count <= count + 1'b1;
+                any   <= 1'b1;
+                room  <= count != LAST[COUNT-1:0];
+            end
+            if (pop && !push) begin
+                count <= count - 1'b1;
+                any   <= count != 1;
+                room  <= 1'b1;
+            end
         end
     end
 endmodule
