@@ -144,7 +144,7 @@ class Replay:
         )
 
     def _source(self) -> Worker:
-        """The bus: four bytes a cycle while there is room (``library/sf_ingress.sv``), and a FIFO."""
+        """The bus: four bytes a cycle while there is room (``sf_ingress``), and a FIFO behind it."""
         line, size = self.lines[self.plan.net.input.name], self.sized.clockwork.bus.pixel_bytes
         pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER_WORDS, 0
         whole: list[int] = []  # when each pixel's bytes are there
