@@ -144,7 +144,7 @@ class Replay:
         )
 
     def _source(self) -> Worker:
-        """The bus: four bytes a cycle while there is room (``sf_ingress``), and a FIFO behind it."""
+        """The bus: four bytes a cycle while there is room (``sf_ingress``), then a FIFO."""
         line, size = self.lines[self.plan.net.input.name], self.sized.clockwork.bus.pixel_bytes
         pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER_WORDS, 0
         whole: list[int] = []  # when each pixel's bytes are there
