@@ -69,12 +69,12 @@ COSTS: Mapping[str, Area] = {
     # Frozen, in digits: an adder of single bits with its carry and delays; an adder of wider digits
     # and each of its bits; a bit of a constant; a mark of the first digits, at a time, that are
     # zero; a bit of an input that is picked; a bit of a sum that is collected.
-    "bit_adder": Area(lut=1.6, ff=2.18),
-    "digit_adder": Area(lut=1.11, ff=1.38),
-    "digit_bit": Area(lut=0.77, ff=1.27),
-    "constant_bit": Area(lut=0.92),
-    "mark": Area(lut=0.75, ff=0.45),
-    "picked_bit": Area(lut=1.52),
+    "bit_adder": Area(lut=1.5, ff=2.5),
+    "digit_adder": Area(lut=0.63, ff=1.59),
+    "digit_bit": Area(lut=0.6, ff=1.28),
+    "constant_bit": Area(lut=0.79),
+    "mark": Area(lut=0.73, ff=0.7),
+    "picked_bit": Area(lut=1.9),
     "collected_bit": Area(ff=1),
     # Loadable: counters and marks; a bit of a multiplexer with four inputs; of the factors'
     # registers; of a row of a multiplier of LUTs, and of its registers; of the tree of sums; of the

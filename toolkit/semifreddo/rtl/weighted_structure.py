@@ -252,7 +252,7 @@ class WeightedModel(LayerModel):
             dsp = choice.multiplier == "dsp" and not self.narrow
             kind = "dsp_factor_bit" if dsp else "factor_bit"
             parts.add(kind, bank.register_bits - rows * bank.read_bits)
-        self._add_sums(parts, lanes, groups)
+        self._add_sums(parts, choice, lanes, groups)
 
     def _bank(self, rows: int, channels: int) -> Bank:
         """The weights' memory, of which so many rows and channels are read at once."""
@@ -286,18 +286,21 @@ class WeightedModel(LayerModel):
             parts.add("product_register", multipliers * (product + waits * (product + width)))
         levels = (rows - 1).bit_length()
         parts.add("tree_bit", (rows - 1) * lanes * (product + levels / 2))
-        # A slice takes its accumulator in.
-        inside = choice.multiplier == "dsp" and not self.narrow and rows == 1
-        parts.add("dsp_total_bit" if inside else "total_bit", lanes * self.plan.sum_bits)
+        kind = "dsp_total_bit" if self._inside(choice) else "total_bit"
+        parts.add(kind, lanes * self.plan.sum_bits)
 
-    def _add_sums(self, parts: Parts, lanes: int, groups: int) -> None:
+    def _inside(self, choice: Choice) -> bool:
+        """Whether a slice takes its accumulator in, and what that starts with."""
+        return choice.multiplier == "dsp" and not self.narrow and choice.rows_per_cycle == 1
+
+    def _add_sums(self, parts: Parts, choice: Choice, lanes: int, groups: int) -> None:
         """Accumulators, what they start with, and their casts."""
         plan = self.plan
         loaded = sorted(set(plan.loadable) & set(plan.loadable_bias))
         if groups > 1:
             parts.add("mux_bit", lanes * plan.sum_bits * mux(groups))
             parts.add("word_bit", (groups - 1) * lanes * plan.target.width)
-        if groups > 1 or loaded:
+        if (groups > 1 or loaded) and not self._inside(choice):
             parts.add("word_bit", lanes * plan.sum_bits)
         if loaded:
             self._add_bias_bank(parts, plan.loadable)
