@@ -63,16 +63,23 @@ module sf_window #(
     reg [$clog2(SW+1)-1:0] stride_u;  // u modulo SW
     reg due_row;  // the windows of that row are wanted
 
-    wire row_start = column == 0;
-    wire draining = drain != 0;
-    wire idle = row_start && row == 0 && !draining;
+    // What is decided by all this is told to every register of the window: so what decides stands in
+    // registers of its own, which follow the counters.
+    reg row_start;  // column == 0
+    reg in_width;  // column < WIDTH
+    reg draining;  // drain != 0
+    reg top;  // row == 0
+    reg fits_beside;  // drain <= OVERLAP
+    reg lagging;  // lag != 0
+    reg moves_on;  // lag == LAG
+    wire idle = row_start && top && !draining;
     // The next image starts into a draining one only if all drain rows left fit beside its rows.
-    wire fits = PATIENCE != 0 && drain <= OVERLAP;
-    wire takes = !row_start ? loading : !draining || row != 0 || (fits && in_valid);
-    wire wants = takes && column < WIDTH;
+    wire fits = PATIENCE != 0 && fits_beside;
+    wire takes = !row_start ? loading : !draining || !top || (fits && in_valid);
+    wire wants = takes && in_width;
     // Without a next image the last windows are shifted out; once begun, this is finished.
-    wire trails = LAST_U + LAG >= SPAN && idle && lag != 0;
-    wire flushing = trails && (PATIENCE == 0 || lag != LAG || !in_valid);
+    wire trails = LAST_U + LAG >= SPAN && idle && lagging;
+    wire flushing = trails && (PATIENCE == 0 || !moves_on || !in_valid);
     wire waits;  // for the next image
     wire flush = flushing && !waits;
     wire free = !out_valid || out_ready;
@@ -85,7 +92,7 @@ module sf_window #(
         if (PATIENCE > 1) begin : g_patience
             localparam [31:0] LIMIT = PATIENCE - 1;
             reg [$clog2(PATIENCE)-1:0] waited;
-            wire ends = (row_start && row == 0 && draining && fits) || (trails && lag == LAG);
+            wire ends = (row_start && top && draining && fits) || (trails && moves_on);
             assign waits = ends && !in_valid && waited != LIMIT[$clog2(PATIENCE)-1:0];
             always @(posedge clk) begin
                 if (rst || !ends || in_valid) waited <= '0;
@@ -102,7 +109,7 @@ module sf_window #(
     wire row_due = draining ? drain <= HEIGHT + DRAIN - SKIP : row >= SKIP && row <= LAST_ROW;
     wire row_hit = row_due && stride_row == 0;
     wire emit_row = u == 0 ? row_hit : due_row;
-    wire moves = flush || lag == LAG;  // this tick completes the window at u
+    wire moves = flush || moves_on;  // this tick completes the window at u
     wire emit = tick && moves && emit_row && stride_u == 0 && u <= LAST_U;
 
     always @(posedge clk) begin
@@ -113,6 +120,13 @@ module sf_window #(
             stride_row <= '0;
             loading <= '0;
             lag <= '0;
+            row_start <= 1'b1;
+            in_width <= 1'b1;
+            draining <= 1'b0;
+            top <= 1'b1;
+            fits_beside <= 1'b1;
+            lagging <= 1'b0;
+            moves_on <= LAG == 0;
             u <= '0;
             stride_u <= '0;
             due_row <= '0;
@@ -122,9 +136,17 @@ module sf_window #(
             if (load) begin
                 loading <= takes;
                 column  <= row_end ? '0 : column + 1'b1;
-                if (!moves) lag <= lag + 1'b1;
+                row_start <= row_end;
+                in_width <= row_end || column < WIDTH - 1;
+                if (!moves) begin
+                    lag <= lag + 1'b1;
+                    lagging <= 1'b1;
+                    moves_on <= lag == LAG - 1;
+                end
             end else if (tick) begin
                 lag <= lag - 1'b1;
+                lagging <= lag != 1;
+                moves_on <= 1'b0;
             end
             if (tick && moves) begin
                 u <= u == SPAN - 1 ? '0 : u + 1'b1;
@@ -132,9 +154,19 @@ module sf_window #(
                 due_row <= emit_row;
             end
             if (row_end) begin
-                if (takes) row <= image_end ? '0 : row + 1'b1;
-                if (image_end) drain <= DRAIN[$clog2(DRAIN+2)-1:0];
-                else if (draining) drain <= drain - 1'b1;
+                if (takes) begin
+                    row <= image_end ? '0 : row + 1'b1;
+                    top <= image_end;
+                end
+                if (image_end) begin
+                    drain <= DRAIN[$clog2(DRAIN+2)-1:0];
+                    draining <= DRAIN != 0;
+                    fits_beside <= DRAIN <= OVERLAP;
+                end else if (draining) begin
+                    drain <= drain - 1'b1;
+                    draining <= drain != 1;
+                    fits_beside <= drain <= OVERLAP + 1;
+                end
                 if (!row_due || drain == 1 || (image_end && DRAIN == 0)) stride_row <= '0;
                 else stride_row <= stride_row == SH - 1 ? '0 : stride_row + 1'b1;
             end
