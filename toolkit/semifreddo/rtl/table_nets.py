@@ -93,7 +93,7 @@ def block_net(frozen_cores: int, *, inputs: int = 4, outputs: int = 8) -> Stream
     )
 
 
-def dense_net(sizes: tuple[int, ...] = (16, 32, 16, 5)) -> StreamNet:
+def dense_net(sizes: tuple[int, ...] = (16, 16, 5)) -> StreamNet:
     """Fully connected layers, 4-bit weights, 8-bit activations; a pixel is a whole input."""
     hidden = FixedType(8, 5, False, Rounding.FLOOR, Overflow.SATURATE)
     layers: list[Layer] = []

@@ -145,7 +145,7 @@ def standard_cells(bench: Bench, liberty: Path) -> str:
     return markdown((*head, "logic only"), rows)
 
 
-def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 32, 16, 5)) -> str:
+def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 16, 5)) -> str:
     """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
     ours = make_design(dense_net(sizes))
     folder = bench.cache / "da4ml"
