@@ -241,7 +241,9 @@ class WeightedModel(LayerModel):
         parts.add("mux_bit", rows * lanes * weight.bits * mux(together))
         deep = lines * -(-groups // together) >= DEEP_LINES
         reads = int(groups > 1) + int(deep)
-        parts.add("factor_bit", rows * operand * (1 + reads))
+        choices = lines * (groups if plan.depthwise else 1)
+        split = -(-choices // 16) - 1 if reads and choices > 16 else 0
+        parts.add("factor_bit", rows * operand * (1 + reads + split))
         self._add_products(parts, choice, lanes)
         bank = self._bank(rows, together * lanes)
         bank.add_to(parts)

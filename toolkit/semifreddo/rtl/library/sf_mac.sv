@@ -63,6 +63,9 @@ module sf_mac #(
     localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
     localparam integer READS = (GROUPS > 1 ? 1 : 0) + (DEEP != 0 ? 1 : 0);  // registers behind the memory
+    localparam integer SPLIT = READS > 0 && CHOICES > 16 ? 1 : 0;  // operands are chosen in two steps
+    localparam integer PARTS = (CHOICES + 15) / 16;
+    localparam integer INDEX = SHARED != 0 ? LINE : STEP;
     localparam integer MARKS = 1 + READS + MULTIPLY + (TREE + 1) / 2;
     localparam integer PLACE = PER_UNIT > 1 ? $clog2(PER_UNIT) : 1;  // of a group in its unit
     localparam [31:0] LAST = STEPS - 1;
@@ -146,30 +149,60 @@ module sf_mac #(
                     end
                 end
             end
-            wire [LANE-1:0] chosen;
+            // Many choices are made in two steps, while the weights are read.
+            wire [INDEX-1:0] index;
             if (SHARED != 0) begin : g_by_line
-                assign chosen = choices[line];
+                assign index = line;
             end else begin : g_by_step
-                assign chosen = choices[step];
+                assign index = step;
             end
-            wire [LANE-1:0] fresh = working ? chosen : '0;
+            wire [LANE-1:0] fresh;  // comes with the weights, a cycle later if there are two steps
+            if (SPLIT != 0) begin : g_split
+                reg [PARTS*LANE-1:0] parts;
+                reg [INDEX-1:4] of_part;
+                reg late;  // working
+                for (s = 0; s < PARTS; s = s + 1) begin : g_part
+                    wire [16*LANE-1:0] these;
+                    for (k = 0; k < 16; k = k + 1) begin : g_choice
+                        if (s * 16 + k < CHOICES) begin : g_real
+                            assign these[k*LANE+:LANE] = choices[s*16+k];
+                        end else begin : g_behind
+                            assign these[k*LANE+:LANE] = '0;
+                        end
+                    end
+                    always @(posedge clk) parts[s*LANE+:LANE] <= these[index[3:0]*LANE+:LANE];
+                end
+                always @(posedge clk) begin
+                    of_part <= index[INDEX-1:4];
+                    late <= working;
+                end
+                assign fresh = late ? parts[of_part*LANE+:LANE] : '0;
+            end else begin : g_at_once
+                assign fresh = working ? choices[index] : '0;
+            end
             reg [LANE-1:0] operand;
             reg [LANES*W_BITS-1:0] weight;
             if (READS > 0) begin : g_steps
                 // First what is read, in the register of a block memory, then the group's share.
                 reg [READS*READ-1:0] reads;
-                reg [READS*LANE-1:0] operand_reads;
                 reg [READS*PLACE-1:0] place_reads;
                 wire [(READS+1)*READ-1:0] next_reads = {reads, weights[r*READ+:READ]};
-                wire [(READS+1)*LANE-1:0] next_operands = {operand_reads, fresh};
                 wire [PLACE-1:0] place = PER_UNIT > 1 ? group_now[PLACE-1:0] : '0;
                 wire [(READS+1)*PLACE-1:0] next_places = {place_reads, place};
                 assign read_weights = reads[(READS-1)*READ+:READ];
+                if (READS > SPLIT) begin : g_wait
+                    reg [(READS-SPLIT)*LANE-1:0] waiting;
+                    wire [(READS-SPLIT+1)*LANE-1:0] next_waiting = {waiting, fresh};
+                    always @(posedge clk) begin
+                        waiting <= next_waiting[(READS-SPLIT)*LANE-1:0];
+                        operand <= waiting[(READS-SPLIT-1)*LANE+:LANE];
+                    end
+                end else begin : g_no_wait
+                    always @(posedge clk) operand <= fresh;
+                end
                 always @(posedge clk) begin
                     reads <= next_reads[READS*READ-1:0];
-                    operand_reads <= next_operands[READS*LANE-1:0];
                     place_reads <= next_places[READS*PLACE-1:0];
-                    operand <= operand_reads[(READS-1)*LANE+:LANE];
                     weight <= group_weights[place_reads[(READS-1)*PLACE+:PLACE]];
                 end
             end else begin : g_one_step
