@@ -8,7 +8,8 @@
 //   kind 2, a task: the device digest, TASK_WORDS words in the order of the address map, and two
 //     checksums: A is the sum of the words, B the sum of all values A takes (both modulo 2**32).
 //     The words go into the idle bank. Only a complete task whose digest and checksums are right
-//     flips the banks; anything else leaves the old task in force and raises a flag.
+//     flips the banks; anything else leaves the old task in force and raises a flag. A word is
+//     checked in the cycle after it came in.
 //
 // A task waits until no image on its way uses the bank that it overwrites.
 `default_nettype none
@@ -44,7 +45,7 @@ module sf_ingress #(
     output reg  [             31:0] tasks,         // that have been accepted
     output reg  [              7:0] errors         // one pulse per kind of error
 );
-    localparam [2:0] HEADER = 0, NUMBER = 1, IMAGE = 2, PAD = 3, TASK = 4, DROP = 5;
+    localparam [2:0] HEADER = 0, NUMBER = 1, IMAGE = 2, PAD = 3, TASK = 4, DROP = 5, CHECK = 6;
     localparam integer ROOM = PIXEL_BYTES + 8;
     localparam integer FILL = $clog2(ROOM + 1);
     localparam integer COUNT = $clog2(IMAGE_PIXELS + 1);
@@ -82,9 +83,20 @@ module sf_ingress #(
     wire is_weight = index != 0 && index <= TASK_WORDS;
     wire is_sum_a = index == TASK_WORDS + 1;
     wire is_last = index == TASK_WORDS + 2;
-    wire fits = is_digest ? word == DIGEST : is_sum_a ? word == sum_a
-              : is_last ? word == sum_b : 1'b1;
     wire closed = from_lite || in_last;
+
+    // The word that came in the cycle before.
+    reg checks;
+    reg [31:0] checked;
+    reg [31:0] place;
+    reg checks_digest;
+    reg checks_weight;
+    reg checks_sum_a;
+    reg checks_last;
+    reg checks_closed;
+    reg commit;
+    wire fits = checks_digest ? checked == DIGEST : checks_sum_a ? checked == sum_a
+              : checks_last ? checked == sum_b : 1'b1;
 
     wire header = state == HEADER && in_valid && in_ready;
     wire is_header = in_data[31:8] == 24'h534600;
@@ -101,15 +113,23 @@ module sf_ingress #(
     assign lite_granted = state == TASK && from_lite;
 
     wire early = word_valid && !from_lite && in_last && !is_last;
-    wire commit = word_valid && is_last && closed && good && fits;
 
     always @(posedge clk) begin
         errors <= '0;
         load_start <= 1'b0;
         load_valid <= 1'b0;
         load_bank <= !flip_bank;
-        load_address <= index - 1;
-        load_data <= word;
+        load_address <= place;
+        load_data <= checked;
+        checks <= word_valid;
+        checked <= word;
+        place <= index - 1;
+        checks_digest <= is_digest;
+        checks_weight <= is_weight;
+        checks_sum_a <= is_sum_a;
+        checks_last <= is_last;
+        checks_closed <= closed;
+        commit <= checks && checks_last && checks_closed && good && fits;
         case (state)
             HEADER: begin
                 index <= '0;
@@ -161,28 +181,31 @@ module sf_ingress #(
             TASK: begin
                 if (word_valid) begin
                     index <= index + 1;
-                    good <= good && fits;
-                    load_valid <= is_weight;
-                    if (is_weight) begin
-                        sum_a <= sum_a + word;
-                        sum_b <= sum_b + sum_a + word;
-                    end
                     errors[2] <= early;
                     errors[3] <= is_last && !closed;
-                    errors[4] <= (is_sum_a || is_last) && !fits;
-                    errors[5] <= is_digest && !fits;
-                    if (early || (is_last && closed)) state <= HEADER;
+                    if (early || (is_last && closed)) state <= CHECK;
                     else if (is_last) state <= DROP;
                     if (is_last && from_lite) lite_served <= 1'b1;
                 end
                 if (from_lite && !lite_request) begin
                     errors[2] <= 1'b1;
-                    state <= HEADER;
+                    state <= CHECK;
                 end
             end
+            CHECK: if (!checks && !commit) state <= HEADER;
             default: if (in_valid && in_last) state <= HEADER;
         endcase
 
+        if (checks) begin
+            good <= good && fits;
+            load_valid <= checks_weight;
+            if (checks_weight) begin
+                sum_a <= sum_a + checked;
+                sum_b <= sum_b + sum_a + checked;
+            end
+            errors[4] <= (checks_sum_a || checks_last) && !fits;
+            errors[5] <= checks_digest && !fits;
+        end
         if (!lite_request) lite_served <= 1'b0;
         if (pop) pixel <= image_end ? '0 : pixel + 1'b1;
         if (image_end) begin
@@ -207,6 +230,8 @@ module sf_ingress #(
             errors <= '0;
             load_valid <= 1'b0;
             load_start <= 1'b0;
+            checks <= 1'b0;
+            commit <= 1'b0;
         end
     end
 endmodule
