@@ -208,10 +208,10 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
     ports = {
         "clk": "clk",
         "rst": "rst",
-        "in_valid": "s_axis_tvalid",
-        "in_ready": "s_axis_tready",
-        "in_data": "s_axis_tdata",
-        "in_last": "s_axis_tlast",
+        "in_valid": "word_valid",
+        "in_ready": "word_ready",
+        "in_data": "word[31:0]",
+        "in_last": "word[32]",
         **{f"lite_{end}": f"lite_{end}" for end in ("request", "granted", "valid", "data")},
         "pixel_valid": "pixel_valid",
         "pixel_ready": "pixel_ready",
@@ -228,15 +228,20 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
         "TASK_WORDS": bus.task_words,
         "DIGEST": digest,
     }
+    before = {"clk": "clk", "rst": "rst", "in_valid": "s_axis_tvalid", "in_ready": "s_axis_tready"}
+    before |= {"in_data": "{s_axis_tlast, s_axis_tdata}"}
+    before |= {"out_valid": "word_valid", "out_ready": "word_ready", "out_data": "word"}
     behind = {"clk": "clk", "rst": "rst", "in_valid": "pixel_valid", "in_ready": "pixel_ready"}
     behind |= {"in_data": "pixel_word"} | {f"out_{end}": f"in_{end}" for end in _ENDS}
     sizes: dict[str, int | str] = {"BITS": word_bits(net.input), "DEPTH": INPUT_DEPTH}
     return [
-        "wire pixel_valid, pixel_ready;",
+        "wire word_valid, word_ready, pixel_valid, pixel_ready;",
+        "wire [32:0] word;",
         f"wire {vector(pixel_bits)} pixel;",
         f"wire {vector(word_bits(net.input))} pixel_word = {{{', '.join(values[::-1])}}};",
+        instance("sf_fifo", "taken_words", {"BITS": BUS_BITS + 1, "DEPTH": INPUT_DEPTH}, before),
         instance("sf_ingress", "ingress", parameters, ports),
-        instance("sf_fifo", "pixels", sizes, behind),
+        instance("sf_fifo", "taken_pixels", sizes, behind),
     ]
 
 

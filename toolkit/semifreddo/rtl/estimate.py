@@ -190,6 +190,7 @@ def buses(net: StreamNet) -> LayerEstimate:
         parts.add("bus_task")
     parts.add("bus_output")
     add_fifo(parts, 33, 2)
+    add_fifo(parts, 33, INPUT_DEPTH)
     add_fifo(parts, word_bits(net.input), INPUT_DEPTH)
     parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
     return LayerEstimate(

@@ -19,7 +19,8 @@ from semifreddo.rtl.folding import Block
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.timing import INPUT_DEPTH, OUTPUT
 
-_HEADER_WORDS = 2
+_HEADER = 3
+"""Cycles before the first word with pixels: two words, and the FIFO before them."""
 
 Worker: TypeAlias = Generator[bool, bool, None]
 """Goes on as far as times are known, then yields whether it might go on alone; told to, it does."""
@@ -144,9 +145,9 @@ class Replay:
         )
 
     def _source(self) -> Worker:
-        """The bus: four bytes a cycle while there is room (``sf_ingress``), then a FIFO."""
+        """The bus: four bytes a cycle while there is room (``sf_ingress``), between two FIFOs."""
         line, size = self.lines[self.plan.net.input.name], self.sized.clockwork.bus.pixel_bytes
-        pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER_WORDS, 0
+        pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER, 0
         whole: list[int] = []  # when each pixel's bytes are there
         pushed: list[int] = []  # when it goes into the FIFO
         while len(pushed) < pixels:

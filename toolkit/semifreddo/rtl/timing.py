@@ -25,7 +25,7 @@ Reader = tuple[str, int]
 OUTPUT: Reader = ("", 0)
 
 INPUT_DEPTH = 2
-"""Words of the FIFO between the bus and the layers, which cuts the path between them."""
+"""Words of the FIFOs before and behind the bus front end, which cut the paths through it."""
 
 _SETTLING = 40
 """Images after which a folded block must have found its pace."""

@@ -58,6 +58,7 @@ module sf_ingress #(
     reg ending;  // the packet's last word is in
     reg [COUNT-1:0] pixel;
     reg [31:0] number;  // images still to come
+    reg more;  // number != 0
     wire whole = fill >= PIXEL_BYTES;
     wire pop = pixel_valid && pixel_ready;
     wire gather = state == IMAGE && in_valid && in_ready;
@@ -65,7 +66,7 @@ module sf_ingress #(
     wire [ROOM*8-1:0] shifted = pop ? bytes >> (PIXEL_BYTES * 8) : bytes;
     wire image_end = pop && pixel == IMAGE_PIXELS - 1;
 
-    assign pixel_valid = (state == IMAGE && whole && number != 0) || state == PAD;
+    assign pixel_valid = (state == IMAGE && whole && more) || state == PAD;
     assign pixel_data  = state == PAD ? '0 : bytes[PIXEL_BYTES*8-1:0];
 
     // Tasks: digest, words, two checksums.
@@ -76,7 +77,8 @@ module sf_ingress #(
     reg [31:0] sum_b;
     reg good;
     reg settled;  // the first image after the last flip has left
-    wire writable = settled || images_out == images;
+    reg drained;  // no image is on its way; told late, never too early
+    wire writable = settled || drained;
     wire word_valid = state == TASK && (from_lite ? lite_valid : in_valid);
     wire [31:0] word = from_lite ? lite_data : in_data;
     wire is_digest = index == 0;
@@ -107,7 +109,7 @@ module sf_ingress #(
     wire lite_starts = state == HEADER && lite_request && !lite_served && TASK_WORDS != 0;
 
     assign in_ready = state == HEADER ? !lite_starts && !waits
-                    : state == IMAGE ? !ending && number != 0 && fill <= PIXEL_BYTES + 4
+                    : state == IMAGE ? !ending && more && fill <= PIXEL_BYTES + 4
                     : state == TASK ? !from_lite
                     : state == NUMBER || state == DROP;
     assign lite_granted = state == TASK && from_lite;
@@ -161,6 +163,7 @@ module sf_ingress #(
             end
             NUMBER: if (in_valid) begin
                 number <= in_data;
+                more <= in_data != 0;
                 errors[1] <= in_last && in_data != 0;
                 state <= in_last ? HEADER : IMAGE;
             end
@@ -169,7 +172,7 @@ module sf_ingress #(
                                 : shifted;
                 fill <= gather ? left + 4 : left;
                 if (gather && in_last) ending <= 1'b1;
-                if (number == 0) begin
+                if (!more) begin
                     errors[1] <= !ending || fill > 3;
                     state <= ending ? HEADER : DROP;
                 end else if (ending && !whole) begin
@@ -208,9 +211,11 @@ module sf_ingress #(
         end
         if (!lite_request) lite_served <= 1'b0;
         if (pop) pixel <= image_end ? '0 : pixel + 1'b1;
+        drained <= images_out == images && !image_end;
         if (image_end) begin
             images <= images + 1;
             number <= number - 1;
+            more <= number != 1;
         end
         if (images_out[15:0] == flip_image + 16'd1) settled <= 1'b1;
         if (commit) begin
@@ -232,6 +237,7 @@ module sf_ingress #(
             load_start <= 1'b0;
             checks <= 1'b0;
             commit <= 1'b0;
+            drained <= 1'b0;
         end
     end
 endmodule
