@@ -68,6 +68,7 @@ class Bench:
         bus = self._bus
         with Simulation(self.executable, bus) as simulation:
             simulation.exchange(self._load(task), 0, self.timeout_s)
+            simulation.check_errors()  # and lets it come to rest: the task's end is checked first
             packet = bus.image_packet(vectors.images)
             start = time.perf_counter()
             exchange = simulation.exchange([packet], len(vectors), self.timeout_s)
