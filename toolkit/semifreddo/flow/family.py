@@ -1,4 +1,4 @@
-"""What a board's device is: its family, how large its LUTs are, whether its DSP slices are fast."""
+"""What a board's device is: its family, and how large its LUTs are."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ _LUTS: Mapping[Family, float] = {"ecp5": 2.2}
 """LUTs of a family that take the place of one of 7 series, where it is not one (docs/rtl.md)."""
 
 
-_SLOW_DSP: frozenset[Family] = frozenset({"ecp5"})
-"""Families whose slices Yosys uses without their registers: multipliers of LUTs are faster."""
-
-
 def family_of(config: BuildConfig) -> Family | None:
     """What a design's board is for Yosys; None if it is nothing known."""
     part = config.board.part
@@ -28,8 +24,3 @@ def luts_for_one(config: BuildConfig) -> float:
     """LUTs of the board for one of 7 series, in which resources are predicted."""
     family = family_of(config)
     return _LUTS.get(family, 1.0) if family else 1.0
-
-
-def slices_for_products(config: BuildConfig) -> int:
-    """DSP slices that a scheduler may use; a user still can, layer by layer."""
-    return 0 if family_of(config) in _SLOW_DSP else config.board.resources.dsp
