@@ -193,6 +193,11 @@ class Weighted:
         return self.lines * self.units >= DEEP_LINES and bool(self.loadable)
 
     @property
+    def reads(self) -> int:
+        """Registers between the weights' memory and a group's share of what is read."""
+        return int(self.groups > 1) + int(self.deep)
+
+    @property
     def loadable_cycles(self) -> int:
         """Cycles of the multipliers for a word."""
         return self.groups * self.lines
@@ -214,8 +219,7 @@ class Weighted:
     def mac_latency(self) -> int:
         """Cycles from the last phase of a group to its sums: see ``library/sf_mac.sv``."""
         tree = (self.choice.rows_per_cycle - 1).bit_length()
-        reads = int(self.groups > 1) + int(self.deep)
-        return 2 + reads + self.multiplier_stages + (tree + 1) // 2
+        return 2 + self.reads + self.multiplier_stages + (tree + 1) // 2
 
     def lane(self, lane: int) -> list[int]:
         """The channels that a lane computes, group by group."""

@@ -23,7 +23,7 @@ from semifreddo.rtl.structure import (
     mux,
 )
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
-from semifreddo.rtl.weighted_plan import DEEP_LINES, Channel, Weighted, read_at_once
+from semifreddo.rtl.weighted_plan import Channel, Weighted, read_at_once
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -127,7 +127,7 @@ class WeightedModel(LayerModel):
             latency = adders if choice.digit_bits else max(1, (depth + 1) // 2)
             ends.append(latency + 1 - (cycles - self.frozen_cycles(choice)))
         if self.loadable:
-            latency = self._mac_latency(choice)
+            latency = self._chosen(choice).mac_latency
             ends.append(latency + 1 - (cycles - self.loadable_cycles(choice)))
         return max(ends)
 
@@ -139,14 +139,15 @@ class WeightedModel(LayerModel):
         self._add_multipliers(parts, choice)
         return parts
 
-    def _mac_latency(self, choice: Choice) -> int:
+    def _chosen(self, choice: Choice) -> Weighted:
+        """The loadable channels as they are built with a choice."""
         key = choice.rows_per_cycle, choice.channels_per_cycle, choice.multiplier
-        if key not in self._latencies:
-            self._latencies[key] = Weighted(self.net, self.layer, choice).mac_latency
-        return self._latencies[key]
+        if key not in self._plans:
+            self._plans[key] = Weighted(self.net, self.layer, choice)
+        return self._plans[key]
 
     @cached_property
-    def _latencies(self) -> dict[tuple[object, ...], int]:
+    def _plans(self) -> dict[tuple[object, ...], Weighted]:
         return {}
 
     def area(self, choice: Choice) -> Area:
@@ -239,8 +240,7 @@ class WeightedModel(LayerModel):
         parts.add("mux_bit", rows * operand * mux(lines * (groups if plan.depthwise else 1)))
         together = read_at_once(groups, lanes * weight.bits)
         parts.add("mux_bit", rows * lanes * weight.bits * mux(together))
-        deep = lines * -(-groups // together) >= DEEP_LINES
-        reads = int(groups > 1) + int(deep)
+        reads = self._chosen(choice).reads
         choices = lines * (groups if plan.depthwise else 1)
         split = -(-choices // 16) - 1 if reads and choices > 16 else 0
         parts.add("factor_bit", rows * operand * (1 + reads + split))
