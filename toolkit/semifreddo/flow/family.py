@@ -14,6 +14,11 @@ _LUTS: Mapping[Family, float] = {"ecp5": 2.2}
 """LUTs of a family that take the place of one of 7 series, where it is not one (docs/rtl.md)."""
 
 
+_SLICES: frozenset[Family] = frozenset({"xc7", "xcup"})
+"""Families whose DSP slices are given to multipliers. Yosys uses an ECP5's without their registers,
+so that the wires to and from them become the slowest path, and the LUTs they save are few."""
+
+
 def family_of(config: BuildConfig) -> Family | None:
     """What a design's board is for Yosys; None if it is nothing known."""
     part = config.board.part
@@ -24,3 +29,8 @@ def luts_for_one(config: BuildConfig) -> float:
     """LUTs of the board for one of 7 series, in which resources are predicted."""
     family = family_of(config)
     return _LUTS.get(family, 1.0) if family else 1.0
+
+
+def has_slices(config: BuildConfig) -> bool:
+    """Whether the scheduler may use the board's DSP slices."""
+    return family_of(config) in {None, *_SLICES}

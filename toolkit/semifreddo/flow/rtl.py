@@ -11,7 +11,7 @@ from semifreddo.boards.spec import Resources
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
-from semifreddo.flow.family import luts_for_one
+from semifreddo.flow.family import has_slices, luts_for_one
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
@@ -51,7 +51,7 @@ def budget_of(config: BuildConfig) -> Resources:
     return Resources(
         lut=max(1, int(all_of_it.lut * share / luts_for_one(config))),
         ff=max(1, int(all_of_it.ff * share)),
-        dsp=int(all_of_it.dsp * share),
+        dsp=int(all_of_it.dsp * share) if has_slices(config) else 0,
         bram18=int(all_of_it.bram18 * share),
     )
 

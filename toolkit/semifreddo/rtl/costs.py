@@ -51,7 +51,7 @@ COSTS: Mapping[str, Area] = {
     # The counter of images that flips the weight bank, the loading of one bank, and
     # which of its words it is.
     "swap": Area(lut=22, ff=18),
-    "load": Area(lut=12, ff=4),
+    "load": Area(lut=12, ff=8),
     "load_word": Area(lut=1),
     # A bit of the register window, and one more that is masked at the image's edge.
     "window_bit": Area(ff=1),

@@ -30,7 +30,7 @@ def frozen_lines(context: Context, plan: Weighted, graph_name: str) -> list[str]
         f"sum_{index}": f"frozen_sum_{channel}" for index, channel in enumerate(plan.frozen)
     }
     if isinstance(graph, SerialGraph):
-        connected["phase"] = "phase"
+        connected |= {"first": "first", "phase": "phase"}
     lines = [
         f"wire {vector(bits)} frozen_sum_{channel};"
         for channel, bits in zip(plan.frozen, graph.sum_bits, strict=True)

@@ -75,6 +75,11 @@ class Geometry:
         )
 
     @property
+    def lead(self) -> int:
+        """Cycles from the tick that completes a window, if nothing waits, to the window."""
+        return 0 if self.trivial else 2
+
+    @property
     def taps(self) -> int:
         """Pixels of a window."""
         return self.kernel[0] * self.kernel[1]

@@ -55,8 +55,9 @@ class Lanes:
         return None
 
     @property
-    def _slides(self) -> bool:
-        return self.geometry is not None and not self.geometry.disjoint
+    def _lead(self) -> int:
+        slides = self.geometry is not None and not self.geometry.disjoint
+        return self.geometry.lead if self.geometry is not None and slides else 0
 
     @property
     def engine(self) -> int:
@@ -103,7 +104,7 @@ class Lanes:
             module=module,
             files=files,
             cycles=operands * self.groups + idle,
-            latency=self.latency + int(self._slides),
+            latency=self.latency + self._lead,
             loadable=loadable,
             word_cycles=self.groups,
             geometry=self.geometry,

@@ -293,6 +293,7 @@ class _Unit:
     line: _Line
     patience: int
     time: int = 0
+    free: int = 0  # when a window former can take a pixel: it holds one before its window
 
     def work(self, images: int) -> Worker:
         rhythm = self.rhythm
@@ -307,7 +308,7 @@ class _Unit:
             owed = tail
             for ticks in (rhythm.drain, rhythm.lag):
                 if owed and ticks and (yield from self._goes_alone()):
-                    self.time += self.patience - 1
+                    self.time += self.patience
                     yield from self._ticks([False] * ticks, set(owed))
                     owed = [tick - ticks for tick in owed if tick >= ticks]
 
@@ -317,7 +318,7 @@ class _Unit:
         while len(first.ready) <= len(first.taken):
             if (yield True):
                 return True
-        return first.ready[len(first.taken)] > self.time + self.patience - 1
+        return first.ready[len(first.taken)] > self.time + self.patience
 
     def _ticks(self, takes: Sequence[bool], emits: set[int]) -> Worker:
         rhythm, there, popped = self.rhythm, self.line.there, self.line.popped
@@ -340,7 +341,10 @@ class _Unit:
                 start = issue
             if takes_one:
                 for reading in self.readings:
-                    reading.taken.append(start + rhythm.hold)
+                    word = len(reading.taken)
+                    early = max(reading.ready[word], self.free)
+                    reading.taken.append(early if rhythm.lead else start + rhythm.hold)
+            self.free = start + 1
             if gives:
                 there.append(issue - rhythm.lead + rhythm.latency)
                 self.time = issue - rhythm.lead + rhythm.cycles

@@ -97,7 +97,7 @@ class Rhythm:
             cycles=unit.word_cycles,
             latency=unit.latency,
             depth=unit.depth,
-            lead=1,
+            lead=geometry.lead,
             drain=geometry.overlap * geometry.span if together else 0,
             lag=geometry.lag if together else 0,
         )

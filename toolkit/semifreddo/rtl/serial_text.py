@@ -79,7 +79,7 @@ class _Writer:
 
 
 def serial_module(name: str, comment: str, plan: SerialGraph, phase_bits: int) -> str:
-    """The text of the module: digits are picked from ``taps`` by ``phase``."""
+    """The text of the module: digits are picked from ``taps`` by ``phase``; ``first`` is its 0."""
     writer = _Writer(plan, phase_bits)
     count = len(plan.graph.inputs)
     body = ["\n// Adders."]
@@ -97,6 +97,7 @@ def serial_module(name: str, comment: str, plan: SerialGraph, phase_bits: int) -
     inputs = _inputs(plan, writer, sorted(value for value in read if value < count))
     ports = [
         Port("input", "clk"),
+        Port("input", "first"),
         Port("input", "phase", phase_bits),
         Port("input", "taps", count * plan.input_bits),
         *(Port("output", f"sum_{k}", bits) for k, bits in enumerate(plan.sum_bits)),
@@ -236,7 +237,7 @@ def _control(writer: _Writer) -> list[str]:
         "// start[t]: the cycle of digit 0 of the values of time t, and cycles without a word.",
         f"wire [{writer.starts}:0] start;",
         f"reg [{writer.starts}:1] started;",
-        "assign start = {started, step == 0};",
+        "assign start = {started, first};",
         f"always @(posedge clk) started <= start[{writer.starts - 1}:0];",
     ]
     names = ["step", *(f"phase_{time}" for time in range(1, writer.phases + 1))]

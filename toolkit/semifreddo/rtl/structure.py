@@ -89,7 +89,7 @@ def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
         return
     rows, columns = geometry.kernel
     parts.add("position")
-    parts.add("window_bit", rows * columns * bits)
+    parts.add("window_bit", rows * (columns + 1) * bits)  # and the column that goes in next
     last = (geometry.out[1] - 1) * geometry.stride[1]
     right = geometry.left + geometry.width - 1 - last
     # A masked column has registers beside those that move on; nothing moves on from the oldest.
@@ -187,6 +187,7 @@ class Bank:
         """Count its parts, the register of its reader left out."""
         parts.add("load")
         parts.add("load_word", self.per_line * len(self.memories))
+        parts.add("word_bit", max(self.memories, default=0))  # that is written next
         for bits in self.memories:
             if self.registered and in_blocks(self.words, bits):
                 parts.add("bram18", self.per_line * block_memories(self.words, bits))

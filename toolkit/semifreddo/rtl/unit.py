@@ -212,7 +212,7 @@ def issue(cycles: int, depth: int, valid: str, ready: str, *, yields: str = "1'b
     bits = phase_bits(cycles)
     return [
         "wire pop = out_valid && out_ready;",
-        "wire active;",
+        "wire active, first;",
         f"wire {vector(bits)} phase;",
         instance(
             "sf_issue",
@@ -226,6 +226,7 @@ def issue(cycles: int, depth: int, valid: str, ready: str, *, yields: str = "1'b
                 "yields": yields,
                 "pop": "pop",
                 "active": "active",
+                "first": "first",
                 "phase": "phase",
             },
         ),

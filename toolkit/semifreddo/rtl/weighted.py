@@ -42,7 +42,7 @@ def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Uni
         module=name,
         files=((name, text), *files),
         cycles=geometry.windows * plan.cycles + idle_ticks,
-        latency=plan.cycles - 1 + plan.latency + (0 if geometry.trivial else 1) + 1,
+        latency=plan.cycles - 1 + plan.latency + geometry.lead + 1,
         loadable=plan.has_banks,
         word_cycles=plan.cycles,
         geometry=geometry,

@@ -109,7 +109,7 @@ class WeightedModel(LayerModel):
             "",
             (),
             windows * cycles + idle,
-            cycles - 1 + latency + (0 if geometry.trivial else 1) + 1,
+            cycles - 1 + latency + geometry.lead + 1,
             loadable=self.plan.has_banks,
             word_cycles=cycles,
             geometry=geometry,

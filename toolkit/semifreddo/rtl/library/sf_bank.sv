@@ -6,6 +6,8 @@
 // as its reader allows, so that tools make a few block memories of it. Rows behind the last one, and
 // bits behind the end of a row, read as anything.
 //
+// Whether a word belongs here is decided in the cycle in which it comes, and it is written in the next.
+//
 // A layer that runs several times per image has a region of the address map for each of its passes;
 // `read_select` is the bank (lowest bit) and, above it, the pass.
 `default_nettype none
@@ -53,17 +55,27 @@ module sf_bank #(
     wire unit_ends = word == LAST_WORD[WORD-1:0];
     wire row_ends = word == END[WORD-1:0] && unit == LAST_UNIT[UNIT-1:0];
     wire line_ends = row_ends && row == LAST_ROW[ROW-1:0];
-    wire [REGIONS-1:0] hits;
-    wire [REGIONS-1:0] ends;
+    reg starts;
+    reg bank;
+    reg [31:0] data;
+    reg [REGIONS-1:0] hits;
+    reg [REGIONS-1:0] ends;
     wire [SELECT-1:0] write_select;
     wire hit = |hits;
+    always @(posedge clk) begin
+        starts <= load_start;
+        bank <= load_bank;
+        data <= load_data;
+    end
 
     genvar r, s;
     generate
         for (r = 0; r < REGIONS; r = r + 1) begin : g_region
             localparam [31:0] FIRST = OFFSETS[r*32+:32];
-            assign hits[r] = load_valid && load_address >= FIRST && load_address < FIRST + WORDS;
-            assign ends[r] = load_address == FIRST + WORDS - 1;
+            always @(posedge clk) begin
+                hits[r] <= load_valid && load_address >= FIRST && load_address < FIRST + WORDS;
+                ends[r] <= load_valid && load_address == FIRST + WORDS - 1;
+            end
         end
         if (REGIONS > 1) begin : g_passes
             reg [SELECT-2:0] region;
@@ -72,14 +84,14 @@ module sf_bank #(
                 region = '0;
                 for (i = 0; i < REGIONS; i = i + 1) if (hits[i]) region = region | i[SELECT-2:0];
             end
-            assign write_select = {region, load_bank};
+            assign write_select = {region, bank};
         end else begin : g_one
-            assign write_select = load_bank;
+            assign write_select = bank;
         end
     endgenerate
 
     always @(posedge clk) begin
-        if (load_start || (hit && |ends)) begin
+        if (starts || |ends) begin
             word <= '0;
             unit <= '0;
             row  <= '0;
@@ -108,7 +120,7 @@ module sf_bank #(
                 localparam integer BITS = READ - s * 32 < 32 ? READ - s * 32 : 32;
                 reg [BITS-1:0] words[0:2**DEPTH-1];
                 always @(posedge clk) begin
-                    if (hit && row == r && word == s) words[write_place] <= load_data[BITS-1:0];
+                    if (hit && row == r && word == s) words[write_place] <= data[BITS-1:0];
                 end
                 assign read_data[r*READ+s*32+:BITS] = words[read_place];
             end

@@ -41,7 +41,7 @@ module sf_egress #(
     reg [PIXEL-1:0] pixel;
     reg [15:0] image;  // of the batch
     wire free;
-    wire step_last = step == STEPS - 1;
+    reg step_last;  // step is STEPS - 1
     wire pixel_last = step_last && pixel == PIXELS - 1;
     wire batch_last = pixel_last && image + 16'd1 >= batch;
     wire [31:0] words_now = words[step*32+:32];
@@ -65,11 +65,13 @@ module sf_egress #(
     always @(posedge clk) begin
         if (rst) begin
             step <= '0;
+            step_last <= STEPS == 1;
             pixel <= '0;
             image <= '0;
             images <= '0;
         end else if (in_valid && free) begin
             step <= step_last ? '0 : step + 1'b1;
+            step_last <= STEPS == 1 || step == STEPS - 2;
             if (step_last) pixel <= pixel_last ? '0 : pixel + 1'b1;
             if (pixel_last) begin
                 image  <= batch_last ? '0 : image + 16'd1;

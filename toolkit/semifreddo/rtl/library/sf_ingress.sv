@@ -11,7 +11,8 @@
 //     flips the banks; anything else leaves the old task in force and raises a flag. A word is
 //     checked in the cycle after it came in.
 //
-// A task waits until no image on its way uses the bank that it overwrites.
+// A task waits, and with it all behind its header, until no image on its way uses the bank that it
+// overwrites.
 `default_nettype none
 
 module sf_ingress #(
@@ -46,6 +47,7 @@ module sf_ingress #(
     output reg  [              7:0] errors         // one pulse per kind of error
 );
     localparam [2:0] HEADER = 0, NUMBER = 1, IMAGE = 2, PAD = 3, TASK = 4, DROP = 5, CHECK = 6;
+    localparam [2:0] WAIT = 7;
     localparam integer ROOM = PIXEL_BYTES + 8;
     localparam integer FILL = $clog2(ROOM + 1);
     localparam integer COUNT = $clog2(IMAGE_PIXELS + 1);
@@ -59,7 +61,8 @@ module sf_ingress #(
     reg [COUNT-1:0] pixel;
     reg [31:0] number;  // images still to come
     reg more;  // number != 0
-    wire whole = fill >= PIXEL_BYTES;
+    reg whole;  // fill >= PIXEL_BYTES
+    reg roomy;  // fill <= PIXEL_BYTES + 4: one more word fits
     wire pop = pixel_valid && pixel_ready;
     wire gather = state == IMAGE && in_valid && in_ready;
     wire [FILL-1:0] left = pop && state == IMAGE ? fill - PIXEL_BYTES[FILL-1:0] : fill;
@@ -104,12 +107,10 @@ module sf_ingress #(
     wire is_header = in_data[31:8] == 24'h534600;
     wire starts_task = is_header && in_data[7:0] == 2 && TASK_WORDS != 0;
     wire starts_image = is_header && in_data[7:0] == 1;
-    // A task header waits, and with it all behind it, until the idle bank may be written.
-    wire waits = in_valid && starts_task && !writable;
     wire lite_starts = state == HEADER && lite_request && !lite_served && TASK_WORDS != 0;
 
-    assign in_ready = state == HEADER ? !lite_starts && !waits
-                    : state == IMAGE ? !ending && more && fill <= PIXEL_BYTES + 4
+    assign in_ready = state == HEADER ? !lite_starts
+                    : state == IMAGE ? !ending && more && roomy
                     : state == TASK ? !from_lite
                     : state == NUMBER || state == DROP;
     assign lite_granted = state == TASK && from_lite;
@@ -139,6 +140,8 @@ module sf_ingress #(
                 sum_b <= '0;
                 good <= 1'b1;
                 fill <= '0;
+                whole <= 1'b0;
+                roomy <= 1'b1;
                 bytes <= '0;
                 ending <= 1'b0;
                 if (lite_starts) begin
@@ -153,8 +156,7 @@ module sf_ingress #(
                         state <= NUMBER;
                         errors[6] <= TASK_WORDS != 0 && tasks == 0;
                     end else if (starts_task && !in_last) begin
-                        state <= TASK;
-                        load_start <= 1'b1;
+                        state <= WAIT;
                     end else if (!starts_image) begin
                         errors[0] <= 1'b1;
                         if (!in_last) state <= DROP;
@@ -171,6 +173,8 @@ module sf_ingress #(
                 bytes <= gather ? shifted | ({{(ROOM * 8 - 32) {1'b0}}, in_data} << (left * 8))
                                 : shifted;
                 fill <= gather ? left + 4 : left;
+                whole <= gather ? left + 4 >= PIXEL_BYTES : left >= PIXEL_BYTES;
+                roomy <= gather ? left <= PIXEL_BYTES : left <= PIXEL_BYTES + 4;
                 if (gather && in_last) ending <= 1'b1;
                 if (!more) begin
                     errors[1] <= !ending || fill > 3;
@@ -181,6 +185,10 @@ module sf_ingress #(
                 end
             end
             PAD: if (image_end) state <= HEADER;
+            WAIT: if (writable) begin
+                state <= TASK;
+                load_start <= 1'b1;
+            end
             TASK: begin
                 if (word_valid) begin
                     index <= index + 1;

@@ -21,6 +21,7 @@ module sf_issue #(
     input  wire             yields,    // the operand will give a result
     input  wire             pop,       // a result left the FIFO
     output wire             active,    // the pipeline works on the operand in this cycle
+    output wire             first,     // phase is 0, from a register
     output wire [PHASE-1:0] phase
 );
     localparam integer CREDIT = $clog2(DEPTH + 1);
@@ -30,7 +31,6 @@ module sf_issue #(
     reg any_credit;  // credits != 0
     reg [PHASE-1:0] step;
 
-    wire first = step == 0;
     wire begins = active && first && yields;
 
     assign phase = step;
@@ -40,9 +40,16 @@ module sf_issue #(
         if (CYCLES > 1) begin : g_several
             localparam [31:0] BEFORE = CYCLES - 2;
             reg last;  // step is CYCLES - 1
-            always @(posedge clk) last <= !rst && active && step == BEFORE[PHASE-1:0];
+            reg starts;
+            always @(posedge clk) begin
+                last <= !rst && active && step == BEFORE[PHASE-1:0];
+                if (rst) starts <= 1'b1;
+                else if (active) starts <= last;
+            end
+            assign first = starts;
             assign in_ready = last;
         end else begin : g_one
+            assign first = 1'b1;
             assign in_ready = active;
         end
     endgenerate

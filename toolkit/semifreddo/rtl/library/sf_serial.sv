@@ -64,10 +64,13 @@ module sf_serial #(
         .data (got_data)
     );
     wire room;
-    wire there;
+    wire next_there;
+    wire next_broken;
+    wire [7:0] next_octet;
+    reg there;  // a byte from the FIFO, held until it is taken
+    reg broken;
+    reg [7:0] octet;
     wire take;
-    wire broken;
-    wire [7:0] octet;
     sf_fifo #(
         .BITS (9),
         .DEPTH(DEPTH)
@@ -77,10 +80,15 @@ module sf_serial #(
         .in_valid (got || bad),
         .in_ready (room),
         .in_data  ({bad, got_data}),
-        .out_valid(there),
-        .out_ready(take),
-        .out_data ({broken, octet})
+        .out_valid(next_there),
+        .out_ready(!there),
+        .out_data ({next_broken, next_octet})
     );
+    always @(posedge clk) begin
+        if (rst) there <= 1'b0;
+        else there <= there ? !take : next_there;
+        if (!there) {broken, octet} <= {next_broken, next_octet};
+    end
 
     reg [3:0] state;
     reg writes;

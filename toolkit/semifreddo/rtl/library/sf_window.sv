@@ -5,10 +5,14 @@
 // ticks: what lies outside the image is masked to zero. The windows at the right edge (up to
 // KW-1-LEFT of them trail the newest column) come out while the next row goes in.
 //
+// A tick is decided in one cycle and made in the next, or as soon as the window before it is taken:
+// between, the column that goes in is held, with what is to be done. So what decides, and waits for
+// the streams, reaches a column of registers and not all of the window.
+//
 // The end of an image - the rows of windows that reach below it (drain rows) and the last trailing
 // windows - needs no further pixel. With PATIENCE = 0 it comes out before the next image goes in.
 // Otherwise it comes out while the next image's first rows go in, which complete no window of their
-// own, unless that image does not begin within PATIENCE cycles. (Whether an image drains alone would
+// own, unless that image does not begin within PATIENCE cycles of the last window's end. (Whether an image drains alone would
 // otherwise depend on its neighbour being there in one certain cycle: results would jitter.)
 //
 // out_data holds the window with channel 0 of its top left pixel in the lowest bits, then channels,
@@ -82,21 +86,26 @@ module sf_window #(
     wire flushing = trails && (PATIENCE == 0 || !moves_on || !in_valid);
     wire waits;  // for the next image
     wire flush = flushing && !waits;
+    reg decided;  // a tick that is yet to be made
     wire free = !out_valid || out_ready;
-    wire load = free && !flushing && !waits && (in_valid || !wants);
-    wire tick = load || (free && flush);
+    wire shift = decided && free;  // makes it
+    wire open = !decided || free;
+    wire load = open && !flushing && !waits && (in_valid || !wants);
+    wire tick = load || (open && flush);
 
-    assign in_ready = free && !flushing && !waits && wants;
+    assign in_ready = open && !flushing && !waits && wants;
 
     generate
-        if (PATIENCE > 1) begin : g_patience
+        if (PATIENCE > 0) begin : g_patience
+            localparam integer COUNT = $clog2(PATIENCE + 1);
             localparam [31:0] LIMIT = PATIENCE - 1;
-            reg [$clog2(PATIENCE)-1:0] waited;
+            reg [COUNT-1:0] waited;  // since the last window was taken
             wire ends = (row_start && top && draining && fits) || (trails && moves_on);
-            assign waits = ends && !in_valid && waited != LIMIT[$clog2(PATIENCE)-1:0];
+            wire taken = !decided && free;
+            assign waits = ends && !in_valid && !(taken && waited == LIMIT[COUNT-1:0]);
             always @(posedge clk) begin
                 if (rst || !ends || in_valid) waited <= '0;
-                else if (waits && free) waited <= waited + 1'b1;
+                else if (waits && taken) waited <= waited + 1'b1;
             end
         end else begin : g_at_once
             assign waits = 1'b0;
@@ -110,7 +119,8 @@ module sf_window #(
     wire row_hit = row_due && stride_row == 0;
     wire emit_row = u == 0 ? row_hit : due_row;
     wire moves = flush || moves_on;  // this tick completes the window at u
-    wire emit = tick && moves && emit_row && stride_u == 0 && u <= LAST_U;
+    wire emit = moves && emit_row && stride_u == 0 && u <= LAST_U;
+    reg emits;  // the tick that was decided
 
     always @(posedge clk) begin
         if (rst) begin
@@ -130,9 +140,11 @@ module sf_window #(
             u <= '0;
             stride_u <= '0;
             due_row <= '0;
+            decided <= '0;
             out_valid <= '0;
         end else begin
-            if (free) out_valid <= emit;
+            if (open) decided <= tick;
+            if (free) out_valid <= decided && emits;
             if (load) begin
                 loading <= takes;
                 column  <= row_end ? '0 : column + 1'b1;
@@ -202,31 +214,45 @@ module sf_window #(
         end
     endgenerate
 
+    // What was decided.
+    reg [KH*BITS-1:0] held;
+    reg [KH-1:0] real_rows;
+    wire [KW-1:0] in_image;
+    reg [KW-1:0] real_columns;
+    always @(posedge clk) begin
+        if (tick) begin
+            emits <= emit;
+            held <= fresh;
+            real_rows <= row_in_image;
+            real_columns <= in_image;
+        end
+    end
+
     // The window: x = KW-1 is the newest column. Masks are resets of registers, which cost nothing;
     // therefore a column that can be outside has registers of its own beside those that move on.
     genvar x, line;
     generate
         for (x = 0; x < KW; x = x + 1) begin : g_column
             wire left_of_it = x < LEFT && u < LEFT - x;
-            wire in_image = !left_of_it && LEFT + WIDTH > x && u < LEFT + WIDTH - x;
+            assign in_image[x] = !left_of_it && LEFT + WIDTH > x && u < LEFT + WIDTH - x;
             for (line = 0; line < KH; line = line + 1) begin : g_line
                 wire [BITS-1:0] next;
-                wire real_row = x < KW - 1 || row_in_image[line];
+                wire real_row = x < KW - 1 || real_rows[line];
                 if (x == KW - 1) begin : g_new
-                    assign next = fresh[line*BITS+:BITS];
+                    assign next = held[line*BITS+:BITS];
                 end else begin : g_old
                     assign next = g_column[x+1].g_line[line].pixel;
                 end
                 reg [BITS-1:0] pixel;
                 always @(posedge clk) begin
-                    if (tick && !real_row) pixel <= '0;
-                    else if (tick) pixel <= next;
+                    if (shift && !real_row) pixel <= '0;
+                    else if (shift) pixel <= next;
                 end
                 if (x < LEFT || x > LEFT + WIDTH - 1 - LAST_U) begin : g_edge
                     reg [BITS-1:0] masked;
                     always @(posedge clk) begin
-                        if (tick && !(real_row && in_image)) masked <= '0;
-                        else if (tick) masked <= next;
+                        if (shift && !(real_row && real_columns[x])) masked <= '0;
+                        else if (shift) masked <= next;
                     end
                     assign out_data[(line*KW+x)*BITS+:BITS] = masked;
                 end else begin : g_inner
