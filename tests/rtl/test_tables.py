@@ -17,6 +17,7 @@ from semifreddo.rtl.table_rivals import da4ml_rtl, plain_constants
 from semifreddo.rtl.verilator import find_verilator
 from semifreddo.sim import reference
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.liberty import CellArea
 
 SMALL = (3, 4, 2)
 
@@ -86,6 +87,35 @@ def test_tables_put_counts_in_their_places(bench: Bench, monkeypatch: pytest.Mon
     first, second = text.splitlines()[2:]
     assert first.startswith("| 3→4, 4/8 | all | 1 | 6,000 | 1.00 |")
     assert second.startswith("| 3→4, 4/8 | 1 | ")
+
+
+def test_rates_of_a_block_are_equal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loadable and frozen cores wait for no one at the rate that the table names."""
+    units: list[tuple[int, ...]] = []
+
+    def area(self: Bench, files, top: str, liberty: Path) -> CellArea:
+        return CellArea(total=100.0 * len(units), sequential=40.0, cells=1, seconds=0.0)
+
+    def prove(self: Bench, design) -> None:
+        units.append(tuple(unit.word_cycles for unit in design.core.units))
+
+    monkeypatch.setattr(Bench, "prove", prove)
+    monkeypatch.setattr(Bench, "area", area)
+    monkeypatch.setattr(Bench, "cells", lambda self, parts, **_: [CellCounts(lut=len(units))])
+    lines = tables.standard_cells(bench, Path("cells.lib")).splitlines()
+    assert lines[2] == "| 1 | all loadable | 300 | 260 | 1.00 | 1.00 | 3 | 1.00 |"
+    assert lines[7] == "| 18 | all frozen | 400 | 360 | 1.50 | 1.56 | 4 | 1.50 |"
+    assert units[:3] == [(1,) * 6] * 3
+    assert [found[:3] for found in units[3:]] == [(16, 16, 16), (16, 18, 18), (18, 18, 18)]
+
+
+def test_rivals_without_fifos(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("da4ml")
+    found = [CellCounts(lut=120, lut_as_ram=20), CellCounts(lut=220, lut_as_ram=20, ff=3)]
+    monkeypatch.setattr(Bench, "prove", lambda self, design: None)
+    monkeypatch.setattr(Bench, "cells", lambda self, parts, *, use_dsp: [*found, found[0]])
+    lines = tables.rivals(bench, SMALL).splitlines()
+    assert lines[3] == "| plain constants, left to Yosys | 220 | 20 | 1.83 | 2.00 | 0 | 3 |"
 
 
 def test_markdown() -> None:

@@ -1,6 +1,7 @@
 """Other ways to make a frozen network, behind the same streams: plain constants, and da4ml's RTL.
 
-Each takes the place of a design's ``<net>_layers``, so it is simulated and counted like ours.
+Each takes the place of a design's ``<net>_layers``, so it is simulated and counted like ours. They
+are pipelines without a handshake, so they get ours: credits and a FIFO (``sf_issue``, ``sf_fifo``).
 da4ml's Verilog is written by da4ml when this is run; none of it is part of this toolkit.
 """
 
@@ -22,13 +23,16 @@ from semifreddo.rtl.casting import Number, cast
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.netlist import quiet
 from semifreddo.rtl.table_nets import pictures
-from semifreddo.rtl.unit import word_bits
+from semifreddo.rtl.unit import delay, depth_for, fifo, issue, word_bits
 from semifreddo.rtl.verilog import CLOCK, literal, module, part, stream_ports, vector
 from semifreddo.sim import reference
 
+_LEVELS = 2
+"""Levels of adders between da4ml's registers; as in our graphs."""
+
 
 def plain_constants(design: RtlDesign) -> RtlDesign:
-    """The network as products with constants, left to Yosys; one register at the end.
+    """The network as products with constants, left to Yosys; a register behind every layer.
 
     Raises:
         ProjectError: The network has other layers than fully connected ones.
@@ -40,7 +44,7 @@ def plain_constants(design: RtlDesign) -> RtlDesign:
         name, block = layer.name, net.block[layer.weight]
         low, high = product_bounds(kind, block)
         target = layer.output.type
-        lines.append(f"wire {vector(word_bits(layer.output))} {name};")
+        lines.append(f"wire {vector(word_bits(layer.output))} {name}_cast;")
         for output in range(block.outputs):
             bounds = int(low[output]), int(high[output])
             total = Number(f"{name}_{output}", *bounds, kind.frac + block.frac[output])
@@ -50,14 +54,20 @@ def plain_constants(design: RtlDesign) -> RtlDesign:
                 for row in range(block.rows)
             )
             lines.append(f"wire signed {vector(total.bits)} {total.text} = {terms};")
-            place = part(name, output, target.width)
+            place = part(f"{name}_cast", output, target.width)
             lines.append(cast(f"{name}_cast_{output}", total, target, place))
+        lines += [
+            f"reg {vector(word_bits(layer.output))} {name};",
+            f"always @(posedge clk) {name} <= {name}_cast;",
+        ]
         signal, kind = name, target
-    return _with_layers(design, lines, signal, {})
+    return _with_layers(design, lines, signal, len(net.layers), {})
 
 
 def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
-    """The network traced by da4ml and written by its RTL writer; one register at the end.
+    """The network traced and pipelined by da4ml and written by its RTL writer.
+
+    Without registers, Yosys' technology mapping did not finish within a quarter of an hour.
 
     Raises:
         ToolError: da4ml is not installed.
@@ -67,6 +77,7 @@ def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
     try:
         from da4ml.codegen import RTLModel
         from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
+        from da4ml.trace.pipeline import to_pipeline
     except ImportError as error:
         raise ToolError(f"table 4 needs da4ml ({error}); pip install 'semifreddo[rtl]'") from None
     net = design.net
@@ -91,7 +102,8 @@ def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
     own = comb.predict(images.reshape(len(images), -1) / 2.0**net.input.type.frac) * scale
     if not np.array_equal(own, expected):
         raise LadderError(f"{net.name}: da4ml's model computes other integers; nothing counted")
-    RTLModel(comb, "da4ml_net", folder).write()
+    pipeline = to_pipeline(comb, _LEVELS, verbose=False)
+    RTLModel(pipeline, "da4ml_net", folder).write()
     texts = {
         f"{path.stem}.sv": quiet(path.read_text())
         for path in sorted((folder / "src").rglob("*.v"))
@@ -101,7 +113,7 @@ def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
     joined = sum(sum(_minimal(interval)) for interval in comb.out_qint)
     lines += [
         f"wire {vector(joined)} joined;",
-        "da4ml_net graph (.model_inp(in_data), .model_out(joined));",
+        "da4ml_net graph (.clk(clk), .model_inp(in_data), .model_out(joined));",
     ]
     width = net.output.type.width
     for index, interval in enumerate(comb.out_qint):
@@ -113,7 +125,8 @@ def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
         up = net.output.type.frac - frac
         lines.append(f"assign {part('result', index, width)} = out_{index} <<< {up};")
         offset += bits
-    return _with_layers(design, lines, "result", texts)
+    registers = len(pipeline.solutions) + 1
+    return _with_layers(design, lines, "result", registers, texts)
 
 
 def _minimal(interval: object) -> tuple[int, int, int]:
@@ -142,27 +155,24 @@ def _linear_layers(net: StreamNet) -> list[Linear]:
 
 
 def _with_layers(
-    design: RtlDesign, lines: list[str], result: str, more: dict[str, str]
+    design: RtlDesign, lines: list[str], result: str, latency: int, more: dict[str, str]
 ) -> RtlDesign:
-    """The design with other layers: combinational text and a register with a handshake."""
+    """The design with other layers: a pipeline of a word per cycle, and our handshake around it."""
     net, name = design.net, design.core.module
+    bits, depth = word_bits(net.output), depth_for(1, latency)
     body = [
+        *issue(1, depth, "in_valid", "in_ready"),
         *lines,
-        "reg there;",
-        f"reg {vector(word_bits(net.output))} word;",
-        "assign in_ready = !there || out_ready;",
-        "assign out_valid = there;",
-        "assign out_data = word;",
-        "always @(posedge clk) begin",
-        "    if (in_ready) there <= in_valid;",
-        f"    if (in_ready) word <= {result};",
-        "    if (rst) there <= 1'b0;",
-        "end",
+        *delay("done", latency, "active"),
+        f"wire {vector(bits)} result_word = {result};",
+        *fifo("result", bits, depth, "done", "pop"),
+        "assign out_valid = result_there;",
+        "assign out_data = result_out;",
     ]
     ports = [
         *CLOCK,
         *stream_ports("in", word_bits(net.input), source=False),
-        *stream_ports("out", word_bits(net.output), source=True),
+        *stream_ports("out", bits, source=True),
     ]
     text = module(name, f"{net.name} in another way.", ports, body)
     files = {

@@ -34,6 +34,11 @@ class CellArea:
     cells: int
     seconds: float
 
+    @property
+    def logic(self) -> float:
+        """Of the total, what holds no state."""
+        return self.total - self.sequential
+
 
 def area_script(names: list[str], top: str) -> str:
     """The Yosys commands of :func:`standard_cell_area`."""
