@@ -83,6 +83,7 @@ def _disjoint(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geomet
                 "rst": "rst",
                 "active": "active",
                 "phase": "phase",
+                "taken": "in_ready",
                 "pixel": "in_data",
                 "yields": "window_yields",
                 "done": "done",

@@ -63,13 +63,21 @@ module sf_ingress #(
     reg more;  // number != 0
     reg whole;  // fill >= PIXEL_BYTES
     reg roomy;  // fill <= PIXEL_BYTES + 4: one more word fits
-    wire pop = pixel_valid && pixel_ready;
-    wire gather = state == IMAGE && in_valid && in_ready;
-    wire [FILL-1:0] left = pop && state == IMAGE ? fill - PIXEL_BYTES[FILL-1:0] : fill;
-    wire [ROOM*8-1:0] shifted = pop ? bytes >> (PIXEL_BYTES * 8) : bytes;
+    reg offers;  // in IMAGE, whole and more; or in PAD
+    wire pop = offers && pixel_ready;
     wire image_end = pop && pixel == IMAGE_PIXELS - 1;
+    wire gather = state == IMAGE && in_valid && in_ready;
+    wire [FILL-1:0] gathered = gather ? fill + 4 : fill;
+    wire [ROOM*8-1:0] word_bytes = {{(ROOM * 8 - 32) {1'b0}}, in_data};
+    wire [ROOM*8-1:0] all_bytes = gather ? bytes | (word_bytes << (fill * 8)) : bytes;
+    // What registers will tell, by comparisons with this cycle's `fill`.
+    wire whole_next = pop ? (gather ? fill + 4 >= 2 * PIXEL_BYTES : fill >= 2 * PIXEL_BYTES)
+                    : gather ? fill + 4 >= PIXEL_BYTES : whole;
+    wire roomy_next = pop ? (gather ? fill <= 2 * PIXEL_BYTES : fill <= 2 * PIXEL_BYTES + 4)
+                    : gather ? fill <= PIXEL_BYTES : roomy;
+    wire more_next = image_end ? number != 1 : more;
 
-    assign pixel_valid = (state == IMAGE && whole && more) || state == PAD;
+    assign pixel_valid = offers;
     assign pixel_data  = state == PAD ? '0 : bytes[PIXEL_BYTES*8-1:0];
 
     // Tasks: digest, words, two checksums.
@@ -133,6 +141,7 @@ module sf_ingress #(
         checks_last <= is_last;
         checks_closed <= closed;
         commit <= checks && checks_last && checks_closed && good && fits;
+        offers <= 1'b0;
         case (state)
             HEADER: begin
                 index <= '0;
@@ -170,11 +179,11 @@ module sf_ingress #(
                 state <= in_last ? HEADER : IMAGE;
             end
             IMAGE: begin
-                bytes <= gather ? shifted | ({{(ROOM * 8 - 32) {1'b0}}, in_data} << (left * 8))
-                                : shifted;
-                fill <= gather ? left + 4 : left;
-                whole <= gather ? left + 4 >= PIXEL_BYTES : left >= PIXEL_BYTES;
-                roomy <= gather ? left <= PIXEL_BYTES : left <= PIXEL_BYTES + 4;
+                bytes <= pop ? all_bytes >> (PIXEL_BYTES * 8) : all_bytes;
+                fill <= pop ? gathered - PIXEL_BYTES[FILL-1:0] : gathered;
+                whole <= whole_next;
+                roomy <= roomy_next;
+                offers <= whole_next && more_next;
                 if (gather && in_last) ending <= 1'b1;
                 if (!more) begin
                     errors[1] <= !ending || fill > 3;
@@ -182,9 +191,13 @@ module sf_ingress #(
                 end else if (ending && !whole) begin
                     errors[1] <= 1'b1;
                     state <= pixel != 0 ? PAD : HEADER;
+                    offers <= pixel != 0;
                 end
             end
-            PAD: if (image_end) state <= HEADER;
+            PAD: begin
+                offers <= !image_end;
+                if (image_end) state <= HEADER;
+            end
             WAIT: if (writable) begin
                 state <= TASK;
                 load_start <= 1'b1;
@@ -223,7 +236,7 @@ module sf_ingress #(
         if (image_end) begin
             images <= images + 1;
             number <= number - 1;
-            more <= number != 1;
+            more <= more_next;
         end
         if (images_out[15:0] == flip_image + 16'd1) settled <= 1'b1;
         if (commit) begin
@@ -245,6 +258,7 @@ module sf_ingress #(
             load_start <= 1'b0;
             checks <= 1'b0;
             commit <= 1'b0;
+            offers <= 1'b0;
             drained <= 1'b0;
         end
     end

@@ -1,7 +1,7 @@
 // Maximum or sum over windows that do not overlap: a running value per channel and output column.
 //
 // LANES channels are worked on at a time, group by group: a pixel stays while `active` counts
-// through the phases, one per group. `done` marks, two cycles after a group of a window's last
+// through the phases, one per group, and is `taken` in the last one. `done` marks, two cycles after a group of a window's last
 // pixel, the cycle in which `result` is right, and `last` that the group was the last one. `yields`
 // tells beforehand that the pixel that comes next is such a last one.
 `default_nettype none
@@ -27,6 +27,7 @@ module sf_reduce #(
     input  wire                      rst,
     input  wire                      active,
     input  wire [         PHASE-1:0] phase,
+    input  wire                      taken,
     input  wire [ CHANNELS*BITS-1:0] pixel,
     output wire                      yields,
     output wire                      done,
@@ -38,7 +39,6 @@ module sf_reduce #(
     localparam integer PLACE = OUT_W > 1 ? $clog2(OUT_W) : 0;
     localparam integer GROUPS = (CHANNELS + LANES - 1) / LANES;
     localparam integer GROUP = GROUPS > 1 ? PHASE : 0;
-    localparam [31:0] LAST = GROUPS - 1;
 
     reg [ROWS-1:0] row;
     reg [COLUMNS-1:0] column;
@@ -50,7 +50,6 @@ module sf_reduce #(
     wire in_window = x < KW && y < KH && place < OUT_W && place_row < OUT_H;
     wire row_last = column == WIDTH - 1;
     wire image_last = row_last && row == HEIGHT - 1;
-    wire group_last = phase == LAST[PHASE-1:0];
 
     assign yields = in_window && x == KW - 1 && y == KH - 1;
 
@@ -62,7 +61,7 @@ module sf_reduce #(
             y <= '0;
             place <= '0;
             place_row <= '0;
-        end else if (active && group_last) begin
+        end else if (taken) begin
             column <= row_last ? '0 : column + 1'b1;
             x <= row_last || x == SW - 1 ? '0 : x + 1'b1;
             if (row_last) place <= '0;
@@ -88,7 +87,7 @@ module sf_reduce #(
         valid <= !rst && active && in_window;
         first <= x == 0 && y == 0;
         ends <= yields;
-        ends_last <= group_last;
+        ends_last <= taken;
         finished <= !rst && valid && ends;
         finished_last <= ends_last;
     end
