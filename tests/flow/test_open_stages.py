@@ -67,6 +67,8 @@ def test_the_budget_is_in_luts_of_seven_series(fresh: BuildConfig) -> None:
         config = again(fresh, f"design.board={board}", "rtl.board_share=0.5")
         assert budget_of(config).lut == int(luts)
         assert budget_of(config).ff == config.board.resources.ff // 2
+        slices = config.board.resources.dsp // 2
+        assert budget_of(config).dsp == (slices if board == "pynq_z2" else 0)
 
 
 def test_the_schedule_follows_the_design(built: BuildConfig) -> None:

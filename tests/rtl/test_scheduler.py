@@ -105,6 +105,7 @@ def test_dsp_slices_go_where_they_save_luts() -> None:
     assert some.estimate.total.dsp <= 4
     assert many.estimate.total.lut <= some.estimate.total.lut <= without.estimate.total.lut
     assert many.estimate.total.lut < without.estimate.total.lut
+    assert "dsp" in str(many.explanation) and "dsp" not in str(without.explanation)
 
 
 def test_what_the_user_fixes_stays() -> None:

@@ -173,14 +173,18 @@ def describe(model: LayerModel, choice: Choice) -> str:
     return "; ".join(words)
 
 
-def note(model: LayerModel, chosen: Option, options: tuple[Option, ...], interval: int) -> str:
-    """Why a layer is not smaller."""
+def note(
+    model: LayerModel, chosen: Option, options: tuple[Option, ...], interval: int, slices: int
+) -> str:
+    """Why a layer is not smaller, with at most so many DSP slices."""
     if len(options) == 1:
         return "nothing to choose"
     smaller = [
         option
         for option in options
-        if option.cycles > interval and option.area.lut < chosen.area.lut
+        if option.cycles > interval
+        and option.area.lut < chosen.area.lut
+        and option.area.dsp <= slices
     ]
     if not smaller:
         return "the smallest there is"
@@ -197,8 +201,9 @@ def rows_of(
     chosen: Mapping[str, Option],
     options: Mapping[str, tuple[Option, ...]],
     estimate: Estimate,
+    slices: int,
 ) -> tuple[Reason, ...]:
-    """The rows of the table."""
+    """The rows of the table, for a board with ``slices`` DSP slices."""
     interval = estimate.cycles_per_image
     rows = [
         Reason(
@@ -211,7 +216,7 @@ def rows_of(
             layer.ff,
             layer.dsp,
             layer.bram18,
-            note(models[layer.name], chosen[layer.name], options[layer.name], interval),
+            note(models[layer.name], chosen[layer.name], options[layer.name], interval, slices),
         )
         for layer in estimate.layers
     ]

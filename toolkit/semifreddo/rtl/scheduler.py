@@ -213,7 +213,7 @@ class _Search:
             cycles_per_image=found.cycles_per_image,
             bottleneck=found.bottleneck,
             reason=self._reason(found.cycles_per_image, found.bottleneck, target_fps),
-            layers=rows_of(self.models, chosen, self.options, found),
+            layers=rows_of(self.models, chosen, self.options, found, self.budget.dsp),
             total={name: int(getattr(found.total, name)) for name in RESOURCES},
             budget={name: getattr(self.budget, name) for name in RESOURCES},
         )
