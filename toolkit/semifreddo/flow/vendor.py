@@ -28,7 +28,7 @@ from semifreddo.reports.figures import HlsFigures
 from semifreddo.sim.ladder import Rung, RungResult
 from semifreddo.vivado.driver import Options, run_project
 from semifreddo.vivado.plan import plan_bitstream
-from semifreddo.vivado.reports import parse_cosim, parse_csynth_xml
+from semifreddo.vivado.reports import parse_cosim, parse_csynth_xml, text_of
 
 LADDER = "vendor/ladder.json"
 _RESULTS = {"vendor-csim": "csim_results.log", "vendor-cosim": "cosim_results.log"}
@@ -91,8 +91,8 @@ def _run(work: Workspace) -> Figures:
 
 
 def _figures(reports: Path) -> HlsFigures:
-    synthesis = parse_csynth_xml(_text(reports / "csynth.xml"))
-    simulation = parse_cosim(_text(reports / "cosim.rpt"))
+    synthesis = parse_csynth_xml(text_of(reports / "csynth.xml"))
+    simulation = parse_cosim(text_of(reports / "cosim.rpt"))
     return HlsFigures(
         tool=f"HLS {synthesis.version or 'of unknown version'}",
         estimated_ns=synthesis.estimated_ns,
@@ -105,10 +105,6 @@ def _figures(reports: Path) -> HlsFigures:
         dsp=synthesis.dsp,
         bram18=synthesis.bram18,
     )
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _stages(config: BuildConfig) -> tuple[Stage, ...]:

@@ -30,7 +30,7 @@ from semifreddo.vivado.driver import (
 )
 from semifreddo.vivado.plan import plan_bitstream
 from semifreddo.vivado.remote import Archive, run_remotely
-from semifreddo.vivado.reports import parse_timing, parse_utilization
+from semifreddo.vivado.reports import parse_timing, parse_utilization, text_of
 
 FOLDER = "vivado"
 """In the build folder: archive, bitstream, handoff, reports; ``build/`` is Vivado's own."""
@@ -200,8 +200,8 @@ def _bitstream(work: Workspace) -> Figures:
 
 
 def _figures(config: BuildConfig, made: Path) -> BitstreamFigures:
-    used = parse_utilization(_text(made / "reports" / "utilization.rpt"))
-    timing = parse_timing(_text(made / "reports" / "timing_summary.rpt"))
+    used = parse_utilization(text_of(made / "reports" / "utilization.rpt"))
+    timing = parse_timing(text_of(made / "reports" / "timing_summary.rpt"))
     fmax = None
     if timing.wns_ns is not None:
         fmax = round(1000.0 / (1000.0 / config.clock_mhz - timing.wns_ns), 1)
@@ -216,10 +216,6 @@ def _figures(config: BuildConfig, made: Path) -> BitstreamFigures:
         dsp=used.dsp,
         bram18=used.bram18,
     )
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _stages(config: BuildConfig) -> tuple[Stage, ...]:

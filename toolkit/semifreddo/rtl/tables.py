@@ -154,14 +154,18 @@ def standard_cells(bench: Bench, liberty: Path) -> str:
     return markdown((*head, "xc7 LUT", "loadable / this"), rows)
 
 
-def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 16, 5)) -> str:
+def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
     """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
-    ours = make_design(dense_net(sizes))
-    folder = bench.cache / "da4ml"
+    net = dense_net(sizes)
+    ours = make_design(net)
+    bits = {layer.name: Choice(digit_bits=1) for layer in net.layers}
+    serial = make_design(net, RtlSchedule(bits))
+    folder = bench.cache / f"da4ml-{net.digest[:12]}"
     designs: Mapping[str, RtlDesign] = {
-        "this RTL, one input per cycle": ours,
+        "this RTL, all bits at once": ours,
         "plain constants, left to Yosys": plain_constants(ours),
         "da4ml's own RTL, pipelined": da4ml_rtl(ours, folder),
+        "this RTL, one bit per cycle": serial,
     }
     parts = []
     for design in designs.values():
@@ -172,6 +176,7 @@ def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 16, 5)) -> str:
     rows = [
         (
             name,
+            max(unit.word_cycles for unit in design.core.units),
             cells.lut,
             cells.lut_as_ram,
             cells.lut / found[0].lut,
@@ -179,10 +184,10 @@ def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 16, 5)) -> str:
             cells.lut_pairs,
             cells.ff,
         )
-        for name, cells in zip(designs, found, strict=True)
+        for (name, design), cells in zip(designs.items(), found, strict=True)
     ]
-    head = ("way", "LUT", "of it FIFOs", "of this RTL", "without FIFOs", "LUT, pairs as one", "FF")
-    return markdown(head, rows)
+    head = ("way", "cycles per input", "LUT", "of it FIFOs", "of this RTL", "without FIFOs")
+    return markdown((*head, "LUT, pairs as one", "FF"), rows)
 
 
 def _design(net: StreamNet, choice: Choice) -> RtlDesign:

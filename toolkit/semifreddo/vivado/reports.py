@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 
 _VERSION = re.compile(r"\bv\.?(20\d\d\.\d)")
 _RULE = re.compile(r"[\s|+:=-]*")
@@ -133,6 +134,11 @@ def _rows(text: str) -> Iterator[list[str]]:
         cells = _cells(line)
         if cells is not None:
             yield cells
+
+
+def text_of(report: Path) -> str:
+    """A report, or nothing if there is none."""
+    return report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
 
 
 def parse_csynth_xml(text: str) -> CsynthReport:
