@@ -160,7 +160,7 @@ def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
     ours = make_design(net)
     bits = {layer.name: Choice(digit_bits=1) for layer in net.layers}
     serial = make_design(net, RtlSchedule(bits))
-    folder = bench.cache / f"da4ml-{net.digest[:12]}"
+    folder = bench.cache / f"da4ml-{ours.digest[:12]}"
     designs: Mapping[str, RtlDesign] = {
         "this RTL, all bits at once": ours,
         "plain constants, left to Yosys": plain_constants(ours),
