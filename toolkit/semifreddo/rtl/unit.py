@@ -192,7 +192,7 @@ def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
         instance(
             "sf_fifo",
             f"{name}_fifo",
-            {"BITS": bits, "DEPTH": depth},
+            {"BITS": bits, "DEPTH": depth, "CREDITED": 1},
             {
                 "clk": "clk",
                 "rst": "rst",

@@ -149,7 +149,7 @@ def require_clock(routed: Routed, clock_mhz: float) -> None:
     where = f"; the slowest path is from {path[0]} to {path[-1]}" if path else ""
     raise LimitError(
         f"place and route: {routed.slowest_mhz:.1f} MHz reached, {clock_mhz:g} MHz wanted{where}; "
-        "lower design.clock_mhz, or try another seed"
+        "lower design.clock_mhz or rtl.target_fps, or try another seed"
     )
 
 

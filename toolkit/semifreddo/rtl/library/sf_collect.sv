@@ -45,7 +45,8 @@ module sf_collect #(
             always @(posedge clk) complete <= !rst && in_valid && in_last;
             sf_fifo #(
                 .BITS (BITS),
-                .DEPTH(DEPTH)
+                .DEPTH(DEPTH),
+                .CREDITED(1)
             ) fifo (
                 .clk      (clk),
                 .rst      (rst),

@@ -5,13 +5,14 @@
 //
 // Whether it is empty or full is known from registers, not from its count: answers go far.
 //
-// A full FIFO drops what is pushed: whoever pushes must know that there is room, from `in_ready`
-// or from a credit counter (sf_issue).
+// A full FIFO drops what is pushed: `in_ready` tells whether there is room. With CREDITED = 1 whoever
+// pushes knows that from a credit counter (sf_issue), and `in_ready` means nothing.
 `default_nettype none
 
 module sf_fifo #(
     parameter integer BITS  = 8,
-    parameter integer DEPTH = 2
+    parameter integer DEPTH = 2,
+    parameter integer CREDITED = 0
 ) (
     input  wire            clk,
     input  wire            rst,
@@ -34,7 +35,7 @@ module sf_fifo #(
     reg any;  // count != 0
     reg room;  // count != DEPTH
 
-    assign in_ready  = room;
+    assign in_ready  = CREDITED != 0 || room;
     assign out_valid = any;
 
     wire push = in_valid && in_ready;
