@@ -194,10 +194,19 @@ module sf_window #(
             reg [(KH-1)*BITS-1:0] lines[0:WIDTH-1];  // newest row in the lowest bits
             wire [(KH-1)*BITS-1:0] above = lines[column[ADDRESS-1:0]];
             wire [KH*BITS-1:0] next = {above, in_data};
-            always @(posedge clk) begin
-                if (load && column < WIDTH) begin
-                    lines[column[ADDRESS-1:0]] <= next[(KH-1)*BITS-1:0];
+            // A column is written a cycle after it was read, by registers, unless it is the next to be read.
+            if (SPAN > 1) begin : g_later
+                reg writes;
+                reg [ADDRESS-1:0] written;
+                reg [(KH-1)*BITS-1:0] kept;
+                always @(posedge clk) begin
+                    writes <= load && in_width;
+                    if (tick) written <= column[ADDRESS-1:0];
+                    if (tick) kept <= next[(KH-1)*BITS-1:0];
+                    if (writes) lines[written] <= kept;
                 end
+            end else begin : g_at_once
+                always @(posedge clk) if (load) lines[0] <= next[(KH-1)*BITS-1:0];
             end
             genvar y;
             for (y = 0; y < KH; y = y + 1) begin : g_row
