@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from itertools import islice
 
@@ -18,7 +19,7 @@ from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
 from semifreddo.rtl.costs import COSTS, Area, Parts, in_blocks
 from semifreddo.rtl.design import make_design
-from semifreddo.rtl.estimate import estimate
+from semifreddo.rtl.estimate import estimate, models_of, stream_parts
 from semifreddo.rtl.graph_size import signed_digit_count
 from semifreddo.rtl.sample_layers import samples
 from semifreddo.rtl.schedule import Choice, RtlSchedule
@@ -205,3 +206,47 @@ def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
     assert {s.choice.multiplier for s in weighted} == {"lut", "dsp"}
     for sample in weighted:
         RtlSchedule({sample.layer.name: sample.choice}).check(sample.net)
+
+
+FOLDED = [34, 64, 103, 106, 109]
+"""Random networks with folded repeats: weights shared by passes or not, forks at their exits."""
+
+BANK = re.compile(
+    r"sf_bank #\(\.ROWS\((\d+)\), \.ROW_BITS\(\d+\), \.PER_LINE\((\d+)\).*?\.REGIONS\((\d+)\)"
+)
+
+
+@pytest.mark.parametrize("seed", FOLDED)
+def test_memories_are_those_of_the_design(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passes that share weights read one region of a memory, others a region each.
+
+    Widths are not compared: a layer whose frozen and loadable channels both have loadable biases
+    reads one memory from two places, and each place costs only the bits that it reads.
+    """
+    net, schedule = random_net(seed)
+    core = make_design(net, schedule).core
+    assert any(block.folded for block in core.plan.blocks)
+    counted: list[tuple[int, ...]] = []
+    monkeypatch.setattr(
+        Bank,
+        "add_to",
+        lambda bank, parts: counted.append((bank.rows, bank.per_line, bank.regions)),
+    )
+    models = models_of(core.plan)
+    built = 0
+    for unit in core.units:
+        counted.clear()
+        models[unit.layer].parts(schedule[unit.layer])
+        text = dict(unit.files).get(unit.module, "")
+        found = [tuple(map(int, sizes)) for sizes in BANK.findall(text)]
+        built += len(found)
+        assert sorted(counted) == sorted(found), unit.layer
+    assert built
+
+
+@pytest.mark.parametrize("seed", [*range(12), *FOLDED])
+def test_forks_are_those_of_the_design(seed: int) -> None:
+    net, schedule = random_net(seed)
+    core = make_design(net, schedule).core
+    built = sum(map(int, re.findall(r"sf_fork #\(\.READERS\((\d+)\)", core.text)))
+    assert stream_parts(core.sized).counts.get("fork_reader", 0) == built

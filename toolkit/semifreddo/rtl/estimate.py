@@ -7,6 +7,7 @@ against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the figures are 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,7 @@ from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.costs import Area, Parts
-from semifreddo.rtl.folding import Plan, make_plan
+from semifreddo.rtl.folding import Block, Plan, make_plan
 from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.structure import LayerModel, add_fifo
@@ -141,7 +142,7 @@ def estimate_plan(plan: Plan, models: Mapping[str, LayerModel], schedule: RtlSch
             for block in plan.blocks
             if block.folded
         ),
-        streams=_streams(sized),
+        streams=stream_parts(sized).area().rounded(),
         buses=buses(plan.net),
     )
 
@@ -149,18 +150,20 @@ def estimate_plan(plan: Plan, models: Mapping[str, LayerModel], schedule: RtlSch
 def models_of(plan: Plan) -> dict[str, LayerModel]:
     """The models of all layers that have hardware: of a folded repeat those of the first pass."""
     return {
-        layer.name: _model_of(plan.net, layer, block.count)
+        layer.name: _model_of(plan.net, layer, block)
         for block in plan.blocks
         for layer in block.layers
     }
 
 
-def _streams(sized: Sized) -> Area:
+def stream_parts(sized: Sized) -> Parts:
     """Forks, FIFOs, and the ways back of folded repeats with their feature-map buffers."""
     parts, plan = Parts(), sized.clockwork.plan
-    for readers in plan.readers.values():
-        if len(readers) > 1:
-            parts.add("fork_reader", len(readers))
+    for stream in plan.streams:
+        _add_fork(parts, len(plan.readers.get(stream, ())) + len(plan.leaves(stream)))
+    for block in plan.blocks:
+        for ends in Counter(entry.back for entry in block.entries).values():
+            _add_fork(parts, ends)
     for reader, depth in sized.depths.items():
         add_fifo(parts, word_bits(plan.streams[plan.reads[reader]]), depth)
     for entry, depth in sized.returns.items():
@@ -168,15 +171,20 @@ def _streams(sized: Sized) -> Area:
         parts.add("position")
         parts.add("mux_bit", bits / 2)
         add_fifo(parts, bits, depth)
-    return parts.area().rounded()
+    return parts
 
 
-def _model_of(net: StreamNet, layer: Layer, passes: int) -> LayerModel:
+def _add_fork(parts: Parts, ends: int) -> None:
+    if ends > 1:
+        parts.add("fork_reader", ends)
+
+
+def _model_of(net: StreamNet, layer: Layer, block: Block) -> LayerModel:
     if isinstance(layer, Conv | Linear):
-        return WeightedModel(net, layer, passes)
+        return WeightedModel(net, layer, block.count, block.pass_blocks)
     if isinstance(layer, MaxPool | AvgPool):
-        return PoolModel(net, layer, passes)
-    return PointwiseModel(net, layer, passes)
+        return PoolModel(net, layer, block.count, block.pass_blocks)
+    return PointwiseModel(net, layer, block.count, block.pass_blocks)
 
 
 def buses(net: StreamNet) -> LayerEstimate:

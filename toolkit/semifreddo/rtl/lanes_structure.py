@@ -145,4 +145,4 @@ class PointwiseModel(LanesModel):
         if None in factors:
             parts.add("swap")
             bits = len(alpha.configurable_channels) * alpha.bits
-            Bank(1, bits, regions=self.passes).add_to(parts)
+            Bank(1, bits, regions=self.regions(alpha.name)).add_to(parts)

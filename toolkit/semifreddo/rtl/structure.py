@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
@@ -28,11 +29,17 @@ class LayerModel:
         net: The network.
         layer: One of its layers.
         passes: Times per image that it runs: those of a folded repeat, otherwise 1.
+        pass_blocks: See :attr:`semifreddo.rtl.folding.Block.pass_blocks`.
     """
 
     net: StreamNet
     layer: Layer
     passes: int = 1
+    pass_blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def regions(self, block: str) -> int:
+        """Passes for which a memory holds values of their own; 1 if they share a weight block."""
+        return len(self.pass_blocks.get(block, (block,)))
 
     @property
     def output(self) -> Stream:

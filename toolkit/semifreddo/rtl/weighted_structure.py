@@ -260,7 +260,8 @@ class WeightedModel(LayerModel):
         """The weights' memory, of which so many rows and channels are read at once."""
         bits = self.plan.weight.bits
         unit_words = -(-min(channels, self.loadable) * bits // WORD_BITS)
-        return Bank(self.rows, self.loadable * bits, rows, unit_words, self.passes, True)
+        regions = self.regions(self.layer.weight)
+        return Bank(self.rows, self.loadable * bits, rows, unit_words, regions, True)
 
     @cached_property
     def narrow(self) -> bool:
@@ -270,7 +271,10 @@ class WeightedModel(LayerModel):
     def _add_products(self, parts: Parts, choice: Choice, lanes: int) -> None:
         """Multipliers and the trees that add the products of a cycle."""
         width, bits = self.plan.source.type.width, self.plan.weight.bits
+        # Unsigned times unsigned still gets a sign bit, as in library/sf_multiply.sv.
+        unsigned = not self.plan.weight.signed
         rows, product = choice.rows_per_cycle, width + bits
+        product += unsigned and not self.plan.source.type.signed
         multipliers = rows * lanes
         if choice.multiplier == "dsp" and not self.narrow:
             parts.add("dsp", multipliers)
@@ -281,7 +285,7 @@ class WeightedModel(LayerModel):
             parts.add("product_register", multipliers * product)
         else:
             # Booth: two bits of the weight are a row; a register behind every second row.
-            array = (bits + 1) // 2
+            array = (bits + unsigned + 1) // 2
             waits = (array + 1) // 2 - 1
             parts.add("factor_bit", multipliers * bits)
             parts.add("product_bit", multipliers * array * (width + 2))
@@ -322,4 +326,5 @@ class WeightedModel(LayerModel):
     def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:
         loaded = set(channels) & set(self.plan.loadable_bias)
         if loaded and self.plan.bias is not None:
-            Bank(1, len(loaded) * self.plan.bias.bits, regions=self.passes).add_to(parts)
+            bits = len(loaded) * self.plan.bias.bits
+            Bank(1, bits, regions=self.regions(self.plan.bias.name)).add_to(parts)
