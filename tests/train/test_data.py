@@ -24,7 +24,7 @@ def split(count, classes=4, seed=0):
 
 @pytest.fixture
 def data():
-    return Dataset("toy", split(40), split(12), split(16), ("a", "b", "c", "d"))
+    return Dataset("toy", split(40), split(12), ("a", "b", "c", "d"), split(16))
 
 
 def test_digits_are_split_without_overlap():
@@ -62,6 +62,14 @@ def test_relabel_groups(data):
     assert len(data.relabel({"x": [0], "y": [3]}).train) == 20
 
 
+def test_development_has_no_test_split(data):
+    seen = data.development
+    assert not hasattr(seen, "test") and list(seen.splits) == ["train", "val"]
+    part = seen.subset([1, 3]).limit(train=6)
+    assert not hasattr(part, "test") and len(part.train) == 6 and part.labels == ("b", "d")
+    assert part.val.labels.tolist() == data.subset([1, 3]).val.labels.tolist()
+
+
 def test_limit_is_balanced(data):
     few = data.limit(train=9, val=4)
     assert sorted(np.bincount(few.train.labels)) == [2, 2, 2, 3]
@@ -77,22 +85,22 @@ def test_limit_is_balanced(data):
         (lambda d: d.relabel({"a": [0, 1], "b": [1]}), "a class is named twice"),
         (lambda d: d.limit(train=0), "a limit of 0 train images leaves nothing"),
         (
-            lambda d: Dataset("t", d.train, d.val, d.test, ("a",)),
+            lambda d: Dataset("t", d.train, d.val, ("a",), d.test),
             r"labels 0\.\.3 for 1 class names",
         ),
         (
             lambda d: Dataset(
-                "t", Split(d.train.images / 255, d.train.labels), d.val, d.test, d.labels
+                "t", Split(d.train.images / 255, d.train.labels), d.val, d.labels, d.test
             ),
             r"t \(train\): images are float64",
         ),
         (
-            lambda d: Dataset("t", Split(d.train.images, d.val.labels), d.val, d.test, d.labels),
+            lambda d: Dataset("t", Split(d.train.images, d.val.labels), d.val, d.labels, d.test),
             "40 images with labels of shape",
         ),
         (
             lambda d: Dataset(
-                "t", d.train, d.val, Split(d.test.images[:, 1:], d.test.labels), d.labels
+                "t", d.train, d.val, d.labels, Split(d.test.images[:, 1:], d.test.labels)
             ),
             "splits have different image shapes",
         ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,9 @@ from semifreddo.core.errors import DataError
 from semifreddo.train.sources import DIGIT_NAMES, ORIGINALS, Images, Labels, Source, find_source
 
 NAMES = ("digits", *ORIGINALS)
+
+Splits = TypeVar("Splits", bound="TrainVal")
+"""Either kind of data: a method gives the kind that it was called on."""
 
 _VALIDATION = 0.15
 _DIGITS_SHARES = (0.6, 0.15)
@@ -42,21 +47,19 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
-    """Three splits and the names of the classes.
+class TrainVal:
+    """What may be looked at while anything is still chosen: no test split.
 
     Attributes:
         name: Data set name, with the changes made to it.
         train: For the optimizer.
         val: For every choice: early stopping, hyperparameters, formats.
-        test: To be measured once.
         labels: Class names; labels are indices into them.
     """
 
     name: str
     train: Split
     val: Split
-    test: Split
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -84,8 +87,8 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, Split]:
-        """All three, by name."""
-        return {"train": self.train, "val": self.val, "test": self.test}
+        """All splits, by name."""
+        return {"train": self.train, "val": self.val}
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -101,17 +104,17 @@ class Dataset:
         ]
         return digest_ints(np.zeros(0, np.int64), *parts)
 
-    def _mapped(self, name: str, target: Sequence[int], labels: Sequence[str]) -> Dataset:
+    def _mapped(self: Splits, name: str, target: Sequence[int], labels: Sequence[str]) -> Splits:
         """Replace every label by ``target[label]``; -1 drops the image."""
         table = np.array(target)
-        splits = {}
+        splits: dict[str, Any] = {}
         for part, split in self.splits.items():
             mapped = table[split.labels]
             keep = mapped >= 0
             splits[part] = Split(split.images[keep], mapped[keep])
-        return Dataset(name, **splits, labels=tuple(labels))
+        return dataclasses.replace(self, name=name, labels=tuple(labels), **splits)
 
-    def subset(self, classes: Sequence[int]) -> Dataset:
+    def subset(self: Splits, classes: Sequence[int]) -> Splits:
         """Only some classes, relabelled 0, 1, ... in the order given.
 
         Raises:
@@ -124,7 +127,7 @@ class Dataset:
         name = f"{self.name}[{','.join(map(str, classes))}]"
         return self._mapped(name, target, [self.labels[old] for old in classes])
 
-    def relabel(self, groups: Mapping[str, Sequence[int]]) -> Dataset:
+    def relabel(self: Splits, groups: Mapping[str, Sequence[int]]) -> Splits:
         """New classes made of old ones, e.g. ``{"even": [0, 2, 4], "odd": [1, 3, 5]}``.
 
         Images of classes in no group are left out.
@@ -151,25 +154,45 @@ class Dataset:
             raise DataError(f"{self.name}: a class is named twice in {list(classes)}")
 
     def limit(
-        self,
+        self: Splits,
         train: int | None = None,
         val: int | None = None,
         test: int | None = None,
         seed: int = 0,
-    ) -> Dataset:
+    ) -> Splits:
         """At most so many images, with all classes equally represented as far as possible.
 
         Raises:
             DataError: A limit is not positive.
         """
         limits = {"train": train, "val": val, "test": test}
-        splits = {}
+        splits: dict[str, Any] = {}
         for part, split in self.splits.items():
             count = limits[part]
             if count is not None and count < 1:
                 raise DataError(f"{self.name}: a limit of {count} {part} images leaves nothing")
             splits[part] = split if count is None else split.take(_balanced(split, count, seed))
-        return Dataset(self.name, **splits, labels=self.labels)
+        return dataclasses.replace(self, **splits)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset(TrainVal):
+    """Three splits and the names of the classes.
+
+    Attributes:
+        test: To be measured once, when nothing is left to choose.
+    """
+
+    test: Split
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        return super().splits | {"test": self.test}
+
+    @property
+    def development(self) -> TrainVal:
+        """The same without the test split, for whoever still chooses."""
+        return TrainVal(self.name, self.train, self.val, self.labels)
 
 
 def _balanced(split: Split, count: int, seed: int) -> npt.NDArray[np.intp]:
@@ -207,7 +230,7 @@ def _digits(seed: int) -> Dataset:
     images = (data.images * _DIGITS_STEP).astype(np.uint8)[..., None]
     whole = Split(images, data.target.astype(np.int64))
     train, val, test = (whole.take(part) for part in stratified(whole.labels, _DIGITS_SHARES, seed))
-    return Dataset("digits", train, val, test, DIGIT_NAMES)
+    return Dataset("digits", train, val, DIGIT_NAMES, test)
 
 
 def _with_validation(name: str, source: Source, seed: int) -> Dataset:
@@ -221,9 +244,9 @@ def _with_validation(name: str, source: Source, seed: int) -> Dataset:
         if source.is_val.shape != whole.labels.shape:
             raise DataError(f"{name}: is_val_train has shape {source.is_val.shape}")
         flags = source.is_val.astype(bool)
-        return Dataset(name, whole.take(~flags), whole.take(flags), test, source.labels)
+        return Dataset(name, whole.take(~flags), whole.take(flags), source.labels, test)
     val, train = stratified(whole.labels, (_VALIDATION,), seed)
-    return Dataset(name, whole.take(train), whole.take(val), test, source.labels)
+    return Dataset(name, whole.take(train), whole.take(val), source.labels, test)
 
 
 def load_dataset(name: str, directory: Path | str | None = None, *, seed: int = 0) -> Dataset:

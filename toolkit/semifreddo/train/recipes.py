@@ -23,7 +23,7 @@ from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_networ
 from semifreddo.nn.pin import pin_scales, pinned, scale_of
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.curve import draw_curve
-from semifreddo.train.data import Dataset, Split
+from semifreddo.train.data import Split, TrainVal
 from semifreddo.train.freeze import freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
 from semifreddo.train.options import TrainOptions
@@ -37,7 +37,7 @@ class _Session:
     """What the phases of one training share."""
 
     model: nn.Module
-    data: Dataset
+    data: TrainVal
     options: TrainOptions
     plan: FreezePlan
     folder: Path | None
@@ -82,11 +82,11 @@ def accuracy(model: nn.Module, split: Split, outputs: int) -> float:
     return float((raw.argmax(1) == split.labels).mean())
 
 
-def _calibration(data: Dataset) -> torch.Tensor:
+def _calibration(data: TrainVal) -> torch.Tensor:
     return as_input(data.train.images[:_CALIBRATION_IMAGES])
 
 
-def _check_data(config: SemifreddoConfig, data: Dataset) -> None:
+def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
     if data.input_shape != config.input_shape:
         raise DataError(
             f"{data.name}: images are {data.input_shape} (channels, height, width), the network "
@@ -105,7 +105,7 @@ def _fold_and_pin(session: _Session) -> None:
 
 def train_core(
     config: SemifreddoConfig,
-    data: Dataset,
+    data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
 ) -> TrainedModel:
@@ -168,7 +168,7 @@ def freeze_core(config: SemifreddoConfig, core: TrainedModel) -> tuple[Semifredd
 def train_task(
     config: SemifreddoConfig,
     core: TrainedModel,
-    data: Dataset,
+    data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
 ) -> TrainedModel:
@@ -193,7 +193,7 @@ def train_task(
 
 def train_model(
     model: nn.Module,
-    data: Dataset,
+    data: TrainVal,
     options: TrainOptions,
     plan: FreezePlan | None = None,
     folder: Path | None = None,
@@ -227,7 +227,7 @@ def _reset_head(model: SemifreddoNet) -> None:
 
 def retarget(
     trained: TrainedModel,
-    data: Dataset,
+    data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
 ) -> TrainedModel:
