@@ -18,6 +18,7 @@ from semifreddo.reports.figures import RungFigures, TargetFigures
 from semifreddo.reports.report import BuildReport
 
 VERBS = (
+    "study",
     "train",
     "freeze",
     "export",

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from semifreddo import __version__
-from semifreddo.cli import bench, build, check, demo, doctor, model, report, retarget, run
+from semifreddo.cli import bench, build, check, demo, doctor, model, report, retarget, run, study
 from semifreddo.cli.console import Parser
 from semifreddo.core.errors import SemifreddoError
 
@@ -46,7 +46,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"semifreddo {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what libraries say")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (model, build, check, run, bench, retarget, report, doctor, demo):
+    for module in (model, build, check, run, bench, retarget, report, doctor, demo, study):
         module.add_parser(verbs)
     return parser
 

@@ -1,0 +1,28 @@
+"""Every study is found, and its committed page is what its record renders to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.studies.catalog import NAMES, find_study
+
+PAGES = Path(__file__).parents[2] / "docs" / "studies"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_says_what_it_claims(name):
+    study = find_study(name)
+    assert study.name == name
+    assert study.claim.endswith(".") and study.margin and study.origin and study.title
+    assert json.loads(json.dumps(study.settings())) is not None
+    cells = study.cells((0, 1, 2), [])
+    assert len({cell.key for cell in cells}) == len(cells) > 0
+
+
+def test_a_name_nearly_right():
+    with pytest.raises(ConfigError, match="did you mean vertical_freezing"):
+        find_study("vertical_freezin")
