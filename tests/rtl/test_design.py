@@ -9,8 +9,11 @@ import pytest
 from nets import blended
 from rtl.random_nets import other_task, random_net
 from semifreddo.core.errors import ConfigError, ProjectError
+from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Conv
+from semifreddo.rtl.core import UNITS
 from semifreddo.rtl.design import make_design
+from semifreddo.rtl.estimate import MODELS
 from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.rtl.verilog import identifier, quoted
 
@@ -72,3 +75,8 @@ def test_padding_as_large_as_the_kernel_is_refused() -> None:
     )
     with pytest.raises(ProjectError, match="core: padding 3 above and 1 left is not smaller than"):
         make_design(net)
+
+
+@pytest.mark.parametrize("table", [UNITS, MODELS], ids=lambda table: table.purpose)
+def test_no_layer_kind_is_forgotten(table: KindTable[object]) -> None:
+    assert table.missing == ()

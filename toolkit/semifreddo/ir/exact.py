@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import MAX_WIDTH, FixedType, bits_for
+from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import (
     ALPHA_FRAC,
     Add,
@@ -93,25 +95,60 @@ def exact_result(
         layer: The layer.
         inputs: Its input streams.
         block: Finds a weight block by name.
+
+    Raises:
+        NetError: The layer kind has no arithmetic, or accumulators would be too wide.
     """
-    first = inputs[0].type
-    if isinstance(layer, Conv | Linear):
-        bias = None if layer.bias is None else block(layer.bias)
-        return _weighted(first, block(layer.weight), bias)
-    if isinstance(layer, AvgPool):
-        area = prod(layer.kernel)
-        bits = area.bit_length() - 1
-        return Exact(first.frac + bits, first.min_raw * area, first.max_raw * area)
-    if isinstance(layer, MaxPool | Cast):
-        return Exact(first.frac, first.min_raw, first.max_raw)
-    frac = max(stream.type.frac for stream in inputs)
-    lows = [stream.type.min_raw << (frac - stream.type.frac) for stream in inputs]
-    highs = [stream.type.max_raw << (frac - stream.type.frac) for stream in inputs]
-    if isinstance(layer, Add):
-        return Exact(frac, sum(lows), sum(highs))
-    if isinstance(layer, Blend):
-        whole = 1 << ALPHA_FRAC
-        return Exact(frac + ALPHA_FRAC, min(lows) * whole, max(highs) * whole)
-    if isinstance(layer, Route):
-        return Exact(frac, min(lows), max(highs))
-    raise NetError(f"{layer.name}: no arithmetic is defined for layer kind {layer.kind}")
+    return EXACT_RESULTS(layer, inputs, block)
+
+
+EXACT_RESULTS: KindTable[Exact] = KindTable("exact result", "semifreddo.ir.exact", NetError)
+"""Functions of (layer, input streams, finder of weight blocks)."""
+
+_Streams: TypeAlias = tuple[Stream, ...]
+_Finder: TypeAlias = Callable[[str], WeightBlock]
+
+
+@EXACT_RESULTS.register(Conv, Linear)
+def _weighted_result(layer: Conv | Linear, inputs: _Streams, block: _Finder) -> Exact:
+    bias = None if layer.bias is None else block(layer.bias)
+    return _weighted(inputs[0].type, block(layer.weight), bias)
+
+
+@EXACT_RESULTS.register(AvgPool)
+def _mean_result(layer: AvgPool, inputs: _Streams, _block: _Finder) -> Exact:
+    source, area = inputs[0].type, prod(layer.kernel)
+    return Exact(source.frac + area.bit_length() - 1, source.min_raw * area, source.max_raw * area)
+
+
+@EXACT_RESULTS.register(MaxPool, Cast)
+def _same_result(_layer: MaxPool | Cast, inputs: _Streams, _block: _Finder) -> Exact:
+    source = inputs[0].type
+    return Exact(source.frac, source.min_raw, source.max_raw)
+
+
+def _aligned(inputs: _Streams) -> tuple[int, list[int], list[int]]:
+    """Common fraction bits of several streams; lowest and highest value of each in them."""
+    types = [stream.type for stream in inputs]
+    frac = max(kind.frac for kind in types)
+    lows = [kind.min_raw << (frac - kind.frac) for kind in types]
+    return frac, lows, [kind.max_raw << (frac - kind.frac) for kind in types]
+
+
+@EXACT_RESULTS.register(Add)
+def _sum_result(_layer: Add, inputs: _Streams, _block: _Finder) -> Exact:
+    frac, lows, highs = _aligned(inputs)
+    return Exact(frac, sum(lows), sum(highs))
+
+
+@EXACT_RESULTS.register(Blend)
+def _blend_result(_layer: Blend, inputs: _Streams, _block: _Finder) -> Exact:
+    frac, lows, highs = _aligned(inputs)
+    whole = 1 << ALPHA_FRAC
+    return Exact(frac + ALPHA_FRAC, min(lows) * whole, max(highs) * whole)
+
+
+@EXACT_RESULTS.register(Route)
+def _routed_result(_layer: Route, inputs: _Streams, _block: _Finder) -> Exact:
+    frac, lows, highs = _aligned(inputs)
+    return Exact(frac, min(lows), max(highs))

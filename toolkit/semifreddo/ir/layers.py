@@ -23,6 +23,9 @@ Role: TypeAlias = Literal["weight", "bias", "alpha"]
 ALPHA_FRAC = 3
 """Blend factors are k/8: three fraction bits, k from 0 to 8."""
 
+HIGHEST: dict[Role, int | None] = {"weight": None, "bias": None, "alpha": 1 << ALPHA_FRAC}
+"""Largest value of each role; ``None`` where the storage format is the only limit."""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -100,7 +103,8 @@ class WeightBlock:
     @property
     def max_value(self) -> int:
         """Largest value a task may load."""
-        return 1 << ALPHA_FRAC if self.role == "alpha" else self.type.max_raw
+        highest = HIGHEST[self.role]
+        return self.type.max_raw if highest is None else highest
 
     @property
     def min_value(self) -> int:

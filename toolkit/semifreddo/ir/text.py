@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from semifreddo.core.digest import digest_ints
-from semifreddo.ir.layers import AvgPool, Conv, Layer, MaxPool, Route, Stream, WeightBlock
+from semifreddo.core.errors import NetError
+from semifreddo.ir.kinds import KindTable
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    Stream,
+    WeightBlock,
+)
 from semifreddo.ir.net import StreamNet
 
 
@@ -11,18 +25,39 @@ def _stream(stream: Stream) -> str:
     return f"{'x'.join(map(str, stream.shape))} {stream.type}"
 
 
+DETAILS: KindTable[list[str]] = KindTable("text form", "semifreddo.ir.text", NetError)
+"""Functions of (layer): what is printed between its inputs and its blocks."""
+
+
+@DETAILS.register(Conv)
+def _conv_details(layer: Conv) -> list[str]:
+    return [*_pool_details(layer), *(["depthwise"] if layer.depthwise else [])]
+
+
+@DETAILS.register(MaxPool)
+def _pool_details(layer: Conv | MaxPool) -> list[str]:
+    padding = [f"padding={','.join(map(str, layer.padding))}"] if any(layer.padding) else []
+    return [*_window_details(layer), *padding]
+
+
+@DETAILS.register(AvgPool)
+def _window_details(layer: Conv | MaxPool | AvgPool) -> list[str]:
+    kernel, stride = ("x".join(map(str, size)) for size in (layer.kernel, layer.stride))
+    return [f"kernel={kernel}", f"stride={stride}"]
+
+
+@DETAILS.register(Route)
+def _route_details(layer: Route) -> list[str]:
+    return [f"indices={','.join(map(str, layer.indices))}"]
+
+
+@DETAILS.register(Linear, Add, Blend, Cast)
+def _no_details(_layer: Layer) -> list[str]:
+    return []
+
+
 def _details(layer: Layer) -> str:
-    parts: list[str] = []
-    if isinstance(layer, Conv | MaxPool | AvgPool):
-        parts.append(f"kernel={'x'.join(map(str, layer.kernel))}")
-        parts.append(f"stride={'x'.join(map(str, layer.stride))}")
-    if isinstance(layer, Conv | MaxPool) and any(layer.padding):
-        parts.append(f"padding={','.join(map(str, layer.padding))}")
-    if isinstance(layer, Conv) and layer.depthwise:
-        parts.append("depthwise")
-    if isinstance(layer, Route):
-        parts.append(f"indices={','.join(map(str, layer.indices))}")
-    parts += [f"%{name}" for name in layer.block_names]
+    parts = [*DETAILS(layer), *(f"%{name}" for name in layer.block_names)]
     return "".join(f" {part}" for part in parts)
 
 

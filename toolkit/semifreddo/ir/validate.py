@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from math import prod
+from typing import TypeAlias
 
 from semifreddo.core.errors import NetError
 from semifreddo.ir.exact import exact_result
+from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import (
     Add,
     AvgPool,
@@ -50,7 +52,15 @@ def _check_bias(layer: Conv | Linear, bias: WeightBlock | None, outputs: int) ->
         _expect(layer, "bias shape", (outputs,), bias.raw.shape)
 
 
-def _check_conv(net: StreamNet, layer: Conv, source: Stream) -> Shape:
+OUTPUT_SHAPES: KindTable[Shape] = KindTable("validation", "semifreddo.ir.validate", NetError)
+"""Functions of (layer, net, input streams): check the layer and give its output's shape."""
+
+_Streams: TypeAlias = tuple[Stream, ...]
+
+
+@OUTPUT_SHAPES.register(Conv)
+def _conv_shape(layer: Conv, net: StreamNet, inputs: _Streams) -> Shape:
+    source = inputs[0]
     weight, bias = net.weights_of(layer)
     outputs = weight.outputs
     fan_in = 1 if layer.depthwise else source.channels
@@ -61,39 +71,63 @@ def _check_conv(net: StreamNet, layer: Conv, source: Stream) -> Shape:
     return (*window_shape(source.shape, layer.kernel, layer.stride, layer.padding), outputs)
 
 
-def _output_shape(net: StreamNet, layer: Layer, inputs: tuple[Stream, ...]) -> Shape:
-    first = inputs[0]
-    if isinstance(layer, Conv):
-        return _check_conv(net, layer, first)
-    if isinstance(layer, Linear):
-        weight, bias = net.weights_of(layer)
-        _expect(layer, "weight shape", (prod(first.shape), weight.outputs), weight.raw.shape)
-        _check_bias(layer, bias, weight.outputs)
-        return (1, 1, weight.outputs)
-    if isinstance(layer, MaxPool):
-        if any(layer.padding) and first.type.signed:
-            raise NetError(f"{layer.name} (MaxPool): padding needs an unsigned input")
-        size = window_shape(first.shape, layer.kernel, layer.stride, layer.padding)
-        return (*size, first.channels)
-    if isinstance(layer, AvgPool):
-        area = prod(layer.kernel)
-        if area & (area - 1):
-            raise NetError(f"{layer.name} (AvgPool): window area {area} is not a power of two")
-        return (*window_shape(first.shape, layer.kernel, layer.stride, (0,) * 4), first.channels)
-    if isinstance(layer, Route):
-        _expect(layer, "set of image sizes", 1, len({stream.shape[:2] for stream in inputs}))
-        total = sum(stream.channels for stream in inputs)
-        if not layer.indices or not all(0 <= index < total for index in layer.indices):
-            raise NetError(f"{layer.name} (Route): indices leave 0..{total - 1}")
-        return (*first.shape[:2], len(layer.indices))
-    if isinstance(layer, Add | Blend):
-        _expect(layer, "number of inputs", 2, len(inputs))
-        _expect(layer, "shape of the second input", first.shape, inputs[1].shape)
-    if isinstance(layer, Blend):
-        _expect(layer, "alpha shape", (first.channels,), net.block[layer.alpha].raw.shape)
-    if isinstance(layer, Cast):
-        _expect(layer, "number of inputs", 1, len(inputs))
-    return first.shape
+@OUTPUT_SHAPES.register(Linear)
+def _linear_shape(layer: Linear, net: StreamNet, inputs: _Streams) -> Shape:
+    weight, bias = net.weights_of(layer)
+    _expect(layer, "weight shape", (prod(inputs[0].shape), weight.outputs), weight.raw.shape)
+    _check_bias(layer, bias, weight.outputs)
+    return (1, 1, weight.outputs)
+
+
+@OUTPUT_SHAPES.register(MaxPool)
+def _max_pool_shape(layer: MaxPool, _net: StreamNet, inputs: _Streams) -> Shape:
+    source = inputs[0]
+    if any(layer.padding) and source.type.signed:
+        raise NetError(f"{layer.name} (MaxPool): padding needs an unsigned input")
+    size = window_shape(source.shape, layer.kernel, layer.stride, layer.padding)
+    return (*size, source.channels)
+
+
+@OUTPUT_SHAPES.register(AvgPool)
+def _avg_pool_shape(layer: AvgPool, _net: StreamNet, inputs: _Streams) -> Shape:
+    area = prod(layer.kernel)
+    if area & (area - 1):
+        raise NetError(f"{layer.name} (AvgPool): window area {area} is not a power of two")
+    size = window_shape(inputs[0].shape, layer.kernel, layer.stride, (0,) * 4)
+    return (*size, inputs[0].channels)
+
+
+@OUTPUT_SHAPES.register(Route)
+def _route_shape(layer: Route, _net: StreamNet, inputs: _Streams) -> Shape:
+    _expect(layer, "set of image sizes", 1, len({stream.shape[:2] for stream in inputs}))
+    total = sum(stream.channels for stream in inputs)
+    if not layer.indices or not all(0 <= index < total for index in layer.indices):
+        raise NetError(f"{layer.name} (Route): indices leave 0..{total - 1}")
+    return (*inputs[0].shape[:2], len(layer.indices))
+
+
+@OUTPUT_SHAPES.register(Add)
+def _add_shape(layer: Add, _net: StreamNet, inputs: _Streams) -> Shape:
+    return _pair_shape(layer, inputs)
+
+
+@OUTPUT_SHAPES.register(Blend)
+def _blend_shape(layer: Blend, net: StreamNet, inputs: _Streams) -> Shape:
+    shape = _pair_shape(layer, inputs)
+    _expect(layer, "alpha shape", (inputs[0].channels,), net.block[layer.alpha].raw.shape)
+    return shape
+
+
+def _pair_shape(layer: Layer, inputs: _Streams) -> Shape:
+    _expect(layer, "number of inputs", 2, len(inputs))
+    _expect(layer, "shape of the second input", inputs[0].shape, inputs[1].shape)
+    return inputs[0].shape
+
+
+@OUTPUT_SHAPES.register(Cast)
+def _cast_shape(layer: Cast, _net: StreamNet, inputs: _Streams) -> Shape:
+    _expect(layer, "number of inputs", 1, len(inputs))
+    return inputs[0].shape
 
 
 def _check_repeat(net: StreamNet, repeat: Repeat) -> None:
@@ -143,7 +177,7 @@ def validate(net: StreamNet) -> None:
                 raise NetError(f"{layer.name} ({layer.kind}): there is no block {name!r}")
         used_blocks.update(layer.block_names)
         inputs = tuple(known[name] for name in layer.inputs)
-        _expect(layer, "output shape", _output_shape(net, layer, inputs), layer.output.shape)
+        _expect(layer, "output shape", OUTPUT_SHAPES(layer, net, inputs), layer.output.shape)
         if min(layer.output.shape) < 1:
             raise NetError(f"{layer.name} ({layer.kind}): empty output {layer.output.shape}")
         exact_result(layer, inputs, net.block.__getitem__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from semifreddo.core.errors import ProjectError
+from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
@@ -14,7 +15,7 @@ from semifreddo.rtl.folding import Block, Entry, Plan, make_plan, refuse
 from semifreddo.rtl.pointwise import pointwise_unit
 from semifreddo.rtl.pooling import pool_unit
 from semifreddo.rtl.rhythm import Rhythm
-from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.rtl.timing import OUTPUT, Clockwork, Reader
 from semifreddo.rtl.unit import Context, Unit, word_bits
 from semifreddo.rtl.verilog import (
@@ -63,19 +64,32 @@ class Core:
         return self.sized.depths
 
 
+UNITS: KindTable[Unit] = KindTable("RTL unit", "semifreddo.rtl.core", ProjectError)
+"""Functions of (layer, context, choice)."""
+
+
+@UNITS.register(Conv, Linear)
+def _weighted(layer: Conv | Linear, context: Context, choice: Choice) -> Unit:
+    return weighted_unit(context, layer, choice)
+
+
+@UNITS.register(MaxPool, AvgPool)
+def _pool(layer: MaxPool | AvgPool, context: Context, choice: Choice) -> Unit:
+    return pool_unit(context, layer, choice)
+
+
+@UNITS.register(Add, Blend, Cast, Route)
+def _pointwise(layer: Add | Blend | Cast | Route, context: Context, choice: Choice) -> Unit:
+    return pointwise_unit(context, layer, choice)
+
+
 def make_unit(context: Context, layer: Layer, schedule: RtlSchedule) -> Unit:
     """The unit of any layer.
 
     Raises:
         ProjectError: The layer kind has no hardware.
     """
-    if isinstance(layer, Conv | Linear):
-        return weighted_unit(context, layer, schedule[layer.name])
-    if isinstance(layer, MaxPool | AvgPool):
-        return pool_unit(context, layer, schedule[layer.name])
-    if isinstance(layer, Add | Blend | Cast | Route):
-        return pointwise_unit(context, layer, schedule[layer.name])
-    raise ProjectError(f"{layer.name}: no hardware is defined for layer kind {layer.kind}")
+    return UNITS(layer, context, schedule[layer.name])
 
 
 def make_core(context: Context, schedule: RtlSchedule) -> Core:

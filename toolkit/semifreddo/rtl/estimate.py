@@ -12,7 +12,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool
+from semifreddo.core.errors import ProjectError
+from semifreddo.ir.kinds import KindTable
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+)
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.costs import Area, Parts
@@ -150,7 +162,7 @@ def estimate_plan(plan: Plan, models: Mapping[str, LayerModel], schedule: RtlSch
 def models_of(plan: Plan) -> dict[str, LayerModel]:
     """The models of all layers that have hardware: of a folded repeat those of the first pass."""
     return {
-        layer.name: _model_of(plan.net, layer, block)
+        layer.name: MODELS(layer, plan.net, block)
         for block in plan.blocks
         for layer in block.layers
     }
@@ -179,11 +191,22 @@ def _add_fork(parts: Parts, ends: int) -> None:
         parts.add("fork_reader", ends)
 
 
-def _model_of(net: StreamNet, layer: Layer, block: Block) -> LayerModel:
-    if isinstance(layer, Conv | Linear):
-        return WeightedModel(net, layer, block.count, block.pass_blocks)
-    if isinstance(layer, MaxPool | AvgPool):
-        return PoolModel(net, layer, block.count, block.pass_blocks)
+MODELS: KindTable[LayerModel] = KindTable("resource model", "semifreddo.rtl.estimate", ProjectError)
+"""Functions of (layer, net, block that it is built in)."""
+
+
+@MODELS.register(Conv, Linear)
+def _weighted(layer: Conv | Linear, net: StreamNet, block: Block) -> LayerModel:
+    return WeightedModel(net, layer, block.count, block.pass_blocks)
+
+
+@MODELS.register(MaxPool, AvgPool)
+def _pool(layer: MaxPool | AvgPool, net: StreamNet, block: Block) -> LayerModel:
+    return PoolModel(net, layer, block.count, block.pass_blocks)
+
+
+@MODELS.register(Add, Blend, Cast, Route)
+def _pointwise(layer: Layer, net: StreamNet, block: Block) -> LayerModel:
     return PointwiseModel(net, layer, block.count, block.pass_blocks)
 
 

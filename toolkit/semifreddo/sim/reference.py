@@ -13,9 +13,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.errors import DataError
+from semifreddo.core.errors import DataError, NetError
 from semifreddo.core.fixed import FixedType, IntArray
 from semifreddo.ir.exact import product_bounds, weighted_frac
+from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import (
     ALPHA_FRAC,
     Add,
@@ -75,17 +76,34 @@ def _finish(
     return total, frac
 
 
-def _conv(layer: Conv, net: StreamNet, data: IntArray, source: FixedType) -> tuple[IntArray, int]:
+_Result: TypeAlias = tuple[IntArray, int]
+_Data: TypeAlias = Mapping[str, IntArray]
+
+EXACT_VALUES: KindTable[_Result] = KindTable(
+    "integer reference", "semifreddo.sim.reference", NetError
+)
+"""Functions of (layer, net, streams by name): the exact result and its fraction bits."""
+
+
+def _source(layer: Layer, net: StreamNet, data: _Data) -> tuple[IntArray, FixedType]:
+    """Values and format of a layer's first input."""
+    name = layer.inputs[0]
+    return data[name], net.streams[name].type
+
+
+@EXACT_VALUES.register(Conv)
+def _conv(layer: Conv, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
     weight, bias = net.weights_of(layer)
     dtype = _exact_dtype(source, weight)
-    padded = _pad(data, layer.padding).astype(dtype)
+    padded = _pad(values, layer.padding).astype(dtype)
     kernel = weight.raw.astype(dtype)
     if layer.depthwise:
         rows, columns = (
             (padded.shape[axis + 1] - layer.kernel[axis]) // layer.stride[axis] + 1
             for axis in (0, 1)
         )
-        products = np.zeros((len(data), rows, columns, weight.outputs), dtype)
+        products = np.zeros((len(values), rows, columns, weight.outputs), dtype)
         for y, x in np.ndindex(layer.kernel):
             part = padded[:, y :: layer.stride[0], x :: layer.stride[1]][:, :rows, :columns]
             products += part * kernel[y, x, 0]
@@ -99,47 +117,59 @@ def _conv(layer: Conv, net: StreamNet, data: IntArray, source: FixedType) -> tup
     return _finish(products, source, weight, bias)
 
 
-def _linear(
-    layer: Linear, net: StreamNet, data: IntArray, source: FixedType
-) -> tuple[IntArray, int]:
+@EXACT_VALUES.register(Linear)
+def _linear(layer: Linear, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
     weight, bias = net.weights_of(layer)
     dtype = _exact_dtype(source, weight)
-    products = data.reshape(len(data), -1).astype(dtype) @ weight.matrix.astype(dtype)
-    return _finish(products.reshape(len(data), 1, 1, -1), source, weight, bias)
+    products = values.reshape(len(values), -1).astype(dtype) @ weight.matrix.astype(dtype)
+    return _finish(products.reshape(len(values), 1, 1, -1), source, weight, bias)
 
 
-def _aligned(
-    layer: Layer, net: StreamNet, data: Mapping[str, IntArray]
-) -> tuple[list[IntArray], int]:
+@EXACT_VALUES.register(MaxPool)
+def _max_pool(layer: MaxPool, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
+    windows = _windows(_pad(values, layer.padding), layer.kernel, layer.stride)
+    return windows.max(axis=(-2, -1)), source.frac
+
+
+@EXACT_VALUES.register(AvgPool)
+def _avg_pool(layer: AvgPool, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
+    windows = _windows(values, layer.kernel, layer.stride)
+    area = layer.kernel[0] * layer.kernel[1]
+    return windows.sum(axis=(-2, -1)), source.frac + area.bit_length() - 1
+
+
+@EXACT_VALUES.register(Cast)
+def _cast(layer: Cast, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
+    return values, source.frac
+
+
+def _aligned(layer: Layer, net: StreamNet, data: _Data) -> tuple[list[IntArray], int]:
+    """All inputs with common fraction bits."""
     streams = net.input_streams(layer)
     frac = max(stream.type.frac for stream in streams)
     return [data[stream.name] << (frac - stream.type.frac) for stream in streams], frac
 
 
-def _compute(layer: Layer, net: StreamNet, data: Mapping[str, IntArray]) -> tuple[IntArray, int]:
-    """Exact result of a layer and its fraction bits."""
-    first, source = data[layer.inputs[0]], net.streams[layer.inputs[0]].type
-    if isinstance(layer, Conv):
-        return _conv(layer, net, first, source)
-    if isinstance(layer, Linear):
-        return _linear(layer, net, first, source)
-    if isinstance(layer, MaxPool):
-        windows = _windows(_pad(first, layer.padding), layer.kernel, layer.stride)
-        return windows.max(axis=(-2, -1)), source.frac
-    if isinstance(layer, AvgPool):
-        windows = _windows(first, layer.kernel, layer.stride)
-        area = layer.kernel[0] * layer.kernel[1]
-        return windows.sum(axis=(-2, -1)), source.frac + area.bit_length() - 1
-    if isinstance(layer, Cast):
-        return first, source.frac
+@EXACT_VALUES.register(Add)
+def _add(layer: Add, net: StreamNet, data: _Data) -> _Result:
     values, frac = _aligned(layer, net, data)
-    if isinstance(layer, Add):
-        return values[0] + values[1], frac
-    if isinstance(layer, Blend):
-        alpha = net.block[layer.alpha].raw
-        whole = 1 << ALPHA_FRAC
-        return alpha * values[0] + (whole - alpha) * values[1], frac + ALPHA_FRAC
-    assert isinstance(layer, Route), layer.kind
+    return values[0] + values[1], frac
+
+
+@EXACT_VALUES.register(Blend)
+def _blend(layer: Blend, net: StreamNet, data: _Data) -> _Result:
+    values, frac = _aligned(layer, net, data)
+    alpha, whole = net.block[layer.alpha].raw, 1 << ALPHA_FRAC
+    return alpha * values[0] + (whole - alpha) * values[1], frac + ALPHA_FRAC
+
+
+@EXACT_VALUES.register(Route)
+def _route(layer: Route, net: StreamNet, data: _Data) -> _Result:
+    values, frac = _aligned(layer, net, data)
     return np.concatenate(values, axis=-1)[..., list(layer.indices)], frac
 
 
@@ -171,7 +201,7 @@ def _execute(
     trace: Trace = {}
     last_use = {name: readers[-1].name for name, readers in net.consumers.items() if readers}
     for layer in net.layers:
-        exact, frac = _compute(layer, net, data)
+        exact, frac = EXACT_VALUES(layer, net, data)
         data[layer.name] = layer.output.type.cast(exact, frac)
         if keep(layer.name):
             trace[layer.name] = data[layer.name]
