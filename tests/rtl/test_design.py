@@ -11,11 +11,11 @@ from rtl.random_nets import other_task, random_net
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Conv
+from semifreddo.rtl.components.verilog import identifier, quoted
 from semifreddo.rtl.core import UNITS
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import MODELS
 from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.verilog import identifier, quoted
 
 NET = blended()
 

@@ -17,7 +17,7 @@ from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
-from semifreddo.rtl.costs import COSTS, Area, Parts, in_blocks
+from semifreddo.rtl.components.costs import COSTS, Area, Parts, in_blocks
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate, models_of, stream_parts
 from semifreddo.rtl.graph_size import signed_digit_count

@@ -15,8 +15,8 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import size_buffers
+from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.timing import Clockwork

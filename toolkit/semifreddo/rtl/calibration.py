@@ -3,8 +3,9 @@
 ``python -m semifreddo.rtl.calibration --cache FOLDER`` synthesises random layers of every kind with
 Yosys (7 series), each out of context, and prints the distribution of the errors. Results are kept
 by content, so that it goes on where it stopped and does again only what a change of the generator
-made different. The errors are those that each layer has by costs (:mod:`semifreddo.rtl.costs`) that
-are fitted to seven eighths of the layers, without it; ``--fit`` prints costs fitted to all.
+made different. The errors are those that each layer has by costs
+(:mod:`semifreddo.rtl.components.costs`) that are fitted to seven eighths of the layers, without it;
+``--fit`` prints costs fitted to all.
 ``--family ecp5`` tells how many LUTs of that family come for each that is predicted.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from semifreddo import adders
 from semifreddo.core.errors import SemifreddoError
-from semifreddo.rtl.costs import COSTS, Area, Parts
+from semifreddo.rtl.components.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import models_of
 from semifreddo.rtl.folding import make_plan

@@ -11,14 +11,7 @@ from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
-from semifreddo.rtl.folding import Block, Entry, Plan, make_plan, refuse
-from semifreddo.rtl.pointwise import pointwise_unit
-from semifreddo.rtl.pooling import pool_unit
-from semifreddo.rtl.rhythm import Rhythm
-from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.timing import OUTPUT, Clockwork, Reader
-from semifreddo.rtl.unit import Context, Unit, word_bits
-from semifreddo.rtl.verilog import (
+from semifreddo.rtl.components.verilog import (
     CLOCK,
     LOAD,
     connect,
@@ -29,6 +22,13 @@ from semifreddo.rtl.verilog import (
     stream_ports,
     vector,
 )
+from semifreddo.rtl.folding import Block, Entry, Plan, make_plan, refuse
+from semifreddo.rtl.pointwise import pointwise_unit
+from semifreddo.rtl.pooling import pool_unit
+from semifreddo.rtl.rhythm import Rhythm
+from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.timing import OUTPUT, Clockwork, Reader
+from semifreddo.rtl.unit import Context, Unit, word_bits
 from semifreddo.rtl.weighted import weighted_unit
 from semifreddo.runtime.packets import BusFormat
 

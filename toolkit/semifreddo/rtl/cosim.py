@@ -21,7 +21,7 @@ from semifreddo.core.errors import (
 from semifreddo.core.fixed import IntArray
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.verilog import quoted
+from semifreddo.rtl.components.verilog import quoted
 from semifreddo.runtime.packets import REGISTERS, BusFormat, Words, error_texts
 from semifreddo.tools.runner import PipeProcess
 

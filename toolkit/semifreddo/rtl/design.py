@@ -12,12 +12,12 @@ from semifreddo.core.files import write_atomic
 from semifreddo.ir.address_map import WORD_BITS, AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
+from semifreddo.rtl.components.verilog import LOAD, Port, identifier, instance, module, vector
 from semifreddo.rtl.core import Core, make_core
 from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.timing import INPUT_DEPTH
 from semifreddo.rtl.unit import Context, word_bits
-from semifreddo.rtl.verilog import LOAD, Port, identifier, instance, module, vector
 from semifreddo.runtime.packets import BusFormat
 
 BUS_BITS = WORD_BITS

@@ -14,9 +14,9 @@ from pathlib import Path
 from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.rtl import library
+from semifreddo.rtl.components.verilog import Port, instance, module
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import Part, design_parts, files_below, summary, synthesize_parts
-from semifreddo.rtl.verilog import Port, instance, module
 from semifreddo.tools.nextpnr import Routed, pack_bitstream, place_and_route, require_clock
 from semifreddo.tools.yosys import Progress, link_ecp5
 

@@ -1,8 +1,9 @@
 """Predicted resources and cycles of a network, in milliseconds, from its schedule alone.
 
 No adder graph is solved and no Verilog is made. Cycles are exact; resources are the counts of
-:mod:`semifreddo.rtl.structure` times the costs of :mod:`semifreddo.rtl.costs`. How far they are off
-against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the figures are in ``docs/rtl.md``.
+:mod:`semifreddo.rtl.structure` times the costs of :mod:`semifreddo.rtl.components.costs`. How far
+they are off against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the
+figures are in ``docs/rtl.md``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from semifreddo.ir.layers import (
 )
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
-from semifreddo.rtl.costs import Area, Parts
+from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.folding import Block, Plan, make_plan
 from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
 from semifreddo.rtl.schedule import RtlSchedule

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from semifreddo.boards.spec import Resources
-from semifreddo.rtl.costs import Area
+from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.estimate import Estimate
 from semifreddo.rtl.options import Option
 from semifreddo.rtl.schedule import Choice

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from semifreddo.adders import Tap
-from semifreddo.rtl.casting import Number, cast
+from semifreddo.rtl.components.numbers import Number, cast
+from semifreddo.rtl.components.verilog import instance, literal, part, vector
 from semifreddo.rtl.graph import graph_module
 from semifreddo.rtl.serial import SerialGraph
 from semifreddo.rtl.serial_text import serial_module
 from semifreddo.rtl.unit import Context, bank, bank_select, delay, fifo, phase_bits
-from semifreddo.rtl.verilog import instance, literal, part, vector
 from semifreddo.rtl.weighted_plan import Channel, Weighted
 
 

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from semifreddo.adders import AdderGraph, Tap
 from semifreddo.core.fixed import bits_for
-from semifreddo.rtl.verilog import Port, module, part, vector
+from semifreddo.rtl.components.verilog import Port, module, part, vector
 
 LEVELS_PER_STAGE = 2
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import WeightBlock
-from semifreddo.rtl.casting import signed_bits
+from semifreddo.rtl.components.numbers import signed_bits
 
 IntMatrix = npt.NDArray[np.int64]
 

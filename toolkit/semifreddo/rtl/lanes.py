@@ -12,10 +12,10 @@ from functools import cached_property
 
 from semifreddo.ir.layers import AvgPool, Blend, Layer, MaxPool
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.verilog import instance, vector
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
-from semifreddo.rtl.verilog import instance, vector
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Add, AvgPool, Blend, MaxPool, Route, WeightBlock
-from semifreddo.rtl.casting import half_of
-from semifreddo.rtl.costs import Parts, ram_luts
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.costs import Parts, ram_luts
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.numbers import half_of
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.structure import (

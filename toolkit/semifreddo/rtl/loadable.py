@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from semifreddo.rtl.casting import Number, cast
+from semifreddo.rtl.components.numbers import Number, cast
+from semifreddo.rtl.components.verilog import concatenation, instance, part, vector
 from semifreddo.rtl.unit import Context, bank, bank_select, delay, fifo, phase_bits
-from semifreddo.rtl.verilog import concatenation, instance, part, vector
 from semifreddo.rtl.weighted_plan import Channel, Weighted
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.rtl.costs import Area
+from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.schedule import DEFAULT, Choice, Multiplier, Override
 from semifreddo.rtl.structure import LayerModel
 from semifreddo.rtl.weighted_structure import WeightedModel

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Layer, Route
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.casting import Number, cast, signed_bits
+from semifreddo.rtl.components.numbers import Number, cast, signed_bits
+from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import (
@@ -21,7 +22,6 @@ from semifreddo.rtl.unit import (
     ports,
     swap,
 )
-from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
 
 
 def pointwise_unit(context: Context, layer: Add | Blend | Cast | Route, choice: Choice) -> Unit:

@@ -6,8 +6,9 @@ from math import prod
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
-from semifreddo.rtl.casting import Number, cast
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.numbers import Number, cast
+from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import (
@@ -20,7 +21,6 @@ from semifreddo.rtl.unit import (
     window_parameters,
     word_bits,
 )
-from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.weighted import window_lines
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from semifreddo.core.fixed import IntArray
 from semifreddo.ir.layers import AvgPool, Layer, MaxPool
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.unit import Unit
 
 FAR = 1 << 40

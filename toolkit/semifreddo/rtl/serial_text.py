@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from semifreddo.rtl.clusters import Cluster
+from semifreddo.rtl.components.verilog import Port, instance, module, part, vector
 from semifreddo.rtl.serial import SerialGraph
-from semifreddo.rtl.verilog import Port, instance, module, part, vector
 
 LONGEST_IN_FLIP_FLOPS = 4
 

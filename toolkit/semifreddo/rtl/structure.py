@@ -10,9 +10,9 @@ from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.casting import half_of, signed_bits
-from semifreddo.rtl.costs import Area, Parts, block_memories, in_blocks, ram_luts
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.costs import Area, Parts, block_memories, in_blocks, ram_luts
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.numbers import half_of, signed_bits
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import Unit, is_wiring

@@ -19,12 +19,12 @@ from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Linear
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
-from semifreddo.rtl.casting import Number, cast
+from semifreddo.rtl.components.numbers import Number, cast
+from semifreddo.rtl.components.verilog import CLOCK, literal, module, part, stream_ports, vector
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.netlist import quiet
 from semifreddo.rtl.table_nets import pictures
 from semifreddo.rtl.unit import delay, depth_for, fifo, issue, word_bits
-from semifreddo.rtl.verilog import CLOCK, literal, module, part, stream_ports, vector
 from semifreddo.sim import reference
 
 _LEVELS = 2

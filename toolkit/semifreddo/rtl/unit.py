@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.layers import Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.geometry import Geometry
-from semifreddo.rtl.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from semifreddo.ir.layers import Conv, Linear
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.frozen import frozen_lines, graph_file
-from semifreddo.rtl.geometry import Geometry
 from semifreddo.rtl.loadable import loadable_lines
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import Context, Unit, issue, ports, swap, window_parameters, word_bits
-from semifreddo.rtl.verilog import concatenation, instance, module, part, vector
 from semifreddo.rtl.weighted_plan import Weighted
 
 

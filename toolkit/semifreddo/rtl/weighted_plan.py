@@ -19,8 +19,8 @@ from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.casting import half_of, signed_bits
-from semifreddo.rtl.geometry import Geometry
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.numbers import half_of, signed_bits
 from semifreddo.rtl.graph import PipelinedGraph
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.serial import SerialGraph

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.layers import Conv, Linear
-from semifreddo.rtl.costs import Area, Parts
+from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.graph_size import GraphSize, graph_size
 from semifreddo.rtl.schedule import DEFAULT, Choice
 from semifreddo.rtl.structure import (

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from semifreddo.core.fixed import FixedType, Rounding, bits_for
-from semifreddo.rtl.verilog import instance, literal
+from semifreddo.rtl.components.verilog import instance, literal
 
 
 def signed_bits(low: int, high: int) -> int:
