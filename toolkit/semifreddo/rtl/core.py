@@ -11,6 +11,9 @@ from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.memories import Fifo
+from semifreddo.rtl.components.streams import Fork, RepeatIn, RepeatOut
 from semifreddo.rtl.components.verilog import (
     CLOCK,
     LOAD,
@@ -243,13 +246,8 @@ class _Streams:
             "out_valid": f"{onward}_valid" if onward else "",
             "out_ready": f"{onward}_ready" if onward else "1'b0",
         }
-        parameters: dict[str, int | str] = {
-            "WORDS": stream.pixels,
-            "PASSES": block.count,
-            "BACK": int(bool(entries)),
-            "ONWARD": int(onward is not None),
-        }
-        body = [instance("sf_repeat_out", f"{self.made[name]}_leave", parameters, ports)]
+        out = RepeatOut(stream.pixels, block.count, bool(entries), onward is not None)
+        body = [place(out, f"{self.made[name]}_leave", ports)]
         if onward:
             body.append(f"assign {onward}_data = {end}_data;")
         if entries:
@@ -266,19 +264,15 @@ class _Streams:
     def _enter(self, block: Block, entry: Entry, read: Mapping[Reader, str]) -> list[str]:
         """What a folded block reads: the stream from outside, or what it gave back."""
         stream, signal = self.plan.streams[entry.name], self.made[entry.name]
-        parameters: dict[str, int | str] = {
-            "BITS": word_bits(stream),
-            "WORDS": stream.pixels,
-            "PASSES": block.count,
-            "SPACING": self.sized.clockwork.spacing[block.name],
-        }
+        spacing = self.sized.clockwork.spacing[block.name]
+        into = RepeatIn(word_bits(stream), stream.pixels, block.count, spacing)
         ports = (
             connect(CLOCK)
             | _stream("in", read[entry.name, 0])
             | _stream("back", f"{signal}_returned")
             | _stream("out", signal)
         )
-        return ["", instance("sf_repeat_in", f"{signal}_enter", parameters, ports)]
+        return ["", place(into, f"{signal}_enter", ports)]
 
     def _probes(self, block: Block, layer: Layer) -> list[str]:
         """Simulation only: what passes on a layer's stream, for every pass under its own name."""
@@ -319,7 +313,7 @@ def _fork(source: str, ends: list[str], bits: int) -> list[str]:
     return [
         *(_declare(end, bits) for end in ends),
         *(f"assign {end}_data = {source}_data;" for end in ends),
-        instance("sf_fork", f"{source}_fork", {"READERS": len(ends)}, ports),
+        place(Fork(len(ends)), f"{source}_fork", ports),
     ]
 
 
@@ -327,5 +321,5 @@ def _hold(end: str, held: str, bits: int, depth: int) -> list[str]:
     ports = connect(CLOCK) | _stream("in", end) | _stream("out", held)
     return [
         _declare(held, bits),
-        instance("sf_fifo", f"{end}_fifo", {"BITS": bits, "DEPTH": depth}, ports),
+        place(Fifo(bits, depth), f"{end}_fifo", ports),
     ]

@@ -12,6 +12,8 @@ from semifreddo.core.files import write_atomic
 from semifreddo.ir.address_map import WORD_BITS, AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.verilog import LOAD, Port, identifier, instance, module, vector
 from semifreddo.rtl.core import Core, make_core
 from semifreddo.rtl.replay import Replay
@@ -233,15 +235,14 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
     before |= {"out_valid": "word_valid", "out_ready": "word_ready", "out_data": "word"}
     behind = {"clk": "clk", "rst": "rst", "in_valid": "pixel_valid", "in_ready": "pixel_ready"}
     behind |= {"in_data": "pixel_word"} | {f"out_{end}": f"in_{end}" for end in _ENDS}
-    sizes: dict[str, int | str] = {"BITS": word_bits(net.input), "DEPTH": INPUT_DEPTH}
     return [
         "wire word_valid, word_ready, pixel_valid, pixel_ready;",
         "wire [32:0] word;",
         f"wire {vector(pixel_bits)} pixel;",
         f"wire {vector(word_bits(net.input))} pixel_word = {{{', '.join(values[::-1])}}};",
-        instance("sf_fifo", "taken_words", {"BITS": BUS_BITS + 1, "DEPTH": INPUT_DEPTH}, before),
+        place(Fifo(BUS_BITS + 1, INPUT_DEPTH), "taken_words", before),
         instance("sf_ingress", "ingress", parameters, ports),
-        instance("sf_fifo", "taken_pixels", sizes, behind),
+        place(Fifo(word_bits(net.input), INPUT_DEPTH), "taken_pixels", behind),
     ]
 
 

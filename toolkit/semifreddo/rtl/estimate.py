@@ -29,10 +29,12 @@ from semifreddo.ir.layers import (
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.components.costs import Area, Parts
+from semifreddo.rtl.components.memories import Fifo
+from semifreddo.rtl.components.streams import Fork, RepeatIn
 from semifreddo.rtl.folding import Block, Plan, make_plan
 from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
 from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.structure import LayerModel, add_fifo
+from semifreddo.rtl.structure import LayerModel
 from semifreddo.rtl.timing import INPUT_DEPTH, Clockwork
 from semifreddo.rtl.unit import word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
@@ -178,18 +180,17 @@ def stream_parts(sized: Sized) -> Parts:
         for ends in Counter(entry.back for entry in block.entries).values():
             _add_fork(parts, ends)
     for reader, depth in sized.depths.items():
-        add_fifo(parts, word_bits(plan.streams[plan.reads[reader]]), depth)
+        parts.add_all(Fifo(word_bits(plan.streams[plan.reads[reader]]), depth).counts())
     for entry, depth in sized.returns.items():
         bits = word_bits(plan.streams[entry])
-        parts.add("position")
-        parts.add("mux_bit", bits / 2)
-        add_fifo(parts, bits, depth)
+        parts.add_all(RepeatIn(bits, plan.streams[entry].pixels, 0, 0).counts())
+        parts.add_all(Fifo(bits, depth).counts())
     return parts
 
 
 def _add_fork(parts: Parts, ends: int) -> None:
     if ends > 1:
-        parts.add("fork_reader", ends)
+        parts.add_all(Fork(ends).counts())
 
 
 MODELS: KindTable[LayerModel] = KindTable("resource model", "semifreddo.rtl.estimate", ProjectError)
@@ -221,9 +222,8 @@ def buses(net: StreamNet) -> LayerEstimate:
     if bus.task_words:
         parts.add("bus_task")
     parts.add("bus_output")
-    add_fifo(parts, 33, 2)
-    add_fifo(parts, 33, INPUT_DEPTH)
-    add_fifo(parts, word_bits(net.input), INPUT_DEPTH)
+    for fifo in (Fifo(33, 2), Fifo(33, INPUT_DEPTH), Fifo(word_bits(net.input), INPUT_DEPTH)):
+        parts.add_all(fifo.counts())
     parts.add("mux_bit", net.output.type.width * (net.output.channels - 1) / 3)
     return LayerEstimate(
         "buses", "AXI", max(bus.input_cycles, bus.output_cycles), parts.area().rounded()

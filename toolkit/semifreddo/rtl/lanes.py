@@ -12,8 +12,10 @@ from functools import cached_property
 
 from semifreddo.ir.layers import AvgPool, Blend, Layer, MaxPool
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.verilog import instance, vector
+from semifreddo.rtl.components.lanes import Collect, Pick
+from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 
@@ -119,21 +121,16 @@ class Lanes:
         if self.groups == 1:
             return signal, []
         size = self.count * bits
-        parameters: dict[str, int | str] = {"BITS": self.channels * bits, "GROUP": size}
         ports = {"clk": "clk", "number": "phase", "word": signal, "picked": name}
         return name, [
             f"wire {vector(size)} {name};",
-            instance("sf_pick", f"{name}_pick", parameters, ports),
+            place(Pick(self.channels * bits, size), f"{name}_pick", ports),
         ]
 
     def collected(self, done: str, last: str) -> list[str]:
         """From a group's ``casts``, right in the cycle of ``done``, to the output stream."""
-        parameters: dict[str, int | str] = {
-            "BITS": word_bits(self.layer.output),
-            "GROUP": self.count * self.layer.output.type.width,
-            "GROUPS": self.groups,
-            "DEPTH": self.depth,
-        }
+        group = self.count * self.layer.output.type.width
+        part = Collect(word_bits(self.layer.output), group, self.groups, self.depth)
         ports = {
             "clk": "clk",
             "rst": "rst",
@@ -144,4 +141,4 @@ class Lanes:
             "out_ready": "out_ready",
             "out_data": "out_data",
         }
-        return ["", instance("sf_collect", "collect", parameters, ports)]
+        return ["", place(part, "collect", ports)]

@@ -6,20 +6,14 @@ from dataclasses import dataclass
 
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Add, AvgPool, Blend, MaxPool, Route, WeightBlock
-from semifreddo.rtl.components.costs import Parts, ram_luts
+from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.numbers import half_of
+from semifreddo.rtl.components.lanes import Collect, Maximum, Pick, Reduce, Total
+from semifreddo.rtl.components.numbers import Cast, signed_bits
+from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
-from semifreddo.rtl.structure import (
-    Bank,
-    LayerModel,
-    add_cast,
-    add_fifo,
-    add_memory,
-    add_window,
-    mux,
-)
+from semifreddo.rtl.structure import Bank, LayerModel
 from semifreddo.rtl.unit import Unit, word_bits
 
 
@@ -36,25 +30,19 @@ class LanesModel(LayerModel):
     def _add_selected(self, parts: Parts, lanes: Lanes, bits: int) -> None:
         """A signal with ``bits`` per channel, of which the lanes see a group at a time."""
         if lanes.groups > 1:
-            parts.add("mux_bit", lanes.count * bits * mux(lanes.groups))
-            parts.add("word_bit", lanes.count * bits)
+            parts.add_all(Pick(lanes.channels * bits, lanes.count * bits).counts())
 
     def _add_results(self, parts: Parts, lanes: Lanes) -> None:
         """Casts, and the words that are made of their results."""
-        target, bits = self.output.type, word_bits(self.output)
+        target = self.output.type
         inputs = self.net.input_streams(self.layer)
         exact = exact_result(self.layer, inputs, self.net.block.__getitem__)
         drop = exact.frac - target.frac
-        half = half_of(target.rounding, drop) or 0
+        bits = signed_bits(exact.low, exact.high)
         for _ in range(lanes.count):
-            add_cast(parts, (exact.low + half, exact.high + half), drop, target, half)
-        if lanes.groups > 1:
-            parts.add("turns")
-        parts.add("word_bit", lanes.groups * lanes.count * target.width)
-        if lanes.depth == 2:
-            parts.add("word_bit", bits)
-        else:
-            add_fifo(parts, bits, lanes.depth)
+            parts.add_all(Cast(bits, exact.low, exact.high, drop, target).counts())
+        group = lanes.count * target.width
+        parts.add_all(Collect(word_bits(self.output), group, lanes.groups, lanes.depth).counts())
 
 
 @dataclass(frozen=True)
@@ -68,33 +56,26 @@ class PoolModel(LanesModel):
         source = self.net.streams[self.layer.inputs[0]]
         geometry = Geometry.of(self.layer, source)
         parts.add("control")
-        maximum = isinstance(self.layer, MaxPool)
-        width, taps = source.type.width, geometry.taps
-        sum_bits = width if maximum else width + (taps - 1).bit_length()
+        maximum, kind = isinstance(self.layer, MaxPool), source.type
+        width, taps = kind.width, geometry.taps
         if geometry.disjoint:
-            parts.add("position")
-            self._add_selected(parts, lanes, width)
-            parts.add("kept_maximum_bit" if maximum else "kept_sum_bit", lanes.count * sum_bits)
-            parts.add("word_bit", lanes.count * (sum_bits + width * (lanes.groups == 1)))
-            self._add_running(parts, lanes, geometry, sum_bits)
+            out_bits = width if maximum else width + (taps - 1).bit_length()
+            reduce = Reduce(
+                source.channels, lanes.count, 1, width, kind.signed, not maximum, out_bits, geometry
+            )
+            parts.add_all(reduce.counts())
         else:
-            add_window(parts, geometry, word_bits(source))
+            parts.add_all(Window(geometry, word_bits(source)).counts())
             self._add_selected(parts, lanes, taps * width)
-            mean = lanes.count * (width + sum_bits) / 2
-            parts.add("compared_bit" if maximum else "added_bit", mean * (taps - 1))
-            parts.add("word_bit", mean * (taps - 1) / 3)
+            unsigned = not kind.signed
+            one = (
+                Maximum(taps, width, kind.signed)
+                if maximum
+                else Total(taps, width + unsigned, unsigned)
+            )
+            parts.add_all(one.counts(), lanes.count)
         self._add_results(parts, lanes)
         return parts
-
-    def _add_running(self, parts: Parts, lanes: Lanes, geometry: Geometry, bits: int) -> None:
-        """The memory of ``library/sf_reduce.sv``; none if the last sum is all it keeps."""
-        place, group = (geometry.out[1] - 1).bit_length(), (lanes.groups - 1).bit_length()
-        words = 1 << place + group
-        if 1 < words <= 64:
-            add_memory(parts, words, lanes.count * bits)
-        elif words > 64:
-            parts.add("ram_lut", ram_luts(words, lanes.count * bits))
-            parts.add("memory_mux_bit", lanes.count * bits * (words / 64 - 1))
 
 
 @dataclass(frozen=True)

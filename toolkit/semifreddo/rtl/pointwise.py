@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Layer, Route
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.lanes import BlendMix
 from semifreddo.rtl.components.numbers import Number, cast, signed_bits
-from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
+from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import (
@@ -181,7 +183,7 @@ class _Text:
             f"wire signed {vector(width)} a_{lane} = {one.text};",
             f"wire signed {vector(width)} b_{lane} = {other.text};",
             f"wire signed {vector(mix.bits)} {name};",
-            instance("sf_blend", f"blend_{lane}", {"BITS": width}, connected),
+            place(BlendMix(width, constant="'" in factor), f"blend_{lane}", connected),
             f"reg signed {vector(mix.bits)} {held.text};",
             f"always @(posedge clk) {held.text} <= {name};",
         ]

@@ -6,9 +6,11 @@ from math import prod
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
+from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.lanes import Maximum, Reduce, Total
 from semifreddo.rtl.components.numbers import Number, cast
-from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
+from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import (
@@ -58,26 +60,18 @@ def _disjoint(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geomet
         *issue(lanes.groups, lanes.depth, "in_valid", "in_ready", yields="window_yields"),
         "wire done, last;",
         f"wire {vector(lanes.count * reduced.width)} reduced;",
-        instance(
-            "sf_reduce",
+        place(
+            Reduce(
+                source.channels,
+                lanes.count,
+                phase_bits(lanes.groups),
+                source.type.width,
+                source.type.signed,
+                isinstance(lanes.layer, AvgPool),
+                reduced.width,
+                geometry,
+            ),
             "reduce",
-            {
-                "CHANNELS": source.channels,
-                "LANES": lanes.count,
-                "PHASE": phase_bits(lanes.groups),
-                "BITS": source.type.width,
-                "SIGNED": int(source.type.signed),
-                "SUM": int(isinstance(lanes.layer, AvgPool)),
-                "OUT_BITS": reduced.width,
-                "HEIGHT": geometry.height,
-                "WIDTH": geometry.width,
-                "KH": geometry.kernel[0],
-                "KW": geometry.kernel[1],
-                "SH": geometry.stride[0],
-                "SW": geometry.stride[1],
-                "OUT_H": geometry.out[0],
-                "OUT_W": geometry.out[1],
-            },
             {
                 "clk": "clk",
                 "rst": "rst",
@@ -105,8 +99,8 @@ def _overlapping(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geo
     taps = []
     for tap in range(geometry.taps):
         pixel = f"pixel_{tap}"
-        place = part("window", tap, word_bits(source))
-        lines.append(f"wire {vector(word_bits(source))} {pixel} = {place};")
+        taken = part("window", tap, word_bits(source))
+        lines.append(f"wire {vector(word_bits(source))} {pixel} = {taken};")
         signal, text = lanes.selected(f"{pixel}_now", pixel, width)
         taps.append(signal)
         lines += text
@@ -114,13 +108,9 @@ def _overlapping(lanes: Lanes, source: Stream, reduced: FixedType, geometry: Geo
         terms = [part(tap, lane, width) for tap in taps]
         result = part("reduced", lane, reduced.width)
         if isinstance(lanes.layer, MaxPool):
-            parameters = {
-                "TERMS": geometry.taps,
-                "BITS": width,
-                "SIGNED": int(source.type.signed),
-            }
             ports_ = {"clk": "clk", "terms": concatenation(terms), "result": result}
-            lines.append(instance("sf_max", f"max_{lane}", parameters, ports_))
+            maximum = Maximum(geometry.taps, width, source.type.signed)
+            lines.append(place(maximum, f"max_{lane}", ports_))
         else:
             lines += _sum(lane, terms, source.type, result)
     lines += delay("done", lanes.engine, "active")
@@ -136,7 +126,7 @@ def _sum(lane: int, taps: list[str], kind: FixedType, result: str) -> list[str]:
     target = kind.width + (len(taps) - 1).bit_length()
     return [
         f"wire signed {vector(wide)} {total};",
-        instance("sf_sum", f"sum_{lane}", {"TERMS": len(taps), "BITS": bits}, ports_),
+        place(Total(len(taps), bits, not kind.signed), f"sum_{lane}", ports_),
         f"assign {result} = {total}[{target - 1}:0];",
     ]
 

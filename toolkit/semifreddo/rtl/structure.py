@@ -6,19 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.costs import Area, Parts, block_memories, in_blocks, ram_luts
-from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.numbers import half_of, signed_bits
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.unit import Unit, is_wiring
-
-BITS_IN_FLIP_FLOPS = 16
-"""Width up to which Yosys makes flip-flops of a memory of two words."""
 
 
 @dataclass(frozen=True)
@@ -70,74 +64,6 @@ class LayerModel:
     def area(self, choice: Choice) -> Area:
         """What it costs, in whole numbers."""
         return self.parts(choice).area().rounded()
-
-
-def add_fifo(parts: Parts, bits: int, depth: int) -> None:
-    """A FIFO of ``library/sf_fifo.sv``."""
-    parts.add("fifo")
-    add_memory(parts, depth, bits)
-
-
-def add_memory(parts: Parts, words: int, bits: int) -> None:
-    """A memory with one write and one read port: flip-flops, distributed, or blocks."""
-    if words <= 2 and bits <= BITS_IN_FLIP_FLOPS:
-        parts.add("word_bit", bits * words)
-        parts.add("mux_bit", bits * (words - 1) / 2)
-    elif words <= 64:
-        parts.add("ram_lut", ram_luts(words, bits))
-    else:
-        parts.add("bram18", block_memories(words, bits))
-        parts.add("bypass_bit", bits)
-
-
-def add_window(parts: Parts, geometry: Geometry, bits: int) -> None:
-    """A window former of ``library/sf_window.sv``."""
-    if geometry.trivial:
-        return
-    rows, columns = geometry.kernel
-    parts.add("position")
-    parts.add("window_bit", rows * (columns + 1) * bits)  # and the column that goes in next
-    last = (geometry.out[1] - 1) * geometry.stride[1]
-    right = geometry.left + geometry.width - 1 - last
-    # A masked column has registers beside those that move on; nothing moves on from the oldest.
-    masked = sum(x < geometry.left or x > right for x in range(1, columns))
-    parts.add("masked_bit", masked * rows * bits)
-    if rows > 1:
-        add_memory(parts, geometry.width, (rows - 1) * bits)
-
-
-def add_cast(
-    parts: Parts, bounds: tuple[int, int], drop: int, target: FixedType, constant: int
-) -> None:
-    """A cast of ``library/sf_cast.sv``.
-
-    Args:
-        parts: Get what it is made of.
-        bounds: Smallest and largest number that is cast, with everything that is added.
-        drop: Fraction bits that go; negative if some come.
-        target: The format.
-        constant: What is added here: the bias and, for most roundings, the half. Below its last bit
-            it is free.
-    """
-    parts.add("cast")
-    low, high = bounds
-    bits = signed_bits(low, high)
-    if constant:
-        parts.add("rounded_bit", max(bits - trailing_zeros(constant), 1))
-    if drop > 0 and half_of(target.rounding, drop) is None:
-        parts.add("added_bit", bits)
-    if drop > 0 and target.rounding is Rounding.HALF_EVEN:
-        parts.add("tie_bit", drop)
-    down, up = max(drop, 0), max(-drop, 0)
-    fits = target.min_raw <= (low << up) >> down and (high << up) >> down <= target.max_raw
-    if target.overflow is not Overflow.WRAP and not fits:
-        parts.add("clipped_bit", target.width)
-        parts.add("checked_bit", max(bits - down - target.width, 0))
-
-
-def trailing_zeros(value: int) -> int:
-    """Zero bits at the end of a nonzero integer."""
-    return (value & -value).bit_length() - 1
 
 
 @dataclass(frozen=True)
@@ -201,8 +127,3 @@ class Bank:
                 continue
             parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
             parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
-
-
-def mux(inputs: int) -> float:
-    """Multiplexers with four inputs (a LUT each) that make one with more."""
-    return (inputs - 1) / 3

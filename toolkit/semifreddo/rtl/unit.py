@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.layers import Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.memories import Delay, Fifo
+from semifreddo.rtl.components.streams import Issue, Swap
 from semifreddo.rtl.components.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
 
 
@@ -153,10 +156,9 @@ def swap(context: Context, operands: int, taken: str) -> list[str]:
     """The layer's bank selector, as the signal ``bank``; ``operands`` counts one pass."""
     return [
         f"wire {vector(context.select_bits)} bank;",
-        instance(
-            "sf_swap",
+        place(
+            Swap(operands, context.passes),
             "swap",
-            {"OPERANDS": operands, "PASSES": context.passes},
             {
                 "clk": "clk",
                 "rst": "rst",
@@ -177,11 +179,8 @@ def bank_select(name: str, context: Context, cycles: int) -> list[str]:
 def delay(name: str, cycles: int, signal: str, bits: int = 0) -> list[str]:
     """``name`` is ``signal``, ``cycles`` later; a vector if it has ``bits``."""
     ports_ = {"clk": "clk", "rst": "rst", "in": signal, "out": name}
-    parameters: dict[str, int | str] = {"CYCLES": cycles}
-    if bits:
-        parameters["BITS"] = bits
     declared = f"wire {vector(bits)} {name};" if bits else f"wire {name};"
-    return [declared, instance("sf_delay", f"{name}_delay", parameters, ports_)]
+    return [declared, place(Delay(cycles, bits), f"{name}_delay", ports_)]
 
 
 def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
@@ -189,10 +188,9 @@ def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
     return [
         f"wire {name}_there;",
         f"wire {vector(bits)} {name}_out;",
-        instance(
-            "sf_fifo",
+        place(
+            Fifo(bits, depth, credited=True),
             f"{name}_fifo",
-            {"BITS": bits, "DEPTH": depth, "CREDITED": 1},
             {
                 "clk": "clk",
                 "rst": "rst",
@@ -214,10 +212,9 @@ def issue(cycles: int, depth: int, valid: str, ready: str, *, yields: str = "1'b
         "wire pop = out_valid && out_ready;",
         "wire active, first;",
         f"wire {vector(bits)} phase;",
-        instance(
-            "sf_issue",
+        place(
+            Issue(cycles, depth),
             "issue",
-            {"CYCLES": cycles, "DEPTH": depth},
             {
                 "clk": "clk",
                 "rst": "rst",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from semifreddo.ir.layers import Conv, Linear
+from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.verilog import concatenation, instance, module, part, vector
+from semifreddo.rtl.components.verilog import concatenation, module, part, vector
+from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.frozen import frozen_lines, graph_file
 from semifreddo.rtl.loadable import loadable_lines
 from semifreddo.rtl.schedule import Choice
@@ -61,24 +63,10 @@ def window_lines(geometry: Geometry, bits: int) -> list[str]:
             "assign in_ready = window_ready;",
             "assign window = in_data;",
         ]
-    parameters: dict[str, int | str] = {
-        "BITS": bits,
-        "HEIGHT": geometry.height,
-        "WIDTH": geometry.width,
-        "KH": geometry.kernel[0],
-        "KW": geometry.kernel[1],
-        "SH": geometry.stride[0],
-        "SW": geometry.stride[1],
-        "TOP": geometry.top,
-        "LEFT": geometry.left,
-        "OUT_H": geometry.out[0],
-        "OUT_W": geometry.out[1],
-        "PATIENCE": "(PATIENCE)",
-    }
     names = ("clk", "rst", "in_valid", "in_ready", "in_data")
     outs = {"out_valid": "window_valid", "out_ready": "window_ready", "out_data": "window"}
     connected = {name: name for name in names} | outs
-    return [*lines, instance("sf_window", "former", parameters, connected)]
+    return [*lines, place(Window(geometry, bits), "former", connected)]
 
 
 def _merge(plan: Weighted) -> list[str]:

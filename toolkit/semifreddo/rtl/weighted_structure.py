@@ -12,16 +12,12 @@ from functools import cached_property
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.components.costs import Area, Parts
+from semifreddo.rtl.components.memories import Fifo, mux
+from semifreddo.rtl.components.numbers import Cast, signed_bits
+from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.graph_size import GraphSize, graph_size
 from semifreddo.rtl.schedule import DEFAULT, Choice
-from semifreddo.rtl.structure import (
-    Bank,
-    LayerModel,
-    add_cast,
-    add_fifo,
-    add_window,
-    mux,
-)
+from semifreddo.rtl.structure import Bank, LayerModel
 from semifreddo.rtl.unit import Unit, depth_for, word_bits
 from semifreddo.rtl.weighted_plan import Channel, Weighted, read_at_once
 
@@ -173,7 +169,8 @@ class WeightedModel(LayerModel):
 
     def _add_shared(self, parts: Parts) -> None:
         plan = self.plan
-        add_window(parts, plan.geometry, word_bits(plan.source))
+        if not plan.geometry.trivial:
+            parts.add_all(Window(plan.geometry, word_bits(plan.source)).counts())
         parts.add("control")
         if plan.has_banks:
             parts.add("swap")
@@ -183,7 +180,7 @@ class WeightedModel(LayerModel):
             if channels:
                 bits = len(channels) * self.plan.target.width
                 parts.add("word_bit", bits)
-                add_fifo(parts, bits, depth)
+                parts.add_all(Fifo(bits, depth, credited=True).counts())
 
     def _add_frozen(self, parts: Parts, choice: Choice) -> None:
         plan, graph = self.plan, self.graph
@@ -200,15 +197,19 @@ class WeightedModel(LayerModel):
             channel = plan.channel(index)
             if index in plan.loadable_bias:
                 parts.add("added_bit", channel.bits + channel.up + 1)
-            self._add_cast(parts, channel, 0 if choice.digit_bits else channel.constant)
+            self._add_cast(parts, channel, added=bool(choice.digit_bits))
 
-    def _add_cast(self, parts: Parts, channel: Channel, constant: int) -> None:
-        """The cast of a channel, to which a constant is added on the way."""
+    def _add_cast(self, parts: Parts, channel: Channel, *, added: bool) -> None:
+        """The cast of a channel; the constant is added in it, or is in the sum already."""
         target = self.plan.target
         bias = self.plan.bias_range(channel.index)
-        low = (channel.low << channel.up) + channel.constant + bias[0]
-        high = (channel.high << channel.up) + channel.constant + bias[1]
-        add_cast(parts, (low, high), channel.frac - target.frac, target, constant)
+        inside = channel.constant if added else 0
+        low = (channel.low << channel.up) + inside + bias[0]
+        high = (channel.high << channel.up) + inside + bias[1]
+        offset = 0 if added else channel.bias
+        drop = channel.frac - target.frac
+        bits = signed_bits(low, high)
+        parts.add_all(Cast(bits, low, high, drop, target, offset, added=added).counts())
 
     def _add_digits(self, parts: Parts, digit: int, graph: GraphSize) -> None:
         """Adders that are a digit wide, with their delays; constants; digits in, sums out."""
@@ -320,7 +321,7 @@ class WeightedModel(LayerModel):
         """Casts of all loadable channels, if each has its own."""
         parts, plan = Parts(), self.plan
         for index in plan.loadable:
-            self._add_cast(parts, plan.channel(index), 0)
+            self._add_cast(parts, plan.channel(index), added=True)
         return parts
 
     def _add_bias_bank(self, parts: Parts, channels: Sequence[int]) -> None:

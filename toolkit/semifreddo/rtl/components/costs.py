@@ -132,6 +132,13 @@ class Parts:
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
 
+    @classmethod
+    def of(cls, kind: str, count: float = 1) -> Parts:
+        """Parts of one kind."""
+        parts = cls()
+        parts.add(kind, count)
+        return parts
+
     def add(self, kind: str, count: float = 1) -> None:
         """Count some more parts of a kind."""
         assert kind in COSTS, kind

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from semifreddo.core.fixed import FixedType, Rounding, bits_for
-from semifreddo.rtl.components.verilog import instance, literal
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.verilog import literal
 
 
 def signed_bits(low: int, high: int) -> int:
@@ -64,6 +68,91 @@ def half_of(rounding: Rounding, drop: int) -> int | None:
     return None
 
 
+@dataclass(frozen=True)
+class Cast:
+    """Brings a number into another format.
+
+    Attributes:
+        bits: Width of the number.
+        low: Smallest number, after its sign is changed if it is.
+        high: Largest number.
+        drop: Fraction bits that go; negative if some come.
+        target: The format.
+        offset: A constant that is added first, in the number's last bits.
+        negate: Whether the number's negative is cast.
+        added: Whether the number contains :func:`half_of` already.
+    """
+
+    module: ClassVar[str] = "sf_cast"
+    bits: int
+    low: int
+    high: int
+    drop: int
+    target: FixedType
+    offset: int = 0
+    negate: bool = False
+    added: bool = False
+
+    @property
+    def half(self) -> int | None:
+        """What its rounding adds, see :func:`half_of`."""
+        return half_of(self.target.rounding, self.drop)
+
+    @property
+    def sums(self) -> tuple[int, int]:
+        """Range of the number with everything that is added to it here."""
+        low, high = self.low + self.offset, self.high + self.offset
+        if self.added:
+            return low, high
+        half = self.half  # where it depends on the sign it is between 0 and the largest
+        return low + (half or 0), high + ((1 << self.drop) - 1 if half is None else half)
+
+    def parameters(self) -> Mapping[str, int | str]:
+        low, high = self.sums
+        found: dict[str, int | str] = {
+            "IN_BITS": self.bits,
+            "SUM_BITS": signed_bits(low, high),
+            "SUM_SIGNED": int(low < 0),
+            "DROP": self.drop,
+            "OUT_BITS": self.target.width,
+            "OUT_SIGNED": int(self.target.signed),
+            "ROUNDING": self.target.rounding.name,
+            "OVERFLOW": self.target.overflow.name,
+        }
+        if self.offset:
+            bits = signed_bits(min(self.offset, 0), max(self.offset, 0))
+            found |= {"OFFSET_BITS": bits, "OFFSET": literal(self.offset, bits)}
+        if self.negate:
+            found["NEGATE"] = 1
+        if self.added and self.half is not None:
+            found["ADDED"] = 1
+        return found
+
+    def counts(self) -> Parts:
+        """Below the last bit of the constant that is added, adding it is free."""
+        parts, target, drop = Parts.of("cast"), self.target, self.drop
+        low, high = self.sums
+        bits = signed_bits(low, high)
+        constant = self.offset + (0 if self.added else self.half or 0)
+        if constant:
+            parts.add("rounded_bit", max(bits - trailing_zeros(constant), 1))
+        if drop > 0 and self.half is None:
+            parts.add("added_bit", bits)
+        if drop > 0 and target.rounding is Rounding.HALF_EVEN:
+            parts.add("tie_bit", drop)
+        down, up = max(drop, 0), max(-drop, 0)
+        fits = target.min_raw <= (low << up) >> down and (high << up) >> down <= target.max_raw
+        if target.overflow is not Overflow.WRAP and not fits:
+            parts.add("clipped_bit", target.width)
+            parts.add("checked_bit", max(bits - down - target.width, 0))
+        return parts
+
+
+def trailing_zeros(value: int) -> int:
+    """Zero bits at the end of a nonzero integer."""
+    return (value & -value).bit_length() - 1
+
+
 def cast(
     name: str,
     value: Number,
@@ -74,44 +163,20 @@ def cast(
     negate: bool = False,
     added: bool = False,
 ) -> str:
-    """An ``sf_cast`` of ``value``, or of its negative, plus ``offset`` of its last bits.
+    """A :class:`Cast` of ``value``, or of its negative, plus ``offset``, placed.
 
     Args:
         name: Name of the instance.
         value: What is cast.
         target: The format it is brought into.
         result: The signal that gets it.
-        offset: A constant that is added first.
-        negate: Whether the negative is cast.
-        added: Whether ``value`` contains :func:`half_of` already.
+        offset: See :class:`Cast`.
+        negate: See :class:`Cast`.
+        added: See :class:`Cast`.
     """
-    drop = value.frac - target.frac
     low, high = (-value.high, -value.low) if negate else (value.low, value.high)
-    low, high = low + offset, high + offset
-    half = half_of(target.rounding, drop)
-    if not added:
-        low += half or 0  # where it depends on the sign it is between 0 and the largest
-        high += (1 << drop) - 1 if half is None else half
-    parameters: dict[str, int | str] = {
-        "IN_BITS": value.bits,
-        "SUM_BITS": signed_bits(low, high),
-        "SUM_SIGNED": int(low < 0),
-        "DROP": drop,
-        "OUT_BITS": target.width,
-        "OUT_SIGNED": int(target.signed),
-        "ROUNDING": target.rounding.name,
-        "OVERFLOW": target.overflow.name,
-    }
-    if offset:
-        bits = signed_bits(min(offset, 0), max(offset, 0))
-        parameters |= {"OFFSET_BITS": bits, "OFFSET": literal(offset, bits)}
-    if negate:
-        parameters["NEGATE"] = 1
-    if added and half is not None:
-        parameters["ADDED"] = 1
-    return instance(
-        "sf_cast", name, parameters, {"value": unsigned_port(value.text), "result": result}
-    )
+    part = Cast(value.bits, low, high, value.frac - target.frac, target, offset, negate, added)
+    return place(part, name, {"value": unsigned_port(value.text), "result": result})
 
 
 def unsigned_port(text: str) -> str:

@@ -1,0 +1,197 @@
+"""What layers without weights are made of: selectors, running values, blends, sums, maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from semifreddo.rtl.components.costs import Parts, ram_luts
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.memories import Fifo, memory, mux
+from semifreddo.rtl.components.windows import sizes
+
+
+@dataclass(frozen=True)
+class Pick:
+    """Selects a word's channels group by group, in a register.
+
+    Attributes:
+        bits: Of the word.
+        group: Bits of a group.
+    """
+
+    module: ClassVar[str] = "sf_pick"
+    bits: int
+    group: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"BITS": self.bits, "GROUP": self.group}
+
+    def counts(self) -> Parts:
+        parts = Parts.of("mux_bit", self.group * mux(-(-self.bits // self.group)))
+        parts.add("word_bit", self.group)
+        return parts
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Puts a word together from groups of channels and holds it until it is taken.
+
+    Attributes:
+        bits: Of a word.
+        group: Bits of a group.
+        groups: Of a word.
+        depth: Words that have a place.
+    """
+
+    module: ClassVar[str] = "sf_collect"
+    bits: int
+    group: int
+    groups: int
+    depth: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {
+            "BITS": self.bits,
+            "GROUP": self.group,
+            "GROUPS": self.groups,
+            "DEPTH": self.depth,
+        }
+
+    def counts(self) -> Parts:
+        parts = Parts.of("word_bit", self.groups * self.group)
+        if self.groups > 1:
+            parts.add("turns")
+        if self.depth == 2:
+            parts.add("word_bit", self.bits)
+        else:
+            parts.add_all(Fifo(self.bits, self.depth, credited=True).counts())
+        return parts
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Running maximum or sum over windows that do not overlap.
+
+    Attributes:
+        channels: Of a pixel.
+        lanes: Channels that are worked on at a time.
+        phase: Width of the phase.
+        bits: Of a value.
+        signed: Whether values are two's complement.
+        sums: Whether it sums; otherwise it takes the maximum.
+        out_bits: Of a result.
+        geometry: The windows.
+    """
+
+    module: ClassVar[str] = "sf_reduce"
+    channels: int
+    lanes: int
+    phase: int
+    bits: int
+    signed: bool
+    sums: bool
+    out_bits: int
+    geometry: Geometry
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {
+            "CHANNELS": self.channels,
+            "LANES": self.lanes,
+            "PHASE": self.phase,
+            "BITS": self.bits,
+            "SIGNED": int(self.signed),
+            "SUM": int(self.sums),
+            "OUT_BITS": self.out_bits,
+            **sizes(self.geometry),
+            "OUT_H": self.geometry.out[0],
+            "OUT_W": self.geometry.out[1],
+        }
+
+    def counts(self) -> Parts:
+        groups = -(-self.channels // self.lanes)
+        parts = Parts.of("position")
+        kind = "kept_sum_bit" if self.sums else "kept_maximum_bit"
+        parts.add(kind, self.lanes * self.out_bits)
+        parts.add("word_bit", self.lanes * self.out_bits)
+        parts.add_all(Pick(self.channels * self.bits, self.lanes * self.bits).counts())
+        # One running value per output column and group; none if the last one is all it keeps.
+        words = 1 << (self.geometry.out[1] - 1).bit_length() + (groups - 1).bit_length()
+        bits = self.lanes * self.out_bits
+        if 1 < words <= 64:
+            parts.add_all(memory(words, bits))
+        elif words > 64:
+            parts.add("ram_lut", ram_luts(words, bits))
+            parts.add("memory_mux_bit", bits * (words / 64 - 1))
+        return parts
+
+
+@dataclass(frozen=True)
+class BlendMix:
+    """Mixes two values by a factor in eighths.
+
+    Attributes:
+        bits: Of a value.
+        constant: Whether the factor is known.
+    """
+
+    module: ClassVar[str] = "sf_blend"
+    bits: int
+    constant: bool
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"BITS": self.bits}
+
+    def counts(self) -> Parts:
+        kind = "fixed_blend_bit" if self.constant else "blend_bit"
+        return Parts.of(kind, self.bits + 3)
+
+
+@dataclass(frozen=True)
+class Maximum:
+    """The largest of several values.
+
+    Attributes:
+        terms: Values.
+        bits: Of a value.
+        signed: Whether they are two's complement.
+    """
+
+    module: ClassVar[str] = "sf_max"
+    terms: int
+    bits: int
+    signed: bool
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"TERMS": self.terms, "BITS": self.bits, "SIGNED": int(self.signed)}
+
+    def counts(self) -> Parts:
+        parts = Parts.of("compared_bit", self.bits * (self.terms - 1))
+        parts.add("word_bit", self.bits * (self.terms - 1) / 3)
+        return parts
+
+
+@dataclass(frozen=True)
+class Total:
+    """The sum of several values.
+
+    Attributes:
+        terms: Values.
+        bits: Of a value, two's complement.
+        padded: Whether the sign bit is always zero, so that it costs nothing.
+    """
+
+    module: ClassVar[str] = "sf_sum"
+    terms: int
+    bits: int
+    padded: bool
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"TERMS": self.terms, "BITS": self.bits}
+
+    def counts(self) -> Parts:
+        mean = self.bits - self.padded + (self.terms - 1).bit_length() / 2
+        parts = Parts.of("added_bit", mean * (self.terms - 1))
+        parts.add("word_bit", mean * (self.terms - 1) / 3)
+        return parts

@@ -1,0 +1,125 @@
+"""What moves words: issuers of pipelines, bank selectors, forks, and the ways of folded repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from semifreddo.rtl.components.costs import Parts
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Counts the cycles of a word and the places behind a pipeline.
+
+    Attributes:
+        cycles: Per word.
+        depth: Words that have a place behind the pipeline.
+    """
+
+    module: ClassVar[str] = "sf_issue"
+    cycles: int
+    depth: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"CYCLES": self.cycles, "DEPTH": self.depth}
+
+    def counts(self) -> Parts:
+        """A layer's control: the issuer with the marks that travel beside the pipeline."""
+        return Parts.of("control")
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Selects the bank of loaded values that an image reads.
+
+    Attributes:
+        operands: Words of one pass.
+        passes: Times per image that the layer runs.
+    """
+
+    module: ClassVar[str] = "sf_swap"
+    operands: int
+    passes: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"OPERANDS": self.operands, "PASSES": self.passes}
+
+    def counts(self) -> Parts:
+        return Parts.of("swap")
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Gives every word to several readers."""
+
+    module: ClassVar[str] = "sf_fork"
+    readers: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"READERS": self.readers}
+
+    def counts(self) -> Parts:
+        return Parts.of("fork_reader", self.readers)
+
+
+@dataclass(frozen=True)
+class RepeatIn:
+    """Lets words from outside into the first pass of a folded repeat, then its own words back.
+
+    Attributes:
+        bits: Of a word.
+        words: Per pass.
+        passes: Per image.
+        spacing: Cycles between the first words of two passes, at least.
+    """
+
+    module: ClassVar[str] = "sf_repeat_in"
+    bits: int
+    words: int
+    passes: int
+    spacing: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {
+            "BITS": self.bits,
+            "WORDS": self.words,
+            "PASSES": self.passes,
+            "SPACING": self.spacing,
+        }
+
+    def counts(self) -> Parts:
+        parts = Parts.of("position")
+        parts.add("mux_bit", self.bits / 2)
+        return parts
+
+
+@dataclass(frozen=True)
+class RepeatOut:
+    """Sends the words of the last pass onward, those of the others back.
+
+    Attributes:
+        words: Per pass.
+        passes: Per image.
+        back: Whether anything goes back.
+        onward: Whether anything goes on.
+    """
+
+    module: ClassVar[str] = "sf_repeat_out"
+    words: int
+    passes: int
+    back: bool
+    onward: bool
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {
+            "WORDS": self.words,
+            "PASSES": self.passes,
+            "BACK": int(self.back),
+            "ONWARD": int(self.onward),
+        }
+
+    def counts(self) -> Parts:
+        """Nothing of its own: its counter is in the price of :class:`RepeatIn`."""
+        return Parts()

@@ -1,0 +1,64 @@
+"""The former of sliding windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.memories import memory
+
+
+def sizes(geometry: Geometry) -> dict[str, int | str]:
+    """Image, kernel, stride and number of windows, as library modules name them."""
+    return {
+        "HEIGHT": geometry.height,
+        "WIDTH": geometry.width,
+        "KH": geometry.kernel[0],
+        "KW": geometry.kernel[1],
+        "SH": geometry.stride[0],
+        "SW": geometry.stride[1],
+    }
+
+
+@dataclass(frozen=True)
+class Window:
+    """A line memory and a register window.
+
+    Attributes:
+        geometry: The windows; not trivial.
+        bits: Of a pixel, all channels.
+    """
+
+    module: ClassVar[str] = "sf_window"
+    geometry: Geometry
+    bits: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        """PATIENCE is a parameter of the module around it, set where that is placed."""
+        geometry = self.geometry
+        return {
+            "BITS": self.bits,
+            **sizes(geometry),
+            "TOP": geometry.top,
+            "LEFT": geometry.left,
+            "OUT_H": geometry.out[0],
+            "OUT_W": geometry.out[1],
+            "PATIENCE": "(PATIENCE)",
+        }
+
+    def counts(self) -> Parts:
+        geometry, bits = self.geometry, self.bits
+        rows, columns = geometry.kernel
+        parts = Parts.of("position")
+        parts.add("window_bit", rows * (columns + 1) * bits)  # and the column that goes in next
+        last = (geometry.out[1] - 1) * geometry.stride[1]
+        right = geometry.left + geometry.width - 1 - last
+        # A masked column has registers beside those that move on; nothing moves on from the oldest.
+        masked = sum(x < geometry.left or x > right for x in range(1, columns))
+        parts.add("masked_bit", masked * rows * bits)
+        if rows > 1:
+            parts.add_all(memory(geometry.width, (rows - 1) * bits))
+        return parts
