@@ -9,6 +9,7 @@ import pytest
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.studies.catalog import NAMES, find_study
+from semifreddo.studies.runner import render
 
 PAGES = Path(__file__).parents[2] / "docs" / "studies"
 
@@ -26,3 +27,12 @@ def test_a_study_says_what_it_claims(name):
 def test_a_name_nearly_right():
     with pytest.raises(ConfigError, match="did you mean vertical_freezing"):
         find_study("vertical_freezin")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_is_the_record(name):
+    record = json.loads((PAGES / f"{name}.json").read_text())
+    study = find_study(name)
+    assert record["settings"] == json.loads(json.dumps(study.settings())), "measure it again"
+    assert record["sealed"] and len(record["seeds"]) >= 3
+    assert (PAGES / f"{name}.md").read_text() == render(study, record)
