@@ -18,12 +18,12 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
 from semifreddo.rtl.components.costs import COSTS, Area, Parts, in_blocks
+from semifreddo.rtl.components.memories import Bank
 from semifreddo.rtl.design import make_design
-from semifreddo.rtl.estimate import estimate, models_of, stream_parts
+from semifreddo.rtl.estimate import estimate, stream_parts
 from semifreddo.rtl.graph_size import signed_digit_count
 from semifreddo.rtl.sample_layers import samples
 from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.structure import Bank
 from semifreddo.tools.cells import CellCounts
 
 
@@ -175,15 +175,14 @@ def test_memories_are_blocks_where_yosys_makes_blocks_of_them() -> None:
 
 def test_a_bank_is_as_narrow_as_its_reader_allows() -> None:
     # 144 rows of 32 weights of 4 bits; a word has the weights of eight channels.
-    whole = Bank(144, 128, registered=True)
+    whole = Bank(144, 128, 1, 4, (0,), registered=True)
     assert (whole.words, whole.memories, whole.register_bits) == (512, [32] * 4, 0)
-    unit = Bank(144, 128, unit_words=1, registered=True)
+    unit = Bank(144, 128, 1, 1, (0,), registered=True)
     assert (unit.words, unit.memories) == (2048, [32])
     for bank in (whole, unit):
-        parts = Parts()
-        bank.add_to(parts)
-        assert parts.counts["bram18"] == 4
-        assert "ram_lut" not in parts.counts
+        counts = bank.counts().counts
+        assert counts["bram18"] == 4
+        assert "ram_lut" not in counts
 
 
 def test_luts_of_another_family_for_each_predicted_one() -> None:
@@ -210,38 +209,6 @@ def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
 
 FOLDED = [34, 64, 103, 106, 109]
 """Random networks with folded repeats: weights shared by passes or not, forks at their exits."""
-
-BANK = re.compile(
-    r"sf_bank #\(\.ROWS\((\d+)\), \.ROW_BITS\(\d+\), \.PER_LINE\((\d+)\).*?\.REGIONS\((\d+)\)"
-)
-
-
-@pytest.mark.parametrize("seed", FOLDED)
-def test_memories_are_those_of_the_design(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passes that share weights read one region of a memory, others a region each.
-
-    Widths are not compared: a layer whose frozen and loadable channels both have loadable biases
-    reads one memory from two places, and each place costs only the bits that it reads.
-    """
-    net, schedule = random_net(seed)
-    core = make_design(net, schedule).core
-    assert any(block.folded for block in core.plan.blocks)
-    counted: list[tuple[int, ...]] = []
-    monkeypatch.setattr(
-        Bank,
-        "add_to",
-        lambda bank, parts: counted.append((bank.rows, bank.per_line, bank.regions)),
-    )
-    models = models_of(core.plan)
-    built = 0
-    for unit in core.units:
-        counted.clear()
-        models[unit.layer].parts(schedule[unit.layer])
-        text = dict(unit.files).get(unit.module, "")
-        found = [tuple(map(int, sizes)) for sizes in BANK.findall(text)]
-        built += len(found)
-        assert sorted(counted) == sorted(found), unit.layer
-    assert built
 
 
 @pytest.mark.parametrize("seed", [*range(12), *FOLDED])

@@ -12,6 +12,7 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.cosim import Simulation
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.schedule import Choice, RtlSchedule
+from semifreddo.rtl.unit import Context
 from semifreddo.rtl.weighted_plan import Weighted
 from semifreddo.sim import reference
 
@@ -96,7 +97,9 @@ def test_all_products(simulate: Build) -> None:
 def test_stages_of_the_array() -> None:
     net, schedule = products()
     stages = {
-        (layer.name): Weighted(net, layer, schedule[layer.name]).multiplier_stages
+        layer.name: Weighted.alone(
+            Context.of(net), layer, schedule[layer.name]
+        ).mac.multiplier_stages
         for layer in net.layers
         if isinstance(layer, Conv)
     }

@@ -16,7 +16,9 @@ from semifreddo.rtl.clusters import Cluster, Cover, Operand, cover
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.weighted_plan import Weighted, serial_cycles, word_cycles
+from semifreddo.rtl.serial import SerialGraph
+from semifreddo.rtl.unit import Context
+from semifreddo.rtl.weighted_plan import Weighted
 from semifreddo.sim import reference
 
 NIBBLE = FixedType.exact(4, 0, signed=True)
@@ -166,7 +168,7 @@ def test_a_sum_of_two_negative_terms_begins_with_a_carry_of_two(simulate: Build)
     block = WeightBlock("w", "weight", weights.reshape(1, 1, 6, 1), 4, True, (0,), (True,))
     net = StreamNet("negative", Stream("image", (4, 4, 6), NIBBLE), (layer,), (block,))
     for digit in (2, 3):
-        found = Weighted(net, layer, Choice(digit_bits=digit)).graph.cover
+        found = Weighted.alone(Context.of(net), layer, Choice(digit_bits=digit)).graph.cover
         last = found.outputs[0]
         assert isinstance(last, Cluster) and last.negatives == 2 == last.carry_bits
     design = make_design(net, RtlSchedule({"conv": Choice(digit_bits=2)}))
@@ -180,9 +182,13 @@ def test_cycles_need_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     net = frozen_net(True)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
-    graphs = {digit: Weighted(net, layer, Choice(digit_bits=digit)).graph for digit in range(1, 9)}
+
+    def plan(digit: int) -> Weighted:
+        return Weighted.alone(Context.of(net), layer, Choice(digit_bits=digit))
+
+    graphs = {digit: plan(digit).graph for digit in range(1, 9)}
     monkeypatch.setattr(adders, "solve", None)
     for digit, graph in graphs.items():
-        assert serial_cycles(net, layer, digit) == graph.cycles
-        assert word_cycles(net, layer, Choice(digit_bits=digit)) == graph.cycles
-    assert serial_cycles(net, layer, 0) == 1
+        assert isinstance(graph, SerialGraph)
+        assert plan(digit).frozen_cycles == plan(digit).cycles == graph.cycles
+    assert plan(0).frozen_cycles == 1

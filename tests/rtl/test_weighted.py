@@ -14,7 +14,8 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.weighted_plan import Weighted, word_cycles
+from semifreddo.rtl.unit import Context
+from semifreddo.rtl.weighted_plan import Weighted
 from semifreddo.sim import reference
 
 
@@ -116,8 +117,8 @@ def test_a_row_is_read_in_units(
     net = wide(channels, bits)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
-    plan = Weighted(net, layer, choice)
-    assert (plan.units, plan.unit_words) == (units, words)
+    plan = Weighted.alone(Context.of(net), layer, choice)
+    assert (plan.units, plan.weights_bank.unit_words) == (units, words)
     exact_over_tasks(net, choice, simulate)
 
 
@@ -126,7 +127,7 @@ def test_cycles_of_groups() -> None:
     layer = net.layers[0]
     assert isinstance(layer, Conv)
     cycles = {
-        (rows, channels): word_cycles(net, layer, Choice(rows, channels))
+        (rows, channels): Weighted.alone(Context.of(net), layer, Choice(rows, channels)).cycles
         for rows, channels in ((1, 0), (8, 0), (3, 0), (1, 1), (8, 1), (3, 2), (8, 5))
     }
     # Eight rows, five loadable channels: groups times lines.
@@ -139,18 +140,19 @@ def test_cycles_of_groups() -> None:
         (3, 2): 9,
         (8, 5): 1,
     }
-    plan = Weighted(net, layer, Choice(3, 2))
-    assert (plan.multipliers, plan.groups, plan.lines) == (6, 3, 3)
-    assert [plan.lane(lane) for lane in range(2)] == [[0, 3, 6], [2, 4]]
+    plan = Weighted.alone(Context.of(net), layer, Choice(3, 2))
+    assert (plan.mac.per_cycle * plan.mac.lanes, plan.groups, plan.lines) == (6, 3, 3)
+    lanes = [[channel.index for channel in lane.channels] for lane in plan.accumulators]
+    assert lanes == [[0, 3, 6], [2, 4, 4]]
 
 
 def test_channels_of_a_lane_have_one_fraction() -> None:
     net = conv(depthwise=False, bias="frozen", rounding=Rounding.HALF_EVEN)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
-    plan = Weighted(net, layer, Choice(1, 2))
-    for lane in range(2):
-        channels = [plan.channel(index) for index in plan.lane(lane)]
+    plan = Weighted.alone(Context.of(net), layer, Choice(1, 2))
+    for lane in plan.accumulators:
+        channels = lane.channels
         assert len({channel.frac for channel in channels}) == 1
         for channel in channels:
             total = (channel.carried << channel.up) + channel.rest

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from semifreddo.core.errors import ProjectError
@@ -21,7 +21,6 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
-    Layer,
     Linear,
     MaxPool,
     Route,
@@ -31,12 +30,12 @@ from semifreddo.rtl.buffers import Sized, size_buffers
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.streams import Fork, RepeatIn
-from semifreddo.rtl.folding import Block, Plan, make_plan
-from semifreddo.rtl.lanes_structure import PointwiseModel, PoolModel
+from semifreddo.rtl.folding import Plan, make_plan
+from semifreddo.rtl.lanes_structure import LanesModel
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.structure import LayerModel
 from semifreddo.rtl.timing import INPUT_DEPTH, Clockwork
-from semifreddo.rtl.unit import word_bits
+from semifreddo.rtl.unit import Context, word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
 from semifreddo.runtime.packets import BusFormat
 
@@ -164,9 +163,11 @@ def estimate_plan(plan: Plan, models: Mapping[str, LayerModel], schedule: RtlSch
 
 def models_of(plan: Plan) -> dict[str, LayerModel]:
     """The models of all layers that have hardware: of a folded repeat those of the first pass."""
+    context = Context.of(plan.net)
     return {
-        layer.name: MODELS(layer, plan.net, block)
+        layer.name: MODELS(layer, inner)
         for block in plan.blocks
+        for inner in (replace(context, passes=block.count, pass_blocks=block.pass_blocks),)
         for layer in block.layers
     }
 
@@ -194,22 +195,17 @@ def _add_fork(parts: Parts, ends: int) -> None:
 
 
 MODELS: KindTable[LayerModel] = KindTable("resource model", "semifreddo.rtl.estimate", ProjectError)
-"""Functions of (layer, net, block that it is built in)."""
+"""Functions of (layer, context)."""
 
 
 @MODELS.register(Conv, Linear)
-def _weighted(layer: Conv | Linear, net: StreamNet, block: Block) -> LayerModel:
-    return WeightedModel(net, layer, block.count, block.pass_blocks)
+def _weighted(layer: Conv | Linear, context: Context) -> LayerModel:
+    return WeightedModel(context, layer)
 
 
-@MODELS.register(MaxPool, AvgPool)
-def _pool(layer: MaxPool | AvgPool, net: StreamNet, block: Block) -> LayerModel:
-    return PoolModel(net, layer, block.count, block.pass_blocks)
-
-
-@MODELS.register(Add, Blend, Cast, Route)
-def _pointwise(layer: Layer, net: StreamNet, block: Block) -> LayerModel:
-    return PointwiseModel(net, layer, block.count, block.pass_blocks)
+@MODELS.register(Add, AvgPool, Blend, Cast, MaxPool, Route)
+def _lanes(layer: Add | AvgPool | Blend | Cast | MaxPool | Route, context: Context) -> LayerModel:
+    return LanesModel(context, layer)
 
 
 def buses(net: StreamNet) -> LayerEstimate:

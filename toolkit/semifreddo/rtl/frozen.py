@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from semifreddo.adders import Tap
-from semifreddo.rtl.components.numbers import Number, cast
-from semifreddo.rtl.components.verilog import instance, literal, part, vector
+from semifreddo.rtl.channels import Channel
+from semifreddo.rtl.components.numbers import Number, place_cast
+from semifreddo.rtl.components.verilog import instance, literal, vector
+from semifreddo.rtl.components.verilog import part as _place
 from semifreddo.rtl.graph import graph_module
 from semifreddo.rtl.serial import SerialGraph
 from semifreddo.rtl.serial_text import serial_module
-from semifreddo.rtl.unit import Context, bank, bank_select, delay, fifo, phase_bits
-from semifreddo.rtl.weighted_plan import Channel, Weighted
+from semifreddo.rtl.unit import bank, bank_select, delay, fifo, phase_bits
+from semifreddo.rtl.weighted_plan import Weighted
 
 
 def graph_file(plan: Weighted, name: str) -> tuple[str, str]:
     """Name and text of the module with the adders."""
-    graph = plan.graph
-    comment = f"Frozen weights {plan.weight.name} ({plan.weight.rows} x {len(plan.frozen)})"
+    graph, weight = plan.graph, plan.of.weight
+    comment = f"Frozen weights {weight.name} ({weight.rows} x {len(plan.of.frozen)})"
     if isinstance(graph, SerialGraph):
         comment += f", {graph.digit} bits per cycle, {graph.cycles} cycles per word."
         return name, serial_module(name, comment, graph, phase_bits(plan.cycles))
@@ -23,64 +25,54 @@ def graph_file(plan: Weighted, name: str) -> tuple[str, str]:
     return name, graph_module(name, comment, graph)
 
 
-def frozen_lines(context: Context, plan: Weighted, graph_name: str) -> list[str]:
+def frozen_lines(plan: Weighted, graph_name: str) -> list[str]:
     """From ``window`` to the words of the frozen channels, ``frozen_out``."""
-    graph, width = plan.graph, plan.target.width
+    of, graph, context, width = plan.of, plan.graph, plan.context, plan.of.target.width
     connected = {"clk": "clk", "taps": "window"} | {
-        f"sum_{index}": f"frozen_sum_{channel}" for index, channel in enumerate(plan.frozen)
+        f"sum_{index}": f"frozen_sum_{channel}" for index, channel in enumerate(of.frozen)
     }
     if isinstance(graph, SerialGraph):
         connected |= {"first": "first", "phase": "phase"}
     lines = [
         f"wire {vector(bits)} frozen_sum_{channel};"
-        for channel, bits in zip(plan.frozen, graph.sum_bits, strict=True)
+        for channel, bits in zip(of.frozen, graph.sum_bits, strict=True)
     ]
     last = f"active && phase == {plan.frozen_cycles - 1}"
     lines += [
         instance(graph_name, "graph", {}, connected),
-        *delay("frozen_done", graph.latency, last),
+        *delay("frozen_done", plan.adder_latency, last),
         "",
     ]
-    if plan.bias is not None and set(plan.frozen) & set(plan.loadable_bias):
-        lines += bank_select("frozen_bias", context, graph.latency)
-        lines += bank("frozen_bias", context, plan.bias, 1, "1'b0")
-    bits = len(plan.frozen) * width
+    if of.bias is not None and (part := plan.bias_bank(of.frozen)):
+        lines += bank_select("frozen_bias", context, plan.adder_latency)
+        lines += bank("frozen_bias", context, of.bias, part, "1'b0")
+    bits = len(of.frozen) * width
     lines.append(f"wire {vector(bits)} frozen_cast;")
-    for index, channel in enumerate(plan.frozen):
-        lines += _result(plan, index, plan.channel(channel), part("frozen_cast", index, width))
+    for index, (channel, tap) in enumerate(zip(of.frozen_channels, plan.taps, strict=True)):
+        lines += _result(plan, channel, tap, _place("frozen_cast", index, width))
     return [
         *lines,
         f"reg {vector(bits)} frozen_word;",
         "always @(posedge clk) frozen_word <= frozen_cast;",
         *delay("frozen_push", 1, "frozen_done"),
-        *fifo("frozen", bits, plan.depth, "frozen_push", "pop"),
+        *fifo("frozen", plan.fifo(of.frozen), "frozen_push", "pop"),
     ]
 
 
-def _result(plan: Weighted, index: int, channel: Channel, result: str) -> list[str]:
+def _result(plan: Weighted, channel: Channel, tap: Tap, result: str) -> list[str]:
     """Bias and cast of one channel."""
-    name, added = f"cast_{channel.index}", isinstance(plan.graph, SerialGraph)
-    if added:
-        number, lines = _serial_number(channel)
-        tap = Tap(0, 0, False)
-    else:
-        tap = plan.graph.graph.outputs[index]
-        number, lines = _number(channel, tap)
-    if plan.bias is None or channel.index not in plan.loadable_bias:
-        offset = 0 if added else channel.bias
-        return [
-            *lines,
-            cast(name, number, plan.target, result, offset=offset, negate=tap.negate, added=added),
-        ]
-    place = part("frozen_bias", plan.loadable_bias.index(channel.index), plan.bias.bits)
-    bias = Number.of(place, plan.bias.type).shifted(number.frac - plan.bias.frac[channel.index])
-    low, high = (-number.high, -number.low) if tap.negate else (number.low, number.high)
-    biased = Number(f"biased_{channel.index}", low + bias.low, high + bias.high, number.frac)
-    sign = "-" if tap.negate else "+"
+    of, serial = plan.of, isinstance(plan.graph, SerialGraph)
+    number, lines = _serial_number(channel) if serial else _number(channel, tap)
+    part, name = plan.frozen_cast(channel, tap), f"cast_{channel.index}"
+    if of.bias is None or channel.index not in of.loadable_bias:
+        return [*lines, place_cast(part, name, number.text, result)]
+    place = _place("frozen_bias", of.loadable_bias.index(channel.index), of.bias.bits)
+    bias = Number.of(place, of.bias.type).shifted(number.frac - of.bias.frac[channel.index])
+    biased, sign = f"biased_{channel.index}", "-" if tap.negate else "+"
     return [
         *lines,
-        f"wire signed {vector(biased.bits)} {biased.text} = {bias.text} {sign} {number.text};",
-        cast(name, biased, plan.target, result, added=added),
+        f"wire signed {vector(part.bits)} {biased} = {bias.text} {sign} {number.text};",
+        place_cast(part, name, biased, result),
     ]
 
 

@@ -7,32 +7,41 @@ together in one word.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from semifreddo.ir.layers import AvgPool, Blend, Layer, MaxPool
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.component import Component, place
+from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.lanes import Collect, Pick
+from semifreddo.rtl.components.numbers import Cast
+from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.schedule import Choice
-from semifreddo.rtl.unit import Unit, depth_for, word_bits
+from semifreddo.rtl.unit import Context, Unit, depth_for, word_bits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lanes:
     """A layer without weights and the choice for it.
 
     Attributes:
-        net: The network.
+        context: The network, and where its loadable values live.
         layer: Add, blend, cast, pool, or a route that is more than wires.
         choice: How many channels are computed at a time.
     """
 
-    net: StreamNet
+    context: Context
     layer: Layer
     choice: Choice
+
+    @property
+    def net(self) -> StreamNet:
+        """The network."""
+        return self.context.net
 
     @property
     def channels(self) -> int:
@@ -91,9 +100,6 @@ class Lanes:
         self,
         module: str = "",
         files: tuple[tuple[str, str], ...] = (),
-        *,
-        loadable: bool = False,
-        passes: int = 1,
     ) -> Unit:
         """The layer's figures, and its text if there is one."""
         operands, idle = self.layer.output.pixels, 0
@@ -107,30 +113,66 @@ class Lanes:
             files=files,
             cycles=operands * self.groups + idle,
             latency=self.latency + self._lead,
-            loadable=loadable,
+            loadable=self.loadable,
             word_cycles=self.groups,
             geometry=self.geometry,
             depth=self.depth,
-            passes=passes,
+            passes=self.context.passes,
         )
+
+    @property
+    def loadable(self) -> bool:
+        """Whether anything of the layer can be loaded."""
+        return False
+
+    # What it is made of --------------------------------------------------------------------------
+
+    @property
+    def issue(self) -> Issue:
+        """The issuer."""
+        return Issue(self.groups, self.depth)
+
+    @property
+    def collect(self) -> Collect:
+        """Behind the casts."""
+        group = self.count * self.layer.output.type.width
+        return Collect(word_bits(self.layer.output), group, self.groups, self.depth)
+
+    def pick(self, bits: int, zeros: int = 0) -> list[Pick]:
+        """The selector of a signal with ``bits`` per channel, some of them zero; or none."""
+        if self.groups == 1:
+            return []
+        return [Pick(self.channels * bits, self.count * bits, self.count * zeros)]
+
+    def components(self) -> Iterator[Component]:
+        """Every instance of a library module in the layer's module."""
+        yield self.issue
+        yield from self.casts()
+        yield self.collect
+
+    def casts(self) -> list[Cast]:
+        """Of each lane."""
+        raise NotImplementedError
+
+    def rest(self) -> Parts:
+        """What is no library module."""
+        return Parts()
 
     # Text ----------------------------------------------------------------------------------------
 
-    def selected(self, name: str, signal: str, bits: int) -> tuple[str, list[str]]:
+    def selected(self, name: str, signal: str, bits: int, zeros: int = 0) -> tuple[str, list[str]]:
         """The present group's part of a signal with ``bits`` per channel: a name, and the text."""
-        if self.groups == 1:
+        picks = self.pick(bits, zeros)
+        if not picks:
             return signal, []
-        size = self.count * bits
         ports = {"clk": "clk", "number": "phase", "word": signal, "picked": name}
         return name, [
-            f"wire {vector(size)} {name};",
-            place(Pick(self.channels * bits, size), f"{name}_pick", ports),
+            f"wire {vector(picks[0].group)} {name};",
+            place(picks[0], f"{name}_pick", ports),
         ]
 
     def collected(self, done: str, last: str) -> list[str]:
         """From a group's ``casts``, right in the cycle of ``done``, to the output stream."""
-        group = self.count * self.layer.output.type.width
-        part = Collect(word_bits(self.layer.output), group, self.groups, self.depth)
         ports = {
             "clk": "clk",
             "rst": "rst",
@@ -141,4 +183,4 @@ class Lanes:
             "out_ready": "out_ready",
             "out_data": "out_data",
         }
-        return ["", place(part, "collect", ports)]
+        return ["", place(self.collect, "collect", ports)]

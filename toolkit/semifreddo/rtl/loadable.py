@@ -10,25 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from semifreddo.rtl.components.numbers import Number, cast
-from semifreddo.rtl.components.verilog import concatenation, instance, part, vector
-from semifreddo.rtl.unit import Context, bank, bank_select, delay, fifo, phase_bits
-from semifreddo.rtl.weighted_plan import Channel, Weighted
+from semifreddo.rtl.channels import Accumulator, Channel
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.numbers import Number, place_cast
+from semifreddo.rtl.components.verilog import concatenation, part, vector
+from semifreddo.rtl.unit import bank, bank_select, delay, fifo, phase_bits
+from semifreddo.rtl.weighted_plan import Weighted
 
 
-def loadable_lines(context: Context, plan: Weighted) -> list[str]:
+def loadable_lines(plan: Weighted) -> list[str]:
     """From ``window`` to the words of the loadable channels, ``loadable_out``."""
+    of, context = plan.of, plan.context
     lines = bank_select("weights", context, 0)
     lines.append(f"wire {vector(phase_bits(plan.lines))} line;")
     lines.append(f"wire {vector(phase_bits(plan.units))} unit;")
-    unit = ("unit", plan.unit_words)
-    lines += bank("weights", context, plan.weight, plan.choice.rows_per_cycle, "line", unit=unit)
-    if set(plan.loadable) & set(plan.loadable_bias):
-        assert plan.bias is not None
-        lines += bank_select("loadable_bias", context, plan.mac_latency - 3)
-        lines += bank("loadable_bias", context, plan.bias, 1, "1'b0")
+    lines += bank("weights", context, of.weight, plan.weights_bank, "line", unit="unit")
+    if of.bias is not None and (biases := plan.bias_bank(of.loadable)):
+        lines += bank_select("loadable_bias", context, plan.mac.latency - 3)
+        lines += bank("loadable_bias", context, of.bias, biases, "1'b0")
     lines += _declarations(plan)
-    lanes = [_Lane(plan, index) for index in range(plan.lanes)]
+    lanes = [_Lane(plan, index, sums) for index, sums in enumerate(plan.accumulators)]
     for lane in lanes:
         lines += lane.initial()
     initials = concatenation([f"initial_{lane.index}" for lane in lanes])
@@ -47,38 +48,21 @@ def _declarations(plan: Weighted) -> list[str]:
         f"reg {group} loadable_group;  // whose sums are there",
         "always @(posedge clk) loadable_group <= summed_group;",
         f"wire {vector(plan.lanes * plan.sum_bits)} initials, loadable_sums;",
-        f"wire {vector(plan.lanes * plan.target.width)} loadable_cast;",
+        f"wire {vector(plan.lanes * plan.of.target.width)} loadable_cast;",
     ]
 
 
 def _mac(plan: Weighted) -> list[str]:
-    kind = plan.source.type
-    operands, lines = "window", []
-    if plan.depthwise:
-        operands = "operands"
+    of, operands, lines = plan.of, "window", []
+    if of.depthwise:
+        operands, width = "operands", of.source.type.width
         taps = [
-            part("window", tap * plan.source.channels + channel, kind.width)
-            for tap in range(plan.geometry.taps)
-            for channel in plan.loadable
+            part("window", tap * of.source.channels + channel, width)
+            for tap in range(of.geometry.taps)
+            for channel in of.loadable
         ]
-        bits = vector(len(taps) * kind.width)
+        bits = vector(len(taps) * width)
         lines = [f"wire {bits} operands =\n    {concatenation(taps)};"]
-    parameters: dict[str, int | str] = {
-        "ROWS": plan.weight.rows,
-        "PER_CYCLE": plan.choice.rows_per_cycle,
-        "CHANNELS": len(plan.loadable),
-        "LANES": plan.lanes,
-        "PER_UNIT": plan.groups_per_unit,
-        "SHARED": int(not plan.depthwise),
-        "X_BITS": kind.width,
-        "X_SIGNED": int(kind.signed),
-        "W_BITS": plan.weight.bits,
-        "W_SIGNED": int(plan.weight.signed),
-        "SUM_BITS": plan.sum_bits,
-        "DSP": int(plan.choice.multiplier == "dsp"),
-        "DEEP": int(plan.deep),
-        "PHASE": phase_bits(plan.cycles),
-    }
     names = ("clk", "rst", "active", "phase", "weights", "initials", "line", "unit")
     ports = {name: name for name in names} | {
         "operands": operands,
@@ -89,7 +73,7 @@ def _mac(plan: Weighted) -> list[str]:
         "done": "loadable_done",
         "sums": "loadable_sums",
     }
-    return [*lines, instance("sf_mac", "mac", parameters, ports)]
+    return [*lines, place(plan.mac, "mac", ports)]
 
 
 @dataclass(frozen=True)
@@ -98,23 +82,13 @@ class _Lane:
 
     plan: Weighted
     index: int
-
-    @property
-    def channels(self) -> list[int]:
-        """Group by group; a last group that is not full repeats a channel that nobody reads."""
-        found = self.plan.lane(self.index)
-        return found + found[-1:] * (self.plan.groups - len(found))
-
-    @property
-    def most_up(self) -> int:
-        """Bits of the number below the accumulator."""
-        return max(self.plan.channel(channel).up for channel in self.channels)
+    sums: Accumulator
 
     def initial(self) -> list[str]:
         """What the accumulator starts with, and what stays below it; from registers."""
-        size, below = self.plan.sum_bits, self.most_up
-        channels = [self.plan.channel(index) for index in self.channels]
-        if set(self.channels) & set(self.plan.loadable_bias):
+        size, below = self.plan.sum_bits, self.sums.most_up
+        channels = self.sums.channels
+        if {channel.index for channel in channels} & set(self.plan.of.loadable_bias):
             lines = self._offset(channels)
             name = f"offset_{self.index}"
             starts = [f"{name}[{size + channel.up - 1}:{channel.up}]" for channel in channels]
@@ -136,21 +110,21 @@ class _Lane:
 
     def _offset(self, channels: Sequence[Channel]) -> list[str]:
         """``offset``, the sum of a loaded bias and a constant: first read, then added."""
-        plan = self.plan
-        assert plan.bias is not None
-        ranges = [(plan.bias_range(channel.index), channel.constant) for channel in channels]
+        plan, block, loaded = self.plan, self.plan.of.bias, self.plan.of.loadable_bias
+        assert block is not None
+        ranges = [(channel.loaded, channel.constant) for channel in channels]
         low = min(min(bias[0], bias[0] + constant) for bias, constant in ranges)
         high = max(max(bias[1], bias[1] + constant) for bias, constant in ranges)
         # Wide enough to be cut into a part for the accumulator and a part below.
-        bits = max(Number("", low, high, 0).bits, plan.sum_bits + self.most_up)
+        bits = max(Number("", low, high, 0).bits, plan.sum_bits + self.sums.most_up)
         lines, biases, constants = [], [], []
         for channel in channels:
             constants.append(f"{bits}'h{channel.constant % (1 << bits):x}")
             biases.append(f"{bits}'h0")
-            if channel.index in plan.loadable_bias:
-                place = plan.loadable_bias.index(channel.index)
-                value = Number.of(part("loadable_bias", place, plan.bias.bits), plan.bias.type)
-                value = value.shifted(channel.frac - plan.bias.frac[channel.index])
+            if channel.index in loaded:
+                signal = part("loadable_bias", loaded.index(channel.index), block.bits)
+                value = Number.of(signal, block.type)
+                value = value.shifted(channel.frac - block.frac[channel.index])
                 biases[-1] = f"bias_{channel.index}"
                 line = f"wire signed {vector(bits)} {biases[-1]} = {value.text};"
                 lines += [] if line in lines else [line]
@@ -164,27 +138,20 @@ class _Lane:
 
     def result(self) -> list[str]:
         """The cast of the accumulator's channel of the present group."""
-        plan, name = self.plan, f"number_{self.index}"
-        low, high, texts = [], [], []
-        channels = [plan.channel(channel) for channel in self.channels]
-        for channel in channels:
-            bias = plan.bias_range(channel.index)
-            low.append((channel.low << channel.up) + channel.constant + bias[0])
-            high.append((channel.high << channel.up) + channel.constant + bias[1])
-        number = Number(f"$signed({name})", min(low), max(high), channels[0].frac)
-        size = max(plan.sum_bits + self.most_up, number.bits)
+        plan, cast, name, texts = self.plan, self.sums.cast, f"number_{self.index}", []
+        size = max(plan.sum_bits + self.sums.most_up, cast.bits)
         total = part("loadable_sums", self.index, plan.sum_bits)
         sign = f"loadable_sums[{(self.index + 1) * plan.sum_bits - 1}]"
-        for channel in channels:
+        for channel in self.sums.channels:
             more = size - plan.sum_bits - channel.up
             extended = f"{{{more}{{{sign}}}}}, {total}" if more else total
             rest = f", rest_{self.index}[{channel.up - 1}:0]" if channel.up else ""
             texts.append(f"{{{extended}{rest}}}")
-        place = part("loadable_cast", self.index, plan.target.width)
-        kept = Number(f"{name}[{number.bits - 1}:0]", number.low, number.high, number.frac)
+        result = part("loadable_cast", self.index, plan.of.target.width)
+        kept = f"{name}[{cast.bits - 1}:0]"
         return [
             *_by_group(name, size, texts, "loadable_group"),
-            cast(f"cast_{self.index}_loaded", kept, plan.target, place, added=True),
+            place_cast(cast, f"cast_{self.index}_loaded", kept, result),
         ]
 
 
@@ -211,8 +178,8 @@ def _registered(name: str, bits: int, texts: Sequence[str], index: str) -> list[
 
 def _word(plan: Weighted) -> list[str]:
     """The words: of one group, or collected group by group."""
-    width = plan.target.width
-    bits, size = len(plan.loadable) * width, plan.lanes * width
+    width = plan.of.target.width
+    bits, size = len(plan.of.loadable) * width, plan.lanes * width
     if plan.groups == 1:
         lines = [
             f"reg {vector(bits)} loadable_word;",
@@ -231,5 +198,5 @@ def _word(plan: Weighted) -> list[str]:
     return [
         *lines,
         *delay("loadable_push", 1, last),
-        *fifo("loadable", bits, plan.depth, "loadable_push", "pop"),
+        *fifo("loadable", plan.fifo(plan.of.loadable), "loadable_push", "pop"),
     ]

@@ -19,7 +19,9 @@ from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Linear
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
+from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.numbers import Number, cast
+from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import CLOCK, literal, module, part, stream_ports, vector
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.netlist import quiet
@@ -161,11 +163,11 @@ def _with_layers(
     net, name = design.net, design.core.module
     bits, depth = word_bits(net.output), depth_for(1, latency)
     body = [
-        *issue(1, depth, "in_valid", "in_ready"),
+        *issue(Issue(1, depth), "in_valid", "in_ready"),
         *lines,
         *delay("done", latency, "active"),
         f"wire {vector(bits)} result_word = {result};",
-        *fifo("result", bits, depth, "done", "pop"),
+        *fifo("result", Fifo(bits, depth, credited=True), "done", "pop"),
         "assign out_valid = result_there;",
         "assign out_data = result_out;",
     ]

@@ -10,9 +10,9 @@ from semifreddo.ir.layers import Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.memories import Delay, Fifo
+from semifreddo.rtl.components.memories import Bank, Delay, Fifo
 from semifreddo.rtl.components.streams import Issue, Swap
-from semifreddo.rtl.components.verilog import CLOCK, LOAD, Port, instance, stream_ports, vector
+from semifreddo.rtl.components.verilog import CLOCK, LOAD, Port, stream_ports, vector
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,14 @@ class Context:
 
     net: StreamNet
     map: AddressMap
-    names: Mapping[str, str]
+    names: Mapping[str, str] = field(default_factory=dict)
     passes: int = 1
     pass_blocks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, net: StreamNet) -> Context:
+        """A context for figures, without names."""
+        return cls(net, AddressMap.of(net))
 
     def regions(self, block: str) -> tuple[Region, ...]:
         """Where a block's loadable values live: one region, or one for every pass."""
@@ -103,10 +108,10 @@ def bank(
     name: str,
     context: Context,
     block: WeightBlock,
-    per_line: int,
+    part: Bank,
     line: str,
     *,
-    unit: tuple[str, int] | None = None,
+    unit: str = "1'b0",
 ) -> list[str]:
     """The double-buffered memory of a block's loadable values; ``<name>`` holds what is read.
 
@@ -114,50 +119,38 @@ def bank(
         name: Of the signal.
         context: The design.
         block: The values.
-        per_line: Rows that are read at once.
-        line: Signal with the number of those rows.
-        unit: Signal with the part of the rows that is read, and the part's size in words; all of
-            them if left out.
+        part: The memory.
+        line: Signal with the number of the rows that are read.
+        unit: Signal with the part of the rows that is read.
     """
     regions = context.regions(block.name)
     region = regions[0]
-    signal, words = unit or ("1'b0", region.row_words)
-    bits = per_line * (region.row_bits if words >= region.row_words else 32 * words)
-    offsets = ", ".join(f"32'd{found.offset_words}" for found in regions[::-1])
     select = f"{name}_select" if len(regions) > 1 else f"{name}_select[0]"
     return [
         f"// {region.rows} x {region.channels} values of {region.bits} bits: "
         f"{', '.join(found.block for found in regions)}",
-        f"wire {vector(bits)} {name};",
-        instance(
-            "sf_bank",
+        f"wire {vector(part.per_line * part.read_bits)} {name};",
+        place(
+            part,
             f"{name}_bank",
-            {
-                "ROWS": region.rows,
-                "ROW_BITS": region.row_bits,
-                "PER_LINE": per_line,
-                "UNIT_WORDS": words,
-                "REGIONS": len(regions),
-                "OFFSETS": f"{{{offsets}}}",
-            },
             {
                 "clk": "clk",
                 **{port.name: port.name for port in LOAD[:5]},
                 "read_select": select,
                 "read_line": line,
-                "read_unit": signal,
+                "read_unit": unit,
                 "read_data": name,
             },
         ),
     ]
 
 
-def swap(context: Context, operands: int, taken: str) -> list[str]:
-    """The layer's bank selector, as the signal ``bank``; ``operands`` counts one pass."""
+def swap(context: Context, part: Swap, taken: str) -> list[str]:
+    """The layer's bank selector, as the signal ``bank``."""
     return [
         f"wire {vector(context.select_bits)} bank;",
         place(
-            Swap(operands, context.passes),
+            part,
             "swap",
             {
                 "clk": "clk",
@@ -183,13 +176,13 @@ def delay(name: str, cycles: int, signal: str, bits: int = 0) -> list[str]:
     return [declared, place(Delay(cycles, bits), f"{name}_delay", ports_)]
 
 
-def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
+def fifo(name: str, part: Fifo, valid: str, pop: str) -> list[str]:
     """A FIFO behind a pipeline: ``<name>_word`` in, ``<name>_ready_word`` out with its valid."""
     return [
         f"wire {name}_there;",
-        f"wire {vector(bits)} {name}_out;",
+        f"wire {vector(part.bits)} {name}_out;",
         place(
-            Fifo(bits, depth, credited=True),
+            part,
             f"{name}_fifo",
             {
                 "clk": "clk",
@@ -205,15 +198,14 @@ def fifo(name: str, bits: int, depth: int, valid: str, pop: str) -> list[str]:
     ]
 
 
-def issue(cycles: int, depth: int, valid: str, ready: str, *, yields: str = "1'b1") -> list[str]:
+def issue(part: Issue, valid: str, ready: str, *, yields: str = "1'b1") -> list[str]:
     """The issuer of a pipeline: signals ``active``, ``phase`` and ``pop``."""
-    bits = phase_bits(cycles)
     return [
         "wire pop = out_valid && out_ready;",
         "wire active, first;",
-        f"wire {vector(bits)} phase;",
+        f"wire {vector(phase_bits(part.cycles))} phase;",
         place(
-            Issue(cycles, depth),
+            part,
             "issue",
             {
                 "clk": "clk",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.components.component import place
-from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.frozen import frozen_lines, graph_file
@@ -16,47 +15,34 @@ from semifreddo.rtl.weighted_plan import Weighted
 
 def weighted_unit(context: Context, layer: Conv | Linear, choice: Choice) -> Unit:
     """The unit of a conv or linear layer."""
-    plan = Weighted(context.net, layer, choice)
-    name = context.names[layer.name]
-    geometry = plan.geometry
-    body = window_lines(geometry, word_bits(plan.source))
+    plan = Weighted.alone(context, layer, choice)
+    of, name = plan.of, context.names[layer.name]
+    body = window_lines(plan.window, of.geometry.taps * word_bits(of.source))
     body += ["", f"// Cycles per window: {plan.cycles}."]
-    body += issue(plan.cycles, plan.depth, "window_valid", "window_ready")
-    if plan.has_banks:
-        body += ["", *swap(context, geometry.windows, "window_valid && window_ready")]
+    body += issue(plan.issue, "window_valid", "window_ready")
+    if plan.swap:
+        body += ["", *swap(context, plan.swap, "window_valid && window_ready")]
     files = []
-    if plan.frozen:
-        body += ["", "// Frozen channels: adders.", *frozen_lines(context, plan, f"{name}_graph")]
+    if of.frozen:
+        body += ["", "// Frozen channels: adders.", *frozen_lines(plan, f"{name}_graph")]
         files.append(graph_file(plan, f"{name}_graph"))
-    if plan.loadable:
-        body += ["", "// Loadable channels: multipliers.", *loadable_lines(context, plan)]
+    if of.loadable:
+        body += ["", "// Loadable channels: multipliers.", *loadable_lines(plan)]
     body += ["", *_merge(plan)]
-    kind = "Depthwise convolution" if plan.depthwise else layer.kind
+    kind = "Depthwise convolution" if of.depthwise else layer.kind
     comment = (
-        f"{kind} {layer.name}: {len(plan.frozen)} frozen and {len(plan.loadable)} loadable "
-        f"channels,\n{plan.cycles} cycles per word, {plan.source.type} to {layer.output.type}."
+        f"{kind} {layer.name}: {len(of.frozen)} frozen and {len(of.loadable)} loadable "
+        f"channels,\n{plan.cycles} cycles per word, {of.source.type} to {layer.output.type}."
     )
-    declared = ports(layer, context.net, plan.has_banks)
-    text = module(name, comment, declared, body, window_parameters(geometry))
-    idle_ticks = 0 if geometry.trivial else geometry.ticks - geometry.windows
-    return Unit(
-        layer=layer.name,
-        module=name,
-        files=((name, text), *files),
-        cycles=geometry.windows * plan.cycles + idle_ticks,
-        latency=plan.cycles - 1 + plan.latency + geometry.lead + 1,
-        loadable=plan.has_banks,
-        word_cycles=plan.cycles,
-        geometry=geometry,
-        depth=plan.depth,
-    )
+    declared = ports(layer, context.net, of.has_banks)
+    text = module(name, comment, declared, body, window_parameters(of.geometry))
+    return plan.unit(name, ((name, text), *files))
 
 
-def window_lines(geometry: Geometry, bits: int) -> list[str]:
-    """``in`` to ``window`` with its handshake."""
-    size = geometry.taps * bits
-    lines = ["wire window_valid;", "wire window_ready;", f"wire {vector(size)} window;"]
-    if geometry.trivial:
+def window_lines(part: Window | None, bits: int) -> list[str]:
+    """``in`` to ``window``, which has so many bits, with its handshake; wires without a former."""
+    lines = ["wire window_valid;", "wire window_ready;", f"wire {vector(bits)} window;"]
+    if part is None:
         return [
             *lines,
             "assign window_valid = in_valid;",
@@ -65,16 +51,15 @@ def window_lines(geometry: Geometry, bits: int) -> list[str]:
         ]
     names = ("clk", "rst", "in_valid", "in_ready", "in_data")
     outs = {"out_valid": "window_valid", "out_ready": "window_ready", "out_data": "window"}
-    connected = {name: name for name in names} | outs
-    return [*lines, place(Window(geometry, bits), "former", connected)]
+    return [*lines, place(part, "former", {name: name for name in names} | outs)]
 
 
 def _merge(plan: Weighted) -> list[str]:
-    found = [("frozen", plan.frozen), ("loadable", plan.loadable)]
+    found = [("frozen", plan.of.frozen), ("loadable", plan.of.loadable)]
     engines = [(engine, channels) for engine, channels in found if channels]
     valid = " && ".join(f"{engine}_there" for engine, _ in engines)
-    width = plan.layer.output.type.width
-    words = [""] * plan.weight.outputs
+    width = plan.of.target.width
+    words = [""] * plan.of.weight.outputs
     for engine, channels in engines:
         for index, channel in enumerate(channels):
             words[channel] = part(f"{engine}_out", index, width)

@@ -1,183 +1,80 @@
-"""Widths, cycles and latencies of a weighted layer.
+"""The hardware of a weighted layer: its components, cycles and latencies for one choice.
 
 Cycles follow from the exact bounds of every channel's sum, not from its adder graph, so that a
-scheduler can ask for them thousands of times per second; the graph is solved when its text or its
-latency is asked for.
+scheduler can ask for them thousands of times per second. The graph is solved when its text or its
+latency is asked for, unless a plan was made with a predicted size.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
 from semifreddo import adders
-from semifreddo.core.fixed import FixedType
+from semifreddo.adders import Tap
 from semifreddo.ir.address_map import WORD_BITS
-from semifreddo.ir.exact import product_bounds
-from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
-from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.numbers import half_of, signed_bits
+from semifreddo.ir.layers import Conv, Linear, WeightBlock
+from semifreddo.rtl.channels import Accumulator, Channel, WeightedLayer
+from semifreddo.rtl.components.component import Component
+from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.memories import Bank, Delay, Fifo, mux
+from semifreddo.rtl.components.multiply import Mac
+from semifreddo.rtl.components.numbers import Cast, signed_bits
+from semifreddo.rtl.components.streams import Issue, Swap
+from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.graph import PipelinedGraph
+from semifreddo.rtl.graph_size import GraphSize
 from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.serial import SerialGraph
-from semifreddo.rtl.unit import depth_for
+from semifreddo.rtl.unit import Context, Unit, depth_for, phase_bits, word_bits
 
 DEEP_LINES = 9
 """Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
 
-
-def word_cycles(net: StreamNet, layer: Conv | Linear, choice: Choice) -> int:
-    """Cycles that a layer takes for one word; exact, and known without an adder graph."""
-    return Weighted(net, layer, choice).cycles
+NO_TAP = Tap(0, 0, False)
+"""The output of a graph whose sums come as they are."""
 
 
-def serial_cycles(net: StreamNet, layer: Conv | Linear, digit_bits: int) -> int:
-    """Cycles per word of a layer's frozen channels with digits of ``digit_bits``; 0 is all bits."""
-    return Weighted(net, layer, Choice(digit_bits=digit_bits)).frozen_cycles
-
-
-def read_at_once(groups: int, bits: int) -> int:
-    """Groups of channels whose weights, of ``bits`` each, are read from memory at once.
-
-    As few as fill whole words of the address map: a power of two; or all there are.
-    """
-    return min(groups, WORD_BITS // math.gcd(bits, WORD_BITS))
-
-
-@dataclass(frozen=True)
-class Channel:
-    """How the sum of products of an output channel becomes the number that is cast.
-
-    The number is ``sum * 2**up + constant`` (plus a loadable bias), with ``frac`` fraction bits.
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """A weighted layer and the choices for it.
 
     Attributes:
-        index: Which output channel.
-        frac: Fraction bits of the number.
-        up: Bits by which the sum is shifted left.
-        bias: Frozen bias, in the number's last bits; 0 if it is loadable.
-        half: What the rounding adds, or 0 if that depends on the sign.
-        low: Smallest sum.
-        high: Largest sum.
+        of: The layer.
+        choice: The choices.
+        context: Where its loadable values live, and its passes.
+        predicted: Size of the adder graph if that shall not be solved.
     """
 
-    index: int
-    frac: int
-    up: int
-    bias: int
-    half: int
-    low: int
-    high: int
-
-    @property
-    def constant(self) -> int:
-        """Everything known that is added."""
-        return self.bias + self.half
-
-    @property
-    def carried(self) -> int:
-        """The part of the constant that is added to the sum, in the sum's last bits."""
-        return self.constant >> self.up
-
-    @property
-    def rest(self) -> int:
-        """The part of the constant below the sum's last bit: ``up`` bits that need no adder."""
-        return self.constant & ((1 << self.up) - 1)
-
-    @property
-    def bits(self) -> int:
-        """Width of the sum with :attr:`carried`, two's complement."""
-        return signed_bits(self.low + self.carried, self.high + self.carried)
-
-
-@dataclass(frozen=True)
-class Weighted:
-    """A weighted layer and the choices for it."""
-
-    net: StreamNet
-    layer: Conv | Linear
+    of: WeightedLayer
     choice: Choice
+    context: Context
+    predicted: GraphSize | None = None
 
-    @property
-    def source(self) -> Stream:
-        """The input stream."""
-        return self.net.streams[self.layer.inputs[0]]
-
-    @property
-    def target(self) -> FixedType:
-        """Format of the output."""
-        return self.layer.output.type
-
-    @cached_property
-    def weight(self) -> WeightBlock:
-        """The weights."""
-        return self.net.block[self.layer.weight]
-
-    @cached_property
-    def bias(self) -> WeightBlock | None:
-        """The bias, if any."""
-        return None if self.layer.bias is None else self.net.block[self.layer.bias]
-
-    @property
-    def depthwise(self) -> bool:
-        """Whether each channel sees only itself."""
-        return isinstance(self.layer, Conv) and self.layer.depthwise
-
-    @property
-    def geometry(self) -> Geometry:
-        """The windows."""
-        return Geometry.of(self.layer, self.source)
-
-    @cached_property
-    def frozen(self) -> list[int]:
-        """Channels that are logic."""
-        return [int(channel) for channel in self.weight.frozen_channels]
-
-    @cached_property
-    def loadable(self) -> list[int]:
-        """Channels whose weights are in memory."""
-        return [int(channel) for channel in self.weight.configurable_channels]
-
-    @cached_property
-    def loadable_bias(self) -> list[int]:
-        """Channels whose bias is in memory."""
-        return [] if self.bias is None else [int(c) for c in self.bias.configurable_channels]
-
-    @property
-    def has_banks(self) -> bool:
-        """Whether anything of the layer can be loaded."""
-        return bool(self.loadable or self.loadable_bias)
+    @classmethod
+    def alone(cls, context: Context, layer: Conv | Linear, choice: Choice) -> Weighted:
+        """A plan whose layer nobody else asks about."""
+        return cls(WeightedLayer(context.net, layer), choice, context)
 
     # Loadable channels -------------------------------------------------------------------------
 
     @property
     def lanes(self) -> int:
         """Loadable channels that are multiplied at the same time."""
-        return self.choice.channels_per_cycle or len(self.loadable)
+        return self.choice.channels_per_cycle or len(self.of.loadable)
 
     @property
     def groups(self) -> int:
         """Groups of ``lanes`` loadable channels, one after the other."""
-        return -(-len(self.loadable) // self.lanes) if self.loadable else 0
-
-    @property
-    def lines(self) -> int:
-        """Cycles of the multipliers for a group."""
-        return -(-self.weight.rows // self.choice.rows_per_cycle)
+        return -(-len(self.of.loadable) // self.lanes) if self.of.loadable else 0
 
     @property
     def groups_per_unit(self) -> int:
-        """Groups whose weights are read at once."""
-        return read_at_once(self.groups, self.lanes * self.weight.bits)
-
-    @property
-    def unit_words(self) -> int:
-        """Words of a row that are read at once."""
-        channels = min(self.groups_per_unit * self.lanes, len(self.loadable))
-        return -(-channels * self.weight.bits // WORD_BITS)
+        """Groups whose weights are read at once: as few as fill whole words of the address map."""
+        bits = self.lanes * self.of.weight.bits
+        return min(self.groups, WORD_BITS // math.gcd(bits, WORD_BITS))
 
     @property
     def units(self) -> int:
@@ -185,17 +82,17 @@ class Weighted:
         return -(-self.groups // self.groups_per_unit)
 
     @property
+    def lines(self) -> int:
+        """Cycles of the multipliers for a group."""
+        return -(-self.of.weight.rows // self.choice.rows_per_cycle)
+
+    @property
     def deep(self) -> bool:
         """Whether the weights may be in block memories, which answer late in a cycle.
 
         What is read is then held once more before it is used: a block memory of an ECP5 takes 6 ns.
         """
-        return self.lines * self.units >= DEEP_LINES and bool(self.loadable)
-
-    @property
-    def reads(self) -> int:
-        """Registers between the weights' memory and a group's share of what is read."""
-        return int(self.groups > 1) + int(self.deep)
+        return self.lines * self.units >= DEEP_LINES and bool(self.of.loadable)
 
     @property
     def loadable_cycles(self) -> int:
@@ -203,52 +100,74 @@ class Weighted:
         return self.groups * self.lines
 
     @property
-    def multipliers(self) -> int:
-        """Multipliers of the layer."""
-        return self.lanes * self.choice.rows_per_cycle if self.loadable else 0
-
-    @property
-    def multiplier_stages(self) -> int:
-        """Cycles of a multiplication: see ``library/sf_multiply.sv``."""
-        if self.choice.multiplier == "dsp":
-            return 1
-        digits = (self.weight.bits + int(not self.weight.signed) + 1) // 2
-        return (digits + 1) // 2
-
-    @property
-    def mac_latency(self) -> int:
-        """Cycles from the last phase of a group to its sums: see ``library/sf_mac.sv``."""
-        tree = (self.choice.rows_per_cycle - 1).bit_length()
-        return 2 + self.reads + self.multiplier_stages + (tree + 1) // 2
-
-    def lane(self, lane: int) -> list[int]:
-        """The channels that a lane computes, group by group."""
-        return self.loadable[lane :: self.lanes]
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        """What each lane sums up."""
+        return self.of.accumulators(self.lanes)
 
     @cached_property
     def sum_bits(self) -> int:
         """Width of the accumulators: every loadable channel's sum with its bias fits."""
-        return max(self._accumulator_bits(c) for lane in range(self.lanes) for c in self.lane(lane))
+        return max(
+            channel.accumulator_bits for lane in self.accumulators for channel in lane.channels
+        )
 
-    def _accumulator_bits(self, index: int) -> int:
-        channel = self.channel(index)
-        low, high = self.bias_range(index)
-        low, high = (low + channel.constant) >> channel.up, (high + channel.constant) >> channel.up
-        return signed_bits(channel.low + low, channel.high + high)
+    @cached_property
+    def mac(self) -> Mac:
+        """Multipliers and accumulators."""
+        source, weight = self.of.source.type, self.of.weight
+        return Mac(
+            rows=weight.rows,
+            per_cycle=self.choice.rows_per_cycle,
+            channels=len(self.of.loadable),
+            lanes=self.lanes,
+            per_unit=self.groups_per_unit,
+            shared=not self.of.depthwise,
+            x_bits=source.width,
+            x_signed=source.signed,
+            w_bits=weight.bits,
+            w_signed=weight.signed,
+            sum_bits=self.sum_bits,
+            dsp=self.choice.multiplier == "dsp",
+            deep=self.deep,
+            phase=phase_bits(self.cycles),
+        )
 
-    def bias_range(self, index: int) -> tuple[int, int]:
-        """Range of a channel's loadable bias in the last bits of its number; 0 if it has none."""
-        if self.bias is None or index not in self.loadable_bias:
-            return 0, 0
-        up = self.number_frac(index) - self.bias.frac[index]
-        return self.bias.min_value << up, self.bias.max_value << up
+    @cached_property
+    def weights_bank(self) -> Bank:
+        """The weights of the loadable channels."""
+        channels = min(self.groups_per_unit * self.lanes, len(self.of.loadable))
+        words = -(-channels * self.of.weight.bits // WORD_BITS)
+        return self._bank(self.of.weight, self.choice.rows_per_cycle, words, registered=True)
+
+    def _bank(
+        self, block: WeightBlock, per_line: int, words: int = 0, used: int = 0, *, registered: bool
+    ) -> Bank:
+        regions = self.context.regions(block.name)
+        first = regions[0]
+        offsets = tuple(region.offset_words for region in regions)
+        return Bank(
+            first.rows,
+            first.row_bits,
+            per_line,
+            words or first.row_words,
+            offsets,
+            used,
+            registered,
+        )
+
+    def bias_bank(self, channels: Sequence[int]) -> Bank | None:
+        """The loadable biases of some channels, if they have any; it is read by them alone."""
+        loaded = set(channels) & set(self.of.loadable_bias)
+        if not loaded or self.of.bias is None:
+            return None
+        return self._bank(self.of.bias, 1, used=len(loaded) * self.of.bias.bits, registered=False)
 
     # Frozen channels ---------------------------------------------------------------------------
 
     @cached_property
     def serial_bits(self) -> tuple[int, ...]:
         """Width of each frozen channel's sum as digits: constants are among its operands."""
-        return tuple(self.channel(index).bits for index in self.frozen)
+        return tuple(channel.bits for channel in self.of.frozen_channels)
 
     @property
     def frozen_cycles(self) -> int:
@@ -259,12 +178,12 @@ class Weighted:
     @cached_property
     def graph(self) -> PipelinedGraph | SerialGraph:
         """The frozen channels: all bits at once, or some per cycle."""
-        matrix = self.weight.matrix[:, self.frozen] >> self._zeros[self.frozen]
-        kind = self.source.type
-        if self.depthwise:
-            channels = self.source.channels
+        of, kind = self.of, self.of.source.type
+        matrix = of.weight.matrix[:, of.frozen] >> of.zeros[of.frozen]
+        if of.depthwise:
+            channels = of.source.channels
             places = [
-                [tap * channels + channel for tap in range(len(matrix))] for channel in self.frozen
+                [tap * channels + channel for tap in range(len(matrix))] for channel in of.frozen
             ]
             solved = adders.solve_depthwise(matrix, kind)
             graph = adders.merge(solved, places, channels * len(matrix))
@@ -272,26 +191,51 @@ class Weighted:
             graph = adders.solve(matrix, kind)
         if not self.choice.digit_bits:
             return PipelinedGraph(graph, kind.width, kind.signed)
-        constants = tuple(self.channel(index).carried for index in self.frozen)
+        constants = tuple(channel.carried for channel in of.frozen_channels)
         return SerialGraph(
             graph, kind.width, kind.signed, self.serial_bits, constants, self.choice.digit_bits
         )
+
+    @property
+    def adder_latency(self) -> int:
+        """Cycles from the last digit of the window to the sums."""
+        if self.predicted is not None:
+            return self.predicted.latency(self.choice.digit_bits, folded=self.context.passes > 1)
+        return self.graph.latency
+
+    @property
+    def taps(self) -> Sequence[Tap]:
+        """How each frozen channel's sum leaves the graph."""
+        if self.predicted is not None or isinstance(self.graph, SerialGraph):
+            return [NO_TAP] * len(self.of.frozen)
+        return self.graph.graph.outputs
+
+    def frozen_cast(self, channel: Channel, tap: Tap = NO_TAP) -> Cast:
+        """Behind a frozen channel's sum, and its loadable bias if it has one."""
+        added = bool(self.choice.digit_bits)
+        low, high = channel.number(added=added)
+        drop = channel.frac - self.of.target.frac
+        biased = channel.loaded != (0, 0) or channel.index in self.of.loadable_bias
+        negate = tap.negate and not biased
+        bits = signed_bits(-high, -low) if negate else signed_bits(low, high)
+        offset = 0 if added else channel.bias
+        return Cast(bits, low, high, drop, self.of.target, offset, negate, added)
 
     # Both --------------------------------------------------------------------------------------
 
     @property
     def cycles(self) -> int:
         """Cycles per word."""
-        return max(1, self.loadable_cycles, self.frozen_cycles if self.frozen else 1)
+        return max(1, self.loadable_cycles, self.frozen_cycles if self.of.frozen else 1)
 
-    @property
+    @cached_property
     def latency(self) -> int:
         """Cycles from a word's last phase to the word in the FIFO; the slower engine counts."""
         ends = [1]
-        if self.frozen:
-            ends.append(self.graph.latency + 1 - (self.cycles - self.frozen_cycles))
-        if self.loadable:
-            ends.append(self.mac_latency + 1 - (self.cycles - self.loadable_cycles))
+        if self.of.frozen:
+            ends.append(self.adder_latency + 1 - (self.cycles - self.frozen_cycles))
+        if self.of.loadable:
+            ends.append(self.mac.latency + 1 - (self.cycles - self.loadable_cycles))
         return max(ends)
 
     @property
@@ -299,36 +243,129 @@ class Weighted:
         """Words of the output FIFOs."""
         return depth_for(self.cycles, self.latency)
 
-    @cached_property
-    def _zeros(self) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-        """Of each output channel: zero bits that all its weights end with (frozen ones only)."""
-        together = np.bitwise_or.reduce(self.weight.matrix, axis=0)
-        ends = [(int(value) & -int(value)).bit_length() - 1 if value else 0 for value in together]
-        return np.where(self.weight.frozen, ends, 0)
+    def fifo(self, channels: Sequence[int]) -> Fifo:
+        """Behind the words of some channels."""
+        return Fifo(len(channels) * self.of.target.width, self.depth, credited=True)
 
     @cached_property
-    def _bounds(self) -> list[tuple[int, int]]:
-        low, high = product_bounds(self.source.type, self.weight)
-        return list(zip((low >> self._zeros).tolist(), (high >> self._zeros).tolist(), strict=True))
+    def window(self) -> Window | None:
+        """The window former, if a window is more than a pixel."""
+        geometry = self.of.geometry
+        return None if geometry.trivial else Window(geometry, word_bits(self.of.source))
 
-    def number_frac(self, index: int) -> int:
-        """Fraction bits of the number that is cast; those of a lane's channels are equal."""
-        if index in self.loadable:
-            lane = self.lane(self.loadable.index(index) % self.lanes)
+    @property
+    def issue(self) -> Issue:
+        """The issuer."""
+        return Issue(self.cycles, self.depth)
+
+    @property
+    def swap(self) -> Swap | None:
+        """The bank selector, if anything can be loaded."""
+        operands = self.of.geometry.windows
+        return Swap(operands, self.context.passes) if self.of.has_banks else None
+
+    def unit(self, module: str = "", files: tuple[tuple[str, str], ...] = ()) -> Unit:
+        """The layer's figures, and its text if there is one."""
+        geometry = self.of.geometry
+        idle = 0 if geometry.trivial else geometry.ticks - geometry.windows
+        return Unit(
+            layer=self.of.layer.name,
+            module=module,
+            files=files,
+            cycles=geometry.windows * self.cycles + idle,
+            latency=self.cycles - 1 + self.latency + geometry.lead + 1,
+            loadable=self.of.has_banks,
+            word_cycles=self.cycles,
+            geometry=geometry,
+            depth=self.depth,
+            passes=self.context.passes,
+        )
+
+    # What it is made of ------------------------------------------------------------------------
+
+    def components(self) -> Iterator[Component]:
+        """Every instance of a library module in the layer's module."""
+        yield from self.shared_components()
+        yield from self.frozen_components()
+        yield from self.loadable_components()
+        for channels in (self.of.frozen, self.of.loadable):
+            if channels:
+                yield self.fifo(channels)
+
+    def shared_components(self) -> Iterator[Component]:
+        """What serves both kinds of channels."""
+        if self.window:
+            yield self.window
+        yield self.issue
+        if self.swap:
+            yield self.swap
+
+    def frozen_components(self) -> Iterator[Component]:
+        """Behind the adders, the FIFO left out."""
+        if not self.of.frozen:
+            return
+        yield Delay(self.adder_latency)
+        yield Delay(1)
+        if bank := self.bias_bank(self.of.frozen):
+            yield Delay(self.adder_latency, self.context.select_bits)
+            yield bank
+        for channel, tap in zip(self.of.frozen_channels, self.taps, strict=True):
+            yield self.frozen_cast(channel, tap)
+
+    def loadable_components(self) -> Iterator[Component]:
+        """Memories, multipliers and casts, the FIFO left out."""
+        if not self.of.loadable:
+            return
+        yield Delay(0, self.context.select_bits)
+        yield self.weights_bank
+        if bank := self.bias_bank(self.of.loadable):
+            yield Delay(self.mac.latency - 3, self.context.select_bits)
+            yield bank
+        yield self.mac
+        yield Delay(1)
+        for lane in self.accumulators:
+            yield lane.cast
+
+    def frozen_rest(self) -> Parts:
+        """What is no library module: the adders, and sums of loaded biases."""
+        parts, of, size = Parts(), self.of, self.predicted
+        if size is None:
+            return parts
+        digit = self.choice.digit_bits
+        if digit:
+            constants = sum(bool(channel.carried) for channel in of.frozen_channels)
+            parts.add_all(size.digits(digit, constants, of.source.type.width, of.weight.bits))
+            parts.add("collected_bit", sum(self.serial_bits))
         else:
-            lane = [index]
-        return max(self._own_frac(channel) for channel in lane)
+            parts.add_all(size.pipeline(of.source.type.width))
+        for channel in of.frozen_channels:
+            if channel.index in of.loadable_bias:
+                parts.add("added_bit", channel.bits + channel.up + 1)
+        return parts
 
-    def _own_frac(self, index: int) -> int:
-        frac = self.source.type.frac + self.weight.frac[index]
-        return frac if self.bias is None else max(frac, self.bias.frac[index])
-
-    def channel(self, index: int) -> Channel:
-        """The alignment of an output channel."""
-        frac = self.number_frac(index)
-        up = frac - self.source.type.frac - self.weight.frac[index] + int(self._zeros[index])
-        half = half_of(self.target.rounding, frac - self.target.frac) or 0
-        bias = 0
-        if self.bias is not None and index not in self.loadable_bias:
-            bias = int(self.bias.raw[index]) << (frac - self.bias.frac[index])
-        return Channel(index, frac, up, bias, half, *self._bounds[index])
+    def loadable_rest(self) -> Parts:
+        """What is no library module: registers behind memories, starts and words."""
+        parts, of, mac, bank = Parts(), self.of, self.mac, self.weights_bank
+        if mac.reads:
+            held = (mac.reads - 1) * bank.per_line * bank.read_bits
+            parts.add("factor_bit", bank.register_bits + held)
+        else:
+            # What is read are the factors, counted with the products.
+            parts.add(mac.factor_kind, bank.register_bits - bank.per_line * bank.read_bits)
+        loaded = set(of.loadable) & set(of.loadable_bias)
+        sums = self.lanes * self.sum_bits
+        if self.groups > 1:
+            parts.add("mux_bit", sums * mux(self.groups))
+            parts.add("word_bit", (self.groups - 1) * self.lanes * of.target.width)
+        if (self.groups > 1 or loaded) and not mac.takes_sums_in:
+            parts.add("word_bit", sums)
+        if loaded:
+            parts.add("word_bit", sums)
+            if any(
+                channel.constant
+                for lane in self.accumulators
+                for channel in lane.channels
+                if channel.index in loaded
+            ):
+                parts.add("start_bit", sums)
+        return parts

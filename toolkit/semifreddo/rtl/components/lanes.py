@@ -19,18 +19,21 @@ class Pick:
     Attributes:
         bits: Of the word.
         group: Bits of a group.
+        zeros: Bits of a group that are always zero, so that they cost nothing.
     """
 
     module: ClassVar[str] = "sf_pick"
     bits: int
     group: int
+    zeros: int = 0
 
     def parameters(self) -> Mapping[str, int | str]:
         return {"BITS": self.bits, "GROUP": self.group}
 
     def counts(self) -> Parts:
-        parts = Parts.of("mux_bit", self.group * mux(-(-self.bits // self.group)))
-        parts.add("word_bit", self.group)
+        live = self.group - self.zeros
+        parts = Parts.of("mux_bit", live * mux(-(-self.bits // self.group)))
+        parts.add("word_bit", live)
         return parts
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
-from semifreddo.rtl.components.costs import Parts, block_memories, ram_luts
+from semifreddo.ir.address_map import WORD_BITS
+from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks, ram_luts
 
 BITS_IN_FLIP_FLOPS = 16
 """Width up to which Yosys makes flip-flops of a memory of two words."""
@@ -76,3 +78,81 @@ class Delay:
     def counts(self) -> Parts:
         """Nothing: delays of marks are in the price of a layer's control."""
         return Parts()
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A double-buffered memory of loadable values.
+
+    Attributes:
+        rows: Rows of values.
+        row_bits: Bits of a row.
+        per_line: Rows that are read at once.
+        unit_words: Words of such a row that are read at once.
+        offsets: Where a task has the values: of one region, or of one for every pass.
+        used_bits: Bits of a row that anyone reads; 0 is all of them.
+        registered: Whether nothing but a register sees what is read.
+    """
+
+    module: ClassVar[str] = "sf_bank"
+    rows: int
+    row_bits: int
+    per_line: int
+    unit_words: int
+    offsets: tuple[int, ...]
+    used_bits: int = 0
+    registered: bool = False
+
+    def parameters(self) -> Mapping[str, int | str]:
+        offsets = ", ".join(f"32'd{offset}" for offset in self.offsets[::-1])
+        return {
+            "ROWS": self.rows,
+            "ROW_BITS": self.row_bits,
+            "PER_LINE": self.per_line,
+            "UNIT_WORDS": self.unit_words,
+            "REGIONS": len(self.offsets),
+            "OFFSETS": f"{{{offsets}}}",
+        }
+
+    @cached_property
+    def units(self) -> int:
+        """Parts in which a row is read."""
+        row_words = -(-self.row_bits // WORD_BITS)
+        return -(-row_words // self.unit_words)
+
+    @cached_property
+    def read_bits(self) -> int:
+        """Bits of a row that are read at once."""
+        return self.row_bits if self.units == 1 else self.unit_words * WORD_BITS
+
+    @cached_property
+    def words(self) -> int:
+        """Depth of each of its memories: of both banks, lines and units in powers of two."""
+        lines = -(-self.rows // self.per_line)
+        line = max(1, (lines - 1).bit_length())
+        return 2 << line + (self.units - 1).bit_length() + (len(self.offsets) - 1).bit_length()
+
+    @cached_property
+    def memories(self) -> list[int]:
+        """Widths of the memories that a row is read from."""
+        whole, rest = divmod(self.used_bits or self.read_bits, WORD_BITS)
+        return [WORD_BITS] * whole + [rest] * bool(rest)
+
+    @cached_property
+    def register_bits(self) -> int:
+        """Bits that are read and need flip-flops: a block memory has its own."""
+        distributed = [bits for bits in self.memories if not in_blocks(self.words, bits)]
+        return self.per_line * sum(distributed)
+
+    def counts(self) -> Parts:
+        """The register of its reader is not among them."""
+        parts = Parts.of("load")
+        parts.add("load_word", self.per_line * len(self.memories))
+        parts.add("word_bit", max(self.memories, default=0))  # that is written next
+        for bits in self.memories:
+            if self.registered and in_blocks(self.words, bits):
+                parts.add("bram18", self.per_line * block_memories(self.words, bits))
+                continue
+            parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
+            parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
+        return parts

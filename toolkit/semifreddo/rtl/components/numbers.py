@@ -20,6 +20,41 @@ def signed_bits(low: int, high: int) -> int:
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a signed signal can be.
+
+    Attributes:
+        low: Smallest value.
+        high: Largest value.
+        frac: Fraction bits.
+    """
+
+    low: int
+    high: int
+    frac: int
+
+    @classmethod
+    def code(cls, kind: FixedType) -> Range:
+        """A raw value of a format; every code of the format is possible."""
+        limit = 1 << (kind.width - kind.signed)
+        return cls(-limit if kind.signed else 0, limit - 1, kind.frac)
+
+    @property
+    def bits(self) -> int:
+        """Width of the signal, two's complement."""
+        return signed_bits(self.low, self.high)
+
+    def aligned(self, frac: int) -> Range:
+        """The same values with so many fraction bits, which are not fewer."""
+        up = frac - self.frac
+        return Range(self.low << up, self.high << up, frac)
+
+    def cast(self, target: FixedType) -> Cast:
+        """Into another format."""
+        return Cast(self.bits, self.low, self.high, self.frac - target.frac, target)
+
+
+@dataclass(frozen=True)
 class Number:
     """A signed signal of the text.
 
@@ -176,7 +211,12 @@ def cast(
     """
     low, high = (-value.high, -value.low) if negate else (value.low, value.high)
     part = Cast(value.bits, low, high, value.frac - target.frac, target, offset, negate, added)
-    return place(part, name, {"value": unsigned_port(value.text), "result": result})
+    return place_cast(part, name, value.text, result)
+
+
+def place_cast(part: Cast, name: str, text: str, result: str) -> str:
+    """A cast of an expression of its width."""
+    return place(part, name, {"value": unsigned_port(text), "result": result})
 
 
 def unsigned_port(text: str) -> str:

@@ -1,0 +1,156 @@
+"""Multipliers and accumulators of loadable channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.memories import mux
+
+DSP_PRODUCT_BITS = 9
+"""Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
+
+
+@dataclass(frozen=True)
+class Mac:
+    """Sums of products, some rows and channels at a time.
+
+    Attributes:
+        rows: Of the weights: products of a sum.
+        per_cycle: Rows that are multiplied in a cycle.
+        channels: That are summed.
+        lanes: Channels that are summed at the same time.
+        per_unit: Groups of ``lanes`` channels whose weights are read at once.
+        shared: Whether all channels see the same operands (not in depthwise layers).
+        x_bits: Of an operand.
+        x_signed: Whether operands are two's complement.
+        w_bits: Of a weight.
+        w_signed: Whether weights are two's complement.
+        sum_bits: Of an accumulator.
+        dsp: Whether products are meant for DSP slices.
+        deep: Whether the weights may be in block memories, see ``Weighted.deep``.
+        phase: Width of the phase.
+    """
+
+    module: ClassVar[str] = "sf_mac"
+    rows: int
+    per_cycle: int
+    channels: int
+    lanes: int
+    per_unit: int
+    shared: bool
+    x_bits: int
+    x_signed: bool
+    w_bits: int
+    w_signed: bool
+    sum_bits: int
+    dsp: bool
+    deep: bool
+    phase: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {
+            "ROWS": self.rows,
+            "PER_CYCLE": self.per_cycle,
+            "CHANNELS": self.channels,
+            "LANES": self.lanes,
+            "PER_UNIT": self.per_unit,
+            "SHARED": int(self.shared),
+            "X_BITS": self.x_bits,
+            "X_SIGNED": int(self.x_signed),
+            "W_BITS": self.w_bits,
+            "W_SIGNED": int(self.w_signed),
+            "SUM_BITS": self.sum_bits,
+            "DSP": int(self.dsp),
+            "DEEP": int(self.deep),
+            "PHASE": self.phase,
+        }
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels, one after the other."""
+        return -(-self.channels // self.lanes)
+
+    @property
+    def lines(self) -> int:
+        """Cycles of a group."""
+        return -(-self.rows // self.per_cycle)
+
+    @property
+    def reads(self) -> int:
+        """Registers between the weights' memory and a group's share of what is read."""
+        return int(self.groups > 1) + int(self.deep)
+
+    @property
+    def booth_rows(self) -> int:
+        """Rows of a multiplier of LUTs: two bits of the weight each."""
+        return (self.w_bits + (not self.w_signed) + 1) // 2
+
+    @property
+    def multiplier_stages(self) -> int:
+        """Cycles of a multiplication: a register behind every second row, or a slice's own."""
+        return 1 if self.dsp else (self.booth_rows + 1) // 2
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last phase of a group to its sums."""
+        tree = (self.per_cycle - 1).bit_length()
+        return 2 + self.reads + self.multiplier_stages + (tree + 1) // 2
+
+    @property
+    def sliced(self) -> bool:
+        """Whether products are DSP slices: wanted, and wide enough."""
+        return self.dsp and self.x_bits + self.w_bits >= DSP_PRODUCT_BITS
+
+    @property
+    def takes_sums_in(self) -> bool:
+        """Whether a slice takes its accumulator in, and what that starts with."""
+        return self.sliced and self.per_cycle == 1
+
+    @property
+    def product_bits(self) -> int:
+        """Of a product; unsigned times unsigned still gets a sign bit."""
+        return self.x_bits + self.w_bits + (not self.w_signed and not self.x_signed)
+
+    @property
+    def factor_kind(self) -> str:
+        """What a bit of a factor's register is."""
+        return "dsp_factor_bit" if self.sliced else "factor_bit"
+
+    @cached_property
+    def _operand_bits(self) -> int:
+        """Bits of the operands of a cycle."""
+        return self.per_cycle * self.x_bits * (1 if self.shared else self.lanes)
+
+    def counts(self) -> Parts:
+        """Without the registers behind the weights' memory, which depend on that."""
+        parts = Parts.of("multiply")
+        choices = self.lines * (1 if self.shared else self.groups)
+        parts.add("mux_bit", self._operand_bits * mux(choices))
+        parts.add("mux_bit", self.per_cycle * self.lanes * self.w_bits * mux(self.per_unit))
+        split = -(-choices // 16) - 1 if self.reads and choices > 16 else 0
+        parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
+        self._add_products(parts)
+        levels = (self.per_cycle - 1).bit_length()
+        sums = (self.per_cycle - 1) * self.lanes
+        parts.add("tree_bit", sums * (self.product_bits + levels / 2))
+        kind = "dsp_total_bit" if self.takes_sums_in else "total_bit"
+        parts.add(kind, self.lanes * self.sum_bits)
+        return parts
+
+    def _add_products(self, parts: Parts) -> None:
+        multipliers, width, bits = self.per_cycle * self.lanes, self.x_bits, self.w_bits
+        parts.add(self.factor_kind, multipliers * bits)
+        if self.sliced:
+            parts.add("dsp", multipliers)
+        elif self.dsp:
+            parts.add("plain_product_bit", multipliers * width * bits)
+            parts.add("product_register", multipliers * self.product_bits)
+        else:
+            waits = (self.booth_rows + 1) // 2 - 1
+            held = self.product_bits + waits * (self.product_bits + width)
+            parts.add("product_bit", multipliers * self.booth_rows * (width + 2))
+            parts.add("product_register", multipliers * held)
