@@ -191,8 +191,32 @@ class WeightedLayer:
         return tuple(self._channel(index, self._own_frac(index)) for index in self.frozen)
 
     @cached_property
+    def serial_bits(self) -> tuple[int, ...]:
+        """Width of each frozen channel's sum as digits: constants are among its operands."""
+        return tuple(channel.bits for channel in self.frozen_channels)
+
+    @cached_property
+    def widest(self) -> int:
+        """Width of the widest of these sums."""
+        return max(self.serial_bits, default=1)
+
+    @cached_property
     def _accumulators(self) -> dict[int, tuple[Accumulator, ...]]:
         return {}
+
+    @cached_property
+    def _sum_bits(self) -> dict[int, int]:
+        return {}
+
+    def sum_bits(self, lanes: int) -> int:
+        """Width of all accumulators of ``lanes``: every channel's sum with its bias fits."""
+        if lanes not in self._sum_bits:
+            self._sum_bits[lanes] = max(
+                channel.accumulator_bits
+                for lane in self.accumulators(lanes)
+                for channel in lane.channels
+            )
+        return self._sum_bits[lanes]
 
     def accumulators(self, lanes: int) -> tuple[Accumulator, ...]:
         """The loadable channels, ``lanes`` at a time; those of a lane are aligned to each other.

@@ -60,33 +60,33 @@ class Weighted:
 
     # Loadable channels -------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def lanes(self) -> int:
         """Loadable channels that are multiplied at the same time."""
         return self.choice.channels_per_cycle or len(self.of.loadable)
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups of ``lanes`` loadable channels, one after the other."""
         return -(-len(self.of.loadable) // self.lanes) if self.of.loadable else 0
 
-    @property
+    @cached_property
     def groups_per_unit(self) -> int:
         """Groups whose weights are read at once: as few as fill whole words of the address map."""
         bits = self.lanes * self.of.weight.bits
         return min(self.groups, WORD_BITS // math.gcd(bits, WORD_BITS))
 
-    @property
+    @cached_property
     def units(self) -> int:
         """Parts of a row, each read on its own."""
         return -(-self.groups // self.groups_per_unit)
 
-    @property
+    @cached_property
     def lines(self) -> int:
         """Cycles of the multipliers for a group."""
         return -(-self.of.weight.rows // self.choice.rows_per_cycle)
 
-    @property
+    @cached_property
     def deep(self) -> bool:
         """Whether the weights may be in block memories, which answer late in a cycle.
 
@@ -104,12 +104,10 @@ class Weighted:
         """What each lane sums up."""
         return self.of.accumulators(self.lanes)
 
-    @cached_property
+    @property
     def sum_bits(self) -> int:
-        """Width of the accumulators: every loadable channel's sum with its bias fits."""
-        return max(
-            channel.accumulator_bits for lane in self.accumulators for channel in lane.channels
-        )
+        """Width of the accumulators."""
+        return self.of.sum_bits(self.lanes)
 
     @cached_property
     def mac(self) -> Mac:
@@ -165,15 +163,10 @@ class Weighted:
     # Frozen channels ---------------------------------------------------------------------------
 
     @cached_property
-    def serial_bits(self) -> tuple[int, ...]:
-        """Width of each frozen channel's sum as digits: constants are among its operands."""
-        return tuple(channel.bits for channel in self.of.frozen_channels)
-
-    @property
     def frozen_cycles(self) -> int:
         """Cycles of the adders for a word."""
         digit = self.choice.digit_bits
-        return max([1, *(-(-bits // digit) for bits in self.serial_bits)]) if digit else 1
+        return -(-self.of.widest // digit) if digit else 1
 
     @cached_property
     def graph(self) -> PipelinedGraph | SerialGraph:
@@ -193,7 +186,7 @@ class Weighted:
             return PipelinedGraph(graph, kind.width, kind.signed)
         constants = tuple(channel.carried for channel in of.frozen_channels)
         return SerialGraph(
-            graph, kind.width, kind.signed, self.serial_bits, constants, self.choice.digit_bits
+            graph, kind.width, kind.signed, self.of.serial_bits, constants, self.choice.digit_bits
         )
 
     @property
@@ -223,7 +216,7 @@ class Weighted:
 
     # Both --------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def cycles(self) -> int:
         """Cycles per word."""
         return max(1, self.loadable_cycles, self.frozen_cycles if self.of.frozen else 1)
@@ -335,7 +328,7 @@ class Weighted:
         if digit:
             constants = sum(bool(channel.carried) for channel in of.frozen_channels)
             parts.add_all(size.digits(digit, constants, of.source.type.width, of.weight.bits))
-            parts.add("collected_bit", sum(self.serial_bits))
+            parts.add("collected_bit", sum(self.of.serial_bits))
         else:
             parts.add_all(size.pipeline(of.source.type.width))
         for channel in of.frozen_channels:

@@ -15,7 +15,7 @@ from semifreddo.rtl.channels import WeightedLayer
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.graph_size import GraphSize, graph_size
-from semifreddo.rtl.schedule import DEFAULT, Choice
+from semifreddo.rtl.schedule import Choice
 from semifreddo.rtl.structure import LayerModel, counted
 from semifreddo.rtl.unit import Unit
 from semifreddo.rtl.weighted_plan import Weighted
@@ -39,10 +39,10 @@ class WeightedModel(LayerModel):
             return None
         return graph_size(self.of.weight, self.of.source.type, depthwise=self.of.depthwise)
 
-    @cached_property
+    @property
     def serial_bits(self) -> int:
         """Width of the widest sum of the frozen channels."""
-        return max(self.plan(DEFAULT).serial_bits, default=1)
+        return self.of.widest
 
     @property
     def rows(self) -> int:
@@ -59,9 +59,15 @@ class WeightedModel(LayerModel):
         """Whether products are so narrow that tools make logic of them in any case."""
         return not self.plan(Choice(multiplier="dsp")).mac.sliced
 
+    @cached_property
+    def _plans(self) -> dict[Choice, Weighted]:
+        return {}
+
     def plan(self, choice: Choice) -> Weighted:
         """The layer with a choice, its adders predicted."""
-        return Weighted(self.of, choice, self.context, self.graph)
+        if choice not in self._plans:
+            self._plans[choice] = Weighted(self.of, choice, self.context, self.graph)
+        return self._plans[choice]
 
     def unit(self, choice: Choice) -> Unit:
         return self.plan(choice).unit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
@@ -164,6 +165,10 @@ class Cast:
         return found
 
     def counts(self) -> Parts:
+        return self._counts
+
+    @cached_property
+    def _counts(self) -> Parts:
         """Below the last bit of the constant that is added, adding it is free."""
         parts, target, drop = Parts.of("cast"), self.target, self.drop
         low, high = self.sums
