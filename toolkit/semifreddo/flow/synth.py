@@ -12,12 +12,12 @@ from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
 from semifreddo.flow.rtl import RTL_DIR, load_design
-from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
 from semifreddo.rtl.explanation import RESOURCES, Shortage
 from semifreddo.rtl.synthesis import DesignResources, synthesize_design
 from semifreddo.tools.cells import CellCounts
-from semifreddo.tools.yosys import find_yosys
+from semifreddo.tools.yosys import find_yosys, locate_yosys
 
 RESULT = "synth/resources.json"
 CACHE = "synth/build"
@@ -26,15 +26,16 @@ CACHE = "synth/build"
 _LARGEST = 3
 
 
-def _waits(config: BuildConfig, wanted: bool) -> str:
+def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
     if family_of(config) is None:
         return f"Yosys has no target for {config.board.part} of board {config.board.name}"
     try:
-        find_yosys()
+        locate_yosys()
+        if not (wanted or config.synth.run):
+            return "takes minutes; run it with --until synth, or always with [synth] run = true"
+        find_yosys(lambda line: report(f"      {line}"))
     except ToolError as error:
         return str(error)
-    if not (wanted or config.synth.run):
-        return "takes minutes; run it with --until synth, or always with [synth] run = true"
     return ""
 
 

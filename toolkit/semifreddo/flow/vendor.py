@@ -16,6 +16,7 @@ from semifreddo.flow.ladder import climb_in_stage, figures_of, load_ladder, save
 from semifreddo.flow.project import PROJECT_DIR, VECTORS_IN_PROJECT
 from semifreddo.flow.stage import (
     Figures,
+    Report,
     Stage,
     StageRecord,
     Workspace,
@@ -39,7 +40,7 @@ def _needs(config: BuildConfig) -> str:
     return "" if shutil.which(program) else f"needs {program}, which is not on PATH"
 
 
-def _waits(config: BuildConfig, wanted: bool) -> str:
+def _waits(config: BuildConfig, wanted: bool, _: Report) -> str:
     if reason := _needs(config):
         return reason
     if not (wanted or config.vivado.cosim):

@@ -17,7 +17,7 @@ from semifreddo.flow.backend import Backend, BoardDevice
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.project import PROJECT_DIR
 from semifreddo.flow.rtl import RTL_DIR, load_design
-from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import ArchiveFigures, BitstreamFigures
@@ -101,7 +101,7 @@ def _archive(work: Workspace) -> Figures:
     return {"archive": dataclasses.asdict(figures)}
 
 
-def _waits(config: BuildConfig, _: bool) -> str:
+def _waits(config: BuildConfig, _: bool, __: Report) -> str:
     section = config.vivado
     if section.products is not None or section.host is not None:
         return ""

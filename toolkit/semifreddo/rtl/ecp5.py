@@ -18,7 +18,8 @@ from semifreddo.rtl.components.verilog import Port, instance, module
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import Part, design_parts, files_below, summary, synthesize_parts
 from semifreddo.tools.nextpnr import Routed, pack_bitstream, place_and_route, require_clock
-from semifreddo.tools.yosys import Progress, link_ecp5
+from semifreddo.tools.runner import Progress
+from semifreddo.tools.yosys import link_ecp5
 
 CONSTRAINTS_FILE = "constraints.lpf"
 DEFAULT_BAUD = 1_000_000

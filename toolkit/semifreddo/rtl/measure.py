@@ -25,7 +25,8 @@ from semifreddo.rtl.verilator import build
 from semifreddo.sim import reference
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.liberty import CellArea, area_script, standard_cell_area
-from semifreddo.tools.yosys import Progress, find_yosys
+from semifreddo.tools.runner import Progress
+from semifreddo.tools.yosys import find_yosys
 
 _IMAGES = 6
 _STALLS = ((0, 0), (300, 400))

@@ -26,7 +26,8 @@ from semifreddo.rtl.design import RtlDesign
 from semifreddo.tools import cells as counting
 from semifreddo.tools import lut_pairs
 from semifreddo.tools.cells import CellCounts, Family
-from semifreddo.tools.yosys import Progress, find_yosys, synthesis_script, synthesize
+from semifreddo.tools.runner import Progress
+from semifreddo.tools.yosys import find_yosys, synthesis_script, synthesize
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,8 @@ def _dotted(version: tuple[int, int]) -> str:
 
 
 def _printed_version(program: Path) -> tuple[int, int] | None:
-    match = re.search(r"Verilator (\d+)\.(\d+)", tool_version(program))
+    pattern = r"^Verilator (\d+)\.(\d+)"
+    match = re.match(pattern, tool_version(program, pattern=pattern))
     return (int(match[1]), int(match[2])) if match else None
 
 

@@ -11,8 +11,8 @@ from threading import Event
 
 from semifreddo.core.errors import DataError, ToolError
 from semifreddo.core.files import write_atomic
-from semifreddo.tools.runner import run
-from semifreddo.tools.yosys import Progress, find_yosys
+from semifreddo.tools.runner import Progress, run
+from semifreddo.tools.yosys import find_yosys
 
 # The default script of abc burns minutes on a layer and saves a few per cent.
 _ABC = "+strash;dc2;&get,-n;&nf;&put"

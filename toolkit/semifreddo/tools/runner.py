@@ -8,23 +8,29 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import IO
+from typing import IO, TypeAlias
 
 from semifreddo.core.errors import ToolError, ToolTimeoutError
+
+Progress: TypeAlias = Callable[[str], None]
+"""Takes one line at a time."""
 
 _LAST_LINES = 10
 _GRACE_S = 2.0
 _LOOK_S = 0.2
+_PREPARES_S = 1.0
 _CHUNK_BYTES = 1 << 16
 
 
@@ -62,9 +68,25 @@ def find_tool(name: str, hint: str) -> Path:
 
 
 def tool_version(
-    tool: str | Path, arguments: Sequence[str] = ("--version",), *, timeout_s: float = 30.0
+    tool: str | Path,
+    arguments: Sequence[str] = ("--version",),
+    *,
+    pattern: str = r"\d+\.\d+",
+    timeout_s: float = 30.0,
+    progress: Progress | None = None,
 ) -> str:
-    """First line that a tool prints about its version.
+    """The line that a tool prints about its version.
+
+    Args:
+        tool: The program.
+        arguments: What asks for the version.
+        pattern: Regular expression of the line: other lines may come first, about a locale that is
+            not installed or about the tool's own first run.
+        timeout_s: Wall-time limit.
+        progress: Gets what the tool says while it prepares itself, if that takes over a second.
+
+    Returns:
+        The first line that matches; the first line of all if none does.
 
     Raises:
         ToolError: It cannot be started, fails, or prints nothing.
@@ -72,12 +94,44 @@ def tool_version(
     """
     with tempfile.TemporaryDirectory(prefix="semifreddo-version-") as directory:
         log = Path(directory) / "version.log"
-        run([tool, *arguments], cwd=Path(directory), timeout_s=timeout_s, log=log)
-        lines = log.read_text(errors="replace").splitlines()
-    first = next((line.strip() for line in lines if line.strip()), "")
-    if not first:
+        with _preparation(Path(tool).name, log, progress):
+            run([tool, *arguments], cwd=Path(directory), timeout_s=timeout_s, log=log)
+        lines = [line.strip() for line in _lines(log) if line.strip()]
+    if not lines:
         raise ToolError(f"{Path(tool).name}: prints no version ({' '.join(arguments)})")
-    return first
+    return next((line for line in lines if re.search(pattern, line)), lines[0])
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()
+
+
+@contextlib.contextmanager
+def _preparation(name: str, log: Path, progress: Progress | None) -> Iterator[None]:
+    """Tell once what a tool prints while it does not come to its end."""
+    if progress is None:
+        yield
+        return
+    ended, begin = Event(), time.monotonic()
+    told = Event()
+
+    def watch() -> None:
+        while not ended.wait(_PREPARES_S):
+            with contextlib.suppress(OSError, StopIteration):
+                line = next(line for line in _lines(log) if line.strip())
+                progress(f"{name}: {line.strip()}")
+                told.set()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        if told.is_set():
+            progress(f"{name}: prepared in {time.monotonic() - begin:.0f} s, once on this machine")
 
 
 def run(

