@@ -23,8 +23,8 @@ from semifreddo.core.errors import ConfigError, ConversionError, DataError
 from semifreddo.nn.blend import AlphaBlend, CoreShuffle
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
+from semifreddo.nn.inputs import batch_of
 from semifreddo.nn.integers import (
-    as_input,
     cache_bias_scales,
     integer_tensor,
     output_frac,
@@ -44,6 +44,11 @@ def images(count=32, channels=1, size=8):
     return np.random.default_rng(0).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
 
 
+def real(raw):
+    """What raw images mean to networks of the product: a raw r is r / 256."""
+    return batch_of(raw) / 256
+
+
 def briefly_trained(model, x, steps=4):
     torch.manual_seed(1)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
@@ -61,7 +66,7 @@ def briefly_trained(model, x, steps=4):
 
 def semifreddo(**options):
     torch.manual_seed(0)
-    return briefly_trained(SemifreddoNet(SemifreddoConfig(**BASE, **options)), as_input(images()))
+    return briefly_trained(SemifreddoNet(SemifreddoConfig(**BASE, **options)), real(images()))
 
 
 def export(model, x, path):
@@ -90,7 +95,7 @@ def qonnx_outputs(path, x):
 )
 def test_export_computes_the_same_integers(options, tmp_path):
     model = semifreddo(**options)
-    x = as_input(images())
+    x = real(images())
     frac = output_frac(model, images())
     raw = raw_outputs(model, images())
     assert raw.shape == (32, 4) and raw.dtype == np.int64
@@ -102,7 +107,7 @@ def test_export_computes_the_same_integers(options, tmp_path):
 
 def test_export_names_tensors_after_their_parameters(tmp_path):
     model = semifreddo(shuffle=True)
-    graph = onnx.load(export(model, as_input(images(1)), tmp_path / "net.onnx")).graph
+    graph = onnx.load(export(model, real(images(1)), tmp_path / "net.onnx")).graph
     initializers = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
     assert set(quantized_tensor_names(model)) <= set(initializers)
     for name in quantized_tensor_names(model):
@@ -137,7 +142,7 @@ def test_shuffle_exchanges_even_and_odd_channels():
 
 def test_the_frozen_core_reads_only_itself():
     model = semifreddo(shuffle=True, repeats=2)
-    x = as_input(images(4))
+    x = real(images(4))
     seen = []
     model.cores[0][2].register_forward_hook(lambda _, __, output: seen.append(output.clone()))
     model(x)
@@ -151,7 +156,7 @@ def test_the_frozen_core_reads_only_itself():
 
 def test_core_network_shares_names_with_the_whole():
     config = SemifreddoConfig(**BASE, repeats=2, block="separable")
-    core = briefly_trained(core_network(config), as_input(images()))
+    core = briefly_trained(core_network(config), real(images()))
     assert isinstance(core, CoreNet)
     whole = SemifreddoNet(config)
     fold_batch_norm(whole)
@@ -205,7 +210,7 @@ def user_model(weight=Int8WeightPerTensorFixedPoint, bias=None):
 @pytest.mark.parametrize("weight", [Int8WeightPerTensorFixedPoint, Int8WeightPerChannelFixedPoint])
 def test_stock_quantizers_work_too(weight):
     model = user_model(weight)
-    x = as_input(images())
+    x = real(images())
     model(x)
     fold_batch_norm(model, x)
     assert isinstance(model[2], nn.Identity) and model[1].bias is not None
@@ -226,7 +231,7 @@ def test_stock_quantizers_work_too(weight):
 
 def test_biases_scaled_by_the_accumulator():
     model = user_model(bias=Int16Bias)
-    x = as_input(images())
+    x = real(images())
     model(x)
     with pytest.raises(ConversionError, match=r"1\.bias: its scale is the accumulator's"):
         integer_tensor(model, "1.bias")
@@ -266,13 +271,13 @@ def test_errors():
     with pytest.raises(ConfigError, match="depthwise convolution: 2 input channels but 3"):
         QuantConvBlock(2, 3, Precision(), depthwise=True)
     with pytest.raises(ConfigError, match=r"batch norm 'cores\.0\.0\.bn' must be folded"):
-        pin_scales(SemifreddoNet(SemifreddoConfig(**BASE)), as_input(images()))
+        pin_scales(SemifreddoNet(SemifreddoConfig(**BASE)), real(images()))
     with pytest.raises(DataError, match="images are float64 of shape"):
-        as_input(np.zeros((1, 8, 8, 1)))
+        batch_of(np.zeros((1, 8, 8, 1)))
     untrained = SemifreddoNet(SemifreddoConfig(**BASE))
     fold_batch_norm(untrained)
     with pytest.raises(ConfigError, match="has seen no data"):
-        pin_scales(untrained, as_input(images()))
+        pin_scales(untrained, real(images()))
     with pytest.raises(ConfigError, match="does not directly follow a quantized"):
         fold_batch_norm(nn.Sequential(nn.BatchNorm2d(1)), torch.rand(2, 1, 4, 4))
     with pytest.raises(ConfigError, match="pass an example input"):

@@ -175,7 +175,7 @@ def _stream(
     frames_per_second = {}
     for name, accelerator in devices.items():
         start = time.perf_counter()
-        answers = list(accelerator.stream(test.images))
+        answers = list(accelerator.stream(vectors.images))
         frames_per_second[name] = len(answers) / (time.perf_counter() - start)
         task = accelerator.task
         if not np.array_equal(np.stack([answer.raw for answer in answers]), vectors.expected):

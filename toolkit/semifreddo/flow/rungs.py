@@ -34,7 +34,7 @@ def torch_rung(checkpoint: Path | None) -> Rung:
         from semifreddo.nn.integers import raw_outputs
         from semifreddo.train.checkpoint import load_checkpoint
 
-        return raw_outputs(load_checkpoint(checkpoint).model, images.astype(np.uint8))
+        return raw_outputs(load_checkpoint(checkpoint).model, images)
 
     return Rung("torch", run)
 

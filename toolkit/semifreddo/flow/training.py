@@ -23,7 +23,7 @@ from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_chec
 from semifreddo.train.data import Dataset, load_dataset
 from semifreddo.train.freeze import freeze
 from semifreddo.train.options import TrainOptions
-from semifreddo.train.recipes import accuracy, retarget, train_core, train_task
+from semifreddo.train.recipes import accuracy, raw_images, retarget, train_core, train_task
 
 Progress = Callable[[str], None]
 Groups = Mapping[str, Sequence[int]]
@@ -172,9 +172,15 @@ def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -
         progress("no golden vectors: the design names no [vectors] file or no [train] images")
         return
     data = select(dataset_of(config), config.train.classes, config.train.groups)
-    vectors = VectorSet(data.test.images, raw_outputs(trained.model, data.test.images))
+    vectors = vectors_of(trained, data)
     vectors.save(config.path(config.vectors.file))
     progress(f"vectors: {config.path(config.vectors.file)}, {len(vectors)} images")
+
+
+def vectors_of(trained: TrainedModel, data: Dataset) -> VectorSet:
+    """The test split as the device reads it, with the model's raw answers."""
+    images = raw_images(trained.model, data.test)
+    return VectorSet(images, raw_outputs(trained.model, images))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -245,5 +251,4 @@ def retarget_device(
     new = measured(retarget(trained, data, options, folder), data)
     metrics = {key: float(new.info[key]) for key in METRICS}
     task = make_task(device, new, name, metrics)
-    vectors = VectorSet(data.test.images, raw_outputs(new.model, data.test.images))
-    return Retargeted(new, task, vectors)
+    return Retargeted(new, task, vectors_of(new, data))

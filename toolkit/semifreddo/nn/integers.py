@@ -12,26 +12,12 @@ import torch
 from brevitas.nn.quant_layer import QuantNonLinearActLayer, QuantWeightBiasInputOutputLayer
 from torch import Tensor, nn
 
-from semifreddo.core.errors import ConversionError, DataError
+from semifreddo.core.errors import ConversionError
 from semifreddo.ir.freeze import IntegerTensor
 from semifreddo.ir.layers import ALPHA_FRAC
 from semifreddo.nn.blend import AlphaBlend
+from semifreddo.nn.inputs import ModelInput, as_input, batch_of
 from semifreddo.nn.pin import grid_frac, scale_to_frac
-from semifreddo.nn.quant import INPUT_SCALE
-
-
-def as_input(images: npt.NDArray[np.integer]) -> Tensor:
-    """Raw uint8 images ``(n, h, w, c)`` as the real-valued NCHW batch a model takes.
-
-    Raises:
-        DataError: Not uint8, or not four-dimensional.
-    """
-    if images.ndim != 4 or images.dtype != np.uint8:
-        raise DataError(
-            f"images are {images.dtype} of shape {images.shape}, expected uint8 (n, h, w, c)"
-        )
-    batch = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    return batch.to(torch.float32) * INPUT_SCALE
 
 
 def _plain(value: Any) -> Tensor:
@@ -61,7 +47,7 @@ def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(as_input(images))
+            model.eval()(as_input(model, images))
     finally:
         model.train(training)
         for handle in handles:
@@ -91,7 +77,8 @@ def raw_outputs(
 
     Args:
         model: Any Brevitas model with power-of-two scales, NCHW in, ``(n, outputs)`` out.
-        images: uint8 ``(n, h, w, c)``.
+        images: Raw integers of the model's input ``(n, h, w, c)``; of stored pixels,
+            :meth:`~semifreddo.nn.inputs.ModelInput.raw` gives them.
         batch: Images per step.
         frac: Fraction bits of the result; taken from :func:`output_frac` if left out.
 
@@ -109,10 +96,12 @@ def raw_outputs(
         frac = output_frac(model, images[:64])
     # Doubles hold every accumulator below 2**53 exactly; floats only those below 2**24.
     exact = copy.deepcopy(model).double().eval()
+    source = ModelInput(model, (images.shape[3], *images.shape[1:3]))
     results = []
     with torch.no_grad():
         for start in range(0, len(images), batch):
-            outputs = _plain(exact(as_input(images[start : start + batch]).double()))
+            real = source.real(batch_of(images[start : start + batch]).double())
+            outputs = _plain(exact(real))
             raw = torch.ldexp(outputs, torch.tensor(frac))
             if not bool((raw == raw.round()).all()):
                 raise ConversionError(
@@ -169,7 +158,7 @@ def cache_bias_scales(model: nn.Module, images: npt.NDArray[np.integer]) -> None
             layer.bias_quant.cache_inference_quant_bias = True
     training = model.training
     with torch.no_grad():
-        model.eval()(as_input(images))
+        model.eval()(as_input(model, images))
     model.train(training)
 
 

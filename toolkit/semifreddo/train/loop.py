@@ -19,7 +19,7 @@ from semifreddo.core.digest import digest_bytes, digest_json
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.freeze import FreezePlan
-from semifreddo.nn.integers import as_input
+from semifreddo.nn.inputs import ModelInput, batch_of
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.data import Split
 from semifreddo.train.freeze import FreezeGuard
@@ -86,15 +86,22 @@ def evaluate(model: nn.Module, split: Split, outputs: int) -> tuple[float, float
     Only the first ``outputs`` outputs take part.
     """
     training = model.training
+    source = _input_of(model, split)
     model.eval()
     loss, right = 0.0, 0
     for start in range(0, len(split), _EVALUATION_BATCH):
         labels = torch.from_numpy(split.labels[start : start + _EVALUATION_BATCH])
-        logits = _logits(model, as_input(split.images[start : start + _EVALUATION_BATCH]), outputs)
+        raw = source.raw(split.images[start : start + _EVALUATION_BATCH])
+        logits = _logits(model, source.real(batch_of(raw)), outputs)
         loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
         right += int((logits.argmax(1) == labels).sum())
     model.train(training)
     return loss / len(split), right / len(split)
+
+
+def _input_of(model: nn.Module, split: Split) -> ModelInput:
+    height, width, channels = split.images.shape[1:]
+    return ModelInput(model, (channels, height, width))
 
 
 def _augment(x: Tensor, options: TrainOptions, random: torch.Generator) -> Tensor:
@@ -209,7 +216,8 @@ def _batches(count: int, size: int, random: torch.Generator) -> Iterator[Tensor]
 
 def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> tuple[float, float]:
     """Mean loss and accuracy over an epoch of training."""
-    x, y = as_input(train.images), torch.from_numpy(train.labels)
+    source = _input_of(run.model, train)
+    x, y = batch_of(source.raw(train.images)), torch.from_numpy(train.labels)
     # A generator for each epoch: an interrupted run continues with the same numbers.
     random = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
     run.model.train()
@@ -219,7 +227,8 @@ def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> 
         progress = (epoch * steps + step) / (steps * run.phase.epochs)
         for group in run.optimizer.param_groups:
             group["lr"] = run.phase.rate * 0.5 * (1 + math.cos(math.pi * progress))
-        logits = _logits(run.model, _augment(x[index], options, random), run.phase.outputs)
+        seen_as = source.real(_augment(x[index], options, random))
+        logits = _logits(run.model, seen_as, run.phase.outputs)
         loss = nn.functional.cross_entropy(logits, y[index], label_smoothing=options.smoothing)
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -18,7 +19,8 @@ from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
-from semifreddo.nn.integers import as_input, integer_tensor, quantized_tensor_names, raw_outputs
+from semifreddo.nn.inputs import ModelInput, as_input
+from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
 from semifreddo.nn.pin import pin_scales, pinned, scale_of
 from semifreddo.train.checkpoint import TrainedModel
@@ -78,12 +80,19 @@ class _Session:
 
 def accuracy(model: nn.Module, split: Split, outputs: int) -> float:
     """Fraction of right answers, from the raw integers that hardware will give."""
-    raw = raw_outputs(model, split.images)[:, :outputs]
+    raw = raw_outputs(model, raw_images(model, split))[:, :outputs]
     return float((raw.argmax(1) == split.labels).mean())
 
 
-def _calibration(data: TrainVal) -> torch.Tensor:
-    return as_input(data.train.images[:_CALIBRATION_IMAGES])
+def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
+    """A split's images as the raw integers that the model's input, and so its device, reads."""
+    height, width, channels = split.images.shape[1:]
+    return ModelInput(model, (channels, height, width)).raw(split.images)
+
+
+def _calibration(model: nn.Module, data: TrainVal) -> torch.Tensor:
+    few = Split(data.train.images[:_CALIBRATION_IMAGES], data.train.labels[:_CALIBRATION_IMAGES])
+    return as_input(model, raw_images(model, few))
 
 
 def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
@@ -99,8 +108,8 @@ def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
 
 
 def _fold_and_pin(session: _Session) -> None:
-    fold_batch_norm(session.model, _calibration(session.data))
-    pin_scales(session.model, _calibration(session.data))
+    fold_batch_norm(session.model, _calibration(session.model, session.data))
+    pin_scales(session.model, _calibration(session.model, session.data))
 
 
 def train_core(
