@@ -29,7 +29,7 @@ def test_round_trip():
         ({"widths": [7, 16, 16], "shuffle": True}, "must be even up to the last block"),
         ({"repeats": 2, "strides": [1, 1, 2]}, "with repeats = 2 the last block must have stride"),
         ({"repeats": 2, "widths": [8, 8, 16]}, "with repeats = 2 the last block must have stride"),
-        ({"input_shape": [1, 28, 28]}, "the last map is 14x14, whose area is not a power of two"),
+        ({"input_shape": [1, 28, 28]}, "the last map of a 28x28 image is 14x14, whose area is not"),
         ({"input_shape": [1, 28]}, "network input_shape: (1, 28), expected 3 or more entries"),
         ({"input_shape": [1, 2, 8, 8]}, "(1, 2, 8, 8) is not (channels, height, width)"),
         ({"input_shape": [1, 2, 2], "stem_padding": 0}, "leave nothing of"),
@@ -45,9 +45,37 @@ def test_missing_key():
         SemifreddoConfig.from_dict({k: v for k, v in GOOD.items() if k != "classes"})
 
 
-def test_stem_padding_makes_28_a_power_of_two():
-    config = SemifreddoConfig((1, 28, 28), 10, (8, 8), (2, 2), stem_padding=3)
-    assert config.map_size == (8, 8)
+@pytest.mark.parametrize(
+    ("size", "strides", "padding", "last"),
+    [
+        ((28, 28), (2, 2), 2, (8, 8)),
+        ((28, 28), (2, 2, 2), 1, (4, 4)),
+        ((32, 32), (2, 2, 1), 1, (8, 8)),
+        ((10, 10), (1, 1), 0, (8, 8)),
+        ((29, 61), (2, 2), 1, (8, 16)),
+    ],
+)
+def test_padding_is_chosen_so_that_the_last_mean_is_exact(size, strides, padding, last):
+    config = SemifreddoConfig((3, *size), 10, (8,) * len(strides), strides)
+    assert (config.stem_padding, config.map_size) == (padding, last)
+    assert SemifreddoConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "padding", "advice"),
+    [
+        ((1, 28, 28), (2, 2), 1, "use stem_padding = 2, or leave it out"),
+        ((1, 28, 28), (1, 2, 1), None, "use strides = [1, 2, 2] with stem_padding = 2"),
+        ((1, 24, 24), (1, 1), None, "use strides = [1, 3] with stem_padding = 1"),
+        ((1, 100, 50), (1, 1), None, "change input_shape"),
+    ],
+)
+def test_advice_for_a_mean_that_is_not_exact(shape, strides, padding, advice):
+    with pytest.raises(ConfigError, match=f"; {re.escape(advice)}$"):
+        SemifreddoConfig(shape, 10, (8,) * len(strides), strides, stem_padding=padding)
+    if found := re.search(r"strides = \[(.*)\]", advice):
+        better = tuple(int(stride) for stride in found[1].split(","))
+        SemifreddoConfig(shape, 10, (8,) * len(strides), better)  # it is true
 
 
 def test_limits_hold_without_a_table_too():

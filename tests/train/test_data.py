@@ -141,6 +141,18 @@ def test_npz(tmp_path):
     assert len(load_dataset("gtsrb", tmp_path).val) == 6
 
 
+def test_an_archive_that_is_no_data_set_is_not_taken_for_one(tmp_path):
+    """GTSRB's whole tracks have the shorter name, and no split."""
+    np.savez(tmp_path / "gtsrb_x.npz", pixels=np.zeros(5, np.uint8))
+    with pytest.raises(DataError, match=r"gtsrb_x\.npz: has no array 'x_train'"):
+        load_dataset("gtsrb", tmp_path)
+    images = {f"x_{part}": np.zeros((20, 5, 5, 3), np.uint8) for part in ("train", "test")}
+    labels = {f"y_{part}": np.arange(20) % 2 for part in ("train", "test")}
+    np.savez(tmp_path / "gtsrb32_longer.npz", **images, **labels)
+    (tmp_path / "gtsrb.npz").write_bytes(b"PK\x03\x04 broken")
+    assert load_dataset("gtsrb", tmp_path).input_shape == (3, 5, 5)
+
+
 def idx(array):
     head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
     return head + array.tobytes()

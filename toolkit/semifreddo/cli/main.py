@@ -13,7 +13,19 @@ import sys
 from collections.abc import Sequence
 
 from semifreddo import __version__
-from semifreddo.cli import bench, build, check, demo, doctor, model, report, retarget, run, study
+from semifreddo.cli import (
+    bench,
+    build,
+    check,
+    demo,
+    doctor,
+    model,
+    new,
+    report,
+    retarget,
+    run,
+    study,
+)
 from semifreddo.cli.console import Parser
 from semifreddo.core.errors import SemifreddoError
 
@@ -21,6 +33,7 @@ INTERRUPTED = 130
 
 _EPILOG = """\
 the way of a design:
+  semifreddo new     signs --dataset gtsrb --data ~/images     images -> design.toml
   semifreddo train   hls_projects/digits    images  -> model.safetensors
   semifreddo export  hls_projects/digits    checkpoint -> model.onnx and golden vectors
   semifreddo build   hls_projects/digits    QONNX -> HLS project, Verilog -> simulations -> bundle
@@ -46,7 +59,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"semifreddo {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what libraries say")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (model, build, check, run, bench, retarget, report, doctor, demo, study):
+    for module in (new, model, build, check, run, bench, retarget, report, doctor, demo, study):
         module.add_parser(verbs)
     return parser
 

@@ -20,6 +20,7 @@ from semifreddo.rtl.schedule import Override
 from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"
+_MOST_PADDING = 2
 TASK_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
@@ -44,6 +45,12 @@ class VectorsSection:
     """``[vectors]``: images and answers that every rung must give."""
 
     file: Path | None = option(None, help="golden vectors (.npz); absent: random images")
+    test_images: int | None = option(
+        None,
+        help="test images, balanced over the classes, that `export` answers into the file; absent: "
+        "all; 0: the file is not written, because its images come from elsewhere",
+        low=0,
+    )
     random_count: int = option(64, help="random images without a file", low=1, high=100_000)
     bundled_count: int = option(256, help="vectors packed into the bundle", low=1, high=100_000)
 
@@ -311,9 +318,15 @@ def _check_training(train: TrainSection | None, problems: list[str]) -> None:
     if train is None:
         return
     try:
-        SemifreddoConfig.from_dict(train.network)
+        network = SemifreddoConfig.from_dict(train.network)
     except ConfigError as error:
         problems.append(f"[train.network]: {error}")
+        return
+    if network.first_padding > _MOST_PADDING:
+        problems.append(
+            f"[train.network]: stem_padding = {network.first_padding} cannot be built; "
+            f"hardware pads a 3x3 window by {_MOST_PADDING} at most: leave it out"
+        )
 
 
 def _origins(

@@ -160,7 +160,7 @@ def _figures(info: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -> None:
-    """Write a design's model and, if it names a file, golden vectors: the whole test split.
+    """Write a design's model and, if it names a file, golden vectors: images of the test split.
 
     Raises:
         CheckpointError: There is no checkpoint; train first.
@@ -171,7 +171,11 @@ def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -
     if config.vectors.file is None or config.train is None:
         progress("no golden vectors: the design names no [vectors] file or no [train] images")
         return
-    data = select(dataset_of(config), config.train.classes, config.train.groups)
+    count = config.vectors.test_images
+    if count == 0:
+        progress("golden vectors left as they are ([vectors] test_images = 0)")
+        return
+    data = select(dataset_of(config), config.train.classes, config.train.groups).limit(test=count)
     vectors = vectors_of(trained, data)
     vectors.save(config.path(config.vectors.file))
     progress(f"vectors: {config.path(config.vectors.file)}, {len(vectors)} images")

@@ -17,6 +17,8 @@ AlphaKind: TypeAlias = Literal["channel", "layer"]
 
 _MAX_SIZE = 4096
 _MAX_STRIDE = 4
+_PADDINGS = (1, 2, 0)
+"""Of the first convolution, as they are tried; hardware pads a 3x3 window by 2 at most."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,12 @@ class SemifreddoConfig:
     repeats: int = option(1, help="how often the last block is applied", low=1, high=64)
     shared_repeats: bool = option(True, help="one set of trainable weights for all repeats")
     alpha: AlphaKind = option("channel", help="granularity of the blend factors")
-    stem_padding: int = option(
-        1, help="zero padding of the first convolution; 3: 28x28 to 16x16", low=0, high=8
+    stem_padding: int | None = option(
+        None,
+        help="zero padding of the first convolution; absent: the first of 1, 2 and 0 with which "
+        "the area of the last map is a power of two",
+        low=0,
+        high=8,
     )
 
     def __post_init__(self) -> None:
@@ -77,6 +83,9 @@ class SemifreddoConfig:
                 f"network: with shuffle, widths {self.widths} must be even up to the last block"
             )
         self._check_repeats()
+        if self.stem_padding is None:
+            chosen = _fitting_padding(self.input_shape, self.strides)
+            object.__setattr__(self, "stem_padding", 1 if chosen is None else chosen)
         self._check_map()
 
     def _check_repeats(self) -> None:
@@ -94,22 +103,40 @@ class SemifreddoConfig:
             raise ConfigError(
                 f"network: strides {self.strides} leave nothing of a {self.input_shape} image"
             )
-        area = height * width
-        if area & (area - 1):
+        if not _is_power_of_two(height * width):
             raise ConfigError(
-                f"network: the last map is {height}x{width}, whose area is not a power of two, so "
-                "its mean has no exact division; change strides, input_shape or stem_padding "
-                "(3 turns 28x28 into 16x16 at stride 2)"
+                f"network: with strides {list(self.strides)} and stem_padding {self.first_padding} "
+                f"the last map of a {self.input_shape[1]}x{self.input_shape[2]} image is "
+                f"{height}x{width}, whose area is not a power of two, so its mean has no exact "
+                f"division; {self._advice()}"
             )
+
+    def _advice(self) -> str:
+        """What makes the last map's area a power of two."""
+        padding = _fitting_padding(self.input_shape, self.strides)
+        if padding is not None:
+            return f"use stem_padding = {padding}, or leave it out"
+        changed = [
+            (*self.strides[:index], stride, *self.strides[index + 1 :])
+            for index in reversed(range(len(self.strides)))
+            for stride in range(1, _MAX_STRIDE + 1)
+        ]
+        for strides in changed:
+            padding = _fitting_padding(self.input_shape, strides)
+            if padding is not None:
+                return f"use strides = {list(strides)} with stem_padding = {padding}"
+        return "change input_shape"
+
+    @property
+    def first_padding(self) -> int:
+        """Zero padding of the first convolution, given or chosen."""
+        assert self.stem_padding is not None  # __post_init__
+        return self.stem_padding
 
     @property
     def map_size(self) -> tuple[int, int]:
         """Height and width of the last block's output."""
-        height, width = self.input_shape[1:]
-        for index, stride in enumerate(self.strides):
-            grow = 2 * (self.stem_padding if index == 0 else 1) - 3
-            height, width = ((size + grow) // stride + 1 for size in (height, width))
-        return height, width
+        return _last_map(self.input_shape, self.strides, self.first_padding)
 
     @property
     def passes(self) -> tuple[int, ...]:
@@ -133,6 +160,29 @@ class SemifreddoConfig:
         if config is None:
             raise ConfigError("; ".join(problems))
         return config
+
+
+def _last_map(
+    input_shape: tuple[int, ...], strides: tuple[int, ...], first_padding: int
+) -> tuple[int, int]:
+    height, width = input_shape[1:]
+    for index, stride in enumerate(strides):
+        grow = 2 * (1 if index else first_padding) - 3
+        height, width = ((size + grow) // stride + 1 for size in (height, width))
+    return height, width
+
+
+def _is_power_of_two(area: int) -> bool:
+    return area > 0 and not area & (area - 1)
+
+
+def _fitting_padding(input_shape: tuple[int, ...], strides: tuple[int, ...]) -> int | None:
+    """The first padding of :data:`_PADDINGS` that gives a last map with an exact mean, if any."""
+    for padding in _PADDINGS:
+        height, width = _last_map(input_shape, strides, padding)
+        if min(height, width) > 0 and _is_power_of_two(height * width):
+            return padding
+    return None
 
 
 def _check_entries(name: str, values: tuple[int, ...], high: int) -> None:

@@ -32,7 +32,7 @@ def _block(config: SemifreddoConfig, index: int, precision: Precision) -> nn.Mod
     width, stride = config.widths[index], config.strides[index]
     if index == 0:
         return QuantConvBlock(
-            config.input_shape[0], width, precision, stride=stride, padding=config.stem_padding
+            config.input_shape[0], width, precision, stride=stride, padding=config.first_padding
         )
     before = config.widths[index - 1]
     if config.block == "standard":

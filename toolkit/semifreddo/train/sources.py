@@ -33,6 +33,7 @@ FASHION_NAMES = (
 )
 GTSRB_SIZE = 32
 
+_NEEDED = ("x_train", "y_train", "x_test", "y_test")
 _CIFAR_PIXELS = 3072
 _IDX_DTYPE_UINT8 = 8
 
@@ -69,11 +70,9 @@ def read_npz(path: Path) -> Source:
             found = {key: archive[key] for key in archive.files if _wanted(key)}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise DataError(f"{path}: not an .npz archive of plain arrays ({error})") from error
-    missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in found]
+    missing = [key for key in _NEEDED if key not in found]
     if missing:
-        raise DataError(
-            f"{path}: has no array {missing[0]!r}; needed: x_train y_train x_test y_test"
-        )
+        raise DataError(f"{path}: has no array {missing[0]!r}; needed: {' '.join(_NEEDED)}")
     y_train, y_test = (found[key].astype(np.int64) for key in ("y_train", "y_test"))
     classes = int(max(y_train.max(initial=0), y_test.max(initial=0))) + 1
     names = found.get("label_names", np.arange(classes))
@@ -88,7 +87,7 @@ def read_npz(path: Path) -> Source:
 
 
 def _wanted(key: str) -> bool:
-    return key in ("x_train", "y_train", "x_test", "y_test", "label_names", "is_val_train")
+    return key in (*_NEEDED, "label_names", "is_val_train")
 
 
 def _channels_last(images: Images) -> Images:
@@ -267,10 +266,20 @@ ORIGINALS: Mapping[str, Callable[[Path], Source | None]] = {
 """Readers of the original files in a folder; None if the folder has none of them."""
 
 
+def _has_splits(path: Path) -> bool:
+    """Whether an archive is a data set, and not, say, another selection of the same images."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{key}.npy" for key in _NEEDED} <= set(archive.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def find_source(name: str, directory: Path) -> Source:
     """Look for a data set in a directory and in its sub-folder of the data set's name.
 
-    Archives named ``<name>*.npz`` come first, then the original files.
+    Archives named ``<name>*.npz`` come first, of them the shortest name that has all arrays; then
+    the original files.
 
     Raises:
         DataError: Nothing found, or what was found is damaged.
@@ -282,7 +291,7 @@ def find_source(name: str, directory: Path) -> Source:
     for folder in (directory, directory / name):
         archives = sorted(folder.glob(f"{name}*.npz"), key=lambda path: (len(path.name), path.name))
         if archives:
-            return read_npz(archives[0])
+            return read_npz(next(filter(_has_splits, archives), archives[0]))
         source = ORIGINALS[name](folder)
         if source is not None:
             return source
