@@ -99,7 +99,7 @@ def bad_images(folder: Path) -> list[tuple[str, str]]:
         ("nan.npy", "NaN or infinite"),
         ("shape.npy", "shape (1, 5, 4, 1), expected (n, 4, 4, 1)"),
         ("range.npy", "values 999..999 are outside 0..255"),
-        ("empty", "there are no .png files"),
+        ("empty", "there are no pictures; their names end in .png, .jpg"),
     ]
 
 
@@ -116,7 +116,8 @@ def test_bad_pictures(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.zeros((9, 4), np.uint8)).save(tmp_path / "a.png")
     assert main(["run", bundle, "--images", str(tmp_path)]) == 1
-    assert "a.png: is 9x4 pixels, the device takes 4x4; resize it" in capsys.readouterr().err
+    message = "a.png: is 4x9 pixels (width x height), the device takes 4x4; resize it"
+    assert message in capsys.readouterr().err
     (tmp_path / "a.png").write_text("no picture")
     assert main(["run", bundle, "--images", str(tmp_path)]) == 1
     assert "a.png: not a picture" in capsys.readouterr().err
@@ -210,3 +211,25 @@ def test_bench(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench"]) == 2
     assert "bench: give a bundle, or --host" in capsys.readouterr().err
     assert main(["bench", bundle, "--batch", "0"]) == 2
+
+
+def test_empty_vectors_prove_nothing(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle_of(NET)
+    nothing = {"shapes": VectorSet(VECTORS.images[:0], VECTORS.expected[:0])}
+    path = tmp_path / "net.sfb"
+    write_bundle(path, type(made)(NET, made.tasks, nothing))
+    assert main(["run", bundle]) == 1
+    assert "has empty golden vectors: nothing was compared" in capsys.readouterr().err
+
+
+def test_check_of_a_bundle_without_its_devices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle_of(NET)
+    path = tmp_path / "net.sfb"
+    vectors = {"shapes": VectorSet(VECTORS.images, VECTORS.expected)}
+    write_bundle(path, type(made)(NET, made.tasks, vectors))
+    assert main(["check", str(path)]) == 1
+    assert "no device was compared, only the integer reference; copy" in capsys.readouterr().err

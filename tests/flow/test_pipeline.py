@@ -195,6 +195,36 @@ def test_retarget_refusals(
     ):
         refused(capsys, ["retarget", *arguments, "-o", out], message)
         assert not out.exists()
+    for arguments, message in (
+        (["--classes", "0-2", "--epochs", "0"], "--epochs 0: a task must be trained"),
+        (["--classes", "0-2", "--epochs", "-1"], "--epochs -1: a task must be trained"),
+        (["--classes", "3"], r"one class \(3\) has the same answer for every image"),
+        (["--classes", "0-2", "--labels", "a,b,a"], "--labels: label 'a' stands twice"),
+        (["--classes", "0-2", "--labels", "a, ,b"], "--labels: label 1 is empty"),
+    ):
+        refused(capsys, ["retarget", design, *arguments, "-o", out], message)
+        assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retarget", "{design}", "--classes", "0-2", "-o", "{file}"),
+        ("retarget", "{design}", "--classes", "0-2", "-o", "new.json", "--vectors", "{file}"),
+        ("freeze", "{design}/model.safetensors", "--layers", "*", "-o", "{file}"),
+        ("export", "{design}/model.safetensors", "-o", "{file}"),
+    ],
+)
+def test_no_file_of_another_kind_is_overwritten(
+    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    """A slip of the name must not cost a user's file, nor a training before it is noticed."""
+    file = tmp_path / "precious.txt"
+    file.write_text("mine")
+    given = [text.format(design=design, file=file) for text in arguments]
+    refused(capsys, given, r"precious\.txt: exists and is not a")
+    assert file.read_text() == "mine"
+    refused(capsys, [str(tmp_path) if text == str(file) else text for text in given], "is a folder")
 
 
 def test_task_of_another_device_is_refused(

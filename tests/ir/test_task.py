@@ -126,3 +126,34 @@ def test_damaged_words_are_named() -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="no such task file"):
         Task.load(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "has no labels; name at least one class"),
+        (["a", " "], "label 1 is empty; give every class a name"),
+        (["a", "b", "a"], "label 'a' stands twice"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart(labels: list[str], message: str) -> None:
+    with pytest.raises(TaskError, match=message):
+        dataclasses.replace(Task.from_json(TEXT), labels=tuple(labels))
+    data = json.loads(TEXT) | {"labels": labels}
+    with pytest.raises(TaskError, match=message):
+        Task.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace('"metrics": {}', '"metrics": {"x": 1' + "0" * 400 + "}"),
+        TEXT.replace('"metrics": {}', '"metrics": {"x": NaN}'),
+        TEXT.replace('"metrics": {}', '"metrics": ' + '{"x": ' * 5000),
+        "[" * 100_000,
+    ],
+)
+def test_hostile_numbers_and_depth(text: str) -> None:
+    assert text != TEXT
+    with pytest.raises(TaskError):
+        Task.from_json(text)

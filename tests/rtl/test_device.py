@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,6 +232,63 @@ def test_transport(simulate: Build) -> None:
         device._simulation.close()  # it dies: the next call starts it, with its task
         assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
     device.close()
+
+
+@pytest.mark.parametrize("where", ["configure", "exchange", "check_errors"])
+def test_a_restart_that_is_interrupted_does_not_lose_the_task(
+    simulate: Build, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Ctrl-C while a dead simulation starts again: the next call starts it, with its task."""
+    pictures = images(NET, 3)
+    with open_device(simulate(DESIGN)) as device:
+        device.load(words(OTHER), 10)
+        device._simulation.close()
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Simulation, where, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                device.run(pictures, 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+
+
+def test_half_a_reply_ends_the_simulation(simulate: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = images(NET, 3)
+    with open_device(simulate(DESIGN)) as device:
+        device.load(words(OTHER), 10)
+        whole = Simulation._exchange
+
+        def head_only(self: Simulation, request: bytes, size: int, timeout_s: float) -> bytes:
+            if not request:  # between the head of a reply and the rest
+                raise KeyboardInterrupt
+            return whole(self, request, size, timeout_s)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Simulation, "_exchange", head_only)
+            with pytest.raises(KeyboardInterrupt):
+                device.run(pictures, 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+
+
+def test_a_simulation_that_hangs_is_ended(simulate: Build) -> None:
+    """SIGSTOP: every call keeps its time-out, and close ends the process without an error."""
+    device = open_device(simulate(DESIGN))
+    device.load(words(NET), 10)
+    assert device._simulation is not None and device._simulation._process is not None
+    child = device._simulation._process._process
+    os.kill(child.pid, signal.SIGSTOP)
+    with pytest.raises(TransportTimeoutError):
+        device.load(words(OTHER), 0.2)
+    assert child.poll() is not None
+    device.close()
+    stopped = Simulation(simulate(DESIGN), DESIGN.bus)
+    assert stopped._process is not None
+    child = stopped._process._process
+    os.kill(child.pid, signal.SIGSTOP)
+    stopped.close()
+    assert child.poll() is not None
 
 
 def test_transport_refuses_another_device(simulate: Build) -> None:

@@ -327,7 +327,7 @@ def test_transport_comes_from_entry_points(tmp_path: Path, monkeypatch: pytest.M
         assert accelerator.check().ok
         assert accelerator.backend == "fake"
     with pytest.raises(
-        TransportError, match=r"works here: board is not installed; pass a transport"
+        TransportError, match=r"works here: board is not installed; put the missing files"
     ):
         Accelerator.open(str(written(board=file)))
     with pytest.raises(TransportError, match="transport 'broken': cannot be imported"):

@@ -51,12 +51,12 @@ def test_a_bundle_falls_back_to_what_works_here(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(
         TransportError,
         match=r"^blended: no transport of the bundle works here: pynq needs a board's PYNQ image, "
-        r"csim needs csim/device beside the bundle, other is not installed; pass a transport",
+        r"csim needs csim/device beside the bundle, other is not installed; put the missing files",
     ):
         Accelerator.open(bundle)
 
 
 def test_nothing_to_choose_from() -> None:
     assert isinstance(bundle_of(NET), Bundle)
-    with pytest.raises(TransportError, match="works here: it has none; pass a transport yourself"):
+    with pytest.raises(TransportError, match="works here: it has none; put the missing files"):
         Accelerator.open(bundle_of(NET))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import add_overrides, describe, progress
+from semifreddo.core.errors import DataError
 
 if TYPE_CHECKING:
     from semifreddo.flow.config import BuildConfig
+    from semifreddo.sim.ladder import LadderReport
 
 _EPILOG = """\
 examples:
@@ -61,9 +64,27 @@ def run(arguments: argparse.Namespace) -> int:
         print(ladder_table(figures_of(report)))
     for report in reports.values():
         report.check()
+    _refuse_nothing(target, reports)
     if target.suffix != ".sfb":
         _check_baseline(config, write=arguments.write_baseline)
     return 0
+
+
+def _refuse_nothing(target: Path, reports: Mapping[str, LadderReport]) -> None:
+    """A check that compared nothing is no success.
+
+    Raises:
+        DataError: A task was compared by no rung, or no device of a bundle answered.
+    """
+    for name, report in reports.items():
+        equal = [result.name for result in report.results if result.status == "equal"]
+        if not equal:
+            raise DataError(f"{target}: task {name!r}: no rung was compared; nothing is proven")
+        if target.suffix == ".sfb" and equal == ["streamnet"]:
+            raise DataError(
+                f"{target}: task {name!r}: no device was compared, only the integer reference; "
+                "copy the folders beside the bundle (csim/, cosim/) too, or check on the board"
+            )
 
 
 def _check_baseline(config: BuildConfig, *, write: bool) -> None:

@@ -1,8 +1,10 @@
-"""Images named on the command line."""
+"""Images named on the command line: arrays, pictures, folders of pictures."""
 
 from __future__ import annotations
 
+import re
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +12,68 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import DataError
+from semifreddo.core.pixels import raw_pixels
 from semifreddo.ir.layers import Stream
 
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_PICTURE_CHANNELS = (1, 3)
 
-def load_images(path: Path, stream: Stream) -> npt.NDArray[Any]:
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """What was read.
+
+    Attributes:
+        raw: Raw integers for the device, ``(n, height, width, channels)`` or as the array was.
+        names: What to call each image: its file, or its number in an array.
+        skipped: Files of a folder that are no pictures.
+    """
+
+    raw: npt.NDArray[Any]
+    names: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
     """Read images.
 
     Args:
-        path: An ``.npy`` array, an ``.npz`` file whose array is named ``images`` (or is the only
-            one), or a folder of ``.png`` files, taken in the order of their names.
-        stream: The device's input, which says whether pictures are grey or coloured.
+        path: An ``.npy`` array of raw integers, an ``.npz`` file whose array is named ``images``
+            (or is the only one), a picture, or a folder of pictures in the natural order of their
+            names (``2.png`` before ``10.png``).
+        stream: The device's input, which says how large pictures are, and grey or coloured.
+        resize: Whether pictures of another size are scaled instead of refused.
 
     Raises:
-        DataError: There is nothing to read, or it is not images.
+        DataError: There is nothing to read, or it cannot be meant.
     """
     if path.is_dir():
-        return _load_folder(path, stream)
+        files = sorted((f for f in path.iterdir() if f.is_file()), key=_natural)
+        pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+        if not pictures:
+            raise DataError(
+                f"{path}: there are no pictures; their names end in {', '.join(PICTURE_SUFFIXES)}"
+            )
+        skipped = tuple(file.name for file in files if file not in pictures)
+        return _load_pictures(pictures, stream, resize, skipped)
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return _load_pictures([path], stream, resize, ())
+    array = _load_array(path)
+    count = len(array) if array.ndim else 0
+    return Images(array, tuple(map(str, range(count))))
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """Numbers inside names count as numbers."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part.lower())
+        for part in re.split(r"(\d+)", file.name)
+    ]
+
+
+def _load_array(path: Path) -> npt.NDArray[Any]:
     try:
         with path.open("rb") as handle:
             found = np.load(handle, allow_pickle=False)
@@ -38,30 +84,103 @@ def load_images(path: Path, stream: Stream) -> npt.NDArray[Any]:
                 raise DataError(f"{path}: has arrays {found.files}, none is named 'images'")
             array: npt.NDArray[Any] = found[name]
             return array
-    except (ValueError, OSError, EOFError, IndexError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: not an .npy or .npz file of images ({error})") from error
+    except (ValueError, OSError, EOFError, IndexError, zipfile.BadZipFile):
+        raise DataError(
+            f"{path}: not an .npy or .npz file of images, nor a picture "
+            f"({', '.join(PICTURE_SUFFIXES)})"
+        ) from None
 
 
-def _load_folder(folder: Path, stream: Stream) -> npt.NDArray[Any]:
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise DataError(f"{folder}: there are no .png files")
+def _load_pictures(
+    files: list[Path], stream: Stream, resize: bool, skipped: tuple[str, ...]
+) -> Images:
     try:
-        from PIL import Image, UnidentifiedImageError
+        import PIL  # noqa: F401
     except ImportError as error:
-        raise DataError(f"{folder}: reading pictures needs pillow; pip install pillow") from error
+        raise DataError(f"{files[0]}: reading pictures needs pillow; pip install pillow") from error
+    if stream.channels not in _PICTURE_CHANNELS:
+        raise DataError(
+            f"{files[0]}: the device takes {stream.channels} channels, not pictures; give an array"
+        )
+    pixels = np.stack([_pixels(file, stream, resize) for file in files])
+    kind = stream.type
+    return Images(
+        raw_pixels(pixels, kind.width, signed=kind.signed),
+        tuple(file.name for file in files),
+        skipped,
+    )
+
+
+def _pixels(file: Path, stream: Stream, resize: bool) -> npt.NDArray[np.uint8]:
+    """A picture as ``(height, width, channels)``; its size is known before it is decompressed."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     height, width, channels = stream.shape
-    pictures = []
-    for file in files:
-        try:
-            with Image.open(file) as picture:
-                pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-        except (UnidentifiedImageError, OSError, ValueError) as error:
-            raise DataError(f"{file}: not a picture ({error})") from error
-        if pixels.shape[:2] != (height, width):
+    try:
+        with Image.open(file) as picture:
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                raise DataError(f"{file}: has {frames} frames; save one of them as a picture")
+            _check_size(file, _upright_size(picture), (height, width), resize)
+            upright = ImageOps.exif_transpose(picture)
+            eight = _eight_bits(file, upright)
+            if eight.size != (width, height):
+                eight = eight.resize((width, height), Image.Resampling.BOX)
+            colour = eight.convert("L" if channels == 1 else "RGB")
+            return np.asarray(colour, np.uint8).reshape(stream.shape)
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{file}: too many pixels to open; the device takes {width}x{height} "
+            "(width x height); save it in that size"
+        ) from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+        raise DataError(f"{file}: not a picture, or damaged ({error})") from error
+
+
+def _upright_size(picture: Any) -> tuple[int, int]:
+    """Height and width, the orientation tag applied."""
+    width, height = picture.size
+    turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
+def _check_size(file: Path, size: tuple[int, int], wanted: tuple[int, int], resize: bool) -> None:
+    if size != wanted and not resize:
+        raise DataError(
+            f"{file}: is {size[1]}x{size[0]} pixels (width x height), the device takes "
+            f"{wanted[1]}x{wanted[0]}; resize it, or let --resize do it"
+        )
+
+
+def _eight_bits(file: Path, picture: Any) -> Any:
+    """A picture of mode L or RGB with the same colours.
+
+    16-bit grey values are scaled to 8 bits, to the nearest (65535 becomes 255). Palettes and 1-bit
+    pictures keep their colours. An alpha channel may be there, but nothing may be transparent.
+    """
+    from PIL import Image
+
+    mode = picture.mode
+    if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info:
+        whole = picture.convert("RGBA")
+        if whole.getchannel("A").getextrema() != (255, 255):
             raise DataError(
-                f"{file}: is {pixels.shape[0]}x{pixels.shape[1]} pixels, the device takes "
-                f"{height}x{width}; resize it"
+                f"{file}: has transparent pixels, and no rule says what is behind them; save it on "
+                "a background"
             )
-        pictures.append(pixels)
-    return np.stack(pictures)
+        return whole.convert("RGB") if mode not in ("LA", "La", "L", "1") else picture.convert("L")
+    if mode in ("L", "RGB"):
+        return picture
+    if mode == "1":
+        return picture.convert("L")
+    if mode in ("P", "YCbCr"):
+        return picture.convert("RGB")
+    if mode in ("I;16", "I;16B", "I;16L", "I"):
+        values = np.asarray(picture).astype(np.int64)
+        if values.min() < 0 or values.max() > 0xFFFF:
+            raise DataError(f"{file}: has values outside 0..65535; save it with 8 or 16 bits")
+        return Image.fromarray(((values * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
+    raise DataError(
+        f"{file}: has colours of mode {mode}, which have no fixed meaning here; save it as grey "
+        "or RGB"
+    )

@@ -90,7 +90,11 @@ def run_freeze(arguments: argparse.Namespace) -> int:
     if not arguments.layers and not arguments.channels:
         raise ConfigError("freeze: say what, with --layers or --channels")
     channels = by_pattern(arguments.channels, "--channels")
+    from semifreddo.core.files import check_target
     from semifreddo.flow.training import freeze_checkpoint
+    from semifreddo.train.checkpoint import load_tensors
+
+    check_target(arguments.output, "a checkpoint", load_tensors)
 
     plan = freeze_checkpoint(
         arguments.checkpoint,
@@ -113,9 +117,12 @@ def run_export(arguments: argparse.Namespace) -> int:
     if arguments.source.suffix == ".safetensors":
         if arguments.output is None:
             raise ConfigError("export: name the file to write with -o")
+        from semifreddo.convert.load import load_model
+        from semifreddo.core.files import check_target
         from semifreddo.flow.training import export_model
         from semifreddo.train.checkpoint import load_checkpoint
 
+        check_target(arguments.output, "a QONNX file", load_model)
         export_model(load_checkpoint(arguments.source), arguments.output)
         progress(f"model: {arguments.output}")
         return 0

@@ -61,6 +61,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f"task name {name!r} must be letters, digits, '.', '_' and '-'; see --name"
         )
+    if arguments.epochs is not None and arguments.epochs < 1:
+        raise ConfigError(f"--epochs {arguments.epochs}: a task must be trained, at least 1")
+    from semifreddo.core.files import check_target
+    from semifreddo.core.vectors import VectorSet
+    from semifreddo.ir.task import Task
+
+    check_target(arguments.output, "a task file", Task.load)
+    if arguments.vectors is not None:
+        check_target(arguments.vectors, "a vector file", VectorSet.load)
     from semifreddo.cli.show import ladder_table
     from semifreddo.flow.ladder import figures_of
     from semifreddo.flow.retarget import find_target, images_of, options_of, train_new_task
@@ -70,6 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
     data = select(images_of(target, arguments.dataset, arguments.data), classes, groups)
     if arguments.labels is not None:
         data = _renamed(data, arguments.labels)
+    if len(data.labels) < 2:
+        raise ConfigError(
+            f"task {name}: one class ({data.labels[0]}) has the same answer for every image; name "
+            "at least two"
+        )
     options = options_of(target, epochs=arguments.epochs, seed=arguments.seed)
     progress(f"task {name}: {', '.join(data.labels)}")
     made, report = train_new_task(target, data, options, name=name)
@@ -84,7 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _renamed(data: Dataset, text: str) -> Dataset:
+    from semifreddo.ir.task import check_labels
+
     labels = tuple(label.strip() for label in text.split(","))
-    if len(labels) != len(data.labels) or not all(labels):
+    if len(labels) != len(data.labels):
         raise ConfigError(f"--labels: {len(labels)} names for {len(data.labels)} classes")
+    check_labels(labels, "--labels")
     return dataclasses.replace(data, labels=labels)

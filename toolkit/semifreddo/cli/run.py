@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semifreddo.cli.console import Stopwatch, describe, table
+from semifreddo.cli.console import Stopwatch, describe, progress, table
 from semifreddo.cli.device import add_device, opened, software
 from semifreddo.cli.live import Meter
+from semifreddo.core.errors import DataError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -22,7 +23,8 @@ _EPILOG = """\
 examples:
   semifreddo run digits.sfb                        the golden vectors of the bundle
   semifreddo run digits.sfb --images scans.npz     array "images", uint8 (n, h, w, c) or (n, h, w)
-  semifreddo run digits.sfb --images pictures/     all .png files, in the order of their names
+  semifreddo run digits.sfb --images pictures/     PNG, JPEG, BMP, TIFF, WebP; 2.png before 10.png
+  semifreddo run digits.sfb --images one.jpg --resize
   semifreddo run digits.sfb --camera 0             until Ctrl-C; needs OpenCV
   semifreddo run digits.sfb --task odd_even.json --images scans.npz --show 20 --verify
   semifreddo run digits.sfb --transport rtl        on the simulated Verilog
@@ -37,7 +39,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = describe(verbs, "run", "stream images through a built device", _EPILOG)
     parser.add_argument("bundle", type=Path, help="file made by `semifreddo build`")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--images", type=Path, help=".npy, .npz, or a folder of .png files")
+    source.add_argument("--images", type=Path, help=".npy, .npz, picture, or folder of pictures")
+    parser.add_argument("--resize", action="store_true", help="scale pictures of another size")
     source.add_argument("--camera", type=int, metavar="N", help="number of a camera")
     source.add_argument("--vectors", action="store_true", help="golden vectors (the default)")
     add_device(parser)
@@ -73,6 +76,10 @@ def _run_vectors(accelerator: Accelerator) -> int:
     print(meter)
     if report.first is not None:
         print(f"first difference: {report.first}")
+    if not report.images:
+        raise DataError(
+            f"task {accelerator.task.name!r} has empty golden vectors: nothing was compared"
+        )
     return 0 if report.ok else 1
 
 
@@ -80,11 +87,14 @@ def _run_images(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
     from semifreddo.cli.images import load_images
     from semifreddo.runtime.packing import pack_images
 
-    images = pack_images(
-        load_images(arguments.images, accelerator.net.input), accelerator.net.input
-    )
+    found = load_images(arguments.images, accelerator.net.input, resize=arguments.resize)
+    if found.skipped:
+        progress(f"no pictures, skipped: {', '.join(found.skipped)}")
+    images = pack_images(found.raw, accelerator.net.input)
+    if not len(images):
+        raise DataError(f"{arguments.images}: holds no images")
     parts = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
-    return _stream(accelerator, parts, arguments)
+    return _stream(accelerator, parts, arguments, found.names)
 
 
 def _run_camera(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
@@ -107,25 +117,31 @@ def _stream(
     accelerator: Accelerator,
     parts: Iterable[npt.NDArray[Any]],
     arguments: argparse.Namespace,
+    names: Sequence[str] = (),
 ) -> int:
     meter = Meter(software(accelerator) if arguments.verify else None)
-    shown: list[tuple[int, str, str]] = []
+    shown: list[tuple[object, ...]] = []
     counts: Counter[str] = Counter()
+    # A result that is an image has no class.
+    classes, total = accelerator.net.output.pixels == 1, 0
     watch = Stopwatch()
     for part in parts:
         begin = watch.seconds
         answers = accelerator.predict(part)
         meter.add(part, answers, watch.seconds - begin)
-        first = sum(counts.values())
-        counts.update(answers.labels)
+        first = total
+        counts.update(answers.labels if classes else ())
         for index in range(min(len(answers), arguments.show - len(shown))):
             raw = " ".join(map(str, answers.raw[index]))
-            shown.append((first + index, answers[index].label, raw))
+            name = names[first + index] if names else first + index
+            shown.append((name, *((answers[index].label,) if classes else ()), raw))
+        total += len(answers)
     if shown:
-        print(table(shown, ("image", "label", "raw outputs")), end="\n\n")
-    labels = accelerator.task.labels
-    print(table([(label, counts[label]) for label in labels], ("label", "images")))
-    print(f"\n{meter}")
-    total = sum(counts.values())
+        header = ("image", *(("label",) if classes else ()), "raw outputs")
+        print(table(shown, header), end="\n\n")
+    if classes:
+        rows = [(label, counts[label]) for label in accelerator.task.labels]
+        print(table(rows, ("label", "images")), end="\n\n")
+    print(meter)
     print(f"\n{total} images in {watch.seconds:.2f} s")
     return 0 if meter.all_equal else 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from semifreddo.core.errors import ConfigError, SemifreddoError
 
 
 @contextlib.contextmanager
@@ -26,6 +28,29 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(path: Path, what: str, load: Callable[[Path], object]) -> None:
+    """Refuse to write where a user's other file would be lost; call it before long work.
+
+    Args:
+        path: The file that will be written.
+        what: What it will hold, for instance ``a task file``.
+        load: Reads such a file; raises a :class:`SemifreddoError` for anything else.
+
+    Raises:
+        ConfigError: ``path`` is a folder, or a file that ``load`` does not read.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; name {what} to write")
+    if not path.exists():
+        return
+    try:
+        load(path)
+    except SemifreddoError:
+        raise ConfigError(
+            f"{path}: exists and is not {what}; name another file, or remove this one"
+        ) from None
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

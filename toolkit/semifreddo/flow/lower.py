@@ -40,9 +40,15 @@ def task_of(
         info: Free entries of the metadata; some become metrics.
 
     Raises:
-        ConfigError: There are more labels than outputs.
+        ConfigError: There are more labels than outputs, or not as many as the model was trained on.
     """
     outputs = net.output.channels
+    if config.task.labels and labels and len(config.task.labels) != len(labels):
+        raise ConfigError(
+            f"{config.root}: [task] labels names {len(config.task.labels)} classes, the model was "
+            f"trained on {len(labels)} ({', '.join(labels[:4])}, ...); name them all, or leave "
+            "labels out"
+        )
     chosen = config.task.labels or labels or tuple(str(index) for index in range(outputs))
     if len(chosen) > outputs:
         raise ConfigError(

@@ -56,15 +56,18 @@ class _Worker:
             self._process = PipeProcess([self._program], name=self._name)
         except ToolError as error:
             raise TransportError(str(error)) from error
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        answer = self.ask(_IDENTIFY, 0, b"", _DIGEST_CHARACTERS, deadline, "its identity")
-        found = answer.decode("ascii", "replace")
-        if found != self._info.device_digest:
+        try:
+            deadline = time.monotonic() + _START_TIMEOUT_S
+            answer = self.ask(_IDENTIFY, 0, b"", _DIGEST_CHARACTERS, deadline, "its identity")
+            found = answer.decode("ascii", "replace")
+            if found != self._info.device_digest:
+                raise TransportError(
+                    f"{self._program}: simulates device {found[:12]}, expected {self._info.net} "
+                    f"{self._info.device_digest[:12]}; build the C simulation again"
+                )
+        except BaseException:  # Ctrl-C, too: nobody may use what has not said who it is
             self.close()
-            raise TransportError(
-                f"{self._program}: simulates device {found[:12]}, expected "
-                f"{self._info.net} {self._info.device_digest[:12]}; build the C simulation again"
-            )
+            raise
 
     def ask(  # noqa: PLR0917
         self, code: int, count: int, data: bytes, answer_bytes: int, deadline: float, what: str

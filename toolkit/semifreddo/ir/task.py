@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,30 @@ from semifreddo.ir.net import StreamNet
 
 FORMAT = "semifreddo-task/1"
 MAX_FILE_BYTES = 64 << 20
+
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    binascii.Error,
+)
+
+
+def check_labels(labels: Sequence[str], where: str) -> None:
+    """Refuse class names that cannot be told apart in an answer.
+
+    Raises:
+        TaskError: There is none, or one is empty or stands twice.
+    """
+    if not labels:
+        raise TaskError(f"{where}: has no labels; name at least one class")
+    if blank := [index for index, label in enumerate(labels) if not label.strip()]:
+        raise TaskError(f"{where}: label {blank[0]} is empty; give every class a name")
+    if twice := [label for index, label in enumerate(labels) if label in labels[:index]]:
+        raise TaskError(f"{where}: label {twice[0]!r} stands twice; give every class its own name")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +72,12 @@ class Task:
     words: npt.NDArray[np.uint32]
     metrics: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_labels(self.labels, f"task {self.name!r}")
+        wrong = [key for key, value in self.metrics.items() if not math.isfinite(value)]
+        if wrong:
+            raise TaskError(f"task {self.name!r}: metric {wrong[0]} is no finite number")
+
     @classmethod
     def of(
         cls,
@@ -58,7 +89,8 @@ class Task:
         """Take the loadable values out of a network.
 
         Raises:
-            TaskError: More labels than the device has outputs, or none.
+            TaskError: More labels than the device has outputs, or none, or some that are empty or
+                equal.
         """
         outputs = net.output.channels
         if not 1 <= len(labels) <= outputs:
@@ -137,7 +169,7 @@ class Task:
                 words=np.frombuffer(words, dtype="<u4").astype(np.uint32),
                 metrics={str(key): float(value) for key, value in data["metrics"].items()},
             )
-        except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
+        except _DAMAGE as error:
             raise TaskError(f"{where}: not a {FORMAT} file ({error!r})") from error
 
     def save(self, path: Path) -> None:

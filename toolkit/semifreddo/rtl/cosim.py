@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.verilog import quoted
 from semifreddo.runtime.packets import REGISTERS, BusFormat, Words, error_texts
 from semifreddo.tools.runner import PipeProcess
+
+_QUIT_TIMEOUT_S = 2.0
+"""For a simulation that is asked to end; one that does not is killed."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +153,15 @@ class Simulation:
         data = struct.pack(f"<{len(request)}I", *request)
         for packet in packets:
             data += struct.pack("<I", packet.size) + packet.astype("<u4").tobytes()
-        head = self._exchange(data, 40, timeout_s)
-        status, got, taken, ends, _, first, _ = struct.unpack("<4I3Q", head)
-        rest = self._exchange(b"", 4 * got + 8 * ends, timeout_s)
+        deadline = time.monotonic() + timeout_s
+        try:
+            head = self._exchange(data, 40, timeout_s)
+            status, got, taken, ends, _, first, _ = struct.unpack("<4I3Q", head)
+            left = max(0.0, deadline - time.monotonic())
+            rest = self._exchange(b"", 4 * got + 8 * ends, left)
+        except BaseException:  # Ctrl-C, too: half a reply would be taken for the next one's head
+            self._end()
+            raise
         if status:
             total = sum(packet.size for packet in packets)
             self._stopped(
@@ -207,28 +218,27 @@ class Simulation:
         self.write("task_control", 0)
         self.check_errors()
 
-    def check_errors(self) -> None:
+    def check_errors(self, timeout_s: float = 10) -> None:
         """Raise and clear the device's error flags.
 
         Raises:
             TaskError: Names every raised flag.
         """
-        flags = self.read("errors")
+        flags = self.read("errors", timeout_s)
         if flags:
-            self.write("errors", flags)
+            self.write("errors", flags, timeout_s)
             raise TaskError(f"{self.bus.name} (RTL): the device reports: {error_texts(flags)}")
 
     def close(self) -> Mapping[str, Traffic]:
-        """End the simulation. Closing twice is allowed.
+        """End the simulation. Closing twice is allowed, and so is closing one that hangs.
 
         Returns:
-            What happened on every layer's stream, by layer name.
+            What happened on every layer's stream, by layer name; nothing if it did not answer.
         """
-        try:
+        with contextlib.suppress(ToolError):
             if self._process is not None and self._process.alive:
-                self._process.exchange(struct.pack("<I", _QUIT), 4, 10)
-        finally:
-            self._end()
+                self._process.exchange(struct.pack("<I", _QUIT), 4, _QUIT_TIMEOUT_S)
+        self._end()
         return self.traffic
 
     def _end(self) -> None:

@@ -75,10 +75,16 @@ class RtlTransport:
         self._info.check_task(words, self._bus.task_words)
         if not words.size:
             return
+        deadline = time.monotonic() + timeout_s
         simulation = self._started(timeout_s)
-        simulation.write("errors", ALL_ERRORS)  # what happened before is no fault of this task
-        simulation.exchange([simulation.bus.task_packet(words)], 0, timeout_s)
-        simulation.check_errors()
+
+        def left() -> float:
+            return max(0.0, deadline - time.monotonic())
+
+        # What happened before is no fault of this task.
+        simulation.write("errors", ALL_ERRORS, left())
+        simulation.exchange([simulation.bus.task_packet(words)], 0, left())
+        simulation.check_errors(left())
         self._task = words.copy()
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
@@ -118,12 +124,17 @@ class RtlTransport:
             simulation = Simulation(self._executable, self._bus)
         except ToolError as error:
             raise TransportError(str(error)) from error
-        self._identify(simulation)
-        simulation.configure(self._stalls)
+        try:
+            self._identify(simulation)
+            simulation.configure(self._stalls)
+            if self._task is not None:
+                packet = simulation.bus.task_packet(self._task)
+                simulation.exchange([packet], 0, max(0.0, deadline - time.monotonic()))
+                simulation.check_errors(max(0.0, deadline - time.monotonic()))
+        except BaseException:  # Ctrl-C, too: nobody may use it before it has its task
+            simulation.close()
+            raise
         self._simulation = simulation
-        if self._task is not None:
-            packet = simulation.bus.task_packet(self._task)
-            simulation.exchange([packet], 0, max(0.0, deadline - time.monotonic()))
         return simulation
 
     def _identify(self, simulation: Simulation) -> None:
@@ -132,7 +143,6 @@ class RtlTransport:
         expected = IDENTITY, simulation.bus.digest_word
         words = simulation.read("task_words")
         if found != expected or words != self._bus.task_words:
-            simulation.close()
             raise TransportError(
                 f"{self._executable}: simulates device {found[1]:08x} with {words} task words, "
                 f"expected {self._info.net} {expected[1]:08x} with {self._bus.task_words}; build "

@@ -45,7 +45,8 @@ def _choose(bundle: Bundle) -> str:
             return name
     raise TransportError(
         f"{bundle.net.name}: no transport of the bundle works here: "
-        f"{', '.join(obstacles) or 'it has none'}; pass a transport yourself"
+        f"{', '.join(obstacles) or 'it has none'}; put the missing files beside the bundle, or "
+        "open it where one works"
     )
 
 

@@ -55,7 +55,7 @@ class Predictions:
 
     @property
     def labels(self) -> list[str]:
-        """Class name of each image."""
+        """Class name of each image; meaningless for results that are images themselves."""
         return [self.task_labels[index] for index in self.indices]
 
 
