@@ -12,6 +12,7 @@ import numpy as np
 
 from semifreddo.core.errors import ConfigError, DataError, ToolError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.figures import net_figures
@@ -55,7 +56,8 @@ def task_of(
             f"{config.root}: {len(chosen)} labels for a model of {outputs} outputs; "
             "correct [task] labels"
         )
-    return Task.of(net, config.task_name, chosen, _metrics(info))
+    made = Preprocessing.from_figures(info)
+    return Task.of(net, config.task_name, chosen, _metrics(info), made)
 
 
 def _metrics(info: Mapping[str, str]) -> dict[str, float]:

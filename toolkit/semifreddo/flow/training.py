@@ -10,6 +10,7 @@ from typing import Any
 
 from semifreddo.convert import convert, export_qonnx
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
+from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig, TrainSection
 from semifreddo.flow.lower import METRICS
@@ -225,7 +226,8 @@ def make_task(
             f"task {name!r}: the model is device {net.device_digest[:12]}, the built one is "
             f"{device.device_digest[:12]}; start from the checkpoint it was built from"
         )
-    return Task.of(net, name, trained.labels, metrics)
+    made = Preprocessing.from_figures(trained.info)
+    return Task.of(net, name, trained.labels, metrics, made)
 
 
 def retarget_device(

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.digest import digest_bytes
-from semifreddo.core.errors import TaskError
+from semifreddo.core.errors import DataError, TaskError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 
@@ -32,6 +33,7 @@ _DAMAGE = (
     TypeError,
     ValueError,
     AttributeError,
+    DataError,
     OverflowError,
     RecursionError,
     binascii.Error,
@@ -63,6 +65,7 @@ class Task:
         labels: Class names of the first outputs; further outputs are not used by this task.
         words: 32-bit words in the order of the device's :class:`AddressMap`.
         metrics: Measured figures, e.g. ``{"test_accuracy": 0.98}``.
+        preprocessing: What made the images it was trained on out of their source's values.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Task:
     labels: tuple[str, ...]
     words: npt.NDArray[np.uint32]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    preprocessing: Preprocessing = IDENTITY
 
     def __post_init__(self) -> None:
         check_labels(self.labels, f"task {self.name!r}")
@@ -85,6 +89,7 @@ class Task:
         name: str,
         labels: tuple[str, ...],
         metrics: Mapping[str, float] | None = None,
+        preprocessing: Preprocessing = IDENTITY,
     ) -> Task:
         """Take the loadable values out of a network.
 
@@ -98,7 +103,8 @@ class Task:
                 f"task {name!r}: {len(labels)} labels for a device of {outputs} outputs"
             )
         words = AddressMap.of(net).pack(net)
-        return cls(name, net.name, net.device_digest, labels, words, dict(metrics or {}))
+        figures = dict(metrics or {})
+        return cls(name, net.name, net.device_digest, labels, words, figures, preprocessing)
 
     @property
     def payload_bytes(self) -> int:
@@ -140,6 +146,7 @@ class Task:
             "device_digest": self.device_digest,
             "labels": list(self.labels),
             "metrics": dict(self.metrics),
+            **self.preprocessing.to_figures(),
             "words": base64.b64encode(words).decode(),
             "words_sha256": digest_bytes(words),
         }
@@ -168,6 +175,7 @@ class Task:
                 labels=tuple(str(label) for label in data["labels"]),
                 words=np.frombuffer(words, dtype="<u4").astype(np.uint32),
                 metrics={str(key): float(value) for key, value in data["metrics"].items()},
+                preprocessing=Preprocessing.from_figures(data),
             )
         except _DAMAGE as error:
             raise TaskError(f"{where}: not a {FORMAT} file ({error!r})") from error

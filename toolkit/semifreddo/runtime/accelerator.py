@@ -176,11 +176,13 @@ class Accelerator:
             The answers, all by the same task, in new arrays.
 
         Raises:
-            DataError: The images do not fit the device.
+            DataError: The images do not fit the device, or can only be meant as values before
+                the task's preprocessing.
             TransportError: The device failed; a time-out names what stalled.
         """
         raw = pack_images(images, self.net.input, layout)
         with self._lock:
+            self._task.preprocessing.check(raw)
             results = self._run(raw)
             task = self._task
         return self._interpret(results, task)

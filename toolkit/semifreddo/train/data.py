@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints
 from semifreddo.core.errors import DataError
+from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.train.sources import DIGIT_NAMES, ORIGINALS, Images, Labels, Source, find_source
 
 NAMES = ("digits", *ORIGINALS)
@@ -22,7 +23,7 @@ Splits = TypeVar("Splits", bound="TrainVal")
 
 _VALIDATION = 0.15
 _DIGITS_SHARES = (0.6, 0.15)
-_DIGITS_STEP = 15
+DIGITS = Preprocessing(multiply=15, top=16)
 """Digits have values 0..16; times 15 they fill 0..240."""
 
 
@@ -55,12 +56,14 @@ class TrainVal:
         train: For the optimizer.
         val: For every choice: early stopping, hyperparameters, formats.
         labels: Class names; labels are indices into them.
+        preprocessing: What made the images out of the source's values.
     """
 
     name: str
     train: Split
     val: Split
     labels: tuple[str, ...]
+    preprocessing: Preprocessing = field(default=IDENTITY, kw_only=True)
 
     def __post_init__(self) -> None:
         shapes = set()
@@ -192,7 +195,9 @@ class Dataset(TrainVal):
     @property
     def development(self) -> TrainVal:
         """The same without the test split, for whoever still chooses."""
-        return TrainVal(self.name, self.train, self.val, self.labels)
+        return TrainVal(
+            self.name, self.train, self.val, self.labels, preprocessing=self.preprocessing
+        )
 
 
 def _balanced(split: Split, count: int, seed: int) -> npt.NDArray[np.intp]:
@@ -227,10 +232,10 @@ def _digits(seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    images = (data.images * _DIGITS_STEP).astype(np.uint8)[..., None]
+    images = DIGITS.apply(data.images)[..., None]
     whole = Split(images, data.target.astype(np.int64))
     train, val, test = (whole.take(part) for part in stratified(whole.labels, _DIGITS_SHARES, seed))
-    return Dataset("digits", train, val, DIGIT_NAMES, test)
+    return Dataset("digits", train, val, DIGIT_NAMES, test, preprocessing=DIGITS)
 
 
 def _with_validation(name: str, source: Source, seed: int) -> Dataset:

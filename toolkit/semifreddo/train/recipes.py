@@ -74,6 +74,7 @@ class _Session:
             "epochs": len(self.history),
             "seconds": round(time.monotonic() - self.started, 1),
             "options": self.options.to_dict(),
+            **self.data.preprocessing.to_figures(),
         }
         return TrainedModel(self.model.eval(), config, plan, self.data.labels, info)
 
