@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from nets import ACT, block
@@ -91,3 +93,27 @@ def clothes() -> StreamNet:
         block(rng, "head.weight", (14 * 14 * 4, 10), 0),
     )
     return StreamNet("clothes", Stream("image", shape, image), layers, blocks)
+
+
+def loadable(name: str) -> StreamNet:
+    """A net with as large a task as its name says: small, Fashion-MNIST's size, ResNet-8's."""
+    rng = np.random.default_rng(3)
+    shape, bits = {
+        "small": ((4, 4, 8), 4),
+        "clothes": ((14, 14, 16), 4),
+        "resnet": ((8, 8, 64), 8),
+    }[name]
+    rows = shape[0] * shape[1] * shape[2]
+    head = Linear(
+        inputs=("image",),
+        output=Stream("logits", (1, 1, 10), FixedType.exact(30, 7, signed=True)),
+        weight="head.weight",
+        bias=None,
+    )
+    image = Stream("image", shape, FixedType.exact(8, 8, signed=False))
+    weights = dataclasses.replace(
+        block(rng, "head.weight", (rows, 10), 0),
+        bits=bits,
+        raw=rng.integers(-(1 << bits - 1), 1 << bits - 1, (rows, 10)),
+    )
+    return StreamNet(name, image, (head,), (weights,))

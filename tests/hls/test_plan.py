@@ -74,8 +74,23 @@ def test_the_tool_decides_the_scripts() -> None:
     assert b'set backend "vitis"' in vitis["project.tcl"]
     assert b'set part "xczu7ev"' in vitis["project.tcl"]
     assert b"set clock_period 4" in vitis["project.tcl"]
-    assert "build_opt.tcl" in vitis and "build_opt.tcl" not in vivado
-    assert b"vitis-run" in vitis["README.md"] and b"vivado_hls" in vivado["README.md"]
+    assert b"with Vitis HLS" in vitis["README.md"] and b"with Vivado HLS" in vivado["README.md"]
+
+
+@pytest.mark.parametrize("tool", ["vivado", "vitis"])
+def test_there_is_one_way_to_run_the_tools(tool: str) -> None:
+    assert [name for name in plan(tool=tool).files if name.endswith((".tcl", ".sh"))] == [
+        "project.tcl"
+    ]
+
+
+def test_the_test_bench_writes_no_log_into_its_own_folder() -> None:
+    """The folder's content decides whether HLS, which takes hours, runs again."""
+    code = plan().files["blended_test.cpp"].decode()
+    assert re.findall(r'ofstream log\("([^"]*)"\)', code) == [
+        "rtl_cosim_results.log",
+        "csim_results.log",
+    ]
 
 
 def test_frozen_channels_have_no_multiplier() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from board_nets import coloured, frozen, wide
+from board_nets import coloured, frozen, loadable, wide
 from fakes import bundle_of, other_task, vectors_of
 from nets import blended
+from semifreddo.core.block_design import ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
@@ -31,12 +32,16 @@ def hls(tmp_path: Path):
 
     boards = []
 
-    def make(net: StreamNet = NET, name: str | None = None) -> tuple[Accelerator, SimulatedBoard]:
+    def make(
+        net: StreamNet = NET, name: str | None = None, suffix: str = "", ps: str = ZYNQ_ULTRA
+    ) -> tuple[Accelerator, SimulatedBoard]:
         named = net if name is None else dataclasses.replace(net, name=name)
         words = AddressMap.of(net).words
         files = {
             file.replace(named.name, net.name): data
-            for file, data in simulated_files(named, hls_task_words=words).items()
+            for file, data in simulated_files(
+                named, ps, hls_task_words=words, hls_suffix=suffix
+            ).items()
         }
         bundle = dataclasses.replace(bundle_of(net), transports={"pynq": DeviceFiles(files)})
         board = SimulatedBoard(HlsCore(net, ReferenceDevice(net)))
@@ -56,6 +61,46 @@ def test_exact(hls, net: StreamNet) -> None:
     vectors = vectors_of(net, 300 if net == NET else 20)  # 300: two transfers
     assert np.array_equal(accelerator.predict(vectors.images).raw, vectors.expected)
     assert len(accelerator.predict(vectors.images[:0])) == 0
+
+
+@pytest.mark.parametrize("suffix", ["", "_V"], ids=["vitis names", "vivado_hls names"])
+@pytest.mark.parametrize(("size", "words"), [("small", 256), ("clothes", 6272), ("resnet", 12_288)])
+def test_tasks_of_any_size_are_loaded_over_the_registers(
+    hls, size: str, words: int, suffix: str
+) -> None:
+    """Above 4,096 words, a ``load_task`` behind the memory would lie outside the mapped range."""
+    net = loadable(size)
+    assert AddressMap.of(net).words == words
+    accelerator, _ = hls(net, suffix=suffix)
+    vectors = vectors_of(net, 3)
+    assert np.array_equal(accelerator.predict(vectors.images).raw, vectors.expected)
+    other = other_task(net)
+    changed = net.with_values(AddressMap.of(net).unpack(other.words))
+    accelerator.load_task(other)
+    found = accelerator.predict(vectors.images).raw
+    assert np.array_equal(found, reference.run(changed, vectors.images))
+
+
+def test_a_core_in_the_middle_of_a_frame_is_not_used(hls, monkeypatch) -> None:
+    monkeypatch.setattr(HlsCore, "reset", lambda core: (_reset(core), core.write(0, 1)))
+    with pytest.raises(TransportError, match=r"the core is in the middle of a frame .*0x01"):
+        hls()
+
+
+_reset = HlsCore.reset
+
+
+def test_buffers_are_flushed_before_the_first_transfer(hls, monkeypatch) -> None:
+    from pynq.buffer import PynqBuffer
+
+    calls: list[str] = []
+    for name in ("flush", "invalidate"):
+        old = getattr(PynqBuffer, name)
+        monkeypatch.setattr(
+            PynqBuffer, name, lambda b, old=old, name=name: (calls.append(name), old(b))
+        )
+    hls()
+    assert calls == ["flush", "invalidate"] * 4
 
 
 def test_tasks_are_swapped_between_frames(hls) -> None:

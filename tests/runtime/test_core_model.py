@@ -8,10 +8,10 @@ import pytest
 from board_nets import wide
 from fakes import other_task, vectors_of
 from nets import blended
+from semifreddo.core.hls_registers import registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.core_model import HlsCore, LoopbackCore, PacketCore
-from semifreddo.runtime.handoff import hls_registers
 from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, REGISTERS, TASK
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice
@@ -148,7 +148,7 @@ def test_loopback() -> None:
 def test_a_core_made_by_hls(net: StreamNet) -> None:
     """One start is one frame; new values are taken before a frame while load_task is 1."""
     core = HlsCore(net, ReferenceDevice(net))
-    places = hls_registers(AddressMap.of(net).words)
+    places = registers(AddressMap.of(net).words)
     for index, word in enumerate(AddressMap.of(net).pack(net)):
         core.write(places["Memory_task_memory"] + 4 * index, int(word))
     core.write(places["load_task"], 1)

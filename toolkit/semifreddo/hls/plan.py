@@ -174,8 +174,12 @@ def _check(graph: Any, design: Design) -> None:
         assert (variable.name, variable.type.name) == (port.name, port.type_name)
 
 
+_SCRIPTS = ("build_lib.sh", "build_prj.tcl", "build_opt.tcl", "vivado_synth.tcl")
+"""hls4ml's own ways to run the tools; ours are in the Vivado project (``vivado/tcl``)."""
+
+
 def _read_tree(directory: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if path.is_file() and name != "build_lib.sh":
+        if path.is_file() and name not in _SCRIPTS:
             yield name, path.read_bytes()

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
-_TOOLS = {
-    "vivado": ("Vivado HLS", 'vivado_hls -f build_prj.tcl "reset=1 csim=1 synth=1 cosim=1"'),
-    "vitis": ("Vitis HLS", "vitis-run --mode hls --tcl build_prj.tcl"),
-}
+_TOOLS = {"vivado": "Vivado HLS", "vitis": "Vitis HLS"}
 
 
 def image_lane_bits(kind: FixedType) -> int:
@@ -45,7 +42,7 @@ def fill(name: str, design: Design) -> str:
     """A C++ template with the design's sizes."""
     image, result = design.dataflow.image.stream, design.dataflow.result.stream
     words = design.addresses.words if design.loadable else 0
-    arguments = ["image", "result", *(["task_memory", "load_task"] if words else [])]
+    arguments = ["image", "result", *(["load_task", "task_memory"] if words else [])]
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(
         name=design.name,
         device_digest=design.device_digest,
@@ -135,7 +132,6 @@ def description(
 
 def readme(scheduled: ScheduledNet, design: Design, tool: str) -> str:
     """``README.md`` of the project."""
-    title, command = _TOOLS[tool]
     net = scheduled.net
     image, result = net.input, net.output
     tasks = ", ".join(f"`{process.name}`" for process in design.loadable) or "none"
@@ -152,9 +148,7 @@ def readme(scheduled: ScheduledNet, design: Design, tool: str) -> str:
     return Template((_TEMPLATES / "README.md").read_text(encoding="utf-8")).substitute(
         name=net.name,
         device_digest=net.device_digest,
-        tool=title,
-        command=command,
-        options="build_opt.tcl" if tool == "vitis" else "the command's arguments",
+        tool=_TOOLS[tool],
         image=_port(image, image_lane_bits(image.type)),
         result=_port(result, result_lane_bits(result.type)),
         task_words=design.addresses.words,

@@ -54,8 +54,9 @@ def parameters(design: Design) -> list[str]:
     """Declarations of the top function's parameters."""
     found = [f"hls::stream<semifreddo::axis_word> &{name}" for name in _PORTS]
     if design.loadable:
-        found.append(f"const ap_uint<32> task_memory[{design.addresses.words}]")
-        found.append("ap_uint<1> load_task")
+        # HLS gives addresses in this order, and keeps the names of plain types only.
+        found.append("bool load_task")
+        found.append(f"const unsigned task_memory[{design.addresses.words}]")
     return found
 
 
@@ -108,7 +109,7 @@ def _loader(design: Design) -> str:
     head = (
         "// One header word per layer and image says whether values follow.\n"
         "static void distribute_task(\n"
-        f"    const ap_uint<32> task_memory[{design.addresses.words}], ap_uint<1> load_task,\n"
+        f"    bool load_task, const unsigned task_memory[{design.addresses.words}],\n"
         f"    {ports}\n)"
     )
     return cpp.block(head, lines) + "\n\n"
@@ -116,7 +117,7 @@ def _loader(design: Design) -> str:
 
 def _interface(design: Design) -> list[str]:
     lines = [f"#pragma HLS INTERFACE axis port={name}" for name in _PORTS]
-    names = [*(["task_memory", "load_task"] if design.loadable else []), "return"]
+    names = [*(["load_task", "task_memory"] if design.loadable else []), "return"]
     lines += [f"#pragma HLS INTERFACE s_axilite port={name} bundle=control" for name in names]
     return [*lines, "#pragma HLS DATAFLOW"]
 
@@ -143,7 +144,7 @@ def source(design: Design, calls: Mapping[str, str]) -> str:
     lines.append("")
     if design.loadable:
         tasks = ", ".join(f"{process.name}_task" for process in design.loadable)
-        lines.append(f"distribute_task(task_memory, load_task, {tasks});")
+        lines.append(f"distribute_task(load_task, task_memory, {tasks});")
     image, result = design.dataflow.image, design.dataflow.result
     words = f"{image.type_name}, {image.stream.pixels}"
     lines.append(f"semifreddo::receive<{words}>(image, {image.name});")

@@ -7,9 +7,16 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.hls_registers import (
+    CONTROL,
+    IDLE,
+    LOAD_TASK,
+    START,
+    TASK_MEMORY,
+    registers,
+)
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.runtime.handoff import hls_registers
 from semifreddo.runtime.packets import (
     ERRORS,
     IDENTITY,
@@ -182,7 +189,8 @@ class HlsCore:
         self._device = device
         self._timeout_s = timeout_s
         self._task_words = BusFormat.of(net).task_words
-        self._places = {offset: name for name, offset in hls_registers(self._task_words).items()}
+        self._offsets = registers(self._task_words)
+        self._places = {offset: name for name, offset in self._offsets.items()}
         width = net.input.type.width
         self._lane = next(size for size in (1, 2, 4, 8) if 8 * size >= width)
         self._frame_words = -(-net.input.pixels * net.input.channels * self._lane // 4)
@@ -197,21 +205,23 @@ class HlsCore:
         self._memory = np.zeros(self._task_words, np.uint32)
 
     def read(self, address: int) -> int:
-        """Read a register: bit 0 of the first one is a start that has not been taken."""
-        name = self._places.get(address)
-        return {"CTRL": int(self._starts > 0), "load_task": self._load_task}.get(name or "", 0)
+        """Read a register: the first one tells of a start that has not been answered, or idle."""
+        control = START if self._starts else IDLE
+        values = {CONTROL: control, LOAD_TASK: self._load_task}
+        return values.get(self._places.get(address, ""), 0)
 
     def write(self, address: int, value: int) -> None:
         """Write a register or a word of the task memory."""
         name = self._places.get(address)
-        if name == "CTRL":
-            self._starts += value & 1
+        if name == CONTROL:
+            self._starts += value & START
             self._compute()
-        elif name == "load_task":
+        elif name == LOAD_TASK:
             self._load_task = value & 1
         elif self._task_words:
-            base = hls_registers(self._task_words)["Memory_task_memory"]
-            self._memory[(address - base) // 4] = value
+            word = (address - self._offsets[TASK_MEMORY]) // 4
+            if 0 <= word < self._task_words:
+                self._memory[word] = value
 
     def send(self, words: Words) -> None:
         """Take words; TLAST is not looked at."""

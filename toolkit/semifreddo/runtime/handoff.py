@@ -12,6 +12,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from semifreddo.core import block_design as design
+from semifreddo.core import hls_registers
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.bundle import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
@@ -88,14 +89,6 @@ def _address_block(registers: Mapping[str, int]) -> str:
     return _tag("ADDRESSBLOCKS", {}, [_tag("ADDRESSBLOCK", block, [_tag("REGISTERS", {}, found)])])
 
 
-def hls_registers(task_words: int) -> dict[str, int]:
-    """Where HLS puts the control registers of a core: a memory is aligned to its own size."""
-    if not task_words:
-        return {"CTRL": 0x00}
-    memory = max(0x20, 1 << (4 * task_words - 1).bit_length())
-    return {"CTRL": 0x00, "load_task": 0x10, "Memory_task_memory": memory}
-
-
 def _clocks(ps: str, clock_mhz: float) -> dict[str, object]:
     """Four fabric clocks, the first one on: 1000 MHz (1500 MHz) divided down."""
     found: dict[str, object] = {}
@@ -152,6 +145,7 @@ def handoff(
     clock_mhz: float = 100.0,
     hierarchy: str = "",
     hls_task_words: int | None = None,
+    hls_suffix: str = "",
 ) -> str:
     """The text of a handoff.
 
@@ -162,6 +156,8 @@ def handoff(
         clock_mhz: Of fabric clock 0.
         hierarchy: Puts the DMA inside a level of hierarchy of that name, as other toolkits do.
         hls_task_words: The core was made by HLS and has so many task words; None: open RTL.
+        hls_suffix: Behind the names of arguments; Vivado HLS writes ``_V`` behind those of its
+            own integer types.
 
     Raises:
         KeyError: There is no such processing system.
@@ -170,8 +166,14 @@ def handoff(
     place = {design.DMA: dma.replace("/", "_")}
     ps_cell, concat = design.PS_INSTANCE[ps], design.INTERRUPT_CONCAT
     controller = design.INTERRUPT_CONTROLLER
-    registers = {} if hls_task_words is None else hls_registers(hls_task_words)
-    control_bytes = 2 * max([0x8000, *registers.values()])
+    registers: dict[str, int] = {}
+    control_bytes = 256
+    if hls_task_words is not None:
+        registers = {
+            name if name == hls_registers.CONTROL else f"{name}{hls_suffix}": offset
+            for name, offset in hls_registers.registers(hls_task_words).items()
+        }
+        control_bytes = hls_registers.control_bytes(hls_task_words)
     memory = [
         _tag(
             "MEMRANGE",

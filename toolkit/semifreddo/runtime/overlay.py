@@ -20,6 +20,7 @@ from semifreddo.core.block_design import (
     ZYNQ7,
 )
 from semifreddo.core.errors import TransportError
+from semifreddo.core.hls_registers import CONTROL, IDLE, LOAD_TASK, START, TASK_MEMORY
 from semifreddo.runtime import dma
 from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
@@ -109,39 +110,50 @@ class HlsControl:
             mmio: The core's AXI4-Lite slave.
             registers: What the handoff tells of it.
             what: How errors call the core.
+
+        Raises:
+            TransportError: A register is missing, or the core is not idle.
         """
         self._mmio = mmio
         self._places = {name: int(entry["address_offset"]) for name, entry in registers.items()}
         self._what = what
         self._pending = False
+        if not self.status & IDLE:
+            raise TransportError(
+                f"{what}: the core is in the middle of a frame (control register "
+                f"0x{self.status:02X}), which another program has left; load the bitstream again "
+                "(download=True)"
+            )
 
     def _place(self, name: str) -> int:
-        if name not in self._places:
-            raise TransportError(
-                f"{self._what}: the handoff has no register {name}, only "
-                f"{', '.join(sorted(self._places))}; it is not of a core of this toolkit"
-            )
-        return self._places[name]
+        """A register's offset; Vivado HLS writes ``_V`` behind names of its own integer types."""
+        for known in (name, f"{name}_V"):
+            if known in self._places:
+                return self._places[known]
+        raise TransportError(
+            f"{self._what}: the handoff has no register {name}, only "
+            f"{', '.join(sorted(self._places))}; it is not of a core of this toolkit"
+        )
 
     @property
     def status(self) -> int:
         """The control register."""
-        return int(self._mmio.read(self._place("CTRL")))
+        return int(self._mmio.read(self._place(CONTROL)))
 
     def load(self, words: Words) -> None:
         """Write a task; the next frame is the first that it answers. No frame may be under way."""
-        self._mmio.write(self._place("Memory_task_memory"), words.astype("<u4").tobytes())
-        self._mmio.write(self._place("load_task"), 1)
+        self._mmio.write(self._place(TASK_MEMORY), words.astype("<u4").tobytes())
+        self._mmio.write(self._place(LOAD_TASK), 1)
         self._pending = True
 
     def start(self) -> None:
         """Start one frame."""
-        self._mmio.write(self._place("CTRL"), 1)
+        self._mmio.write(self._place(CONTROL), START)
 
     def taken(self) -> None:
         """A frame was answered, so new values have been taken."""
         if self._pending:
-            self._mmio.write(self._place("load_task"), 0)
+            self._mmio.write(self._place(LOAD_TASK), 0)
             self._pending = False
 
 
@@ -300,6 +312,9 @@ class OpenOverlay:
                 f"pynq: a buffer lies at 0x{buffer.device_address:X}, the DMA has "
                 f"{self._address_bits} address bits; free other buffers, or restart the board"
             )
+        # Dirty lines of an earlier owner must not be written over what the DMA brings.
+        buffer.flush()
+        buffer.invalidate()
         return buffer
 
     def close(self) -> None:

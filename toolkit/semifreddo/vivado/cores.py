@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from semifreddo.core import hls_registers
 from semifreddo.core.errors import ProjectError
 
 RTL_CONTROL_BYTES = 256
 """The registers of ``runtime/packets.py`` have 8 address bits."""
-
-_WORD_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,8 @@ class HlsCore:
 
     @property
     def control_bytes(self) -> int:
-        """Bytes of the AXI4-Lite slave: HLS aligns the task memory to its own size."""
-        memory = 1 << max(0, self.task_words * _WORD_BYTES - 1).bit_length()
-        return 2 * memory if self.task_words else 64
+        """Bytes of the AXI4-Lite slave."""
+        return hls_registers.control_bytes(self.task_words)
 
     def setting(self, name: str) -> str:
         """A value of the project's own ``project.tcl``.

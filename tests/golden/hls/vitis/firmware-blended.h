@@ -14,8 +14,8 @@
 void blended(
     hls::stream<semifreddo::axis_word> &image,
     hls::stream<semifreddo::axis_word> &result,
-    const ap_uint<32> task_memory[16],
-    ap_uint<1> load_task
+    bool load_task,
+    const unsigned task_memory[16]
 );
 
 #endif

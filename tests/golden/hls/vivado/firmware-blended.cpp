@@ -3,7 +3,7 @@
 
 // One header word per layer and image says whether values follow.
 static void distribute_task(
-    const ap_uint<32> task_memory[16], ap_uint<1> load_task,
+    bool load_task, const unsigned task_memory[16],
     hls::stream<ap_uint<32> > &adapter_task,
     hls::stream<ap_uint<32> > &mix_task,
     hls::stream<ap_uint<32> > &logits_task
@@ -46,13 +46,13 @@ static void distribute_task(
 void blended(
     hls::stream<semifreddo::axis_word> &image,
     hls::stream<semifreddo::axis_word> &result,
-    const ap_uint<32> task_memory[16],
-    ap_uint<1> load_task
+    bool load_task,
+    const unsigned task_memory[16]
 ) {
     #pragma HLS INTERFACE axis port=image
     #pragma HLS INTERFACE axis port=result
-    #pragma HLS INTERFACE s_axilite port=task_memory bundle=control
     #pragma HLS INTERFACE s_axilite port=load_task bundle=control
+    #pragma HLS INTERFACE s_axilite port=task_memory bundle=control
     #pragma HLS INTERFACE s_axilite port=return bundle=control
     #pragma HLS DATAFLOW
 
@@ -79,7 +79,7 @@ void blended(
     hls::stream<result_t> result_pixels("result_pixels");
     #pragma HLS STREAM variable=result_pixels depth=2
 
-    distribute_task(task_memory, load_task, adapter_task, mix_task, logits_task);
+    distribute_task(load_task, task_memory, adapter_task, mix_task, logits_task);
     semifreddo::receive<input_t, 16>(image, image_pixels);
     nnet::image_fork(image_pixels, image_copy0, image_copy1); // SemifreddoFork
     semifreddo::conv2d<input_t, core_t, core_config>(image_copy0, core_out); // SemifreddoConv2D

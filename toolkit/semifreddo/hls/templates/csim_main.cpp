@@ -33,7 +33,7 @@ const unsigned result_pixels = ${result_pixels};
 const unsigned result_values = result_pixels * result_t::size;
 const uint32_t answer = 0x46444553;
 
-ap_uint<32> task_memory[${task_array}];
+unsigned task_memory[${task_array}];
 bool task_pending = false;
 
 FILE *answers; // the real stdout: libraries may print to stdout, which goes to stderr instead
@@ -51,7 +51,7 @@ bool run_image(const long long *values, long long *results) {
     hls::stream<semifreddo::axis_word> image("image");
     hls::stream<semifreddo::axis_word> result("result");
     semifreddo::put_image<input_t, image_pixels>(values, image);
-    const ap_uint<1> load_task = task_pending;
+    const bool load_task = task_pending;
     (void)load_task;
     ${call};
     task_pending = false;

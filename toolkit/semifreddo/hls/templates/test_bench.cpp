@@ -11,7 +11,7 @@ static const unsigned image_size = image_pixels * input_t::size;
 static const unsigned result_pixels = ${result_pixels};
 static const unsigned result_size = result_pixels * result_t::size;
 static const unsigned task_words = ${task_words};
-static ap_uint<32> task_memory[${task_array}];
+static unsigned task_memory[${task_array}];
 
 static std::vector<long long> read_numbers(const char *path) {
     std::ifstream file(path);
@@ -35,17 +35,18 @@ int main() {
     for (unsigned i = 0; i < task_words; i++) {
         task_memory[i] = (unsigned)words[i];
     }
+    // Beside the running simulation, not in tb_data: the tools may link that to the sources.
 #ifdef RTL_SIM
-    std::ofstream log("tb_data/rtl_cosim_results.log");
+    std::ofstream log("rtl_cosim_results.log");
 #else
-    std::ofstream log("tb_data/csim_results.log");
+    std::ofstream log("csim_results.log");
 #endif
     unsigned wrong = 0;
     for (size_t n = 0; n < count; n++) {
         hls::stream<semifreddo::axis_word> image("image");
         hls::stream<semifreddo::axis_word> result("result");
         semifreddo::put_image<input_t, image_pixels>(&images[n * image_size], image);
-        const ap_uint<1> load_task = n == 0;
+        const bool load_task = n == 0;
         (void)load_task;
         ${call};
         std::vector<long long> found(result_size);

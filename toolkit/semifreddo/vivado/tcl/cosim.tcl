@@ -3,7 +3,7 @@
 
 source [file join [file dirname [info script]] common.tcl]
 
-# The test bench writes its results below tb_data, which the tools put (or link) into their own folders.
+# The test bench writes its results into the folder in which the tool runs it, somewhere below hls.
 proc find_file {folder name} {
     foreach entry [glob -nocomplain -directory $folder *] {
         if {[file tail $entry] eq $name} { return $entry }
@@ -15,15 +15,18 @@ proc find_file {folder name} {
     return ""
 }
 
-proc keep_results {name kept} {
+# Results of an earlier run must not be taken for this one's.
+proc drop_results {name kept} {
     file delete ../reports/$kept
-    set found [find_file hls $name]
-    if {$found eq "" && [file exists ../hls/tb_data/$name]} {
-        set found ../hls/tb_data/$name
+    while {[set found [find_file hls $name]] ne ""} {
+        file delete $found
     }
+}
+
+proc keep_results {name kept} {
+    set found [find_file hls $name]
     if {$found ne ""} {
         copy_file $found ../reports/$kept
-        file delete ../hls/tb_data/$name
     }
 }
 
@@ -34,6 +37,8 @@ add_files -tb ../hls/${top}_test.cpp -cflags [setting hls_cflags]
 add_files -tb ../hls/tb_data
 add_files -tb ../hls/firmware/weights
 open_solution solution1
+drop_results csim_results.log csim_results.log
+drop_results rtl_cosim_results.log cosim_results.log
 csim_design
 keep_results csim_results.log csim_results.log
 add_files -tb ../hls/${top}_test.cpp -cflags "[setting hls_cflags] -DRTL_SIM"
