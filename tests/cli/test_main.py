@@ -151,7 +151,12 @@ def test_converter_not_installed(
     for name in [name for name in sys.modules if name.startswith("semifreddo.convert")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    fails(capsys, ["build", str(tmp_path)], 1, r"converting needs onnx; pip install 'semifreddo\[")
+    fails(
+        capsys,
+        ["build", str(tmp_path)],
+        1,
+        r"converting needs onnx; in the clone: pip install '\.\[",
+    )
 
 
 def test_interrupt(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

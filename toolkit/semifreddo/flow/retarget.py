@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.check import Progress, check_task
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.rungs import streamnet_rung
@@ -78,6 +79,12 @@ def options_of(target: Target, *, epochs: int | None, seed: int | None) -> Train
     return options if seed is None else dataclasses.replace(options, seed=seed)
 
 
+def _proof(config: BuildConfig, vectors: VectorSet) -> VectorSet:
+    """What a new task is proved with: a design that limits its test images limits these, too."""
+    limit = config.vectors.test_images
+    return vectors if limit is None else vectors.head(limit or config.vectors.bundled_count)
+
+
 def train_new_task(
     target: Target,
     data: Dataset,
@@ -114,7 +121,7 @@ def train_new_task(
         folder=None if build is None else build / "train" / f"task-{name}",
     )
     if target.config is not None:
-        report = check_task(target.config, made.task, made.vectors, progress)
+        report = check_task(target.config, made.task, _proof(target.config, made.vectors), progress)
     else:
         net = made.task.apply(target.device)
         report = climb(net, made.vectors, [streamnet_rung(net)], progress=progress)

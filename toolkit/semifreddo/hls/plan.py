@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.errors import ProjectError, ToolError
+from semifreddo.core.errors import ProjectError, ToolError, install_hint
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import texts
@@ -106,9 +106,7 @@ def _hls4ml_files(design: Design, tool: Tool, part: str, clock_ns: float) -> dic
 
             register()
     except ImportError as error:
-        raise ToolError(
-            f"hls4ml cannot be imported ({error}); install it with: pip install 'semifreddo[hls]'"
-        ) from error
+        raise ToolError(f"hls4ml cannot be imported ({error}); {install_hint('hls')}") from error
     with tempfile.TemporaryDirectory(prefix="semifreddo-hls4ml-") as directory:
         config = {
             "Backend": BACKENDS[tool],

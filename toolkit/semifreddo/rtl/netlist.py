@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from semifreddo.core.errors import ToolError
+from semifreddo.core.errors import ToolError, install_hint
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import design_parts, files_below
 from semifreddo.tools.cells import Family
@@ -131,8 +131,7 @@ def _all_models(family: Family) -> dict[str, str]:
             modules = _MODULE.finditer(_ATTRIBUTE.sub("", "\n".join(texts)))
             return {match[1]: _TIMING.sub("", match[0]) for match in modules}
     raise ToolError(
-        f"{yosys.program}: has no {names[0]}, the models of its cells; "
-        "pip install 'semifreddo[synth]'"
+        f"{yosys.program}: has no {names[0]}, the models of its cells; {install_hint('synth')}"
     )
 
 
