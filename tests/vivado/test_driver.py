@@ -26,6 +26,7 @@ from semifreddo.core.errors import (
     ToolTimeoutError,
 )
 from semifreddo.tools.runner import run
+from semifreddo.vivado.checks import check_utilization
 from semifreddo.vivado.driver import (
     Options,
     is_finished,
@@ -301,3 +302,13 @@ def test_the_settings(project: Path) -> None:
     assert "dict set settings core_vlnv semifreddo:semifreddo:tiny:1.0\n" in settings
     assert "[list axi_dma_0 0x40400000 0x00010000 axi_intc_0 0x41800000" in settings
     assert json.loads((project / "project.json").read_text())["budget"]["lut"] == 53200
+
+
+def test_a_report_of_black_boxes_proves_nothing(tmp_path: Path) -> None:
+    """Vivado counts nothing of a design whose blocks are not linked yet."""
+    report = tmp_path / "utilization.rpt"
+    names = ("Slice LUTs*", "Slice Registers", "Block RAM Tile", "DSPs")
+    rows = "".join(f"| {name} | 0 | 0 |\n" for name in names)
+    report.write_text(f"| Site Type | Used | Fixed |\n{rows}")
+    with pytest.raises(ToolError, match="counts no LUT at all, so the blocks were empty"):
+        check_utilization(report, {"lut": 1, "ff": 1, "dsp": 1, "bram18": 1})

@@ -200,3 +200,19 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     for parse in (parse_csynth_xml, parse_csynth_rpt, parse_cosim, parse_utilization, parse_timing):
         values = vars(parse(text)).values()
         assert all(value is None or isinstance(value, int | float | str) for value in values)
+
+
+def test_the_clock_is_read_of_its_own_table_only() -> None:
+    """The project's summary of Vitis HLS has no such table, but dates and widths between bars."""
+    summary = """
+    * Date:           Tue Jan 20 23:24:04 2026
+    * Version:        2025.1.1 (Build 1 on a day)
+| Interface     | Data Width | Address Width | Offset | Register |
++---------------+------------+---------------+--------+----------+
+| s_axi_control | 32         | 6             | 16     | 0        |
+"""
+    assert parse_csynth_rpt(summary) == CsynthReport("2025.1.1")
+    clock = "|  Clock |  Target | Estimated| Uncertainty|\n|ap_clk  | 4.00 ns | 2.9 ns |\n"
+    found = parse_csynth_rpt(summary + clock)
+    assert (found.target_ns, found.estimated_ns) == (4.0, 2.9)
+    assert parse_csynth_rpt("| Clock | Target | Estimated |\n| clk |\n").target_ns is None

@@ -1,12 +1,15 @@
 # Plays Vivado, Vivado HLS and Vitis HLS for the tests: runs their scripts in a plain tclsh, records
 # every vendor command, and leaves files behind like the real ones. It is stricter than an unknown
-# handler that accepts anything: an unknown command, a pin that a cell does not have, and a pin that
-# is left open are errors. What the tools are called, print and write was written down from their
+# handler that accepts anything: an unknown command, option, property, value or address segment (see
+# vocabulary/), a pin that a cell does not have, a pin that is left open, and a run that is launched
+# though it is complete are errors. What the tools are called, print and write was written down from their
 # public documentation; the reports are small re-creations, not copies.
 #
 # Environment:
 #   FAKE_XILINX          "stage=mood ...": exit1, nothing, hang, no_space, old_hls, timing, budget,
-#                        silent (reports without figures), run_failed, mismatch (cosim)
+#                        silent (reports without figures), run_failed, mismatch (cosim), killed (at its end),
+#                        second_try (timing met with the second strategy), other_clock, little_memory
+#   FAKE_XILINX_BANNER   what -version prints instead
 #   FAKE_XILINX_VERSION  what it says it is, instead of 2020.1 (2024.1 for the Vitis tools)
 #   FAKE_XILINX_RECORD   folder that gets <stage>.tcl with the recorded commands
 #   FAKE_XILINX_HWH      file that is used as the hardware description
@@ -21,6 +24,7 @@ proc environment {name default} {
 set release [environment FAKE_XILINX_VERSION [expr {[string match vitis* $tool] ? "2024.1" : "2020.1"}]]
 
 if {[lindex $words 0] in {-version --version}} {
+    if {[info exists ::env(FAKE_XILINX_BANNER)]} { puts $::env(FAKE_XILINX_BANNER); exit 0 }
     switch $tool {
         vivado { puts "Vivado v$release (64-bit)\nSW Build 1 on a day" }
         vivado_hls { puts "\n****** Vivado(TM) HLS - High-Level Synthesis v$release (64-bit)" }
@@ -88,7 +92,7 @@ proc write {path text} {
 
 # vendor NAME ARGS BODY: a command that is recorded before it acts.
 proc vendor {name arguments body} {
-    proc $name {args} "record \[linsert \$args 0 $name\]; return \[::act::$name {*}\$args\]"
+    proc $name {args} "record \[linsert \$args 0 $name\]; check_options $name \$args; return \[::act::$name {*}\$args\]"
     namespace eval ::act {}
     proc ::act::$name $arguments $body
 }
@@ -101,6 +105,7 @@ proc unknown {args} {
 }
 
 set here [file dirname [info script]]
+source [file join $here vocabulary.tcl]
 if {$tool eq "vivado"} {
     source [file join $here fake_vivado.tcl]
 } else {
@@ -111,3 +116,4 @@ if {[catch {source $script} message options]} {
     exit 1
 }
 write_record
+if {$mood eq "killed"} { exec kill -9 [pid] }

@@ -22,7 +22,9 @@ array set BUSES {
     hls {image! result! s_axi_control!}
     rtl {s_axis! m_axis! s_axi!}
 }
-array set SEGMENTS {axi_dma S_AXI_LITE/Reg axi_intc S_AXI/Reg hls s_axi_control/Reg rtl s_axi/reg0}
+array set SPACES {
+    processing_system7 {Data} zynq_ultra_ps_e {Data} axi_dma {Data_MM2S Data_S2MM}
+}
 array set cells {}
 array set joined {}
 
@@ -48,7 +50,7 @@ vendor create_project {args} {
 }
 vendor open_project {file} { if {![file exists $file]} { error "no project $file" } }
 foreach name {close_project update_ip_catalog save_bd_design update_compile_order
-        wait_on_run open_run create_bd_design reset_run apply_bd_automation} {
+        wait_on_run create_bd_design apply_bd_automation} {
     vendor $name {args} {}
 }
 namespace eval ::act::ipx {}
@@ -64,8 +66,33 @@ proc current_project {} { return project }
 proc current_fileset {} { return sources_1 }
 proc get_runs {name} { return $name }
 proc get_files {name} { return $name }
+
+# A run's state outlives the process, as in Vivado: how far it has got, and with which strategy.
+set STEPS {"" synth_design opt_design place_design route_design write_bitstream}
+proc state_file {run} { return vivado/semifreddo.runs/$run/fake_state }
+proc state {run} {
+    if {![file exists [state_file $run]]} { return "" }
+    set handle [open [state_file $run]]
+    set text [string trim [read $handle]]
+    close $handle
+    return $text
+}
+proc strategy {run} {
+    return [expr {[info exists ::set_value([list $run strategy])] ? $::set_value([list $run strategy]) : ""}]
+}
 proc get_property {name run} {
-    return [expr {$::mood eq "run_failed" ? "synth_design ERROR" : "$run Complete!"}]
+    if {$::mood eq "run_failed"} { return "synth_design ERROR" }
+    switch $name {
+        STATUS { return "[state $run] Complete!" }
+        STATS.WNS { return [slack $run] }
+        STATS.WHS { return 0.021 }
+        default { error "\[Common 17-54\] no property $name of a run" }
+    }
+}
+proc slack {run} {
+    if {$::mood eq "timing"} { return -1.250 }
+    if {$::mood eq "second_try" && [strategy $run] eq "Vivado Implementation Defaults"} { return -0.310 }
+    return 0.731
 }
 
 # Packaging.
@@ -81,6 +108,9 @@ vendor ipx::save_core {args} { write $::ip_root/component.xml "<component>core</
 vendor create_bd_cell {args} {
     lassign $args type ip vlnv name cell
     set vlnv [dict get [lrange $args 0 3] -vlnv]
+    if {![string match semifreddo:* $vlnv] && ![llength [get_ipdefs -all $vlnv:*]]} {
+        error "\[BD 5-390\] IP definition not found for VLNV: $vlnv"
+    }
     set cell [lindex $args end]
     set ip [lindex [split $vlnv :] 2]
     if {[string match semifreddo:* $vlnv]} {
@@ -90,6 +120,10 @@ vendor create_bd_cell {args} {
     set ::cells($cell) $ip
     return /$cell
 }
+proc get_ipdefs {args} {
+    set ip [lindex [split [lindex $args end] :] 2]
+    return [expr {[info exists ::known_ip($ip)] && ![string match @* $ip] ? "xilinx.com:ip:$ip:1.0" : ""}]
+}
 proc get_bd_pins {args} { return [find_pin PINS [lindex $args end]] }
 proc get_bd_intf_pins {args} { return [find_pin BUSES [lindex $args end]] }
 # The ports of zynq_ultra_ps_e depend on its configuration.
@@ -98,9 +132,23 @@ array set ULTRA {
     S_AXI_GP3 {S_AXI_HP1_FPD saxihp1_fpd_aclk} S_AXI_GP4 {S_AXI_HP2_FPD saxihp2_fpd_aclk}
     S_AXI_GP5 {S_AXI_HP3_FPD saxihp3_fpd_aclk}
 }
+array set OBJECTS {
+    project @project sources_1 @fileset core @core reg0 @block impl_1 @run synth_1 @run
+}
 vendor set_property {args} {
-    if {[lindex $args 0] ne "-dict"} { return }
-    foreach {name value} [lindex $args 1] {
+    set object [lindex $args end]
+    if {[lindex $args 0] ne "-dict"} {
+        lassign $args name value
+        if {![info exists ::OBJECTS($object)]} { error "\[Common 17-53\] no object $object" }
+        set ::cells($object) $::OBJECTS($object)
+        set_config $object [list $name $value]
+        unset ::cells($object)
+        return
+    }
+    set values [lindex $args 1]
+    if {![llength $values]} { error "\[Common 17-163\] Missing value for option '-dict'" }
+    set_config [string trim $object /] $values
+    foreach {name value} $values {
         set port [string range $name [string length CONFIG.PSU__USE__] end]
         if {[string match CONFIG.PSU__USE__* $name] && $value == 1 && [info exists ::ULTRA($port)]} {
             lassign $::ULTRA($port) bus clock
@@ -113,14 +161,52 @@ vendor connect_bd_net {args} { foreach pin $args { incr ::joined($pin) } }
 vendor connect_bd_intf_net {args} {
     foreach pin $args { if {[incr ::joined($pin)] > 1} { error "bus $pin is connected twice" } }
 }
-proc get_bd_addr_spaces {name} { return /$name }
-proc get_bd_addr_segs {name} {
-    set cell [lindex [split_pin $name] 0]
-    if {[string match {*/\*/\*} $name]} { return /$cell/$::SEGMENTS([kind $cell]) }
-    return /$name
+proc get_bd_addr_spaces {name} {
+    lassign [split_pin $name] cell space
+    if {[kind $cell] eq "" || ![info exists ::SPACES([kind $cell])] || $space ni $::SPACES([kind $cell])} {
+        error "\[BD 5-104\] no address space $name"
+    }
+    return /$cell/$space
 }
-vendor assign_bd_address {args} {}
-vendor create_bd_addr_seg {args} {}
+proc get_bd_addr_segs {args} {
+    set pattern /[string trim [lindex $args end] /]
+    set cell [lindex [split_pin $pattern] 0]
+    if {[kind $cell] eq ""} { return {} }
+    return [lsearch -all -inline -glob [segments_of $cell] $pattern]
+}
+
+# Ranges: a power of two of at least 4 KiB, aligned to itself, apart from the others of its space.
+proc map_at {space segment offset size} {
+    if {$size < 4096 || ($size & ($size - 1)) || $offset % $size} {
+        error "\[BD 41-1075\] <$segment> cannot be mapped at $offset with range $size"
+    }
+    set most [expr {[string match *_DDR_LOWOCM $segment] ? 0x40000000 : [string match *_DDR_LOW $segment] ? 0x80000000 : 0x40000000}]
+    if {$size > $most} { error "\[BD 41-1051\] range $size of <$segment> is larger than $most" }
+    foreach {key place} [array get ::mapped] {
+        lassign $key other
+        lassign $place base range
+        if {$other eq $space && $offset < $base + $range && $base < $offset + $size} {
+            error "\[BD 41-1273\] <$segment> overlaps [lindex $key 1] in $space"
+        }
+    }
+    set ::mapped([list $space $segment]) [list $offset $size]
+}
+array set mapped {}
+array set excluded {}
+vendor assign_bd_address {args} {
+    array set given {-force 1}
+    foreach {name value} [lrange $args 0 5] { set given($name) $value }
+    map_at $given(-target_address_space) [lindex $args 6] $given(-offset) $given(-range)
+}
+vendor create_bd_addr_seg {args} {
+    array set given [lrange $args 0 3]
+    map_at [lindex $args 4] [lindex $args 5] $given(-offset) $given(-range)
+}
+vendor exclude_bd_addr_seg {args} {
+    lassign $args name space segment
+    if {[info exists ::mapped([list $space $segment])]} { error "\[BD 41-1270\] $segment is mapped" }
+    set ::excluded([list $space $segment]) 1
+}
 vendor validate_bd_design {} {
     foreach {cell ip} [array get ::cells] {
         foreach name [concat [names_of PINS $cell] [names_of BUSES $cell]] {
@@ -129,6 +215,40 @@ vendor validate_bd_design {} {
             }
         }
     }
+    foreach {cell ip} [array get ::cells] {
+        if {$ip ni {processing_system7 zynq_ultra_ps_e}} { continue }
+        foreach segment [segments_of $cell] {
+            foreach space {Data_MM2S Data_S2MM} {
+                set key [list /axi_dma_0/$space $segment]
+                if {![info exists ::mapped($key)] && ![info exists ::excluded($key)]} {
+                    error "\[BD 41-1356\] $segment is neither mapped into [lindex $key 0] nor excluded"
+                }
+            }
+        }
+    }
+}
+
+# What the driver reads of a handoff.
+proc handoff {} {
+    foreach {cell ip} [array get ::cells] {
+        switch $ip {
+            processing_system7 { set clock [list PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ [value_of $cell PCW_FPGA0_PERIPHERAL_FREQMHZ]] }
+            zynq_ultra_ps_e { set clock [list PSU__CRL_APB__PL0_REF_CTRL__ACT_FREQMHZ [value_of $cell PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ]] }
+        }
+    }
+    lassign $clock name mhz
+    if {$::mood eq "other_clock"} { set mhz [expr {$mhz * 0.9}] }
+    set text "<EDKSYSTEM VIVADOVERSION=\"$::release\"><PARAMETER NAME=\"$name\" VALUE=\"$mhz\"/>"
+    foreach space {Data_MM2S Data_S2MM} {
+        foreach {key place} [array get ::mapped] {
+            if {[lindex $key 0] ne "/axi_dma_0/$space"} { continue }
+            lassign $place base range
+            if {$::mood eq "little_memory"} { set range [expr {$range / 2}] }
+            append text [format "<MEMRANGE MASTERBUSINTERFACE=\"M_AXI_%s\" MEMTYPE=\"MEMORY\" BASEVALUE=\"0x%08X\" HIGHVALUE=\"0x%08X\"/>" \
+                [string range $space 5 end] $base [expr {$base + $range - 1}]]
+        }
+    }
+    return "$text</EDKSYSTEM>"
 }
 vendor make_wrapper {args} {}
 vendor generate_target {args} {
@@ -136,7 +256,7 @@ vendor generate_target {args} {
     set file vivado/semifreddo.$folder/sources_1/bd/system/hw_handoff/system.hwh
     set made [environment FAKE_XILINX_HWH ""]
     if {$made eq ""} {
-        write $file "<EDKSYSTEM/>"
+        write $file [handoff]
     } else {
         file mkdir [file dirname $file]
         file copy -force $made $file
@@ -144,11 +264,26 @@ vendor generate_target {args} {
 }
 
 # Runs and reports.
+vendor reset_run {run} { file delete [state_file $run] }
 vendor launch_runs {run args} {
-    file mkdir vivado/semifreddo.runs/$run
-    if {"write_bitstream" in $args} {
-        write vivado/semifreddo.runs/$run/system_wrapper.bit "fake bitstream [clock microseconds]"
+    set at [lsearch $args -to_step]
+    set step [expr {$at >= 0 ? [lindex $args $at+1] : $run eq "synth_1" ? "synth_design" : "route_design"}]
+    if {[lsearch $::STEPS [state $run]] >= [lsearch $::STEPS $step]} {
+        error "\[Common 17-69\] Command failed: Run '$run' has already been launched and is complete; reset it before it is launched again"
     }
+    write [state_file $run] $step
+}
+vendor open_run {run} {
+    if {[lsearch $::STEPS [state $run]] < [lsearch $::STEPS [expr {$run eq "synth_1" ? "synth_design" : "route_design"}]]} {
+        error "\[Common 17-69\] Command failed: Run '$run' has not been completed"
+    }
+    set ::opened $run
+}
+vendor write_bitstream {args} {
+    if {![info exists ::opened]} { error "\[Common 17-53\] No open design" }
+    set file [lindex $args end]
+    if {[file exists $file] && "-force" ni $args} { error "\[Common 17-176\] $file exists; use -force" }
+    write $file "fake bitstream [clock microseconds]"
 }
 vendor report_utilization {args} {
     set file [lindex $args end]
@@ -168,7 +303,7 @@ vendor report_utilization {args} {
 +-------------------+-------+-------+-----------+-------+"
 }
 vendor report_timing_summary {args} {
-    set slack [expr {$::mood eq "timing" ? "-1.250" : "0.731"}]
+    set slack [slack impl_1]
     write [lindex $args end] "| Tool Version : Vivado v.$::release (lin64)
 | Design Timing Summary
 

@@ -29,12 +29,11 @@ set_property ip_repo_paths ROOT/ip project
 update_ip_catalog -rebuild
 create_bd_design system
 create_bd_cell -type ip -vlnv xilinx.com:ip:zynq_ultra_ps_e zynq_ultra_ps_e_0
-set_property -dict {} /zynq_ultra_ps_e_0
 set_property -dict {CONFIG.PSU__PSS_REF_CLK__FREQMHZ 33.333 CONFIG.PSU__FPGA_PL0_ENABLE 1 CONFIG.PSU__CRL_APB__PL0_REF_CTRL__SRCSEL IOPLL CONFIG.PSU__CRL_APB__PL0_REF_CTRL__FREQMHZ 100 CONFIG.PSU__USE__M_AXI_GP0 1 CONFIG.PSU__USE__M_AXI_GP1 0 CONFIG.PSU__USE__M_AXI_GP2 0 CONFIG.PSU__MAXIGP0__DATA_WIDTH 32 CONFIG.PSU__USE__S_AXI_GP2 1 CONFIG.PSU__SAXIGP2__DATA_WIDTH 128 CONFIG.PSU__USE__IRQ0 1} /zynq_ultra_ps_e_0
 create_bd_cell -type ip -vlnv semifreddo:semifreddo:tiny:1.0 semifreddo_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset proc_sys_reset_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma axi_dma_0
-set_property -dict {CONFIG.c_include_sg 0 CONFIG.c_sg_include_stscntrl_strm 0 CONFIG.c_sg_length_width 26 CONFIG.c_addr_width 32 CONFIG.c_include_mm2s 1 CONFIG.c_m_axi_mm2s_data_width 32 CONFIG.c_m_axis_mm2s_tdata_width 32 CONFIG.c_mm2s_burst_size 16 CONFIG.c_include_s2mm 1 CONFIG.c_m_axi_s2mm_data_width 32 CONFIG.c_s2mm_burst_size 16} /axi_dma_0
+set_property -dict {CONFIG.c_include_sg 0 CONFIG.c_sg_length_width 26 CONFIG.c_addr_width 32 CONFIG.c_include_mm2s 1 CONFIG.c_m_axi_mm2s_data_width 32 CONFIG.c_m_axis_mm2s_tdata_width 32 CONFIG.c_mm2s_burst_size 16 CONFIG.c_include_s2mm 1 CONFIG.c_m_axi_s2mm_data_width 32 CONFIG.c_s2mm_burst_size 16} /axi_dma_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:axi_intc axi_intc_0
 set_property -dict {CONFIG.C_IRQ_CONNECTION 1} /axi_intc_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:xlconcat xlconcat_0
@@ -77,7 +76,11 @@ assign_bd_address -offset 0xa0000000 -range 0x00010000 -target_address_space /zy
 assign_bd_address -offset 0xa0010000 -range 0x00010000 -target_address_space /zynq_ultra_ps_e_0/Data /axi_intc_0/S_AXI/Reg -force
 assign_bd_address -offset 0xa0400000 -range 0x00010000 -target_address_space /zynq_ultra_ps_e_0/Data /semifreddo_0/s_axi_control/Reg -force
 assign_bd_address -offset 0x00000000 -range 0x80000000 -target_address_space /axi_dma_0/Data_MM2S /zynq_ultra_ps_e_0/SAXIGP2/HP0_DDR_LOW -force
+exclude_bd_addr_seg -target_address_space /axi_dma_0/Data_MM2S /zynq_ultra_ps_e_0/SAXIGP2/HP0_LPS_OCM
+exclude_bd_addr_seg -target_address_space /axi_dma_0/Data_MM2S /zynq_ultra_ps_e_0/SAXIGP2/HP0_QSPI
 assign_bd_address -offset 0x00000000 -range 0x80000000 -target_address_space /axi_dma_0/Data_S2MM /zynq_ultra_ps_e_0/SAXIGP2/HP0_DDR_LOW -force
+exclude_bd_addr_seg -target_address_space /axi_dma_0/Data_S2MM /zynq_ultra_ps_e_0/SAXIGP2/HP0_LPS_OCM
+exclude_bd_addr_seg -target_address_space /axi_dma_0/Data_S2MM /zynq_ultra_ps_e_0/SAXIGP2/HP0_QSPI
 validate_bd_design
 save_bd_design
 make_wrapper -files system.bd -top -import
@@ -99,6 +102,7 @@ close_project
 # impl
 open_project vivado/semifreddo.xpr
 reset_run impl_1
+set_property strategy {Vivado Implementation Defaults} impl_1
 launch_runs impl_1 -to_step route_design -jobs 2
 wait_on_run impl_1
 open_run impl_1
@@ -109,7 +113,7 @@ close_project
 
 # bitstream
 open_project vivado/semifreddo.xpr
-launch_runs impl_1 -to_step write_bitstream -jobs 2
-wait_on_run impl_1
+open_run impl_1
+write_bitstream -force ../out/tiny.bit
 close_project
 

@@ -35,7 +35,7 @@ set_property -dict {CONFIG.PCW_CRYSTAL_PERIPHERAL_FREQMHZ 50 CONFIG.PCW_FPGA0_PE
 create_bd_cell -type ip -vlnv semifreddo:semifreddo:tiny:1.0 semifreddo_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:proc_sys_reset proc_sys_reset_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:axi_dma axi_dma_0
-set_property -dict {CONFIG.c_include_sg 0 CONFIG.c_sg_include_stscntrl_strm 0 CONFIG.c_sg_length_width 26 CONFIG.c_addr_width 32 CONFIG.c_include_mm2s 1 CONFIG.c_m_axi_mm2s_data_width 32 CONFIG.c_m_axis_mm2s_tdata_width 32 CONFIG.c_mm2s_burst_size 16 CONFIG.c_include_s2mm 1 CONFIG.c_m_axi_s2mm_data_width 32 CONFIG.c_s2mm_burst_size 16} /axi_dma_0
+set_property -dict {CONFIG.c_include_sg 0 CONFIG.c_sg_length_width 26 CONFIG.c_addr_width 32 CONFIG.c_include_mm2s 1 CONFIG.c_m_axi_mm2s_data_width 32 CONFIG.c_m_axis_mm2s_tdata_width 32 CONFIG.c_mm2s_burst_size 16 CONFIG.c_include_s2mm 1 CONFIG.c_m_axi_s2mm_data_width 32 CONFIG.c_s2mm_burst_size 16} /axi_dma_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:axi_intc axi_intc_0
 set_property -dict {CONFIG.C_IRQ_CONNECTION 1} /axi_intc_0
 create_bd_cell -type ip -vlnv xilinx.com:ip:xlconcat xlconcat_0
@@ -100,6 +100,7 @@ close_project
 # impl
 open_project vivado/semifreddo.xpr
 reset_run impl_1
+set_property strategy {Vivado Implementation Defaults} impl_1
 launch_runs impl_1 -to_step route_design -jobs 2
 wait_on_run impl_1
 open_run impl_1
@@ -110,7 +111,7 @@ close_project
 
 # bitstream
 open_project vivado/semifreddo.xpr
-launch_runs impl_1 -to_step write_bitstream -jobs 2
-wait_on_run impl_1
+open_run impl_1
+write_bitstream -force ../out/tiny.bit
 close_project
 

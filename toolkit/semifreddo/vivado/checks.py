@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from semifreddo.core.errors import LimitError, ToolError
+from semifreddo.vivado.handoff import parse_handoff
 from semifreddo.vivado.reports import parse_cosim, parse_timing, parse_utilization
 
 _HINTS = (
@@ -55,9 +56,22 @@ def first_error(log: Path) -> str:
     return next((line.strip() for line in lines if line.startswith("ERROR")), "")
 
 
-def tool_release(banner: str) -> str | None:
-    """``2019.2`` of what a vendor tool prints for ``-version``; None if it names none."""
+_CLOCK_TOLERANCE = 0.01
+"""Dividers of a PLL make some clocks only nearly."""
+
+
+def tool_release(banner: str, program: Path | None = None) -> str | None:
+    """``2019.2`` of what a vendor tool prints for ``-version``; None if nothing names one.
+
+    Args:
+        banner: What it prints.
+        program: Where it is: the installer puts every version into a folder of its name, which
+            counts if the banner tells no version.
+    """
     found = re.search(r"\bv(20\d\d\.\d)", banner)
+    if found is None and program is not None:
+        folders = (re.fullmatch(r"(20\d\d\.\d)(\.\d)?", part) for part in program.parts[::-1])
+        found = next((folder for folder in folders if folder), None)
     return found[1] if found else None
 
 
@@ -87,6 +101,10 @@ def check_utilization(report: Path, budget: Mapping[str, int]) -> None:
         LimitError: Something is over budget, or not in the report.
     """
     used = parse_utilization(_text(report))
+    if used.lut == 0:
+        raise ToolError(
+            f"{report}: counts no LUT at all, so the blocks were empty and nothing is proven"
+        )
     over, absent = [], []
     for name in ("lut", "ff", "dsp", "bram18"):
         count = getattr(used, name)
@@ -101,6 +119,35 @@ def check_utilization(report: Path, budget: Mapping[str, int]) -> None:
         )
     if absent:
         raise ToolError(f"{report}: does not tell {', '.join(absent)}, so nothing is proven")
+
+
+def check_handoff(handoff: Path, clock_mhz: float, ddr_bytes: int) -> list[str]:
+    """Refuse a block design with another clock, or whose DMA does not reach the board's memory.
+
+    Returns:
+        What could not be proven, a line each.
+
+    Raises:
+        LimitError: The clock is off by more than 1 %, or memory is out of reach.
+        ToolError: The file cannot be read.
+    """
+    made = parse_handoff(_text(handoff))
+    notes = []
+    if made.clock_mhz is None:
+        notes.append(f"{handoff} does not tell the clock that was made; PYNQ shows it on the board")
+    elif abs(made.clock_mhz - clock_mhz) > _CLOCK_TOLERANCE * clock_mhz:
+        raise LimitError(
+            f"the processor's dividers make {made.clock_mhz:g} MHz of {clock_mhz:g} MHz; set "
+            f"design.clock_mhz = {made.clock_mhz:g}; see {handoff}"
+        )
+    if made.dma_bytes is None:
+        notes.append(f"{handoff} does not tell what memory the DMA reaches")
+    elif made.dma_bytes < ddr_bytes:
+        raise LimitError(
+            f"the DMA reaches 0x{made.dma_bytes:x} of 0x{ddr_bytes:x} bytes of memory; "
+            f"see {handoff}"
+        )
+    return notes
 
 
 def check_timing(report: Path, clock_mhz: float) -> None:

@@ -188,7 +188,8 @@ class _Work:
         """Find a program once per run and look at its version."""
         if program in self.versions:
             return
-        if shutil.which(program) is None:
+        place = shutil.which(program)
+        if place is None:
             raise ToolError(
                 f"{program} not found; source settings64.sh of the Xilinx tools and run again"
             )
@@ -197,7 +198,8 @@ class _Work:
             log = Path(folder) / "version.log"
             flag = "--version" if program == "vitis-run" else "-version"
             run([program, flag], cwd=Path(folder), timeout_s=_VERSION_TIMEOUT_S, log=log)
-            found = checks.tool_release(log.read_text(encoding="utf-8", errors="replace"))
+            banner = log.read_text(encoding="utf-8", errors="replace")
+            found = checks.tool_release(banner, Path(place).resolve())
         if not self.options.any_version:
             wanted = tuple(self.data["tools"][tool])
             trap = checks.check_version(tool, found, wanted, self.data["traps"])
@@ -207,6 +209,10 @@ class _Work:
 
     def _check_products(self, stage: VivadoStage) -> None:
         reports = self.root / "reports"
+        if stage.name == "block_design":
+            clock, ddr = self.data["clock_mhz"], self.data["ddr_bytes"]
+            for note in checks.check_handoff(self.root / stage.writes[0], clock, ddr):
+                self.report(f"      note: {note}")
         if stage.name in ("synth", "impl"):
             checks.check_utilization(self.root / stage.writes[0], self.data["budget"])
         if stage.name == "impl":

@@ -36,6 +36,7 @@ _DRIVER = (
     "vivado/__init__.py",
     "vivado/checks.py",
     "vivado/driver.py",
+    "vivado/handoff.py",
     "vivado/records.py",
     "vivado/reports.py",
     "vivado/stages.py",
@@ -144,6 +145,7 @@ def _core_settings(core: Core, name: str, board: BoardSpec, clock: float) -> dic
         "core_control": "s_axi",
         "core_clock": "aclk",
         "core_reset": "aresetn",
+        "core_range": max(s.size for s in segments if s.instance == names.CORE),
         "rtl_top": core.wrapper,
         "rtl_files": (*sorted(core.files), f"{core.wrapper}.v"),
     }
@@ -167,6 +169,7 @@ def _backend(core: Core) -> str:
 
 
 def _description(core: Core, board: BoardSpec, name: str, clock: float) -> str:
+    assert board.ps is not None
     hls_tool = {"vivado": "vivado_hls", "vitis": "vitis_hls"}
     tools = {"vivado": list(board.tools.get("vivado", ()))}
     if isinstance(core, HlsCore):
@@ -183,6 +186,7 @@ def _description(core: Core, board: BoardSpec, name: str, clock: float) -> str:
         "board": board.name,
         "part": board.part,
         "clock_mhz": clock,
+        "ddr_bytes": board.ps.ddr_bytes,
         "tools": tools,
         "traps": {key: text for key, text in board.traps.items() if key.split()[0] in tools},
         "budget": dataclasses.asdict(board.resources),

@@ -152,6 +152,8 @@ def parse_csynth_xml(text: str) -> CsynthReport:
         found = re.search(rf"<{name}>(.*?)</{name}>", text, re.DOTALL)
         return found[1] if found else ""
 
+    if not section("ReportVersion"):  # another report of the tool, with figures of other stages
+        return CsynthReport()
     latency, used = section("SummaryOfOverallLatency"), section("Resources")
     return CsynthReport(
         version=tag("Version", section("ReportVersion")),
@@ -173,14 +175,12 @@ def parse_csynth_rpt(text: str) -> CsynthReport:
     """``<top>_csynth.rpt``: the same for people."""
     used = _csynth_resources(text)
     latency = _csynth_latency(text)
-    clock = re.search(
-        r"^ *\| *\w+ *\| *([\d.]+)(?: ns)? *\| *([\d.]+)(?: ns)? *\|", text, re.MULTILINE
-    )
-    version = re.search(r"^\*\s*Version:\s*(20\d\d\.\d)", text, re.MULTILINE)
+    clock = _csynth_clock(text)
+    version = re.search(r"^\s*\*\s*Version:\s*(20\d\d(?:\.\d+)+)", text, re.MULTILINE)
     return CsynthReport(
         version=version[1] if version else None,
-        target_ns=_number(clock[1]) if clock else None,
-        estimated_ns=_number(clock[2]) if clock else None,
+        target_ns=clock[0],
+        estimated_ns=clock[1],
         latency_min_cycles=latency[0],
         latency_max_cycles=latency[1],
         interval_min_cycles=latency[2],
@@ -191,6 +191,17 @@ def parse_csynth_rpt(text: str) -> CsynthReport:
         bram18=_whole(used.get("BRAM_18K")),
         uram=_whole(used.get("URAM")),
     )
+
+
+def _csynth_clock(text: str) -> tuple[float | None, float | None]:
+    """The row behind the head ``Clock | Target | Estimated``: no other table tells the clock."""
+    head = False
+    for cells in _rows(text):
+        if head:
+            target, estimated = (cell.partition(" ")[0] for cell in [*cells, "", ""][1:3])
+            return _number(target), _number(estimated)
+        head = cells[:3] == ["Clock", "Target", "Estimated"]
+    return None, None
 
 
 def _csynth_resources(text: str) -> dict[str, str]:

@@ -20,10 +20,11 @@ foreach bus {s_axi s_axis m_axis} {
     if {[llength [ipx::get_bus_interfaces $bus -of_objects $core]] != 1} {
         error "semifreddo: Vivado did not find the bus $bus in the ports of [setting rtl_top]"
     }
-    ipx::associate_bus_interfaces -busif $bus -clock aclk $core
+    ipx::associate_bus_interfaces -busif $bus -clock aclk -reset aresetn $core
 }
+set_property supported_families {zynq Production zynquplus Production} $core
 set map [ipx::get_memory_maps s_axi -of_objects $core]
-set_property range 4096 [ipx::get_address_blocks -of_objects $map]
+set_property range [setting core_range] [ipx::get_address_blocks -of_objects $map]
 ipx::create_xgui_files $core
 ipx::update_checksums $core
 ipx::check_integrity $core

@@ -8,7 +8,9 @@ proc configure {cell values} {
     foreach {name value} $values {
         lappend properties CONFIG.$name $value
     }
-    set_property -dict $properties $cell
+    if {[llength $properties]} {
+        set_property -dict $properties $cell
+    }
 }
 
 proc zynq7_ps {values} {
