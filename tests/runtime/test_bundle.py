@@ -155,7 +155,7 @@ def test_missing_and_foreign_files(tmp_path: Path) -> None:
 
 def test_deeply_nested_json(path: Path) -> None:
     rewrite(path, resign(members(path) | {"net.json": b"[" * 200_000}))
-    with pytest.raises(BundleError, match="damaged"):
+    with pytest.raises(BundleError, match="nested too deeply"):
         Bundle.load(path)
 
 
@@ -163,7 +163,7 @@ def test_pickled_vectors_are_not_read(path: Path) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, images=np.array([{}], object), expected=np.zeros((1, 3), int))
     rewrite(path, resign(members(path) | {"vectors/shapes.npz": buffer.getvalue()}))
-    with pytest.raises(BundleError, match="allow_pickle"):
+    with pytest.raises(BundleError, match="expected plain numbers"):
         Bundle.load(path)
 
 

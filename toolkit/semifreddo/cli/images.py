@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.arrays import is_archive, read_array, read_arrays
 from semifreddo.core.errors import DataError
 from semifreddo.core.pixels import raw_pixels
 from semifreddo.ir.layers import Stream
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _PICTURE_CHANNELS = (1, 3)
+_MOST_BYTES = 256 << 20
+"""Of an archive given to a device at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,20 +77,19 @@ def _natural(file: Path) -> list[tuple[int, str]]:
 
 def _load_array(path: Path) -> npt.NDArray[Any]:
     try:
-        with path.open("rb") as handle:
-            found = np.load(handle, allow_pickle=False)
-            if isinstance(found, np.ndarray):
-                return found
-            name = "images" if "images" in found.files else found.files[0]
-            if name != "images" and len(found.files) > 1:
-                raise DataError(f"{path}: has arrays {found.files}, none is named 'images'")
-            array: npt.NDArray[Any] = found[name]
-            return array
-    except (ValueError, OSError, EOFError, IndexError, zipfile.BadZipFile):
+        if not is_archive(path):
+            return read_array(path, str(path), limit_bytes=_MOST_BYTES)
+        found = read_arrays(path, str(path), limit_bytes=_MOST_BYTES)
+    except DataError as error:
         raise DataError(
-            f"{path}: not an .npy or .npz file of images, nor a picture "
+            f"{error}: not an .npy or .npz file of images, nor a picture "
             f"({', '.join(PICTURE_SUFFIXES)})"
         ) from None
+    if not found:
+        raise DataError(f"{path}: not an .npy or .npz file of images: holds no array")
+    if "images" not in found and len(found) != 1:
+        raise DataError(f"{path}: has arrays {list(found)}, none is named 'images'")
+    return found.get("images", next(iter(found.values())))
 
 
 def _load_pictures(

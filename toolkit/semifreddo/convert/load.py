@@ -73,13 +73,13 @@ def load_model(path: Path) -> onnx.ModelProto:
         raise ConversionError(f"{path}: no such file; {_EXPORT_HINT}")
     try:
         model = onnx.load(str(path), load_external_data=False)
-    except (DecodeError, ValueError, OSError) as error:
+    except (DecodeError, ValueError, OSError, RecursionError) as error:
         raise ConversionError(f"{path}: not an ONNX model ({_first_line(error)})") from error
     if not model.ir_version or not model.graph.node:
         raise ConversionError(f"{path}: not an ONNX model (no graph in it); {_EXPORT_HINT}")
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, TypeError, onnx.checker.ValidationError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
         raise ConversionError(
             f"{path}: its external data cannot be read ({_first_line(error)}); keep the data "
             "file beside the model or export it as one file"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from semifreddo.core.errors import ConversionError
+from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.freeze import FreezePlan
 
 FREEZE_KEY = "semifreddo.freeze"
@@ -66,13 +67,13 @@ class ModelInfo:
         try:
             repeats = tuple(
                 tuple(str(path) for path in paths)
-                for paths in json.loads(props.get(REPEATS_KEY, "[]"))
+                for paths in parse_json(props.get(REPEATS_KEY, "[]"))
             )
             if len({len(paths) for paths in repeats}) > 1:
                 raise ValueError("repeats of different lengths")
-            labels = tuple(str(label) for label in json.loads(props.get(LABELS_KEY, "[]")))
+            labels = tuple(str(label) for label in parse_json(props.get(LABELS_KEY, "[]")))
             info = {
-                str(key): str(text) for key, text in json.loads(props.get(INFO_KEY, "{}")).items()
+                str(key): str(text) for key, text in parse_json(props.get(INFO_KEY, "{}")).items()
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConversionError(

@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.arrays import read_arrays
 from semifreddo.core.digest import digest_ints
 from semifreddo.core.errors import DataError
 from semifreddo.core.files import write_atomic
+
+_NAMES = ("images", "expected")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +77,26 @@ class VectorSet:
         """
         if not path.is_file():
             raise DataError(f"{path}: no such vector file")
-        try:
-            return cls.from_bytes(path.read_bytes())
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path}: not a vector file ({error})") from error
+        return cls._of(path, str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> VectorSet:
-        """Inverse of :meth:`to_bytes`; raises what NumPy raises on corrupt data."""
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return cls(archive["images"], archive["expected"])
+    def from_bytes(cls, data: bytes, where: str = "vectors") -> VectorSet:
+        """Inverse of :meth:`to_bytes`.
+
+        Raises:
+            DataError: Corrupt, or something else.
+        """
+        return cls._of(data, where)
+
+    @classmethod
+    def _of(cls, source: Path | bytes, where: str) -> VectorSet:
+        found = read_arrays(source, where, what="a vector file", wanted=_NAMES.__contains__)
+        if missing := [name for name in _NAMES if name not in found]:
+            raise DataError(f"{where}: not a vector file (has no array {missing[0]!r})")
+        try:
+            return cls(found["images"], found["expected"])
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from None
 
 
 def _narrow(array: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from semifreddo.core.errors import DataError, LimitError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.tables import option, read_table
 from semifreddo.reports.report import BuildReport
 
@@ -98,7 +99,7 @@ class Baseline:
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise ValueError("too large")
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = parse_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise DataError(f"{path}: cannot be read as a baseline ({error})") from error
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from semifreddo.core.errors import LadderError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.tables import read_table
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.stage import Workspace
@@ -50,7 +51,7 @@ def load_ladder(path: Path) -> LadderReport:
         LadderError: Missing or damaged.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["rungs"]
+        entries = parse_json(path.read_text(encoding="utf-8"))["rungs"]
         results = [read_table(RungResult, entry, str(path), []) for entry in entries]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LadderError(f"{path}: not a ladder file ({error}); build again") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.files import atomic_path, write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.tools.runner import find_tool, run, tool_version
 
 COMPILER_HINT = "install a C++ compiler, e.g. with: apt-get install g++"
@@ -37,7 +37,7 @@ def read_description(project_dir: Path) -> dict[str, Any]:
     """
     path = project_dir / "semifreddo.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(path.read_text(encoding="utf-8"))
         if data["format"] != "semifreddo-hls/1":
             raise ValueError(f"format {data['format']!r}")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints
 from semifreddo.core.errors import CheckpointError, FrozenTensorChangedError
+from semifreddo.core.plain_json import parse_json
 
 FORMAT = "semifreddo-freeze/1"
 
@@ -136,7 +137,7 @@ class FreezePlan:
             CheckpointError: Not such a text.
         """
         try:
-            data: dict[str, Any] = json.loads(text)
+            data: dict[str, Any] = parse_json(text)
             if data["format"] != FORMAT:
                 raise ValueError(f"format {data['format']!r}")
             return cls(

@@ -13,6 +13,7 @@ import numpy as np
 from semifreddo.core.errors import NetError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.fixed import FixedType
+from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.layers import LAYER_KINDS, Layer, Stream, WeightBlock
 from semifreddo.ir.net import Repeat, StreamNet
 
@@ -110,7 +111,7 @@ def net_from_json(text: str, where: str = "net") -> StreamNet:
         NetError: Not such a text, or its content does not have the digest it states.
     """
     try:
-        data = json.loads(text)
+        data = parse_json(text)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise NetError(f"{where}: not a {FORMAT} file")
         net = StreamNet(

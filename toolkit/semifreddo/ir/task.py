@@ -21,6 +21,7 @@ import numpy.typing as npt
 from semifreddo.core.digest import digest_bytes
 from semifreddo.core.errors import DataError, TaskError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
@@ -160,7 +161,7 @@ class Task:
             TaskError: Not such a text, or damaged.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
             if not isinstance(data, dict) or data.get("format") != FORMAT:
                 raise TaskError(f"{where}: not a {FORMAT} file")
             words = base64.b64decode(data["words"], validate=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 from semifreddo.core.errors import DataError, LimitError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.tables import option, read_table
 from semifreddo.reports.figures import (
     ArchiveFigures,
@@ -146,7 +147,7 @@ class BuildReport:
             DataError: Not such a text.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{where}: not a {FORMAT} file ({error})") from error
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:

@@ -30,6 +30,7 @@ from semifreddo import __version__
 from semifreddo.core.digest import digest_bytes, digest_file
 from semifreddo.core.errors import BundleError, SemifreddoError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.layers import Stream
@@ -236,7 +237,7 @@ def _read_members(archive: zipfile.ZipFile) -> tuple[dict[str, bytes], dict[str,
             raise BundleError(f"bundle: unexpected member {name[:100]!r}")
     if "manifest.json" not in infos:
         raise BundleError("bundle: there is no manifest.json")
-    manifest = json.loads(_read_member(archive, infos.pop("manifest.json")))
+    manifest = parse_json(_read_member(archive, infos.pop("manifest.json")))
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"bundle: the manifest is not {FORMAT}")
     digests = manifest["members"]

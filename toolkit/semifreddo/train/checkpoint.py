@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError
 from semifreddo.core.files import atomic_path
+from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
@@ -144,7 +145,7 @@ def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> Trained
     try:
         if metadata["format"] != FORMAT:
             raise ValueError(f"format {metadata['format']!r}")
-        description = json.loads(metadata["model"])
+        description = parse_json(metadata["model"])
         stored = description["config"]
         config = None if stored is None else SemifreddoConfig.from_dict(stored)
         labels = tuple(str(label) for label in description["labels"])

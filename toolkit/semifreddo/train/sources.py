@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.arrays import read_arrays
 from semifreddo.core.errors import DataError
 
 Images = npt.NDArray[np.uint8]
@@ -65,11 +66,7 @@ def read_npz(path: Path) -> Source:
     Raises:
         DataError: Corrupt, or without those arrays.
     """
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as archive:
-            found = {key: archive[key] for key in archive.files if _wanted(key)}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{path}: not an .npz archive of plain arrays ({error})") from error
+    found = read_arrays(path, str(path), what="an .npz archive of plain arrays", wanted=_wanted)
     missing = [key for key in _NEEDED if key not in found]
     if missing:
         raise DataError(f"{path}: has no array {missing[0]!r}; needed: {' '.join(_NEEDED)}")
