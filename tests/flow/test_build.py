@@ -178,9 +178,11 @@ def test_wrong_vectors(fresh: BuildConfig) -> None:
 
 
 def test_labels(fresh: BuildConfig) -> None:
-    report = build(again(fresh, 'task.labels=["x", "y"]'), until="lower")
+    report = build(again(fresh, 'task.labels=["x", "y", "z"]'), until="lower")
     assert report.task is not None
-    assert report.task.labels == ("x", "y")
+    assert report.task.labels == ("x", "y", "z")
+    with pytest.raises(ConfigError, match=r"names 2 classes, the model was trained on 3 \(a, b"):
+        build(again(fresh, 'task.labels=["x", "y"]'))
     with pytest.raises(ConfigError, match="4 labels for a model of 3 outputs"):
         build(again(fresh, 'task.labels=["x", "y", "z", "w"]'))
 
@@ -237,3 +239,14 @@ def test_check_bundle(built: BuildConfig) -> None:
     assert any("SHA-256 differs" in result.detail for result in report.results)
     with pytest.raises(BundleError, match="SHA-256 differs"):
         check_bundle(built.bundle_path, transport="csim")
+
+
+def test_what_design_and_board_tell_is_told_before_stage_one(fresh: BuildConfig) -> None:
+    lines: list[str] = []
+    for text, error, message in (
+        ('task.extra=["none.json"]', TaskError, "none.json: no such task file"),
+        ("design.clock_mhz=900", ConfigError, "clock_mhz 900: board pynq_z2 has 1 to 250"),
+    ):
+        with pytest.raises(error, match=message):
+            build(again(fresh, text), progress=lines.append)
+    assert not lines

@@ -104,7 +104,7 @@ def test_no_design(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"design\.toml: no such file; a design is a folder"):
         load_config(tmp_path)
     (tmp_path / "design.toml").write_bytes(b"\xff\xff")
-    with pytest.raises(ConfigError, match="not text"):
+    with pytest.raises(ConfigError, match=r"not UTF-8 text \(byte \d+\); save it as UTF-8"):
         load_config(tmp_path)
 
 
@@ -115,3 +115,24 @@ def test_board_of_the_design(tmp_path: Path) -> None:
     )
     config = load_config(write(tmp_path, GOOD), ["design.board=mine.toml"])
     assert config.clock_mhz == 75.0
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "design.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert load_config(tmp_path).name == "digits"
+
+
+def test_endless_keys_are_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "design.toml").write_text("x = 1\n" + "a." * 50_000 + "b = 1\n")
+    with pytest.raises(ConfigError, match="line 2 has a key of more than 64 parts"):
+        load_config(tmp_path)
+    (tmp_path / "design.toml").write_text("#" * (1 << 19))
+    with pytest.raises(ConfigError, match="larger than 256 KiB"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["int", "module", "printf", "sf_fifo", "nnet", "always", "a__b"])
+def test_names_that_mean_something_already(tmp_path: Path, name: str) -> None:
+    (tmp_path / "design.toml").write_text(f'[design]\nname = "{name}"\nboard = "pynq_z2"\n')
+    with pytest.raises(ConfigError, match=f"design.name '{name}' is a .*{name}_net for instance"):
+        load_config(tmp_path)

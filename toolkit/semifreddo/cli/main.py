@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -73,8 +74,16 @@ def _explain(error: OSError) -> str:
     return f"{where}{what}"
 
 
+def _print_any_label() -> None:
+    """A label that the locale cannot write is printed as an escape, not as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code."""
+    _print_any_label()
     arguments = make_parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING)
     try:

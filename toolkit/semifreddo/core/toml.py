@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from semifreddo.core.errors import ConfigError
 
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 256 << 10
+
+MAX_DOTS = 64
+_DEEP_KEY = re.compile(r"(?:[\w\"'-]+\s*\.\s*){" + str(MAX_DOTS) + "}")
+"""tomllib takes time that grows with the square of a key's parts."""
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises:
-        ConfigError: Missing, too large, not text, not TOML, or Python is older than 3.11.
+        ConfigError: Missing, too large, not UTF-8, not TOML, or Python is older than 3.11.
     """
     if sys.version_info < (3, 11):  # a board only runs bundles, which are not TOML
         raise ConfigError(f"{path}: reading TOML needs Python 3.11 or newer")
@@ -24,11 +29,20 @@ def read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     if path.stat().st_size > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, so not a settings file")
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES >> 10} KiB, so not a settings file")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # editors of Windows write a byte order mark
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a TOML file (not text)") from error
+        raise ConfigError(
+            f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    if deep := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError(f"{path}: line {line} has a key of more than {MAX_DOTS} parts")
+    try:
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path}: not a TOML file ({' '.join(str(error).split())})") from error
 

@@ -12,7 +12,7 @@ from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import nearest, read_table
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
-from semifreddo.flow.bundle import bundle_stage
+from semifreddo.flow.bundle import bundle_stage, tasks_of
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.cosim import RTL
 from semifreddo.flow.csim import CSIM
@@ -98,6 +98,7 @@ def build(
     names = [stage.name for stage in plan]
     force = len(plan) if first is None else _position(first, names)
     last = len(plan) - 1 if until is None else _position(until, names)
+    _check_before(config)
     records: list[StageRecord] = []
     with build_lock(config.build_dir):
         clean_scratch(config.build_dir)
@@ -121,6 +122,17 @@ def build(
     if until is None:
         report.check_limits(config.limits)
     return report
+
+
+def _check_before(config: BuildConfig) -> None:
+    """What design and board alone can tell is told before anything is built.
+
+    Raises:
+        ConfigError: The clock is outside the board's limits.
+        TaskError: A further task is missing, damaged, or has the name of another.
+    """
+    config.board.check_clock(config.clock_mhz)
+    tasks_of(config, config.task_name)
 
 
 def _outcome(record: StageRecord) -> str:

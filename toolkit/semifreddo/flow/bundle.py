@@ -22,12 +22,17 @@ from semifreddo.runtime import Bundle, TransportFile, write_bundle
 from semifreddo.runtime.device_files import DeviceFiles
 
 
-def _tasks(config: BuildConfig, first: Task) -> dict[str, Task]:
-    tasks = {first.name: first}
+def tasks_of(config: BuildConfig, first: str) -> dict[str, Task]:
+    """Further tasks of a design by name, beside the one of its model.
+
+    Raises:
+        TaskError: One is missing, damaged, or has the name of another.
+    """
+    tasks: dict[str, Task] = {}
     for relative in config.task.extra:
         path = config.path(relative)
         task = Task.load(path)
-        if task.name in tasks:
+        if task.name in (first, *tasks):
             raise TaskError(f"{path}: there is already a task {task.name!r}; give it another name")
         tasks[task.name] = task
     return tasks
@@ -55,7 +60,7 @@ def _run(devices: Sequence[Device], boards: Sequence[BoardDevice], work: Workspa
         transports |= _board_files(board, work.build)
     bundle = Bundle(
         net=load_net(work.build / "net.json"),
-        tasks=_tasks(config, task),
+        tasks={task.name: task, **tasks_of(config, task.name)},
         vectors={task.name: vectors},
         transports=transports,
         versions=package_versions(),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from semifreddo.boards import BoardSpec, load_board
 from semifreddo.core.errors import ConfigError
+from semifreddo.core.reserved import why_reserved
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_value, read_toml
 from semifreddo.nn.config import SemifreddoConfig
@@ -259,6 +260,11 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     content = read_table(_DesignFile, table, file.name, problems)
     board = None
     if content is not None:
+        if reason := why_reserved(content.design.name):
+            problems.append(
+                f"design.name {content.design.name!r} {reason}; choose another, "
+                f"{content.design.name}_net for instance"
+            )
         board = _load_board(content.design.board, file.parent, problems)
         _check_limits(content.limits, problems)
         _check_training(content.train, problems)

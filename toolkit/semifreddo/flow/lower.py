@@ -44,17 +44,17 @@ def task_of(
         ConfigError: There are more labels than outputs, or not as many as the model was trained on.
     """
     outputs = net.output.channels
-    if config.task.labels and labels and len(config.task.labels) != len(labels):
-        raise ConfigError(
-            f"{config.root}: [task] labels names {len(config.task.labels)} classes, the model was "
-            f"trained on {len(labels)} ({', '.join(labels[:4])}, ...); name them all, or leave "
-            "labels out"
-        )
     chosen = config.task.labels or labels or tuple(str(index) for index in range(outputs))
     if len(chosen) > outputs:
         raise ConfigError(
             f"{config.root}: {len(chosen)} labels for a model of {outputs} outputs; "
             "correct [task] labels"
+        )
+    if config.task.labels and labels and len(config.task.labels) != len(labels):
+        raise ConfigError(
+            f"{config.root}: [task] labels names {len(config.task.labels)} classes, the model was "
+            f"trained on {len(labels)} ({', '.join(labels[:4])}, ...); name them all, or leave "
+            "labels out"
         )
     made = Preprocessing.from_figures(info)
     return Task.of(net, config.task_name, chosen, _metrics(info), made)

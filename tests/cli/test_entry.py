@@ -1,0 +1,46 @@
+"""The console script: Ctrl-C at any time, labels under any locale."""
+
+from __future__ import annotations
+
+import os
+import subprocess  # noqa: TID251 -- a fresh interpreter is what is tested
+import sys
+
+import pytest
+
+from semifreddo.cli import entry, main
+
+
+def test_an_interrupt_while_modules_are_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupts:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "semifreddo.cli.main":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "semifreddo.cli.main")
+    monkeypatch.setattr(sys, "meta_path", [Interrupts(), *sys.meta_path])
+    assert entry.entry() == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_the_script_gives_the_code_of_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "main", lambda: 7)
+    assert entry.entry() == 7
+
+
+def test_any_label_is_printed_under_any_locale() -> None:
+    code = (
+        "from semifreddo.cli import main as m; m._print_any_label(); print('\\u96ea'); "
+        "import sys; print('\\u96ea', file=sys.stderr)"
+    )
+    variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | variables,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert b"\\u96ea" in done.stdout and done.stderr == b"\\u96ea\n"
