@@ -17,6 +17,7 @@ from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import plan_project
 from semifreddo.hls.names import identifiers
+from semifreddo.hls.texts import task_memory_bram18
 from semifreddo.ir.net import Repeat
 from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.sim import reference
@@ -95,7 +96,7 @@ def test_the_test_bench_writes_no_log_into_its_own_folder() -> None:
 
 def test_frozen_channels_have_no_multiplier() -> None:
     code = plan().files["firmware/nnet_utils/nnet_code_gen.h"].decode()
-    frozen = re.findall(r"static void frozen\(const [^*]*?\) \{(.*?)\n    \}", code, re.DOTALL)
+    frozen = re.findall(r"static void frozen_0\(const [^*]*?\) \{(.*?)\n    \}", code, re.DOTALL)
     assert len(frozen) == 2
     assert not any("*" in body for body in frozen)
     assert all("<<" in body for body in frozen)
@@ -122,7 +123,8 @@ def test_the_description_is_for_programs() -> None:
     net = blended()
     data = json.loads(plan(net).files["semifreddo.json"])
     assert data["device_digest"] == net.device_digest
-    assert data["task_words"] == 16
+    assert (data["task_words"], data["task_memory_bram18"]) == (16, 1)
+    assert [task_memory_bram18(words) for words in (0, 512, 513, 36_864)] == [0, 1, 2, 128]
     assert [region["block"] for region in data["address_map"]] == [
         "adapter.weight",
         "adapter.bias",

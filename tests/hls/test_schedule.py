@@ -60,7 +60,7 @@ def test_choices_are_checked() -> None:
 
 def test_large_frozen_matrices_become_tables() -> None:
     b = Builder((4, 4, 16), IMAGE)
-    b.conv("small", "image", 64, frozen=1.0, bits=4)
+    b.conv("small", "image", 32, frozen=1.0, bits=4)
     b.conv("large", "small", 64, frozen=1.0, bits=8)
     net = b.net()
     layers = default_schedule(net).layers

@@ -25,6 +25,7 @@ from semifreddo.hls.writer import SemifreddoVitisWriter, SemifreddoVivadoWriter
 HEADERS = (
     "semifreddo_types.h",
     "semifreddo_task.h",
+    "semifreddo_window.h",
     "semifreddo_weighted.h",
     "semifreddo_pixelwise.h",
     "semifreddo_pool.h",

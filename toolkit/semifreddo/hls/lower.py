@@ -142,7 +142,7 @@ def _lower_layer(
     exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
     pixels = [f"static const unsigned n_pixels = {layer.output.pixels};"]
     if isinstance(layer, MaxPool | AvgPool):
-        return made("Pool", _pool_function(layer), _pool_members(net, layer, exact))
+        return made("Pool", pool_function(layer), _pool_members(net, layer, exact))
     if isinstance(layer, Blend):
         logic = _blend_code(net, layer, name, exact)
         return made("Blend", "semifreddo::blend", _blend_members(net, layer, name, exact), logic)
@@ -162,7 +162,8 @@ def _exact_members(exact: Exact) -> list[str]:
     ]
 
 
-def _pool_function(layer: MaxPool | AvgPool) -> str:
+def pool_function(layer: MaxPool | AvgPool) -> str:
+    """C++ function of a pool: with a running result for windows side by side, or a line buffer."""
     padded = isinstance(layer, MaxPool) and any(layer.padding)
     side_by_side = layer.kernel == layer.stride or layer.output.pixels == 1
     return f"semifreddo::pool2d_{'tiles' if side_by_side and not padded else 'windows'}"
@@ -201,7 +202,7 @@ def _blend_code(net: StreamNet, layer: Blend, name: str, exact: Exact) -> str:
     lines = ["#pragma HLS INLINE"]
     for channel in range(layer.output.channels):
         factor = (
-            f"alpha.get({place[channel]})"
+            f"{lower_weighted.row_type(alpha)}::get(alpha, {place[channel]})"
             if channel in place
             else f"{cpp.integer(4, False)}({int(alpha.raw[channel])})"
         )
@@ -214,7 +215,7 @@ def _blend_code(net: StreamNet, layer: Blend, name: str, exact: Exact) -> str:
     head = (
         "template <class left_T, class right_T>\n"
         "static void combine(const left_T &left, const right_T &right,\n"
-        f"                    const {lower_weighted.row_type(alpha)} &alpha, {kind} *exact)"
+        f"                    const {lower_weighted.row_type(alpha)}::part *alpha, {kind} *exact)"
     )
     return cpp.block(f"struct {name}_logic", [cpp.block(head, lines)]) + ";\n"
 

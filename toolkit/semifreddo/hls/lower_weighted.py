@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from semifreddo import adders
 from semifreddo.core.fixed import bits_for
-from semifreddo.hls import cpp
+from semifreddo.hls import cpp, cycles
 from semifreddo.ir.exact import Exact, exact_result, product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
@@ -71,8 +72,12 @@ class Weighted:
     @property
     def steps(self) -> int:
         """Cycles per output pixel."""
-        multiplied = self.loaded.size or self.constants
-        return self.weight.rows // self.choice.rows_per_cycle if multiplied else 1
+        return cycles.steps(self.net, self.layer, self.choice)
+
+    @property
+    def banks(self) -> int:
+        """Memories of a fully connected layer's image: a pixel, and a cycle's rows, in each."""
+        return math.lcm(self.source.channels, self.choice.rows_per_cycle)
 
     @cached_property
     def exact(self) -> Exact:
@@ -90,14 +95,15 @@ class Weighted:
     def frozen_matrix(self) -> npt.NDArray[np.int64]:
         return self.weight.matrix[:, self.frozen]
 
-    def graph(self) -> adders.AdderGraph:
-        """Adder graph of the frozen channels over the whole window."""
+    def graph(self, part: slice) -> adders.AdderGraph:
+        """Adder graph of some of the frozen channels over the whole window."""
+        matrix = self.frozen_matrix[:, part]
         if not self.depthwise:
-            return adders.solve(self.frozen_matrix, self.source.type)
+            return adders.solve(matrix, self.source.type)
         positions = np.arange(self.weight.rows) * self.source.channels
         return adders.merge(
-            adders.solve_depthwise(self.frozen_matrix, self.source.type),
-            [list(positions + channel) for channel in self.frozen],
+            adders.solve_depthwise(matrix, self.source.type),
+            [list(positions + channel) for channel in self.frozen[part]],
             self.window,
         )
 
@@ -110,12 +116,35 @@ def row_type(block: WeightBlock | None) -> str:
     return f"semifreddo::row<{count}, {block.bits}, {str(block.signed).lower()}>"
 
 
-def _frozen_function(this: Weighted) -> str:
+PIECE_CHANNELS = 32
+"""Output channels in one function of adders: tools schedule many small ones, not one huge one."""
+
+
+def _frozen_functions(this: Weighted) -> Iterator[str]:
     source, result = cpp.raw_type(this.source.type), this.product_type(this.frozen)
     if not this.frozen.size or this.constants:
-        return f"static void frozen(const {source} *, {result} *) {{}}"
+        yield f"static void frozen(const {source} *, {result} *) {{}}"
+        return
+    calls = ["#pragma HLS INLINE"]
+    for number, first in enumerate(range(0, this.frozen.size, PIECE_CHANNELS)):
+        count = min(PIECE_CHANNELS, this.frozen.size - first)
+        head = f"static void frozen_{number}(const {source} x[{this.window}], {result} y[{count}])"
+        pragmas = [
+            "#pragma HLS INLINE off",
+            "#pragma HLS PIPELINE II=1",
+            "#pragma HLS ARRAY_PARTITION variable=x complete",
+            "#pragma HLS ARRAY_PARTITION variable=y complete",
+        ]
+        graph = this.graph(slice(first, first + count))
+        yield cpp.block(head, [*pragmas, *cpp.adder_lines(graph, result)])
+        calls += [
+            f"{result} y{number}[{count}];",
+            f"#pragma HLS ARRAY_PARTITION variable=y{number} complete",
+            f"frozen_{number}(x, y{number});",
+            *(f"y[{first + place}] = y{number}[{place}];" for place in range(count)),
+        ]
     head = f"static void frozen(const {source} x[{this.window}], {result} y[{this.frozen.size}])"
-    return cpp.block(head, ["#pragma HLS INLINE", *cpp.adder_lines(this.graph(), result)])
+    yield cpp.block(head, calls)
 
 
 def _constant_function(this: Weighted) -> str:
@@ -145,7 +174,9 @@ def _combine_lines(this: Weighted) -> Iterator[str]:
         if this.bias is not None:
             up = this.exact.frac - this.bias.frac[channel]
             if channel in bias_place:
-                text += " + " + cpp.shifted(kind, f"bias.get({bias_place[channel]})", up)
+                text += " + " + cpp.shifted(
+                    kind, f"{row_type(this.bias)}::get(bias, {bias_place[channel]})", up
+                )
             else:
                 value = int(this.bias.raw[channel]) << up
                 text += f" {'-' if value < 0 else '+'} {cpp.literal(abs(value))}"
@@ -156,7 +187,7 @@ def _combine_function(this: Weighted) -> str:
     loaded, frozen = this.product_type(this.loaded), this.product_type(this.frozen)
     head = (
         f"static void combine(const {loaded} *loaded, const {frozen} *frozen,\n"
-        f"                    const {row_type(this.bias)} &bias, "
+        f"                    const {row_type(this.bias)}::part *bias, "
         f"{cpp.integer(_exact_width(this), True)} *exact)"
     )
     return cpp.block(head, ["#pragma HLS INLINE", *_combine_lines(this)])
@@ -169,7 +200,7 @@ def _exact_width(this: Weighted) -> int:
 def logic(this: Weighted) -> str:
     """The generated struct of a weighted layer."""
     parts = [
-        _frozen_function(this),
+        *_frozen_functions(this),
         _constant_function(this),
         cpp.index_function("loaded_channel", [int(c) for c in this.loaded]),
         cpp.index_function("frozen_channel", [int(c) for c in this.frozen]),
@@ -200,11 +231,14 @@ def members(this: Weighted) -> list[str]:
         "n_constant": this.frozen.size if this.constants else 0,
         "n_frozen_or_1": max(1, this.frozen.size),
         "rows_per_cycle": this.choice.rows_per_cycle,
+        "n_taps": this.source.channels if this.depthwise else 1,
         "n_steps": this.steps,
-        "n_banks": this.window if has_adders else this.choice.rows_per_cycle,
     }
     if isinstance(this.layer, Conv):
         sizes |= window_sizes(this.source, this.layer.kernel, this.layer.stride, this.layer.padding)
+        sizes["n_cycles"] = cycles.of_layer(this.net, this.layer, this.choice)
+    else:
+        sizes["n_banks"] = this.window if has_adders else this.banks
     return [
         *(f"typedef {text} {name};" for name, text in types.items()),
         *(f"static const unsigned {name} = {value};" for name, value in sizes.items()),

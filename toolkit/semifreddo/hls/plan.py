@@ -17,6 +17,7 @@ from semifreddo.core.errors import ProjectError, ToolError, install_hint
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import texts
+from semifreddo.hls.limits import check_limits
 from semifreddo.hls.lower import lower
 from semifreddo.hls.names import check_top_name
 from semifreddo.hls.top import Design
@@ -63,6 +64,7 @@ def plan_project(
     if clock_ns <= 0:
         raise ProjectError(f"{net.name}: clock_ns {clock_ns} is not a positive period")
     check_top_name(net.name)
+    check_limits(scheduled)
     design = Design(net.name, lower(scheduled), AddressMap.of(net), net.device_digest)
     files = _hls4ml_files(design, tool, part, clock_ns)
     files["firmware/weights/README.txt"] = _WEIGHTS_NOTE.encode()

@@ -9,6 +9,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from semifreddo.core.fixed import FixedType
+from semifreddo.hls import cycles
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.schedule import ScheduledNet
 
@@ -79,6 +80,11 @@ def address_map(design: Design) -> str:
     return "\n".join(lines) + "\n"
 
 
+def task_memory_bram18(words: int) -> int:
+    """Block memories of 512 words behind the AXI4-Lite port, which rounds up to a power of two."""
+    return -(-(1 << (words - 1).bit_length()) // 512) if words else 0
+
+
 def _stream(stream: Stream) -> dict[str, object]:
     return {"name": stream.name, "shape": list(stream.shape), "type": str(stream.type)}
 
@@ -98,6 +104,7 @@ def description(
         **target,
         "versions": dict(versions),
         "task_words": design.addresses.words,
+        "task_memory_bram18": task_memory_bram18(design.addresses.words),
         "input": _stream(net.input) | {"lane_bits": image_lane_bits(net.input.type)},
         "output": _stream(net.output) | {"lane_bits": result_lane_bits(net.output.type)},
         "streams": [_stream(layer.output) for layer in net.layers],
@@ -115,6 +122,7 @@ def description(
             }
             for region in design.addresses.regions
         ],
+        "interval_cycles": cycles.interval(scheduled),
         "schedule": {
             "input_fifo_depth": schedule.input_fifo_depth,
             "layers": {
@@ -122,6 +130,7 @@ def description(
                     "rows_per_cycle": scheduled[layer.name].rows_per_cycle,
                     "frozen": scheduled[layer.name].frozen,
                     "fifo_depth": scheduled[layer.name].fifo_depth,
+                    "cycles": cycles.of_layer(net, layer, scheduled[layer.name]),
                 }
                 for layer in net.layers
             },
@@ -154,5 +163,6 @@ def readme(scheduled: ScheduledNet, design: Design, tool: str) -> str:
         task_words=design.addresses.words,
         tasks=tasks,
         repeats=repeats,
+        interval=cycles.interval(scheduled),
         csim=csim,
     )

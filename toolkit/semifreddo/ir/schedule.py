@@ -20,8 +20,12 @@ from semifreddo.ir.net import StreamNet
 
 FrozenStrategy: TypeAlias = Literal["adders", "constants"]
 
-MAX_ADDERS = 20_000
-"""Frozen matrices with more adders become constant tables: tools do not finish on larger ones."""
+MAX_ADDERS = 5_000
+"""Frozen matrices with more adders become constant tables: HLS does not finish on larger ones, and
+takes hours well before. (The RTL backend builds them; it has a schedule of its own.)"""
+
+MAX_WINDOW = 4_096
+"""Values that HLS keeps in registers at once, which adders need them in."""
 
 SHARING = 0.5
 """Adders left of the naive signed-digit count once sub-expressions are shared (measured)."""
@@ -153,7 +157,8 @@ def _default_depth(net: StreamNet, stream: Stream) -> int:
 
 def _frozen_strategy(weight: WeightBlock) -> FrozenStrategy:
     frozen = weight.matrix[:, weight.frozen_channels]
-    return "adders" if estimated_adders(frozen) <= MAX_ADDERS else "constants"
+    fits = weight.rows <= MAX_WINDOW and estimated_adders(frozen) <= MAX_ADDERS
+    return "adders" if fits else "constants"
 
 
 def default_schedule(net: StreamNet) -> Schedule:

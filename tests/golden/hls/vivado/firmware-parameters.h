@@ -14,6 +14,7 @@
 #include "nnet_utils/semifreddo_trace.h"
 #include "nnet_utils/semifreddo_types.h"
 #include "nnet_utils/semifreddo_weighted.h"
+#include "nnet_utils/semifreddo_window.h"
 
 // hls-fpga-machine-learning insert weights
 
@@ -37,8 +38,8 @@ struct core_config {
     static const unsigned n_constant = 0;
     static const unsigned n_frozen_or_1 = 4;
     static const unsigned rows_per_cycle = 1;
+    static const unsigned n_taps = 1;
     static const unsigned n_steps = 1;
-    static const unsigned n_banks = 9;
     static const unsigned in_height = 6;
     static const unsigned in_width = 6;
     static const unsigned filt_height = 3;
@@ -49,6 +50,7 @@ struct core_config {
     static const unsigned pad_left = 1;
     static const unsigned pad_bottom = 1;
     static const unsigned pad_right = 1;
+    static const unsigned n_cycles = 36;
     static const bool depthwise = false;
     static const int exact_width = 15;
     static const int exact_frac = 11;
@@ -72,8 +74,8 @@ struct adapter_config {
     static const unsigned n_constant = 0;
     static const unsigned n_frozen_or_1 = 1;
     static const unsigned rows_per_cycle = 1;
+    static const unsigned n_taps = 1;
     static const unsigned n_steps = 9;
-    static const unsigned n_banks = 9;
     static const unsigned in_height = 6;
     static const unsigned in_width = 6;
     static const unsigned filt_height = 3;
@@ -84,6 +86,7 @@ struct adapter_config {
     static const unsigned pad_left = 1;
     static const unsigned pad_bottom = 1;
     static const unsigned pad_right = 1;
+    static const unsigned n_cycles = 164;
     static const bool depthwise = false;
     static const int exact_width = 16;
     static const int exact_frac = 11;
@@ -137,8 +140,9 @@ struct logits_config {
     static const unsigned n_constant = 0;
     static const unsigned n_frozen_or_1 = 1;
     static const unsigned rows_per_cycle = 1;
+    static const unsigned n_taps = 1;
     static const unsigned n_steps = 4;
-    static const unsigned n_banks = 1;
+    static const unsigned n_banks = 4;
     static const bool depthwise = false;
     static const int exact_width = 14;
     static const int exact_frac = 7;

@@ -30,70 +30,93 @@ template <class data_T, unsigned PIXELS> struct port_words {
     static const unsigned result = PIXELS * data_T::size * result_lane<typename data_T::value_type>::bits / 32;
 };
 
-// Unpacks an image, one value per cycle.
+// Unpacks an image, one value per cycle. Values move through registers at constant places: a tool
+// may keep an array with a variable index in a memory, which gives a pixel in many cycles.
 template <class data_T, unsigned PIXELS> void receive(hls::stream<axis_word> &port, hls::stream<data_T> &pixels) {
     typedef typename data_T::value_type value_t;
     const int bits = image_lane<value_t>::bits;
     const int buffer_bits = bits > 32 ? bits : 32;
     ap_uint<buffer_bits> buffer = 0;
     unsigned left = 0; // bits in the buffer
-    data_T pixel;
-    PRAGMA_DATA_PACK(pixel)
-Pixels:
-    for (unsigned p = 0; p < PIXELS; p++) {
-    Values:
-        for (unsigned c = 0; c < data_T::size; c++) {
-            #pragma HLS PIPELINE
-            if (left == 0) {
-                buffer.range(31, 0) = port.read().data;
-                if (bits > 32) {
-                    buffer.range(buffer_bits - 1, buffer_bits - 32) = port.read().data;
-                }
-                left = buffer_bits;
+    unsigned channel = 0;
+    value_t values[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=values complete
+Values:
+    for (unsigned i = 0; i < PIXELS * data_T::size; i++) {
+        #pragma HLS PIPELINE
+        if (left == 0) {
+            buffer.range(31, 0) = port.read().data;
+            if (bits > 32) {
+                buffer.range(buffer_bits - 1, buffer_bits - 32) = port.read().data;
             }
-            pixel[c].range(format<value_t>::width - 1, 0) = buffer.range(format<value_t>::width - 1, 0);
-            if (bits < buffer_bits) {
-                buffer = buffer >> (bits % buffer_bits);
+            left = buffer_bits;
+        }
+    Shift:
+        for (unsigned c = 0; c + 1 < data_T::size; c++) {
+            #pragma HLS UNROLL
+            values[c] = values[c + 1];
+        }
+        values[data_T::size - 1].range(format<value_t>::width - 1, 0) = buffer.range(format<value_t>::width - 1, 0);
+        if (bits < buffer_bits) {
+            buffer = buffer >> (bits % buffer_bits);
+        }
+        left -= bits;
+        if (channel == data_T::size - 1) {
+            data_T pixel;
+            PRAGMA_DATA_PACK(pixel)
+        Pixel:
+            for (unsigned c = 0; c < data_T::size; c++) {
+                #pragma HLS UNROLL
+                pixel[c] = values[c];
             }
-            left -= bits;
-            if (c == data_T::size - 1) {
-                pixels.write(pixel);
-            }
+            pixels.write(pixel);
+            channel = 0;
+        } else {
+            channel++;
         }
     }
 }
 
-// Sends a result, one value per cycle.
+// Sends a result, one value per cycle, through registers at constant places.
 template <class data_T, unsigned PIXELS> void send(hls::stream<data_T> &pixels, hls::stream<axis_word> &port) {
     typedef typename data_T::value_type value_t;
     const int bits = result_lane<value_t>::bits;
-    data_T pixel;
-    PRAGMA_DATA_PACK(pixel)
-Pixels:
-    for (unsigned p = 0; p < PIXELS; p++) {
-    Values:
-        for (unsigned c = 0; c < data_T::size; c++) {
-            #pragma HLS PIPELINE
-            if (c == 0) {
-                pixel = pixels.read();
-            }
-            const ap_int<bits> value = raw(pixel[c]);
-            const bool last = p == PIXELS - 1 && c == data_T::size - 1;
-            axis_word word;
-            word.keep = -1;
-            word.strb = -1;
-            word.user = 0;
-            word.id = 0;
-            word.dest = 0;
-            word.data = value.range(31, 0);
-            word.last = last && bits == 32;
-            port.write(word);
-            if (bits > 32) {
-                word.data = value.range(bits - 1, bits - 32);
-                word.last = last;
-                port.write(word);
+    unsigned channel = 0;
+    value_t values[data_T::size];
+    #pragma HLS ARRAY_PARTITION variable=values complete
+Values:
+    for (unsigned i = 0; i < PIXELS * data_T::size; i++) {
+        #pragma HLS PIPELINE
+        if (channel == 0) {
+            const data_T pixel = pixels.read();
+        Pixel:
+            for (unsigned c = 0; c < data_T::size; c++) {
+                #pragma HLS UNROLL
+                values[c] = pixel[c];
             }
         }
+        const ap_int<bits> value = raw(values[0]);
+    Shift:
+        for (unsigned c = 0; c + 1 < data_T::size; c++) {
+            #pragma HLS UNROLL
+            values[c] = values[c + 1];
+        }
+        const bool last = i == PIXELS * data_T::size - 1;
+        axis_word word;
+        word.keep = -1;
+        word.strb = -1;
+        word.user = 0;
+        word.id = 0;
+        word.dest = 0;
+        word.data = value.range(31, 0);
+        word.last = last && bits == 32;
+        port.write(word);
+        if (bits > 32) {
+            word.data = value.range(bits - 1, bits - 32);
+            word.last = last;
+            port.write(word);
+        }
+        channel = channel == data_T::size - 1 ? 0 : channel + 1;
     }
 }
 

@@ -20,7 +20,7 @@ exact_T blend_channel(const left_T &left, const right_T &right, const alpha_T &k
 // says which blend factors are constants.
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
 void blend_frame(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res,
-                 const typename CONFIG_T::alpha_row_t &alpha) {
+                 const typename CONFIG_T::alpha_row_t::part alpha[CONFIG_T::alpha_row_t::n_parts]) {
     #pragma HLS INLINE
 Pixels:
     for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
@@ -44,17 +44,17 @@ Pixels:
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
 void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res,
            hls::stream<word> &task) {
-    static typename CONFIG_T::alpha_row_t alpha[1];
-    #pragma HLS ARRAY_PARTITION variable=alpha complete
+    static typename CONFIG_T::alpha_row_t::part alpha[1][1][CONFIG_T::alpha_row_t::n_parts];
+    #pragma HLS ARRAY_PARTITION variable=alpha complete dim=0
     if (task.read() != 0) {
-        take_rows<typename CONFIG_T::alpha_row_t, 1>(task, alpha);
+        take_rows<typename CONFIG_T::alpha_row_t, 1, 1>(task, alpha);
     }
-    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha[0]);
+    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha[0][0]);
 }
 
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
 void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
-    static const typename CONFIG_T::alpha_row_t alpha = {};
+    static const typename CONFIG_T::alpha_row_t::part alpha[CONFIG_T::alpha_row_t::n_parts] = {};
     blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha);
 }
 

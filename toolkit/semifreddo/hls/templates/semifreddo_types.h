@@ -153,28 +153,5 @@ template <class product_T, class left_T, class right_T> product_T product(const 
 #endif
 }
 
-// Raw pixel at (y, x) of an image with its zero padding, for line buffers: read inside, zero outside.
-template <class data_T, typename CONFIG_T>
-void read_padded(hls::stream<data_T> &data, unsigned y, unsigned x,
-                 nnet::array<typename CONFIG_T::data_t, CONFIG_T::n_chan> &pixel) {
-    #pragma HLS INLINE
-    const bool inside = y >= CONFIG_T::pad_top && y < CONFIG_T::in_height - CONFIG_T::pad_bottom &&
-                        x >= CONFIG_T::pad_left && x < CONFIG_T::in_width - CONFIG_T::pad_right;
-    if (inside) {
-        const data_T word_in = data.read();
-    Raw:
-        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-            #pragma HLS UNROLL
-            pixel[c] = raw(word_in[c]);
-        }
-    } else {
-    Zero:
-        for (unsigned c = 0; c < CONFIG_T::n_chan; c++) {
-            #pragma HLS UNROLL
-            pixel[c] = 0;
-        }
-    }
-}
-
 } // namespace semifreddo
 #endif
