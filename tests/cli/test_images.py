@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -62,6 +65,48 @@ def test_sixteen_bits_are_scaled_to_the_nearest(tmp_path: Path) -> None:
     assert np.array_equal(load_images(path, GREY).raw[0, ..., 0], PIXELS)
 
 
+def png(depth: int, colour: int, rows: list[bytes], *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of 6x4 pixels as Pillow cannot write it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 6, 4, depth, colour, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", body), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+def test_depths_that_pillow_would_round_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    wide = RANDOM.integers(0, 65536, (4, 6, 3)).astype(">u2")
+    path.write_bytes(png(16, 2, [row.tobytes() for row in wide]))
+    with pytest.raises(DataError, match=r"deep\.png: is stored as RGB;16B, whose values would"):
+        load_images(path, COLOUR)
+    for name, values in (("int", np.int32), ("float", np.float32)):
+        path = saved(tmp_path, f"{name}.tif", Image.fromarray(PIXELS.astype(values)))
+        with pytest.raises(DataError, match=r"have no fixed meaning here"):
+            load_images(path, GREY)
+    white = Image.fromarray(PIXELS.astype(np.uint16))
+    path = saved(tmp_path, "white.tif", white, tiffinfo={262: 0})
+    with pytest.raises(DataError, match="16 bits with white as zero"):
+        load_images(path, GREY)
+
+
+def test_shallow_grey_and_a_transparent_grey(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(2, 0, [bytes([0b00011011, 0b00010000])] * 4))
+    assert load_images(path, GREY).raw[0, 0, :, 0].tolist() == [0, 85, 170, 255, 0, 85]
+    rows = [np.arange(6, dtype=">u2").tobytes()] * 4
+    for colour, refused in ((3, True), (7, False)):
+        path.write_bytes(png(16, 0, rows, (b"tRNS", struct.pack(">H", colour))))
+        if refused:
+            with pytest.raises(DataError, match="has transparent pixels"):
+                load_images(path, GREY)
+        else:
+            assert load_images(path, GREY).raw.shape == (1, 4, 6, 1)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_alpha_may_be_there_but_nothing_may_be_transparent(tmp_path: Path, mode: str) -> None:
     opaque = Image.fromarray(PIXELS).convert(mode)
@@ -87,15 +132,21 @@ def test_four_inks_are_refused(tmp_path: Path) -> None:
         load_images(path, COLOUR)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "lzw.tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_tag_is_applied(tmp_path: Path, orientation: int) -> None:
+def test_the_orientation_tag_is_applied(tmp_path: Path, orientation: int, suffix: str) -> None:
+    options = {"webp": {"lossless": True}, "lzw.tif": {"compression": "tiff_lzw"}}.get(suffix, {})
     turns = {1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud}
     turns |= {5: np.transpose, 6: lambda a: np.rot90(a, -1)}
     turns |= {7: lambda a: np.rot90(np.transpose(a), 2), 8: np.rot90}
     stored = PIXELS if orientation < 5 else np.ascontiguousarray(PIXELS.T)
     tag = Image.Exif()
     tag[0x0112] = orientation
-    path = saved(tmp_path, "a.png", Image.fromarray(stored), exif=tag)
+    path = saved(tmp_path, f"a.{suffix}", Image.fromarray(stored), exif=tag, **options)
+    if suffix.endswith("tif") and orientation >= 5:
+        with pytest.raises(DataError, match="is a TIFF on its side"):
+            load_images(path, GREY)
+        return
     assert np.array_equal(load_images(path, GREY).raw[0, ..., 0], turns[orientation](stored))
 
 
@@ -103,16 +154,25 @@ def test_names_in_natural_order_and_what_is_skipped(tmp_path: Path) -> None:
     for index, name in enumerate(("10.png", "2.PNG", "1.bmp")):
         saved(tmp_path, name, Image.fromarray(np.full((4, 6), index, np.uint8)))
     (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "more.png").mkdir()
     found = load_images(tmp_path, GREY)
-    assert found.names == ("1.bmp", "2.PNG", "10.png") and found.skipped == ("notes.txt",)
+    assert found.names == ("1.bmp", "2.PNG", "10.png") and found.skipped == (
+        "more.png",
+        "notes.txt",
+    )
     assert found.raw[:, 0, 0, 0].tolist() == [2, 1, 0]
 
 
 def test_a_huge_picture_is_refused_before_it_is_decompressed(tmp_path: Path) -> None:
     for name, side in (("large.png", 5000), ("bomb.png", 20000)):
         path = saved(tmp_path, name, Image.new("1", (side, side)))
-        with pytest.raises(DataError, match=f"{name}: .*the device takes 6x4"):
-            load_images(path, GREY)
+        for resize in (False, True) if side > 5000 else (False,):
+            with (
+                pytest.MonkeyPatch.context() as patch,
+                pytest.raises(DataError, match=f"{name}: .*the device takes 6x4"),
+            ):
+                patch.setattr("PIL.ImageFile.ImageFile.load", None)
+                load_images(path, GREY, resize=resize)
 
 
 def test_resize_on_request(tmp_path: Path) -> None:

@@ -8,9 +8,12 @@ import pytest
 
 from fakes import FakeDevice, bundle_of, other_task, vectors_of
 from nets import blended
+from semifreddo.cli.check import _refuse_nothing
 from semifreddo.cli.main import main
+from semifreddo.core.errors import DataError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.runtime import write_bundle
+from semifreddo.sim.ladder import LadderReport, RungResult
 
 NET = blended()
 VECTORS = vectors_of(NET, 8)
@@ -67,6 +70,17 @@ def test_images(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str],
         raw = " ".join(map(str, VECTORS.expected[index]))
         assert f"class {VECTORS.expected[index].argmax()}  {raw}" in out
     assert "8 images in" in out
+
+
+def test_channels_first_on_request(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "nchw.npy"
+    np.save(path, VECTORS.images.astype(np.uint8).transpose(0, 3, 1, 2))
+    assert main(["run", bundle, "--images", str(path)]) == 1
+    assert "--layout nchw" in capsys.readouterr().err
+    assert main(["run", bundle, "--images", str(path), "--layout", "nchw", "--verify"]) == 0
+    assert " ".join(map(str, VECTORS.expected[0])) in capsys.readouterr().out
 
 
 def test_task(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,3 +247,12 @@ def test_check_of_a_bundle_without_its_devices(
     write_bundle(path, type(made)(NET, made.tasks, vectors))
     assert main(["check", str(path)]) == 1
     assert "no device was compared, only the integer reference; copy" in capsys.readouterr().err
+
+
+def test_a_reference_that_answered_itself_proves_nothing() -> None:
+    alone = LadderReport((RungResult("streamnet", "equal", 64, 0, 0.1, ""),))
+    _refuse_nothing(Path("design"), {"task": alone}, own_answers=False)
+    with pytest.raises(DataError, match="compared with its own answers only; name golden vectors"):
+        _refuse_nothing(Path("design"), {"task": alone}, own_answers=True)
+    both = LadderReport((*alone.results, RungResult("csim", "equal", 64, 0, 0.1, "")))
+    _refuse_nothing(Path("design"), {"task": both}, own_answers=True)

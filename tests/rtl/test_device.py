@@ -254,6 +254,24 @@ def test_a_restart_that_is_interrupted_does_not_lose_the_task(
         assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
 
 
+def test_a_load_that_is_interrupted_leaves_the_task_before(
+    simulate: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The words are in the device, but nobody has confirmed them."""
+    pictures = images(NET, 3)
+    with open_device(simulate(DESIGN)) as device:
+        device.load(words(NET), 10)
+
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Simulation, "check_errors", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                device.load(words(OTHER), 10)
+        assert np.array_equal(device.run(pictures, 10), reference.run(NET, pictures))
+
+
 def test_half_a_reply_ends_the_simulation(simulate: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = images(NET, 3)
     with open_device(simulate(DESIGN)) as device:

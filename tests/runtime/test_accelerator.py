@@ -20,10 +20,14 @@ from semifreddo.core.errors import (
     TransportError,
     TransportTimeoutError,
 )
+from semifreddo.core.fixed import FixedType
+from semifreddo.core.pixels import reads_pixels
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
+from semifreddo.ir.layers import Stream
 from semifreddo.ir.task import Task
 from semifreddo.runtime import Accelerator, Bundle, TransportFile, write_bundle
+from semifreddo.runtime.results import Predictions
 from semifreddo.sim import reference
 
 NET = blended()
@@ -81,7 +85,10 @@ def test_exact_floats(accelerator: Accelerator) -> None:
         (np.zeros((2, 5, 4, 1), np.uint8), r"shape \(2, 5, 4, 1\), expected \(n, 4, 4, 1\)$"),
         (np.zeros((4, 4, 1), np.uint8), r"one image needs a leading axis: images\[None\]"),
         (np.zeros((4, 4), np.uint8), "one image needs a leading axis"),
-        (np.zeros((2, 1, 4, 4), np.uint8), r"channels come last; give layout='nchw'"),
+        (
+            np.zeros((2, 1, 4, 4), np.uint8),
+            r"channels come last; if yours come first, give layout='nchw'",
+        ),
         (np.full((1, 4, 4, 1), 256), r"values 256\.\.256 are outside 0\.\.255"),
         (np.full((1, 4, 4, 1), -1), r"values -1\.\.-1 are outside 0\.\.255"),
         (np.full((1, 4, 4, 1), 0.1), r"0\.1 is not a multiple of 2\*\*-8"),
@@ -362,6 +369,30 @@ def test_source_values_are_refused_and_the_task_says_how_they_become_pixels() ->
             accelerator.predict(source)
         pixels = accelerator.task.preprocessing.apply(source)
         assert np.array_equal(accelerator.predict(pixels).raw, reference.run(net, pixels))
+
+
+@pytest.mark.parametrize(("width", "signed"), [(4, False), (8, True)])
+def test_only_raw_integers_that_are_pixels_can_look_like_source_values(
+    width: int, signed: bool
+) -> None:
+    """A 4-bit input reads 0..15 of any picture, so its raw integers say nothing of the source."""
+    assert reads_pixels(8, signed=False) and reads_pixels(9, signed=True)
+    assert not reads_pixels(width, signed=signed)
+    image = Stream("image", (4, 4, 1), FixedType.exact(width, 4, signed=signed))
+    narrow = dataclasses.replace(blended(), input=image)
+    task = dataclasses.replace(
+        Task.of(narrow, "digits", ("a", "b")), preprocessing=Preprocessing(15, 16)
+    )
+    with Accelerator(Bundle(narrow, {"digits": task}), FakeDevice(narrow)) as accelerator:
+        images = np.full((2, *narrow.input.shape), 7)
+        assert np.array_equal(accelerator.predict(images).raw, reference.run(narrow, images))
+
+
+def test_a_result_that_is_an_image_has_no_class() -> None:
+    predictions = Predictions(np.ones((2, 8), np.int64), np.ones((2, 8)), np.full(2, -1), "map", ())
+    assert (predictions[1].index, predictions[1].label) == (-1, "")
+    with pytest.raises(DataError, match="the results are images, which have no class"):
+        _ = predictions.labels
 
 
 def test_channels_first_is_taken_when_it_is_said(accelerator: Accelerator) -> None:

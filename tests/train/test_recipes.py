@@ -145,6 +145,51 @@ def test_a_model_of_ones_own(tmp_path):
         retarget(dataclasses.replace(device, model=own_model()), DIGITS, OPTIONS)
 
 
+class TwoResults(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = own_model()
+
+    def forward(self, x):
+        return self.net(x), x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: own_model()[:3].append(nn.ReLU()), r"answers an image with shape \(6, 3, 3\)"),
+        (lambda: own_model().half(), r"1\.weight is torch\.float16; train in float32"),
+        (lambda: own_model().double(), r"torch\.float64; train in float32: model\.float\(\)"),
+        (lambda: own_model().requires_grad_(False), "every parameter is frozen"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), "has no Brevitas quantizer"),
+        (TwoResults, "the model gives a tuple, expected one tensor"),
+    ],
+)
+def test_what_a_model_of_ones_own_cannot_learn_is_one_line(make, message):
+    with pytest.raises(ConfigError, match=message):
+        train_model(make(), DIGITS, OPTIONS)
+
+
+def test_data_that_a_model_of_ones_own_does_not_take():
+    def widened(split):
+        return dataclasses.replace(split, images=np.repeat(split.images, 3, 3))
+
+    splits = {part: widened(split) for part, split in DIGITS.splits.items()}
+    coloured = dataclasses.replace(DIGITS, **splits)
+    with pytest.raises(ConfigError, match=r"images of digits, \(3, 8, 8\) \(channels") as refused:
+        train_model(own_model(), coloured, OPTIONS)
+    assert "\n" not in str(refused.value)
+    model = own_model()
+    model[5] = QuantLinear(54, 5, bias=False, weight_quant=weight_quant(8))
+    with pytest.raises(ConfigError, match="digits has 10 classes, the model has 5 outputs"):
+        train_model(model, DIGITS, OPTIONS)
+
+
+def test_a_task_must_be_trained(task):
+    with pytest.raises(ConfigError, match="a task must be trained"):
+        retarget(task, DIGITS, dataclasses.replace(OPTIONS, epochs=0))
+
+
 @pytest.mark.slow
 def test_digits_reach_their_accuracy():
     digits = load_dataset("digits")

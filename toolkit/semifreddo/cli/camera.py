@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import DataError
+from semifreddo.core.pixels import raw_pixels
 from semifreddo.ir.layers import Stream
 
 
-def frames(index: int, stream: Stream, most: int | None) -> Iterator[npt.NDArray[np.uint8]]:
-    """Pictures of the size a device takes, grey or RGB, as ``(height, width, channels)``.
+def frames(index: int, stream: Stream, most: int | None) -> Iterator[npt.NDArray[np.integer]]:
+    """What a device reads of pictures, grey or RGB, as ``(height, width, channels)``.
 
     Args:
         index: Number of the camera.
@@ -45,6 +46,7 @@ def frames(index: int, stream: Stream, most: int | None) -> Iterator[npt.NDArray
             taken += 1
             code = cv2.COLOR_BGR2GRAY if channels == 1 else cv2.COLOR_BGR2RGB
             small = cv2.resize(cv2.cvtColor(picture, code), (width, height))
-            yield np.asarray(small, np.uint8).reshape(stream.shape)
+            pixels = np.asarray(small, np.uint8).reshape(stream.shape)
+            yield raw_pixels(pixels, stream.type.width, signed=stream.type.signed)
     finally:
         camera.release()

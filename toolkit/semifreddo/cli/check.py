@@ -64,22 +64,36 @@ def run(arguments: argparse.Namespace) -> int:
         print(ladder_table(figures_of(report)))
     for report in reports.values():
         report.check()
-    _refuse_nothing(target, reports)
+    own = target.suffix != ".sfb" and config.vectors.file is None
+    _refuse_nothing(target, reports, own_answers=own)
     if target.suffix != ".sfb":
         _check_baseline(config, write=arguments.write_baseline)
     return 0
 
 
-def _refuse_nothing(target: Path, reports: Mapping[str, LadderReport]) -> None:
+def _refuse_nothing(
+    target: Path, reports: Mapping[str, LadderReport], *, own_answers: bool
+) -> None:
     """A check that compared nothing is no success.
 
+    Args:
+        target: What was checked.
+        reports: Climbs by task.
+        own_answers: Whether the vectors are random images with the integer reference's answers.
+
     Raises:
-        DataError: A task was compared by no rung, or no device of a bundle answered.
+        DataError: A task was compared by no rung, no device of a bundle answered, or the integer
+            reference was compared with itself only.
     """
     for name, report in reports.items():
         equal = [result.name for result in report.results if result.status == "equal"]
         if not equal:
             raise DataError(f"{target}: task {name!r}: no rung was compared; nothing is proven")
+        if own_answers and equal == ["streamnet"]:
+            raise DataError(
+                f"{target}: the integer reference was compared with its own answers only; name "
+                "golden vectors with [vectors] file, or build a device"
+            )
         if target.suffix == ".sfb" and equal == ["streamnet"]:
             raise DataError(
                 f"{target}: task {name!r}: no device was compared, only the integer reference; "

@@ -19,6 +19,8 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _PICTURE_CHANNELS = (1, 3)
 _MOST_BYTES = 256 << 20
 """Of an archive given to a device at once."""
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_MOST_PIXELS = 50_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +30,14 @@ class Images:
     Attributes:
         raw: Raw integers for the device, ``(n, height, width, channels)`` or as the array was.
         names: What to call each image: its file, or its number in an array.
-        skipped: Files of a folder that are no pictures.
+        skipped: What else is in a folder: other files, and folders, which are not entered.
+        pictures: Whether they were pictures, whose channels come last.
     """
 
     raw: npt.NDArray[Any]
     names: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    pictures: bool = False
 
 
 def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
@@ -50,13 +54,14 @@ def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
         DataError: There is nothing to read, or it cannot be meant.
     """
     if path.is_dir():
-        files = sorted((f for f in path.iterdir() if f.is_file()), key=_natural)
-        pictures = [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
+        files = sorted(path.iterdir(), key=_natural)
+        pictures = [f for f in files if f.suffix.lower() in PICTURE_SUFFIXES and f.is_file()]
         if not pictures:
             raise DataError(
                 f"{path}: there are no pictures; their names end in {', '.join(PICTURE_SUFFIXES)}"
             )
-        skipped = tuple(file.name for file in files if file not in pictures)
+        taken = set(pictures)
+        skipped = tuple(file.name for file in files if file not in taken)
         return _load_pictures(pictures, stream, resize, skipped)
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
@@ -109,6 +114,7 @@ def _load_pictures(
         raw_pixels(pixels, kind.width, signed=kind.signed),
         tuple(file.name for file in files),
         skipped,
+        pictures=True,
     )
 
 
@@ -122,7 +128,14 @@ def _pixels(file: Path, stream: Stream, resize: bool) -> npt.NDArray[np.uint8]:
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 raise DataError(f"{file}: has {frames} frames; save one of them as a picture")
-            _check_size(file, _upright_size(picture), (height, width), resize)
+            _check_size(file, picture.size, (height, width), resize)
+            if picture.format == "TIFF" and picture.getexif().get(_ORIENTATION, 1) in _TURNED:
+                # Pillow applies the tag of a TIFF itself, and these wrongly.
+                raise DataError(f"{file}: is a TIFF on its side (orientation tag); save it upright")
+            _check_depth(file, picture)
+            # Only now: a PNG may hold the tag behind its pixels, so that Pillow decompresses them.
+            if not resize and _upright_size(picture) != (height, width):
+                raise _wrong_size(file, picture.size, (height, width))
             upright = ImageOps.exif_transpose(picture)
             eight = _eight_bits(file, upright)
             if eight.size != (width, height):
@@ -141,15 +154,49 @@ def _pixels(file: Path, stream: Stream, resize: bool) -> npt.NDArray[np.uint8]:
 def _upright_size(picture: Any) -> tuple[int, int]:
     """Height and width, the orientation tag applied."""
     width, height = picture.size
-    turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    turned = picture.getexif().get(_ORIENTATION, 1) in _TURNED
     return (width, height) if turned else (height, width)
 
 
 def _check_size(file: Path, size: tuple[int, int], wanted: tuple[int, int], resize: bool) -> None:
-    if size != wanted and not resize:
+    """Refuse by the header: another size, even if turned, or too many pixels to scale down."""
+    if resize and size[0] * size[1] > _MOST_PIXELS:
         raise DataError(
-            f"{file}: is {size[1]}x{size[0]} pixels (width x height), the device takes "
-            f"{wanted[1]}x{wanted[0]}; resize it, or let --resize do it"
+            f"{file}: is {size[0]}x{size[1]} pixels, --resize takes up to {_MOST_PIXELS}; the "
+            f"device takes {wanted[1]}x{wanted[0]}"
+        )
+    if not resize and sorted(size) != sorted(wanted):
+        raise _wrong_size(file, size, wanted)
+
+
+def _wrong_size(file: Path, size: tuple[int, int], wanted: tuple[int, int]) -> DataError:
+    return DataError(
+        f"{file}: is {size[0]}x{size[1]} pixels (width x height), the device takes "
+        f"{wanted[1]}x{wanted[0]}; resize it, or let --resize do it"
+    )
+
+
+_SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
+_WHITE_IS_ZERO, _PHOTOMETRIC = 0, 262
+
+
+def _check_depth(file: Path, picture: Any) -> None:
+    """Refuse depths that Pillow would change without a word; called before decompression.
+
+    Pillow cuts 16-bit colours to their high bytes, reads 12 bits as if they were 16, and does not
+    turn 16-bit values round where a TIFF says that white is zero.
+    """
+    stored = picture.tile[0].args if picture.tile else ""
+    raw = str(stored[0] if isinstance(stored, tuple) and stored else stored)
+    grey = picture.mode.startswith("I;16")
+    if grey and raw in _SIXTEEN_BITS:
+        if getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) != _WHITE_IS_ZERO:
+            return
+        raise DataError(f"{file}: has 16 bits with white as zero; save it with black as zero")
+    if grey or ";16" in raw or raw.endswith(";12"):
+        raise DataError(
+            f"{file}: is stored as {raw or picture.mode}, whose values would be rounded; save it "
+            "with 8 bits, or grey with 16"
         )
 
 
@@ -158,11 +205,18 @@ def _eight_bits(file: Path, picture: Any) -> Any:
 
     16-bit grey values are scaled to 8 bits, to the nearest (65535 becomes 255). Palettes and 1-bit
     pictures keep their colours. An alpha channel may be there, but nothing may be transparent.
+    Integers of 32 bits and floats are refused: nothing says which value is white.
     """
     from PIL import Image
 
     mode = picture.mode
-    if mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info:
+    if mode.startswith("I;16") and "transparency" in picture.info:
+        if (np.asarray(picture) == picture.info["transparency"]).any():
+            raise DataError(
+                f"{file}: has transparent pixels, and no rule says what is behind them; save it on "
+                "a background"
+            )
+    elif mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in picture.info:
         whole = picture.convert("RGBA")
         if whole.getchannel("A").getextrema() != (255, 255):
             raise DataError(
@@ -176,10 +230,8 @@ def _eight_bits(file: Path, picture: Any) -> Any:
         return picture.convert("L")
     if mode in ("P", "YCbCr"):
         return picture.convert("RGB")
-    if mode in ("I;16", "I;16B", "I;16L", "I"):
+    if mode.startswith("I;16"):
         values = np.asarray(picture).astype(np.int64)
-        if values.min() < 0 or values.max() > 0xFFFF:
-            raise DataError(f"{file}: has values outside 0..65535; save it with 8 or 16 bits")
         return Image.fromarray(((values * 255 + 0x7FFF) // 0xFFFF).astype(np.uint8))
     raise DataError(
         f"{file}: has colours of mode {mode}, which have no fixed meaning here; save it as grey "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from semifreddo.runtime import Accelerator
+    from semifreddo.runtime.packing import Layout
 
 _BATCH = 64
 _EPILOG = """\
@@ -40,6 +41,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("bundle", type=Path, help="file made by `semifreddo build`")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--images", type=Path, help=".npy, .npz, picture, or folder of pictures")
+    parser.add_argument(
+        "--layout", choices=("nhwc", "nchw"), default="nhwc", help="order of an array's axes"
+    )
     parser.add_argument("--resize", action="store_true", help="scale pictures of another size")
     source.add_argument("--camera", type=int, metavar="N", help="number of a camera")
     source.add_argument("--vectors", action="store_true", help="golden vectors (the default)")
@@ -90,7 +94,9 @@ def _run_images(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
     found = load_images(arguments.images, accelerator.net.input, resize=arguments.resize)
     if found.skipped:
         progress(f"no pictures, skipped: {', '.join(found.skipped)}")
-    images = pack_images(found.raw, accelerator.net.input)
+    # Pictures have their channels last already.
+    layout: Layout = "nhwc" if found.pictures else arguments.layout
+    images = pack_images(found.raw, accelerator.net.input, layout)
     if not len(images):
         raise DataError(f"{arguments.images}: holds no images")
     parts = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))

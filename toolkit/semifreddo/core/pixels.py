@@ -10,6 +10,11 @@ from semifreddo.core.errors import DataError
 PIXEL_BITS = 8
 
 
+def reads_pixels(width: int, *, signed: bool) -> bool:
+    """Whether the raw integers of an input of this format are the stored pixels themselves."""
+    return width >= PIXEL_BITS + int(signed)
+
+
 def raw_pixels(
     pixels: npt.NDArray[np.integer], width: int, *, signed: bool
 ) -> npt.NDArray[np.integer]:

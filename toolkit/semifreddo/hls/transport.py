@@ -54,9 +54,6 @@ class _Worker:
     def _start(self) -> None:
         try:
             self._process = PipeProcess([self._program], name=self._name)
-        except ToolError as error:
-            raise TransportError(str(error)) from error
-        try:
             deadline = time.monotonic() + _START_TIMEOUT_S
             answer = self.ask(_IDENTIFY, 0, b"", _DIGEST_CHARACTERS, deadline, "its identity")
             found = answer.decode("ascii", "replace")
@@ -65,6 +62,8 @@ class _Worker:
                     f"{self._program}: simulates device {found[:12]}, expected {self._info.net} "
                     f"{self._info.device_digest[:12]}; build the C simulation again"
                 )
+        except ToolError as error:
+            raise TransportError(str(error)) from error
         except BaseException:  # Ctrl-C, too: nobody may use what has not said who it is
             self.close()
             raise

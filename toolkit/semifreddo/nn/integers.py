@@ -102,6 +102,8 @@ def raw_outputs(
         for start in range(0, len(images), batch):
             real = source.real(batch_of(images[start : start + batch]).double())
             outputs = _plain(exact(real))
+            if outputs.dim() == 4:  # an image: channels last, as streams have them
+                outputs = outputs.permute(0, 2, 3, 1)
             raw = torch.ldexp(outputs, torch.tensor(frac))
             if not bool((raw == raw.round()).all()):
                 raise ConversionError(

@@ -70,7 +70,8 @@ class RtlTransport:
 
         Raises:
             TaskError: Wrong number or type of words, or the device refused them.
-            TransportError: The simulation failed; the next call starts it again.
+            TransportError: The simulation failed. The next call starts it again, with the task
+                that was confirmed last.
         """
         self._info.check_task(words, self._bus.task_words)
         if not words.size:
@@ -81,11 +82,15 @@ class RtlTransport:
         def left() -> float:
             return max(0.0, deadline - time.monotonic())
 
-        # What happened before is no fault of this task.
-        simulation.write("errors", ALL_ERRORS, left())
-        simulation.exchange([simulation.bus.task_packet(words)], 0, left())
-        simulation.check_errors(left())
-        self._task = words.copy()
+        try:
+            # What happened before is no fault of this task.
+            simulation.write("errors", ALL_ERRORS, left())
+            simulation.exchange([simulation.bus.task_packet(words)], 0, left())
+            simulation.check_errors(left())
+            self._task = words.copy()
+        except BaseException:  # which task it has is in doubt; the next call starts one anew
+            simulation.close()
+            raise
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
         """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.

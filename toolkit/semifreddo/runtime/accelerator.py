@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import DataError, TaskError, TransportError
+from semifreddo.core.pixels import reads_pixels
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
@@ -182,7 +183,8 @@ class Accelerator:
         """
         raw = pack_images(images, self.net.input, layout)
         with self._lock:
-            self._task.preprocessing.check(raw)
+            if reads_pixels(self.net.input.type.width, signed=self.net.input.type.signed):
+                self._task.preprocessing.check(raw)
             results = self._run(raw)
             task = self._task
         return self._interpret(results, task)
@@ -299,6 +301,8 @@ class Accelerator:
 
     def _interpret(self, raw: npt.NDArray[np.int64], task: Task) -> Predictions:
         logits = self.net.output.type.to_real(raw)
+        if self.net.output.pixels > 1:  # an image has no class
+            return Predictions(raw, logits, np.full(len(raw), -1, np.int64), task.name, ())
         indices = raw[:, : len(task.labels)].argmax(axis=1).astype(np.int64)
         return Predictions(raw, logits, indices, task.name, task.labels)
 

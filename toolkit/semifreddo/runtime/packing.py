@@ -70,7 +70,7 @@ def _with_channels(array: npt.NDArray[Any], stream: Stream, layout: Layout) -> n
     if array.shape in (stream.shape, (height, width)):
         hint = "; one image needs a leading axis: images[None]"
     elif array.ndim == 4 and array.shape[1:] == (channels, height, width):
-        hint = "; channels come last; give layout='nchw' if yours come first"
+        hint = "; channels come last; if yours come first, give layout='nchw' (--layout nchw)"
     if layout == "nchw":
         hint += "; layout 'nchw' was given, so the shape above is the transposed one"
     raise DataError(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.errors import DataError
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -16,7 +18,7 @@ class Prediction:
         raw: ``(outputs,)`` raw integers of the output stream.
         logits: ``(outputs,)`` real values of ``raw``.
         index: Class index, over the labels of the task.
-        label: Class name.
+        label: Class name; of a result that is an image, the index is -1 and there is none: "".
     """
 
     raw: npt.NDArray[np.int64]
@@ -33,9 +35,9 @@ class Predictions:
         raw: ``(n, outputs)`` raw integers of the output stream, as the device gave them.
         logits: ``(n, outputs)`` real values of ``raw``.
         indices: ``(n,)`` class indices: argmax over the outputs that the task labels (the first
-            of equal ones). Outputs without a label never win.
+            of equal ones). Outputs without a label never win. All -1 if results are images.
         task: Name of the task that answered.
-        task_labels: Class names of the task.
+        task_labels: Class names of the task; none if results are images.
     """
 
     raw: npt.NDArray[np.int64]
@@ -49,13 +51,21 @@ class Predictions:
 
     def __getitem__(self, image: int) -> Prediction:
         index = int(self.indices[image])
-        return Prediction(
-            self.raw[image].copy(), self.logits[image].copy(), index, self.task_labels[index]
-        )
+        label = self.task_labels[index] if index >= 0 else ""
+        return Prediction(self.raw[image].copy(), self.logits[image].copy(), index, label)
 
     @property
     def labels(self) -> list[str]:
-        """Class name of each image; meaningless for results that are images themselves."""
+        """Class name of each image.
+
+        Raises:
+            DataError: The results are images.
+        """
+        if not self.task_labels:
+            raise DataError(
+                f"task {self.task!r}: the results are images, which have no class; use raw or "
+                "logits"
+            )
         return [self.task_labels[index] for index in self.indices]
 
 

@@ -22,7 +22,7 @@ from semifreddo.nn.fold import batch_norms, fold_batch_norm
 from semifreddo.nn.inputs import ModelInput, as_input
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
-from semifreddo.nn.pin import pin_scales, pinned, scale_of
+from semifreddo.nn.pin import pin_scales, pinned, quantizers, scale_of
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Split, TrainVal
@@ -92,8 +92,7 @@ def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
 
 
 def _calibration(model: nn.Module, data: TrainVal) -> torch.Tensor:
-    few = Split(data.train.images[:_CALIBRATION_IMAGES], data.train.labels[:_CALIBRATION_IMAGES])
-    return as_input(model, raw_images(model, few))
+    return as_input(model, raw_images(model, _few(data.train, _CALIBRATION_IMAGES)))
 
 
 def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
@@ -106,6 +105,53 @@ def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
         raise ConfigError(
             f"{data.name} has {len(data.labels)} classes, the network has {config.classes} outputs"
         )
+
+
+def _check_model(model: nn.Module, data: TrainVal, epochs: int) -> None:
+    """Refuse what torch would refuse in words of its own, or train for nothing, before it starts.
+
+    Raises:
+        ConfigError: The model cannot learn these data; says why.
+    """
+    if not epochs:
+        raise ConfigError(f"{data.name}: no epochs for this model; a task must be trained")
+    for name, parameter in model.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise ConfigError(f"{name} is {parameter.dtype}; train in float32: model.float()")
+    if not any(True for _ in quantizers(model)):
+        raise ConfigError("the model has no Brevitas quantizer, so no hardware computes it")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(
+            "every parameter is frozen; freeze fewer layers, or use the model as it is"
+        )
+    training = model.training
+    try:
+        with torch.no_grad():
+            result = model.eval()(as_input(model, raw_images(model, _few(data.train, 1))))
+    except (RuntimeError, IndexError, TypeError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise ConfigError(
+            f"the model does not take the images of {data.name}, {data.input_shape} (channels, "
+            f"height, width): {text}"
+        ) from error
+    finally:
+        model.train(training)
+    answer = getattr(result, "value", result)
+    if not isinstance(answer, torch.Tensor):
+        raise ConfigError(f"the model gives a {type(answer).__name__}, expected one tensor")
+    if answer.dim() < 2 or math.prod(answer.shape[2:]) != 1:
+        raise ConfigError(
+            f"the model answers an image with shape {tuple(answer.shape[1:])}; for classes it must "
+            "be one number each, (classes,): end with a pool or a linear layer"
+        )
+    if answer.shape[1] < len(data.labels):
+        raise ConfigError(
+            f"{data.name} has {len(data.labels)} classes, the model has {answer.shape[1]} outputs"
+        )
+
+
+def _few(split: Split, count: int) -> Split:
+    return Split(split.images[:count], split.labels[:count])
 
 
 def _fold_and_pin(session: _Session) -> None:
@@ -216,9 +262,15 @@ def train_model(
         options: How.
         plan: What :func:`~semifreddo.train.freeze.freeze` gave for this model.
         folder: For states, metrics and curve.
+
+    Raises:
+        ConfigError: The model cannot learn these data: another image shape, too few outputs,
+            results that are images, all frozen, no float32, nothing quantized, no epochs.
     """
+    moving = bool(batch_norms(model)) or not pinned(model)
+    _check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
     session = _Session(model, data, options, plan or FreezePlan(), folder)
-    if batch_norms(model) or not pinned(model):
+    if moving:
         session.run("train", options.epochs, options.rate)
         _fold_and_pin(session)
     session.run("tune", options.tune_epochs, options.tune_rate)
@@ -253,7 +305,7 @@ def retarget(
         folder: For states, metrics and curve.
 
     Raises:
-        ConfigError: More classes than outputs, or scales that are not pinned.
+        ConfigError: More classes than outputs, scales that are not pinned, or no epochs.
         DataError: Another image shape.
     """
     if trained.config is not None:
@@ -264,6 +316,7 @@ def retarget(
             "built from it; train it with train_task or train_model"
         )
     model = copy.deepcopy(trained.model)
+    _check_model(model, data, options.epochs)
     torch.manual_seed(options.seed)
     if isinstance(model, SemifreddoNet):
         _reset_head(model)
