@@ -91,7 +91,7 @@ class Bank:
         unit_words: Words of such a row that are read at once.
         offsets: Where a task has the values: of one region, or of one for every pass.
         used_bits: Bits of a row that anyone reads; 0 is all of them.
-        registered: Whether nothing but a register sees what is read.
+        registered: Whether what is read comes a cycle later, out of a register of the bank.
     """
 
     module: ClassVar[str] = "sf_bank"
@@ -105,7 +105,7 @@ class Bank:
 
     def parameters(self) -> Mapping[str, int | str]:
         offsets = ", ".join(f"32'd{offset}" for offset in self.offsets[::-1])
-        return {
+        found: dict[str, int | str] = {
             "ROWS": self.rows,
             "ROW_BITS": self.row_bits,
             "PER_LINE": self.per_line,
@@ -113,6 +113,15 @@ class Bank:
             "REGIONS": len(self.offsets),
             "OFFSETS": f"{{{offsets}}}",
         }
+        if self.registered:
+            found |= {"REGISTERED": 1, "BLOCK_BITS": self.block_bits}
+        return found
+
+    @cached_property
+    def block_bits(self) -> int:
+        """Width from which on a memory is one of blocks; 0 if none is."""
+        widths = (bits for bits in range(1, WORD_BITS + 1) if in_blocks(self.words, bits))
+        return next(widths, 0)
 
     @cached_property
     def units(self) -> int:

@@ -8,6 +8,10 @@
 //
 // Whether a word belongs here is decided in the cycle in which it comes, and it is written in the next.
 //
+// REGISTERED = 1: what is read comes a cycle later, out of a register beside its memory. A tool that
+// keeps modules apart makes a block memory only where it sees that register. Memories of BLOCK_BITS or
+// more bits are block memories then, all others are made of LUTs (0: all of LUTs).
+//
 // A layer that runs several times per image has a region of the address map for each of its passes;
 // `read_select` is the bank (lowest bit) and, above it, the pass.
 `default_nettype none
@@ -18,6 +22,8 @@ module sf_bank #(
     parameter integer                  PER_LINE = 1,
     parameter integer                  UNIT_WORDS = (ROW_BITS + 31) / 32,
     parameter integer                  REGIONS  = 1,
+    parameter integer                  REGISTERED = 0,
+    parameter integer                  BLOCK_BITS = 0,
     parameter         [REGIONS*32-1:0] OFFSETS  = 0,                                  // first word of each in the address map
     parameter integer                  LINES    = (ROWS + PER_LINE - 1) / PER_LINE,
     parameter integer                  LINE     = LINES > 1 ? $clog2(LINES) : 1,
@@ -118,11 +124,27 @@ module sf_bank #(
         for (r = 0; r < PER_LINE; r = r + 1) begin : g_row
             for (s = 0; s < UNIT_WORDS; s = s + 1) begin : g_word
                 localparam integer BITS = READ - s * 32 < 32 ? READ - s * 32 : 32;
-                reg [BITS-1:0] words[0:2**DEPTH-1];
-                always @(posedge clk) begin
-                    if (hit && row == r && word == s) words[write_place] <= data[BITS-1:0];
+                wire writes = hit && row == r && word == s;
+                if (REGISTERED != 0 && BLOCK_BITS != 0 && BITS >= BLOCK_BITS) begin : g_block
+                    (* ram_style = "block" *) reg [BITS-1:0] words[0:2**DEPTH-1];
+                    reg [BITS-1:0] out;
+                    always @(posedge clk) begin
+                        if (writes) words[write_place] <= data[BITS-1:0];
+                        out <= words[read_place];
+                    end
+                    assign read_data[r*READ+s*32+:BITS] = out;
+                end else begin : g_luts
+                    (* ram_style = "distributed" *) reg [BITS-1:0] words[0:2**DEPTH-1];
+                    wire [BITS-1:0] found = words[read_place];
+                    always @(posedge clk) if (writes) words[write_place] <= data[BITS-1:0];
+                    if (REGISTERED != 0) begin : g_register
+                        reg [BITS-1:0] out;
+                        always @(posedge clk) out <= found;
+                        assign read_data[r*READ+s*32+:BITS] = out;
+                    end else begin : g_wire
+                        assign read_data[r*READ+s*32+:BITS] = found;
+                    end
                 end
-                assign read_data[r*READ+s*32+:BITS] = words[read_place];
             end
         end
     endgenerate

@@ -45,7 +45,7 @@ module sf_mac #(
     input  wire [ROWS*(SHARED != 0 ? 1 : CHANNELS)*X_BITS-1:0] operands,
     output wire [                                    LINE-1:0] line,
     output wire [                                    UNIT-1:0] unit,
-    input  wire [                          PER_CYCLE*READ-1:0] weights,   // of `line` and `unit`
+    input  wire [                          PER_CYCLE*READ-1:0] weights,   // of `line` and `unit`, a cycle before
     output wire                                                starts,
     output wire [                                   GROUP-1:0] group,     // that is summed up
     output wire [                                   GROUP-1:0] following,
@@ -181,15 +181,21 @@ module sf_mac #(
                 assign fresh = working ? choices[index] : '0;
             end
             reg [LANE-1:0] operand;
-            reg [LANES*W_BITS-1:0] weight;
+            wire [LANES*W_BITS-1:0] weight;
             if (READS > 0) begin : g_steps
-                // First what is read, in the register of a block memory, then the group's share.
-                reg [READS*READ-1:0] reads;
+                // First what is read, in the register beside its memory, then the group's share.
                 reg [READS*PLACE-1:0] place_reads;
-                wire [(READS+1)*READ-1:0] next_reads = {reads, weights[r*READ+:READ]};
                 wire [PLACE-1:0] place = PER_UNIT > 1 ? group_now[PLACE-1:0] : '0;
                 wire [(READS+1)*PLACE-1:0] next_places = {place_reads, place};
-                assign read_weights = reads[(READS-1)*READ+:READ];
+                if (READS > 1) begin : g_held
+                    reg [READ-1:0] held;
+                    always @(posedge clk) held <= weights[r*READ+:READ];
+                    assign read_weights = held;
+                end else begin : g_read
+                    assign read_weights = weights[r*READ+:READ];
+                end
+                reg [LANES*W_BITS-1:0] share;
+                assign weight = share;
                 if (READS > SPLIT) begin : g_wait
                     reg [(READS-SPLIT)*LANE-1:0] waiting;
                     wire [(READS-SPLIT+1)*LANE-1:0] next_waiting = {waiting, fresh};
@@ -201,16 +207,13 @@ module sf_mac #(
                     always @(posedge clk) operand <= fresh;
                 end
                 always @(posedge clk) begin
-                    reads <= next_reads[READS*READ-1:0];
                     place_reads <= next_places[READS*PLACE-1:0];
-                    weight <= group_weights[place_reads[(READS-1)*PLACE+:PLACE]];
+                    share <= group_weights[place_reads[(READS-1)*PLACE+:PLACE]];
                 end
             end else begin : g_one_step
                 assign read_weights = weights[r*READ+:READ];
-                always @(posedge clk) begin
-                    operand <= fresh;
-                    weight  <= group_weights[0];
-                end
+                assign weight = group_weights[0];
+                always @(posedge clk) operand <= fresh;
             end
             wire [LANES*PRODUCT-1:0] products;
             for (k = 0; k < LANES; k = k + 1) begin : g_product

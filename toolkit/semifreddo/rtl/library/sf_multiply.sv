@@ -48,7 +48,7 @@ module sf_multiply #(
         if (DSP != 0) begin : g_dsp
             wire signed [X_BITS:0] x_wide = {X_SIGNED != 0 && x[X_BITS-1], x};
             wire signed [W_BITS:0] w_wide = {W_SIGNED != 0 && w[W_BITS-1], w};
-            wire signed [X_BITS+W_BITS+1:0] exact = x_wide * w_wide;
+            (* use_dsp = "yes" *) wire signed [X_BITS+W_BITS+1:0] exact = x_wide * w_wide;
             (* use_dsp = "yes" *) reg signed [PRODUCT-1:0] held;
             always @(posedge clk) held <= exact[PRODUCT-1:0];
             assign product = held;

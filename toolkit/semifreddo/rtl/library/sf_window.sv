@@ -240,6 +240,7 @@ module sf_window #(
     // The window: x = KW-1 is the newest column. Masks are resets of registers, which cost nothing;
     // therefore a column that can be outside has registers of its own beside those that move on.
     genvar x, line;
+    wire [KW*KH*BITS-1:0] pixels;  // column by column
     generate
         for (x = 0; x < KW; x = x + 1) begin : g_column
             wire left_of_it = x < LEFT && u < LEFT - x;
@@ -250,9 +251,10 @@ module sf_window #(
                 if (x == KW - 1) begin : g_new
                     assign next = held[line*BITS+:BITS];
                 end else begin : g_old
-                    assign next = g_column[x+1].g_line[line].pixel;
+                    assign next = pixels[((x+1)*KH+line)*BITS+:BITS];
                 end
                 reg [BITS-1:0] pixel;
+                assign pixels[(x*KH+line)*BITS+:BITS] = pixel;
                 always @(posedge clk) begin
                     if (shift && !real_row) pixel <= '0;
                     else if (shift) pixel <= next;
