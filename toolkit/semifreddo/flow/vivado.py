@@ -21,6 +21,7 @@ from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import ArchiveFigures, BitstreamFigures
+from semifreddo.rtl.synthesis import packaged_files
 from semifreddo.vivado.cores import Core, HlsCore, RtlCore
 from semifreddo.vivado.driver import (
     Options,
@@ -63,7 +64,7 @@ def core_of(config: BuildConfig, build: Path) -> Core:
     if config.vivado.core == "hls":
         return hls_core(config, build)
     design = load_design(build)
-    return RtlCore(design.top, design.files)
+    return RtlCore(design.top, packaged_files(design.files, design.top))
 
 
 def hls_tool(config: BuildConfig) -> str:

@@ -119,6 +119,15 @@ def files_below(
     return dict(sorted(found.items()))
 
 
+def packaged_files(files: Mapping[str, str], top: str) -> dict[str, str]:
+    """What goes into an IP: the files that the top reaches, without what only a simulation sees."""
+    plain = {
+        name: re.sub(r"(?ms)^[ \t]*`ifdef SF_PROBE\n.*?`endif\n", "", text)
+        for name, text in files.items()
+    }
+    return files_below(plain, top)
+
+
 def _with_parameters(text: str, module: str, user: str) -> str:
     """A module whose parameters' defaults are what its only user sets."""
     instance = re.search(rf"\b{module} #\((.*?)\) \w+ \(", user, re.DOTALL)
