@@ -31,7 +31,7 @@ from semifreddo.rtl.design import make_design
 from semifreddo.rtl.lanes import Lanes
 from semifreddo.rtl.schedule import Choice, Override, RtlSchedule
 from semifreddo.rtl.scheduler import choose
-from semifreddo.rtl.unit import is_wiring
+from semifreddo.rtl.unit import Context, is_wiring
 from semifreddo.sim import reference
 
 SIGNED = FixedType(4, 2, True, Rounding.HALF_EVEN, Overflow.SATURATE)
@@ -138,6 +138,53 @@ def test_every_kind_is_exact_and_in_time(channels: int, simulate: Build) -> None
                 assert many.latency_cycles == design.latency_cycles
 
 
+def signed_pools() -> StreamNet:
+    """Maxima and averages of signed values, of windows that overlap and that do not."""
+    wide = FixedType.exact(9, 5, signed=True)
+    image = Stream("image", (8, 7, 3), SIGNED)
+    windows = {
+        "max_tiles": (MaxPool, (2, 1), (2, 2), SIGNED),
+        "max_slides": (MaxPool, (5, 1), (1, 2), SIGNED),
+        "mean_tiles": (AvgPool, (2, 1), (2, 2), wide),
+        "mean_slides": (AvgPool, (2, 4), (2, 1), wide),
+    }
+    layers: list[Layer] = []
+    for name, (kind, kernel, stride, target) in windows.items():
+        options = {"padding": (0,) * 4} if kind is MaxPool else {}
+        layers.append(
+            kind(
+                inputs=("image",),
+                output=Stream(name, (4, 4, 3), target),
+                kernel=kernel,
+                stride=stride,
+                **options,
+            )
+        )
+    layers.append(
+        Route(
+            inputs=tuple(windows), output=Stream("all", (4, 4, 12), wide), indices=tuple(range(12))
+        )
+    )
+    return StreamNet("pools", image, tuple(layers), ())
+
+
+@pytest.mark.parametrize("channels", [0, 2])
+def test_pools_of_signed_values(channels: int, simulate: Build) -> None:
+    """A comparison without the sign takes the lowest value for the highest."""
+    net = signed_pools()
+    layers = [layer.name for layer in net.layers if not is_wiring(layer, net)]
+    choice = Choice(channels_per_cycle=channels)
+    design = make_design(net, RtlSchedule(dict.fromkeys(layers, choice)))
+    pictures = np.random.default_rng(2).integers(-8, 8, (6, 8, 7, 3))
+    expected = reference.run(net, pictures)
+    parts = expected.reshape(6, 16, 4, 3)
+    for kind in range(4):  # every pool sees windows of both signs, and gives both
+        assert parts[:, :, kind].min() < 0 < parts[:, :, kind].max()
+    with Simulation(simulate(design), design.bus) as simulation:
+        found = simulation.exchange([design.bus.image_packet(pictures)], 6, 60)
+    assert np.array_equal(found.results, expected)
+
+
 def _blend() -> StreamNet:
     """All pairs of operands with all factors."""
     image = _stream("image", SIGNED, 16, 2)
@@ -170,7 +217,7 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
     net = every_kind()
     layers = {layer.name: layer for layer in net.layers}
     cycles = {
-        name: Lanes(net, layers[name], Choice(channels_per_cycle=4)).unit().cycles
+        name: Lanes(Context.of(net), layers[name], Choice(channels_per_cycle=4)).unit().cycles
         for name in ("sum", "max", "slide")
     }
     assert cycles == {"sum": 64 * 3, "max": 64 * 3, "slide": 16 + 8 * 2}
@@ -180,7 +227,7 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
 def test_words_of_slow_layers_need_no_memory(channels: int, depth: int) -> None:
     net = every_kind()
     layer = next(layer for layer in net.layers if layer.name == "sum")
-    assert Lanes(net, layer, Choice(channels_per_cycle=channels)).depth == depth
+    assert Lanes(Context.of(net), layer, Choice(channels_per_cycle=channels)).depth == depth
 
 
 def test_the_scheduler_folds_what_has_time() -> None:
