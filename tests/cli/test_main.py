@@ -89,7 +89,8 @@ def test_command_line_is_light() -> None:
     ("arguments", "code", "message"),
     [
         ([], 2, "required: VERB"),
-        (["biuld"], 2, "invalid choice: 'biuld'"),
+        (["biuld"], 2, "invalid choice: 'biuld'; did you mean 'build'"),
+        (["xyzzy"], 2, "invalid choice: 'xyzzy'; known: bench, build"),
         (["build"], 2, "required: design; see `semifreddo build --help`"),
         (["build", "{tmp}"], 2, r"design\.toml: no such file; a design is a folder with"),
         (["build", "{tmp}/none"], 2, "no such file"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -90,3 +91,15 @@ def test_a_sample_picture_shows_the_image() -> None:
     picture = Image.open(io.BytesIO(_png(image, 255)))
     assert picture.size == (64, 64)
     assert [picture.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]
+
+
+def test_a_wide_table_scrolls_by_itself_and_every_colour_has_a_dark_one() -> None:
+    page = render_html(REPORT, None)
+    assert page.count("<table>") >= 3
+    assert page.count("<table>") == page.count('<div class="scroll"><table>')
+    light, _, dark = page.partition("prefers-color-scheme: dark")
+    used = set(re.findall(r"var\((--\w+)\)", page))
+    assert used
+    for name in used:
+        assert f"{name}: #" in light
+        assert f"{name}: #" in dark

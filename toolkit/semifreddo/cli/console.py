@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Sequence
 from typing import NoReturn
+
+from semifreddo.core.tables import nearest
+
+_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
 def progress(line: str) -> None:
@@ -34,9 +39,13 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, with the nearest verb or choice."""
 
     def error(self, message: str) -> NoReturn:
+        if found := _CHOICE.search(message):
+            known = [choice.strip("'") for choice in found[2].split(", ")]
+            message = f"{message[: found.start()]}invalid choice: {found[1]!r}"
+            message += nearest(found[1], known).rstrip("?")
         self.exit(2, f"error: {message}; see `{self.prog} --help`\n")
 
 
