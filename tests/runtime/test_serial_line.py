@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from semifreddo.core.errors import TransportError
-from semifreddo.runtime.serial_line import TtyPort
+from nets import blended
+from semifreddo.core.errors import TransportError, TransportTimeoutError
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.runtime.serial_line import SerialTransport, TtyPort
+from semifreddo.runtime.transport import DeviceInfo
 
 
 def test_bytes_through_a_terminal() -> None:
@@ -34,3 +38,44 @@ def test_ports_that_are_none(tmp_path: Path) -> None:
         TtyPort(tmp_path / "file", 115200)
     with pytest.raises(TransportError, match="12345 bits per second is no rate of this system"):
         TtyPort(tmp_path / "file", 12345)
+
+
+class DeadPort:
+    """Takes everything and never answers; Ctrl-C comes while the device is waited for."""
+
+    name = "dead"
+
+    def __init__(self) -> None:
+        self.breaks = 0
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def read(self, count: int, timeout_s: float) -> bytes:
+        if self.breaks == 0:
+            raise KeyboardInterrupt
+        return b""
+
+    def send_break(self) -> None:
+        self.breaks += 1
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("call", ["load", "run"])
+def test_an_interrupted_call_is_followed_by_a_break(call: str) -> None:
+    """Half a message may be on the line: the next call must not read it as an answer."""
+    net = blended()
+    port = DeadPort()
+    info = DeviceInfo(net.name, net.device_digest, "serial")
+    words = np.zeros(AddressMap.of(net).words, np.uint32)
+    device = SerialTransport(port, info, image_shape=net.input.shape, outputs=3, words=words.size)
+    device._known = True
+    arguments = words if call == "load" else np.zeros((1, *net.input.shape), np.int64)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(device, call)(arguments, 1.0)
+    assert not port.breaks
+    with pytest.raises(TransportTimeoutError, match="did not answer in time"):
+        getattr(device, call)(arguments, 0.1)
+    assert port.breaks == 1

@@ -12,6 +12,7 @@ import struct
 import termios
 import time
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -149,14 +150,15 @@ class SerialTransport:
         self._info.check_task(words, self._bus.task_words)
         if not words.size:
             return
-        end = self._start(timeout_s)
-        self._write("errors", ALL_ERRORS, end)
-        before = self._read("tasks", end)
-        self._send(self._bus.task_packet(words))
-        while self._read("tasks", end) == before:
-            if flags := self._read("errors", end):
-                raise TaskError(f"{self._info.net}: the device reports: {error_texts(flags)}")
-        self._check_line(end)
+        with self._conversation():
+            end = self._start(timeout_s)
+            self._write("errors", ALL_ERRORS, end)
+            before = self._read("tasks", end)
+            self._send(self._bus.task_packet(words))
+            while self._read("tasks", end) == before:
+                if flags := self._read("errors", end):
+                    raise TaskError(f"{self._info.net}: the device reports: {error_texts(flags)}")
+            self._check_line(end)
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
         """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.
@@ -172,23 +174,33 @@ class SerialTransport:
                 f"{self._info.net}: images are {images.dtype} of shape {images.shape}, expected "
                 f"integers (n, {', '.join(map(str, shape))})"
             )
-        end = self._start(timeout_s)
-        per_image = self._bus.outputs * self._bus.result_words
-        # If answers take longer on the line than images, images must wait for them.
-        line_bytes = 4 * (self._bus.packet_words(1) - 2)
-        step = len(images) if per_image * _MESSAGE_BYTES <= line_bytes else 1
-        found: list[int] = []
-        for begin in range(0, len(images), max(1, step)):
-            part = images[begin : begin + step]
-            self._send(self._bus.image_packet(part))
-            found += [self._answer(b"dl", end) for _ in range(len(part) * per_image)]
-        self._check_line(end)
+        with self._conversation():
+            end = self._start(timeout_s)
+            per_image = self._bus.outputs * self._bus.result_words
+            # If answers take longer on the line than images, images must wait for them.
+            line_bytes = 4 * (self._bus.packet_words(1) - 2)
+            step = len(images) if per_image * _MESSAGE_BYTES <= line_bytes else 1
+            found: list[int] = []
+            for begin in range(0, len(images), max(1, step)):
+                part = images[begin : begin + step]
+                self._send(self._bus.image_packet(part))
+                found += [self._answer(b"dl", end) for _ in range(len(part) * per_image)]
+            self._check_line(end)
         return self._bus.results(np.array(found, np.uint32))
 
     def close(self) -> None:
         """Release the port. Closing twice is allowed."""
         self._port.close()
         self._known = False
+
+    @contextlib.contextmanager
+    def _conversation(self) -> Iterator[None]:
+        """A call that ends early (Ctrl-C, too) may leave half a message on the line."""
+        try:
+            yield
+        except BaseException:
+            self._known = False  # the next call starts with a break, which ends every message
+            raise
 
     def _start(self, timeout_s: float) -> float:
         """The deadline of a call, after the device has proven who it is."""
