@@ -55,12 +55,14 @@ def climb(
     assert (traced[lowered.output.name].reshape(answers.shape) == answers).all()
     frac = net.output.type.frac
     height, width, channels = net.output.shape
-    double = raw_outputs(model, images, frac=frac).reshape(-1, channels, height, width)
-    assert (double.transpose(0, 2, 3, 1).reshape(answers.shape) == answers).all()
+    # Results that are images have channels last on every rung.
+    double = raw_outputs(model, images, frac=frac)
+    assert (double.reshape(answers.shape) == answers).all()
     with torch.no_grad():
         single = model(torch.from_numpy(images.transpose(0, 3, 1, 2) / np.float32(256)))
-    single = getattr(single, "value", single).flatten(1).double().numpy()
-    assert (np.ldexp(single, frac).reshape(double.shape) == double).all()
+    single = getattr(single, "value", single).reshape(-1, channels, height, width)
+    last = single.permute(0, 2, 3, 1).double().numpy().reshape(double.shape)
+    assert (np.ldexp(last, frac) == double).all()
     return net, lowered
 
 
