@@ -13,7 +13,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ def option(
     default: Any = dataclasses.MISSING,
     *,
     help: str,
+    factory: Callable[[], Any] | None = None,
     low: float | None = None,
     high: float | None = None,
     pattern: str | None = None,
@@ -37,11 +38,14 @@ def option(
     Args:
         default: Its value if the key is absent; without one the key is required.
         help: One line for people.
+        factory: Makes the default instead, where it can change (a dict).
         low: Smallest number, or smallest length of a list.
         high: Largest number.
         pattern: Regular expression that a whole text must match.
     """
     metadata = {"help": help, "low": low, "high": high, "pattern": pattern}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,7 +92,9 @@ class RtlSection:
     board_share: float = option(
         0.7, help="share of the board's LUTs, FFs, DSPs and memories it may use", low=0.01, high=1
     )
-    layers: Mapping[str, Override] = field(default_factory=dict)  # what is fixed, by layer
+    layers: Mapping[str, Override] = option(
+        factory=dict, help="by name of a layer: what is fixed; the scheduler chooses the rest"
+    )
     unrolled: tuple[str, ...] = option((), help="repeats that are built once per pass")
 
 
@@ -105,7 +107,7 @@ class CosimSection:
     output_stalls: float = option(
         0.2, help="share of cycles without taking output", low=0, high=0.95
     )
-    seed: int = option(1, help="of the stalls", low=0)
+    seed: int = option(1, help="seed of the stalls", low=0)
     watchdog_cycles: int = option(
         200_000, help="cycles without any movement that count as a hang", low=100
     )
@@ -120,11 +122,11 @@ class SynthSection:
     """``[synth]``: open synthesis and, for an ECP5 board, place and route."""
 
     run: bool = option(
-        False, help="in every build; otherwise only with --until synth or --until bitstream"
+        False, help="run in every build; otherwise only with --until synth or --until bitstream"
     )
     timeout_s: float = option(3600.0, help="seconds a layer, or place and route, may take", low=1)
     seeds: tuple[int, ...] = option(
-        (1, 2, 3), help="of place and route, tried in turn until the clock is met", low=1
+        (1, 2, 3), help="seeds of place and route, tried in turn until one meets the clock", low=1
     )
     workers: int | None = option(
         None, help="layers at once; one per core if absent", low=1, high=256
@@ -136,12 +138,14 @@ class VivadoSection:
     """``[vivado]``: which core gets into the bitstream, and where Vivado runs."""
 
     core: Literal["rtl", "hls"] = option(
-        "rtl", help="the open Verilog, or the HLS project; the runtime drives the former"
+        "rtl", help="the open Verilog, which the runtime drives, or the HLS project"
     )
     host: str | None = option(None, help="machine with Vivado, as ssh takes it")
     products: Path | None = option(None, help="unpacked archive that has been run elsewhere")
     jobs: int = option(2, help="processes Vivado may use", low=1, high=256)
-    timeout_s: float | None = option(None, help="limit of every stage; their own if absent", low=1)
+    timeout_s: float | None = option(
+        None, help="seconds a stage may take; each stage has its own limit if absent", low=1
+    )
     any_version: bool = option(False, help="accept tool versions that the board does not list")
     cosim: bool = option(False, help="with core hls: run the vendor's co-simulation too")
 
@@ -156,10 +160,12 @@ class TrainSection:
 
     dataset: str = option(help="digits, fashion_mnist, cifar10, cifar100 or gtsrb")
     core_classes: tuple[int, ...] = option(help="classes the frozen core is trained on", low=2)
-    network: Mapping[str, Any] = option(help="SemifreddoConfig: widths, strides, bits...")
+    network: Mapping[str, Any] = option(help="widths, strides and bits of the network")
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
     classes: tuple[int, ...] | None = option(None, help="classes of the task", low=2)
-    groups: Mapping[str, tuple[int, ...]] | None = option(None, help="or: name = [classes]")
+    groups: Mapping[str, tuple[int, ...]] | None = option(
+        None, help="or new classes: name = [classes of the data set]"
+    )
     core: TrainOptions = option(TrainOptions(), help="how the core is trained")
     task: TrainOptions = option(TrainOptions(), help="how the task around it is trained")
 
@@ -169,19 +175,21 @@ class TrainSection:
 
 
 @dataclass(frozen=True)
-class _DesignFile:
+class DesignFile:
     """The whole file."""
 
     design: DesignSection = option(help="what is built")
-    vectors: VectorsSection = VectorsSection()
-    task: TaskSection = TaskSection()
-    csim: CsimSection = CsimSection()
-    rtl: RtlSection = RtlSection()
-    cosim: CosimSection = CosimSection()
-    synth: SynthSection = SynthSection()
-    vivado: VivadoSection = VivadoSection()
-    limits: Mapping[str, Limit] = field(default_factory=dict)
-    train: TrainSection | None = None
+    vectors: VectorsSection = option(VectorsSection(), help="images and answers of every rung")
+    task: TaskSection = option(TaskSection(), help="the model's task, and more to pack")
+    csim: CsimSection = option(CsimSection(), help="the C simulation")
+    rtl: RtlSection = option(RtlSection(), help="speed and size of the open Verilog")
+    cosim: CosimSection = option(CosimSection(), help="the simulation of the Verilog")
+    synth: SynthSection = option(SynthSection(), help="open synthesis, place and route")
+    vivado: VivadoSection = option(VivadoSection(), help="the Vivado project and where it runs")
+    limits: Mapping[str, Limit] = option(
+        factory=dict, help="by dotted name of a figure of the report: its bounds; min, max or both"
+    )
+    train: TrainSection | None = option(None, help="how `semifreddo train` makes the model")
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
     table = read_toml(file)
     problems: list[str] = []
     set_keys = _apply_overrides(table, overrides, problems)
-    content = read_table(_DesignFile, table, file.name, problems)
+    content = read_table(DesignFile, table, file.name, problems)
     board = None
     if content is not None:
         if reason := why_reserved(content.design.name):
@@ -337,7 +345,7 @@ def _check_training(train: TrainSection | None, problems: list[str]) -> None:
 
 
 def _origins(
-    content: _DesignFile, table: Mapping[str, Any], set_keys: set[str], board: BoardSpec
+    content: DesignFile, table: Mapping[str, Any], set_keys: set[str], board: BoardSpec
 ) -> dict[str, str]:
     origins = {}
     for section in dataclasses.fields(content):

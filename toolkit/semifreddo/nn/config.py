@@ -37,9 +37,13 @@ class SemifreddoConfig:
     strides: tuple[int, ...] = option(help="stride of each block, 1 to 4", low=1)
     block: BlockKind = option("standard", help="kind of all blocks but the first")
     weight_bits: int = option(4, help="weight bits where no other is given", low=2, high=8)
-    core_weight_bits: int | None = option(None, help="of the frozen core", low=2, high=8)
-    trainable_weight_bits: int | None = option(None, help="of the trainable cores", low=2, high=8)
-    head_weight_bits: int | None = option(None, help="of the classifier", low=2, high=8)
+    core_weight_bits: int | None = option(
+        None, help="weight bits of the frozen core", low=2, high=8
+    )
+    trainable_weight_bits: int | None = option(
+        None, help="weight bits of the trainable cores", low=2, high=8
+    )
+    head_weight_bits: int | None = option(None, help="weight bits of the classifier", low=2, high=8)
     act_bits: int = option(8, help="activation bits inside the cores", low=2, high=8)
     pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
     bias_bits: int = option(16, help="bias bits", low=4, high=24)

@@ -29,16 +29,18 @@ class TrainOptions:
     tune_epochs: int = option(20, help="epochs after folding and pinning", low=0, high=10000)
     batch: int = option(128, help="images per step", low=1, high=65536)
     rate: float = option(5e-3, help="highest learning rate; falls along a cosine", low=0.0, high=10)
-    tune_rate: float = option(2e-3, help="the same after folding and pinning", low=0.0, high=10)
+    tune_rate: float = option(
+        2e-3, help="highest learning rate after folding and pinning", low=0.0, high=10
+    )
     weight_decay: float = option(1e-4, help="weight decay", low=0.0, high=1)
-    optimizer: OptimizerName = option("adamw", help="sgd has momentum 0.9 (Nesterov)")
+    optimizer: OptimizerName = option("adamw", help="optimizer; sgd has momentum 0.9 (Nesterov)")
     shift: int = option(0, help="random shifts by up to so many pixels", low=0, high=8)
     flip: bool = option(False, help="random left-right mirroring")
     smoothing: float = option(0.0, help="label smoothing", low=0.0, high=0.9)
     patience: int | None = option(
         None, help="stop after so many epochs without a better validation", low=1, high=10000
     )
-    seed: int = option(0, help="of initial weights, order and augmentation", low=0, high=2**31)
+    seed: int = option(0, help="seed of initial weights, order and augmentation", low=0, high=2**31)
     threads: int = option(
         1,
         help="threads of torch; small networks lose more to waiting than they win",
