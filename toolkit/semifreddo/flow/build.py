@@ -125,7 +125,7 @@ def build(
 
 
 def _check_before(config: BuildConfig) -> None:
-    """What design and board alone can tell is told before anything is built.
+    """Refuse, before anything is built, what the design and the board alone show to be wrong.
 
     Raises:
         ConfigError: The clock is outside the board's limits.

@@ -11,7 +11,7 @@ _FAMILIES: Mapping[str, Family] = {"xc7": "xc7", "xczu": "xcup", "xck26": "xcup"
 """By the beginning of a part's name."""
 
 _LUTS: Mapping[Family, float] = {"ecp5": 2.2}
-"""LUTs of a family that take the place of one of 7 series, where it is not one (docs/rtl.md)."""
+"""LUTs of the family per 7-series LUT, measured in docs/rtl-measurements.md; 1 if absent."""
 
 
 _SLICES: frozenset[Family] = frozenset({"xc7", "xcup"})

@@ -189,9 +189,9 @@ class _Reading:
     """A reader's demands on some words of a stream, all passes in a row.
 
     Attributes:
-        reader: Who it is; None is a feature-map buffer, which always has room.
+        reader: Name of the reader; None is a feature-map buffer, which always has room.
         wanted: When it begins to need each word, or is FAR where it does not read.
-        taken: When it has taken each word, or -FAR where that is no burden.
+        taken: When it has taken each word, or -FAR where it does not read or always has room.
         words: Which words it reads.
     """
 

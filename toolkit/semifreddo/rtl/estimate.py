@@ -3,7 +3,7 @@
 No adder graph is solved and no Verilog is made. Cycles are exact; resources are the counts of
 :mod:`semifreddo.rtl.structure` times the costs of :mod:`semifreddo.rtl.components.costs`. How far
 they are off against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the
-figures are in ``docs/rtl.md``.
+figures are in ``docs/rtl-measurements.md``.
 """
 
 from __future__ import annotations

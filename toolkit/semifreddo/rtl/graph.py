@@ -32,7 +32,7 @@ class PipelinedGraph:
 
     @cached_property
     def sum_bits(self) -> tuple[int, ...]:
-        """Width of each output, two's complement; it is negated by whoever reads it."""
+        """Width of each output, two's complement; the reader of the sum negates it."""
         return tuple(self._sum_bits(tap) for tap in self.graph.outputs)
 
     def _sum_bits(self, tap: Tap) -> int:

@@ -90,7 +90,8 @@ class Lanes:
     def depth(self) -> int:
         """Words that have a place behind the pipeline.
 
-        Two are enough if a place is free again when the word after the next needs it.
+        Two places are enough if a word reaches the output (after ``latency`` cycles) before the
+        second word after it starts (2 x ``groups`` cycles later).
         """
         if self.groups > 1 and 2 * self.groups > self.latency:
             return 2

@@ -35,9 +35,9 @@ class Rhythm:
         pause: Cycles of a tick that starts nothing.
         latency: Cycles from such a tick to the result on the output stream.
         hold: Cycles that an input word stays after its tick began.
-        lead: Cycles from a tick to the issue of its result. A window former decides a tick in one
-            cycle and makes it in the next. The tick's time is the cycle before it is made; it may
-            be decided, and its pixel taken, earlier.
+        lead: Cycles from a tick to the issue of its result. A window former decides on a tick in
+            one cycle and moves the window in the next. The time of a tick is the cycle before the
+            move, even where the decision was taken, and the pixel read, earlier.
         depth: Results that fit behind the pipeline.
         eager: Whether a tick that starts nothing waits for a place too.
         drain: Ticks at the end of the image that can run alone, beside no image.

@@ -33,7 +33,7 @@ from semifreddo.rtl.schedule import Override, RtlSchedule
 from semifreddo.rtl.weighted_structure import WeightedModel
 
 _ATTEMPTS = 10
-"""Times that the layers of a folded repeat are hurried before they are as fast as they can be."""
+"""Rounds in which the layers of a folded repeat get fewer cycles, before they get the fewest."""
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ class Dataset(TrainVal):
 
     @property
     def development(self) -> TrainVal:
-        """The same without the test split, for whoever still chooses."""
+        """The same without the test split, for code that still chooses between models."""
         return TrainVal(
             self.name, self.train, self.val, self.labels, preprocessing=self.preprocessing
         )

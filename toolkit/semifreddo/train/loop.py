@@ -70,7 +70,10 @@ def _logits(model: nn.Module, x: Tensor, outputs: int) -> Tensor:
 
 @contextlib.contextmanager
 def _threads(count: int) -> Iterator[None]:
-    """Let torch use so many threads. They wait actively: more of them than free cores is ruin."""
+    """Set torch's number of threads for the block.
+
+    Threads of torch spin while they wait, so more threads than free cores are much slower.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

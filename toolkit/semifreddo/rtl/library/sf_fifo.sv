@@ -3,10 +3,10 @@
 // More than 64 words are a block memory: it is read a cycle ahead, at the place where the head will
 // be, and a word that is written there in the same cycle goes past the memory.
 //
-// Whether it is empty or full is known from registers, not from its count: answers go far.
+// Registers hold whether the FIFO is empty or full, because both signals travel far.
 //
-// A full FIFO drops what is pushed: `in_ready` tells whether there is room. With CREDITED = 1 whoever
-// pushes knows that from a credit counter (sf_issue), and `in_ready` means nothing.
+// A full FIFO drops what is pushed: `in_ready` tells whether there is room. With CREDITED = 1 the
+// credit counter of sf_issue keeps the FIFO from overflowing, and `in_ready` means nothing.
 `default_nettype none
 
 module sf_fifo #(

@@ -9,8 +9,8 @@
 // The weights of PER_UNIT groups, a power of two or all, are read at once: unit 0 has those of the
 // first groups. Channels behind the last one may have any weights; nobody reads their sums.
 //
-// A sum starts with `initials` in the cycle of `starts`; `following` is the group that this will be
-// for, a cycle before, and `coming` two cycles before. `done` marks the cycle in which the sums of a group are right, which is for
+// A sum starts with `initials` in the cycle of `starts`. `following` names the group of that sum one
+// cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right, which is for
 // the last one LATENCY cycles after the last phase: 2 (one more with several groups, and one more
 // with a DEEP memory), the multiplier's, and one for every two levels of the adder tree.
 `default_nettype none

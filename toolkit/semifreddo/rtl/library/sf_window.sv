@@ -67,8 +67,8 @@ module sf_window #(
     reg [$clog2(SW+1)-1:0] stride_u;  // u modulo SW
     reg due_row;  // the windows of that row are wanted
 
-    // What is decided by all this is told to every register of the window: so what decides stands in
-    // registers of its own, which follow the counters.
+    // The decisions drive every register of the window, so what they depend on stands in registers of
+    // its own, which follow the counters.
     reg row_start;  // column == 0
     reg in_width;  // column < WIDTH
     reg draining;  // drain != 0
