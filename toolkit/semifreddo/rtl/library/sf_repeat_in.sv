@@ -1,7 +1,7 @@
 // A stream into a folded block: pass 0 reads from outside, later passes what the block gave back.
 //
-// With SPACING the first words of images stay so many cycles apart, for blocks in which images would
-// otherwise follow each other in turns, long and short.
+// With SPACING the first words of images stay so many cycles apart, for blocks in which the interval
+// between images would otherwise alternate between long and short.
 `default_nettype none
 
 module sf_repeat_in #(
