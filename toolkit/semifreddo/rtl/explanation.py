@@ -176,7 +176,7 @@ def describe(model: LayerModel, choice: Choice) -> str:
 def note(
     model: LayerModel, chosen: Option, options: tuple[Option, ...], interval: int, slices: int
 ) -> str:
-    """Why a layer is not smaller, with at most so many DSP slices."""
+    """Why a layer is not smaller, within a number of DSP slices."""
     if len(options) == 1:
         return "nothing to choose"
     smaller = [

@@ -86,7 +86,7 @@ class Pointwise(Lanes):
 
     @cached_property
     def routed(self) -> Range:
-        """Any channel that a lane of a route copies, when channels take turns."""
+        """Any channel that a lane of a route copies, when several channels share the lane."""
         frac = max(value.frac for value in self._copied)
         values = [value.aligned(frac) for value in self._copied]
         return Range(min(v.low for v in values), max(v.high for v in values), frac)

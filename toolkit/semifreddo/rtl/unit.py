@@ -233,5 +233,5 @@ def window_parameters(geometry: Geometry) -> dict[str, int]:
 
 
 def depth_for(cycles: int, latency: int) -> int:
-    """FIFO words that keep a pipeline busy: results on their way, credits on theirs, and slack."""
+    """FIFO words that keep a pipeline busy: results in it, credits on their way back, and slack."""
     return -(-(cycles + latency + 2) // cycles) + 2

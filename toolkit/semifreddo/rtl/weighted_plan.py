@@ -55,7 +55,7 @@ class Weighted:
 
     @classmethod
     def alone(cls, context: Context, layer: Conv | Linear, choice: Choice) -> Weighted:
-        """A plan whose layer nobody else asks about."""
+        """A plan of a layer that has no other plan."""
         return cls(WeightedLayer(context.net, layer), choice, context)
 
     # Loadable channels -------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Block:
 
 
 class Memory:
-    """Buffers by physical address; a buffer nobody holds any more is gone.
+    """Buffers by physical address; a buffer without a reference is gone.
 
     Small buffers of a 64-bit processor get addresses beyond 32 bits, as on boards.
     """

@@ -90,7 +90,7 @@ def count_cells(
         black_boxes: Modules whose instances count nothing: they are counted elsewhere.
 
     Raises:
-        ToolError: The module is not there, or has a cell that nobody knows how to count.
+        ToolError: The module is not there, or has a cell that no counting rule knows.
     """
     try:
         cells: Iterable[Mapping[str, Any]] = netlist["modules"][top]["cells"].values()

@@ -163,7 +163,7 @@ class TrainVal:
         test: int | None = None,
         seed: int = 0,
     ) -> Splits:
-        """At most so many images, with all classes equally represented as far as possible.
+        """At most this many images of each split, its classes as equal in number as possible.
 
         Raises:
             DataError: A limit is not positive.

@@ -34,11 +34,11 @@ class TrainOptions:
     )
     weight_decay: float = option(1e-4, help="weight decay", low=0.0, high=1)
     optimizer: OptimizerName = option("adamw", help="optimizer; sgd has momentum 0.9 (Nesterov)")
-    shift: int = option(0, help="random shifts by up to so many pixels", low=0, high=8)
+    shift: int = option(0, help="random shifts, by up to this many pixels", low=0, high=8)
     flip: bool = option(False, help="random left-right mirroring")
     smoothing: float = option(0.0, help="label smoothing", low=0.0, high=0.9)
     patience: int | None = option(
-        None, help="stop after so many epochs without a better validation", low=1, high=10000
+        None, help="stop after this many epochs without a better validation", low=1, high=10000
     )
     seed: int = option(0, help="seed of initial weights, order and augmentation", low=0, high=2**31)
     threads: int = option(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 RAM_DEPTHS = ((32, 6), (64, 3))
-"""Distributed memory: four LUTs are a memory of so many words by so many bits (RAM32M, RAM64M)."""
+"""Distributed memory: words and bits of the memory that four LUTs make (RAM32M, RAM64M)."""
 
 BLOCK_DEPTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
 """Block memory of 18 Kbit: words by bits, one port for reading and one for writing."""
@@ -103,7 +103,7 @@ COSTS: Mapping[str, Area] = {
     "blend_bit": Area(lut=2.6),
     "fixed_blend_bit": Area(lut=1.46),
     "compared_bit": Area(lut=1.73),
-    # The turns of channels that share such parts.
+    # The control of channels that share such parts, one after the other.
     "turns": Area(lut=10, ff=4),
     # A bit of a running maximum, or sum, of windows that do not overlap.
     "kept_maximum_bit": Area(lut=1.5),

@@ -46,7 +46,7 @@ class Range:
         return signed_bits(self.low, self.high)
 
     def aligned(self, frac: int) -> Range:
-        """The same values with so many fraction bits, which are not fewer."""
+        """The same values with ``frac`` fraction bits, not fewer than they have."""
         up = frac - self.frac
         return Range(self.low << up, self.high << up, frac)
 

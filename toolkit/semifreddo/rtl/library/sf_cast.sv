@@ -1,7 +1,7 @@
 // Brings a number into another fixed-point format: rounding, then overflow. Combinational.
 //
 // `value` is signed; OFFSET (in units of value's last bit) is a constant added before rounding, so
-// that a frozen bias costs no adder of its own. NEGATE takes the negative of `value`, for nothing.
+// that a frozen bias costs no adder of its own. NEGATE takes the negative of `value`, at no cost.
 // ADDED says that the constant of the rounding is in `value` already. SUM_BITS and SUM_SIGNED are
 // the exact size of everything added up: the adder is no wider. The names of the modes are those
 // of semifreddo.core.fixed.

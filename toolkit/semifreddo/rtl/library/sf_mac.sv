@@ -7,7 +7,7 @@
 // The operands must stay while `active` counts through the phases.
 //
 // The weights of PER_UNIT groups, a power of two or all, are read at once: unit 0 has those of the
-// first groups. Channels behind the last one may have any weights; nobody reads their sums.
+// first groups. Channels behind the last one may have any weights: their sums are not read.
 //
 // A sum starts with `initials` in the cycle of `starts`. `following` names the group of that sum one
 // cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right, which is for

@@ -1,6 +1,6 @@
 // A stream out of a folded block: the last pass goes onward, earlier ones back to the block's input.
 //
-// Words that nobody reads are dropped: without BACK those of earlier passes, without ONWARD those of
+// Words without a reader are dropped: without BACK those of earlier passes, without ONWARD those of
 // the last one.
 `default_nettype none
 
