@@ -13,23 +13,12 @@ import numpy as np
 import pytest
 
 import semifreddo
-from semifreddo.cli.main import main
+from semifreddo.cli.main import main, make_parser
+from semifreddo.cli.reference import verbs
 from semifreddo.reports.figures import RungFigures, TargetFigures
 from semifreddo.reports.report import BuildReport
 
-VERBS = (
-    "study",
-    "train",
-    "freeze",
-    "export",
-    "build",
-    "run",
-    "check",
-    "retarget",
-    "report",
-    "doctor",
-    "demo",
-)
+VERBS = tuple(verbs(make_parser()))
 
 
 Capture: TypeAlias = pytest.CaptureFixture[str]

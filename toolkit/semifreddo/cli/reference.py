@@ -28,7 +28,7 @@ def cli_page() -> str:
         "`python -m semifreddo.cli.reference docs/reference`.\n",
         f"## semifreddo\n\n```text\n{_help(parser)}```\n",
     ]
-    for name, verb in _verbs(parser).items():
+    for name, verb in verbs(parser).items():
         parts.append(f"## semifreddo {name}\n\n```text\n{_help(verb)}```\n")
     return "\n".join(parts)
 
@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+def verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """The parser of every verb, by its name."""
     for action in parser._actions:  # argparse has no public way to the parsers of verbs
         if isinstance(action, argparse._SubParsersAction):
             return action.choices
