@@ -113,7 +113,7 @@ def test_wide_and_signed_values(board, opened) -> None:
 def test_images_that_do_not_fit_are_refused(board, opened) -> None:
     board()
     accelerator = opened(NET)
-    with pytest.raises(DataError, match=r"give layout='nchw' if yours come first$"):
+    with pytest.raises(DataError, match=r"if yours come first, give layout='nchw'"):
         accelerator.predict(np.zeros((2, 1, 4, 4), np.uint8))
     with pytest.raises(DataError, match="layout 'nchw' was given"):
         accelerator.predict(np.zeros((2, 4, 4, 1), np.uint8), layout="nchw")
