@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from importlib.util import find_spec
 from typing import Any
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
@@ -20,7 +21,7 @@ from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ecp5 import ECP5
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
-from semifreddo.flow.rungs import board_rungs
+from semifreddo.flow.rungs import board_rungs, checkpoint_kind
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.flow.synth import SYNTH
 from semifreddo.flow.vendor import VENDOR
@@ -129,9 +130,13 @@ def _check_before(config: BuildConfig) -> None:
 
     Raises:
         ConfigError: The clock is outside the board's limits.
+        CheckpointError: The checkpoint that the ladder will read is damaged.
         TaskError: A further task is missing, damaged, or has the name of another.
     """
     config.board.check_clock(config.clock_mhz)
+    checkpoint = config.path(config.design.checkpoint)
+    if checkpoint.is_file() and find_spec("safetensors"):
+        checkpoint_kind(checkpoint)
     tasks_of(config, config.task_name)
 
 

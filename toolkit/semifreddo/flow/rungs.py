@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.errors import CheckpointError
+from semifreddo.core.plain_json import parse_json
 from semifreddo.flow.config import BuildConfig
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator
@@ -21,6 +23,22 @@ def _absent(*packages: str) -> str:
     return f"not installed: {', '.join(names)}" if names else ""
 
 
+def checkpoint_kind(path: Path) -> str:
+    """What a checkpoint holds (``core``, ``semifreddo`` or ``user``), without reading its tensors.
+
+    Raises:
+        CheckpointError: Damaged, or no checkpoint.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as handle:
+            metadata = handle.metadata() or {}
+        return str(parse_json(metadata["model"])["kind"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged ({error})") from error
+
+
 def torch_rung(checkpoint: Path | None) -> Rung:
     """The trained model itself, in torch."""
     if checkpoint is None:
@@ -29,6 +47,13 @@ def torch_rung(checkpoint: Path | None) -> Rung:
         return Rung("torch", None, f"needs the checkpoint {checkpoint.name}, which is not there")
     if reason := _absent("torch", "brevitas", "safetensors"):
         return Rung("torch", None, reason)
+    if checkpoint_kind(checkpoint) == "user":
+        return Rung(
+            "torch",
+            None,
+            f"{checkpoint.name} holds a model of your own, which only your code can build; compare "
+            "it with semifreddo.nn.integers.raw_outputs",
+        )
 
     def run(images: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         from semifreddo.nn.integers import raw_outputs

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from brevitas_models import conv, image_input, relu
+from semifreddo.core.errors import CheckpointError
+from semifreddo.flow.rungs import checkpoint_kind, torch_rung
+from semifreddo.ir.freeze import FreezePlan
+from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
+
+DIGITS = Path(__file__).parents[2] / "hls_projects" / "digits" / "model.safetensors"
+
+
+def test_a_checkpoint_of_ones_own_model_is_no_rung_and_no_error(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(image_input(), conv(1, 2), relu()).eval()
+    model(torch.rand(2, 1, 8, 8))
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(TrainedModel(model, None, FreezePlan(), ("a", "b")), path)
+    assert checkpoint_kind(path) == "user"
+    rung = torch_rung(path)
+    assert rung.run is None
+    assert "holds a model of your own, which only your code can build" in rung.reason
+
+
+def test_a_checkpoint_of_ours_is_a_rung() -> None:
+    assert checkpoint_kind(DIGITS) == "semifreddo"
+    assert torch_rung(DIGITS).run is not None
+
+
+@pytest.mark.parametrize("content", [b"", b"text", DIGITS.read_bytes()[:200]])
+def test_a_damaged_checkpoint_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a checkpoint, or damaged"):
+        torch_rung(tmp_path / "model.safetensors")
