@@ -1,7 +1,7 @@
 """Brevitas to QONNX, QONNX to StreamNet."""
 
 from semifreddo.convert.execute import run_qonnx, trace_qonnx
-from semifreddo.convert.export import export_qonnx
+from semifreddo.convert.export import export_qonnx, export_vectors
 from semifreddo.convert.from_qonnx import from_qonnx
 from semifreddo.convert.load import read_info
 from semifreddo.convert.metadata import ModelInfo
@@ -11,6 +11,7 @@ __all__ = [
     "ModelInfo",
     "convert",
     "export_qonnx",
+    "export_vectors",
     "from_qonnx",
     "read_info",
     "run_qonnx",

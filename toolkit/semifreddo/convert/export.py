@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
 from semifreddo.convert.metadata import ModelInfo
-from semifreddo.core.errors import CheckpointError, ConversionError
+from semifreddo.core.errors import CheckpointError, ConversionError, DataError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.freeze import FreezePlan
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ def export_qonnx(
     path: Path | str,
     *,
     input_shape: tuple[int, int, int],
-    plan: FreezePlan,
+    plan: FreezePlan | None = None,
     labels: tuple[str, ...] = (),
     repeats: tuple[tuple[str, ...], ...] = (),
     info: Mapping[str, str] | None = None,
@@ -78,7 +81,7 @@ def export_qonnx(
         model: A Brevitas model in evaluation mode whose first layer quantizes the image.
         path: The file; written whole or not at all.
         input_shape: Image as (channels, height, width).
-        plan: Which tensors are frozen.
+        plan: Which tensors are frozen; none if left out.
         labels: Class names of the outputs.
         repeats: Module paths of each pass of a repeated block; see
             :class:`~semifreddo.convert.metadata.ModelInfo`.
@@ -91,8 +94,36 @@ def export_qonnx(
     path = Path(path)
     if model.training:
         raise ConversionError(f"{path}: the model is in training mode; call model.eval() first")
+    plan = plan or FreezePlan()
     exported = _trace(model, path, input_shape)
     _check_names(exported, plan, path)
     props = ModelInfo(plan, labels, repeats, dict(info or {})).to_props()
     onnx.helper.set_model_props(exported, props)
     write_atomic(path, exported.SerializeToString(deterministic=True))
+
+
+def export_vectors(model: nn.Module, images: npt.NDArray[np.uint8], path: Path | str) -> None:
+    """Write golden vectors: stored images as raw integers, and the model's raw answers to them.
+
+    Args:
+        model: The Brevitas model that :func:`export_qonnx` writes.
+        images: Stored pixels, uint8 ``(n, h, w, c)``, at least one.
+        path: The ``.npz`` file that ``[vectors] file`` in design.toml names.
+
+    Raises:
+        DataError: No images, or not uint8 ``(n, h, w, c)``.
+        ConfigError: The model does not take images of this shape.
+        ConversionError: The model's outputs are not integers at a power-of-two scale.
+    """
+    from semifreddo.nn.inputs import ModelInput
+    from semifreddo.nn.integers import raw_outputs
+
+    path = Path(path)
+    if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
+        raise DataError(
+            f"{path}: golden vectors need at least one uint8 image (n, h, w, c), got "
+            f"{images.dtype} of shape {images.shape}"
+        )
+    height, width, channels = images.shape[1:]
+    raw = ModelInput(model, (channels, height, width)).raw(images)
+    VectorSet(raw, raw_outputs(model, raw)).save(path)
