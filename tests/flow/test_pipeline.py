@@ -21,6 +21,8 @@ import pytest
 
 from semifreddo.cli.main import main
 from semifreddo.core.vectors import VectorSet
+from semifreddo.flow.build import build
+from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.stage import digest_tree
 from semifreddo.ir.task import Task
 from semifreddo.reports.report import BuildReport
@@ -313,3 +315,9 @@ def test_ctrl_c_and_resume(design: Path, tmp_path: Path) -> None:
     assert main(["build", str(folder), "--until", "project"]) == 0
     report = BuildReport.load(build / "report.json")
     assert [stage.skipped for stage in report.stages] == [True, True]
+
+
+def test_random_images_are_called_random_while_building(fresh: BuildConfig) -> None:
+    lines: list[str] = []
+    build(fresh, until="lower", progress=lines.append)
+    assert any("20 random images, answered by the integer reference" in line for line in lines)

@@ -124,6 +124,11 @@ def _run(work: Workspace) -> Figures:
     write_atomic(work.out / "net.txt", str(lowered.net))
     task.save(work.out / "task.json")
     lowered.vectors.save(work.out / "vectors.npz")
+    if work.config.vectors.file is None:
+        work.report(
+            f"{len(lowered.vectors)} random images, answered by the integer reference: [vectors] "
+            "file is not set (semifreddo.convert.export_vectors writes one)"
+        )
     figures = TaskFigures(
         name=task.name,
         labels=task.labels,
