@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from golden_files import updating
 from hls.builders import Builder, random_images
 from nets import blended
 from semifreddo.core.errors import ProjectError
@@ -52,7 +52,7 @@ def test_the_text_is_the_golden_text(tool: str) -> None:
         path = GOLDEN / tool / name.replace("/", "-")
         text = re.sub(rb'("(?:semifreddo|hls4ml)": )"[^"]*"', rb'\1"VERSION"', files[name])
         text = text.replace(net.device_digest.encode(), b"DEVICE_DIGEST")
-        if os.environ.get("SEMIFREDDO_UPDATE_GOLDEN"):
+        if updating():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(text)
         assert path.is_file(), f"no golden file {path.name}; set SEMIFREDDO_UPDATE_GOLDEN=1"

@@ -34,7 +34,8 @@ def test_success_means_every_output_is_there(tmp_path: Path) -> None:
     assert done.command[0].endswith("succeed")
     assert log.read_text() == f"working in {tmp_path}\n"
     again = run([FAKE / "succeed", *outputs], cwd=tmp_path, timeout_s=20, log=log, outputs=outputs)
-    assert again.seconds >= 0
+    assert 0 < again.seconds < 20
+    assert again.outputs == done.outputs
 
 
 def test_arguments_are_not_a_shell_text_and_the_environment_is_added(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 import pytest
 
+from golden_files import updating
 from semifreddo.boards import board_names, load_board
 from semifreddo.core import block_design as names
 from semifreddo.vivado.picture import block_design_svg
@@ -21,7 +21,7 @@ def test_the_committed_picture(name: str) -> None:
     assert board.ps is not None
     picture = block_design_svg(board, board.ps)
     path = board.folder / "block_design.svg"
-    if os.environ.get("SEMIFREDDO_UPDATE_GOLDEN"):
+    if updating():
         path.write_text(picture)
     assert path.is_file() and path.read_text() == picture
     texts = re.findall(r">([^<\n]+)</text>", picture)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from golden_files import updating
 from semifreddo.boards import board_names, load_board
+from semifreddo.core.errors import ToolError
 from semifreddo.vivado.driver import Options, run_project
 from vivado.projects import FAKES, fake_tools, plan
 
@@ -47,7 +48,7 @@ def test_the_recorded_commands(
     text = record(tmp_path)
     assert str(tmp_path) not in text
     path = GOLDEN / f"{board}-{backend}.tcl"
-    if os.environ.get("SEMIFREDDO_UPDATE_GOLDEN"):
+    if updating():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert path.is_file(), f"no golden file {path.name}; set SEMIFREDDO_UPDATE_GOLDEN=1"
@@ -81,7 +82,7 @@ def test_the_fake_is_strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         files["tcl/block_design.tcl"] = script.replace(old, new).encode()
         root = tmp_path / "project"
         type(plan())(files).write(root)
-        with pytest.raises(Exception, match=message):
+        with pytest.raises(ToolError, match=message):
             run_project(root, Options(), lambda _: None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -216,3 +217,20 @@ def test_the_clock_is_read_of_its_own_table_only() -> None:
     found = parse_csynth_rpt(summary + clock)
     assert (found.target_ns, found.estimated_ns) == (4.0, 2.9)
     assert parse_csynth_rpt("| Clock | Target | Estimated |\n| clk |\n").target_ns is None
+
+
+@pytest.mark.parametrize(
+    ("wns", "whs", "wpws", "met"),
+    [
+        (0.0, 0.0, 0.0, True),
+        (0.1, 0.1, -0.001, False),
+        (0.1, -0.001, 0.1, False),
+        (-0.001, 0.1, 0.1, False),
+        (0.1, 0.1, None, True),
+        (None, 0.1, 0.1, None),
+    ],
+)
+def test_every_slack_counts(
+    wns: float | None, whs: float | None, wpws: float | None, met: bool | None
+) -> None:
+    assert TimingReport(wns_ns=wns, whs_ns=whs, wpws_ns=wpws).met is met
