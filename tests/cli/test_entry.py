@@ -36,9 +36,10 @@ def test_any_label_is_printed_under_any_locale() -> None:
         "import sys; print('\\u96ea', file=sys.stderr)"
     )
     variables = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONIOENCODING"}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | variables,
+        env=inherited | variables,
         capture_output=True,
         timeout=60,
         check=True,
