@@ -309,6 +309,17 @@ def test_a_simulation_that_hangs_is_ended(simulate: Build) -> None:
     assert child.poll() is not None
 
 
+def test_a_simulation_that_is_silent_from_its_start(tmp_path: Path) -> None:
+    """The time-out of the call counts from its beginning, the start included."""
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o755)
+    device = open_device(silent)
+    with pytest.raises(TransportTimeoutError, match=r"within 0\.\d+ s"):
+        device.load(words(NET), 0.5)
+    device.close()
+
+
 def test_transport_refuses_another_device(simulate: Build) -> None:
     with pytest.raises(TransportError, match=r"simulates device .* expected blended ffffffff"):
         open_device(simulate(DESIGN), "f" * 64).run(images(NET, 1), 10)

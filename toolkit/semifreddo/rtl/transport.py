@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,6 @@ from semifreddo.ir.layers import Shape
 from semifreddo.rtl.cosim import Exchange, Simulation, Stalls
 from semifreddo.runtime.packets import ALL_ERRORS, IDENTITY, BusFormat
 from semifreddo.runtime.transport import DeviceInfo
-
-_START_TIMEOUT_S = 20.0
 
 
 class RtlTransport:
@@ -125,35 +124,39 @@ class RtlTransport:
         if self._simulation is not None and self._simulation.alive:
             return self._simulation
         deadline = time.monotonic() + timeout_s
+
+        def left() -> float:
+            return max(0.0, deadline - time.monotonic())
+
         try:
             simulation = Simulation(self._executable, self._bus)
         except ToolError as error:
             raise TransportError(str(error)) from error
         try:
-            self._identify(simulation)
-            simulation.configure(self._stalls)
+            self._identify(simulation, left)
+            simulation.configure(self._stalls, left())
             if self._task is not None:
                 packet = simulation.bus.task_packet(self._task)
-                simulation.exchange([packet], 0, max(0.0, deadline - time.monotonic()))
-                simulation.check_errors(max(0.0, deadline - time.monotonic()))
+                simulation.exchange([packet], 0, left())
+                simulation.check_errors(left())
         except BaseException:  # Ctrl-C, too: nobody may use it before it has its task
             simulation.close()
             raise
         self._simulation = simulation
         return simulation
 
-    def _identify(self, simulation: Simulation) -> None:
+    def _identify(self, simulation: Simulation, left: Callable[[], float]) -> None:
         """Prove that the simulation is the device, and learn its bus format."""
-        found = simulation.read("identity", _START_TIMEOUT_S), simulation.read("device")
+        found = simulation.read("identity", left()), simulation.read("device", left())
         expected = IDENTITY, simulation.bus.digest_word
-        words = simulation.read("task_words")
+        words = simulation.read("task_words", left())
         if found != expected or words != self._bus.task_words:
             raise TransportError(
                 f"{self._executable}: simulates device {found[1]:08x} with {words} task words, "
                 f"expected {self._info.net} {expected[1]:08x} with {self._bus.task_words}; build "
                 "the RTL simulation again"
             )
-        simulation.bus = simulation.bus.with_register(simulation.read("format"))
+        simulation.bus = simulation.bus.with_register(simulation.read("format", left()))
 
 
 def open_rtl(
