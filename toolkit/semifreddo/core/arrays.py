@@ -40,8 +40,7 @@ _SMALL_BYTES = 16 << 20
 _NPY = ".npy"
 _HEADER_BYTES = 1 << 12
 
-# All that the standard library and NumPy raise on damaged archives and headers.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
@@ -59,6 +58,7 @@ _DAMAGE = (
     RuntimeError,
     MemoryError,
 )
+"""All that the standard library and NumPy raise on damaged archives, headers and JSON."""
 
 Array = npt.NDArray[Any]
 
@@ -94,7 +94,7 @@ def read_arrays(
             return {name: _member(file, info) for name, info in found.items()}
     except FileNotFoundError:
         raise DataError(f"{where}: no such file") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{where}: not {what} ({_reason(error)})") from None
 
 
@@ -112,7 +112,7 @@ def read_array(source: Path, where: str, *, limit_bytes: int = LIMIT_BYTES) -> A
             return _array(handle, size)
     except FileNotFoundError:
         raise DataError(f"{where}: no such file") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise DataError(f"{where}: not a plain array ({_reason(error)})") from None
 
 

@@ -20,13 +20,13 @@ import io
 import json
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from semifreddo import __version__
+from semifreddo.core.arrays import DAMAGE
 from semifreddo.core.digest import digest_bytes, digest_file
 from semifreddo.core.errors import BundleError, SemifreddoError
 from semifreddo.core.files import write_atomic
@@ -55,22 +55,6 @@ _MEMBER = re.compile(
     r"|vectors/[A-Za-z0-9][\w.-]{0,99}\.npz"
     r"|device/[A-Za-z0-9][\w.-]{0,99}/[A-Za-z0-9][\w.-]{0,99}",
     re.ASCII,
-)
-
-# All that the standard library and NumPy raise on damaged zip, JSON and npz data.
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zipfile.LargeZipFile,
-    zlib.error,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    OSError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
 )
 
 
@@ -175,7 +159,7 @@ class Bundle:
             return _bundle_of(members, manifest, path.resolve().parent)
         except SemifreddoError as error:
             raise BundleError(f"{path}: {str(error).removeprefix('bundle: ')}") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             detail = " ".join(str(error).split())[:200] or type(error).__name__
             raise BundleError(f"{path}: not a bundle, or damaged ({detail})") from error
 
