@@ -30,6 +30,8 @@ def test_no_board_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path
     assert "PYNQ finds no board here (No Devices Found); run on the board, as root" in err
 
 
+@pytest.mark.slow
+@pytest.mark.clock
 def test_host_overhead(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """1,000 images in at most 20 ms, and at least five times faster than one by one."""
     from semifreddo.runtime.bench import host_costs

@@ -106,6 +106,8 @@ def test_a_schedule_that_does_not_fit_is_refused() -> None:
         estimate(net, RtlSchedule({"conv": Choice(99)}))
 
 
+@pytest.mark.slow
+@pytest.mark.clock
 def test_it_takes_milliseconds() -> None:
     net, schedule = random_net(3)
     estimate(net, schedule)

@@ -219,6 +219,8 @@ def test_rates_must_be_positive() -> None:
         choose(blended(), PLENTY, 100.0, 0.0)
 
 
+@pytest.mark.slow
+@pytest.mark.clock
 def test_it_is_quick() -> None:
     start = time.perf_counter()
     choose(blended(channels=16), PLENTY, 100.0)
@@ -334,6 +336,8 @@ def mobile() -> StreamNet:
     return StreamNet("mobile", image, tuple(layers), tuple(blocks))
 
 
+@pytest.mark.slow
+@pytest.mark.clock
 def test_a_large_network_takes_seconds() -> None:
     net = mobile()
     start = time.process_time()

@@ -79,6 +79,7 @@ def test_a_stale_output_is_a_failure(tmp_path: Path, age_s: int) -> None:
         )
 
 
+@pytest.mark.timeout(30)
 def test_a_time_out_ends_the_whole_process_group(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     with pytest.raises(
@@ -86,33 +87,28 @@ def test_a_time_out_ends_the_whole_process_group(tmp_path: Path) -> None:
     ):
         run([FAKE / "hang", pid_file], cwd=tmp_path, timeout_s=1, log=tmp_path / "log")
     child = int(pid_file.read_text())
-    deadline = time.monotonic() + 5
-    while alive(child) and time.monotonic() < deadline:
+    while alive(child):  # the time-out of the test is the limit
         time.sleep(0.02)
-    assert not alive(child)
 
 
+@pytest.mark.timeout(50)
 @pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_the_whole_process_group(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
 
     def interrupt() -> None:
-        deadline = time.monotonic() + 20
         while not (pid_file.exists() and pid_file.read_text().strip()):
-            assert time.monotonic() < deadline
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
+    thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         run([FAKE / "hang", pid_file], cwd=tmp_path, timeout_s=60, log=tmp_path / "log")
     thread.join()
     child = int(pid_file.read_text())
-    deadline = time.monotonic() + 5
-    while alive(child) and time.monotonic() < deadline:
+    while alive(child):  # the time-out of the test is the limit
         time.sleep(0.02)
-    assert not alive(child)
 
 
 def test_a_full_disk_under_a_tool(tmp_path: Path) -> None:
