@@ -62,6 +62,6 @@ def test_our_top_function_has_the_registers_of_the_runtime(tool: str, words: int
 
 
 def test_control_bytes() -> None:
-    assert control_bytes(0) == 64 and registers(0) == {"CTRL": 0}
+    assert control_bytes(0) == 64 and registers(0) == {"CTRL": 0, "frames": 0x10}
     assert control_bytes(16) == 0x80 and registers(16)["Memory_task_memory"] == 0x40
-    assert control_bytes(4097) == 0x10000 and registers(4097)["load_task"] == 0x10
+    assert control_bytes(4097) == 0x10000 and registers(4097)["load_task"] == 0x18

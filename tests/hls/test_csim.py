@@ -190,7 +190,7 @@ def shared_repeat() -> StreamNet:
 
 def test_a_shared_block_reaches_every_pass_and_the_test_bench_passes(tmp_path: Path) -> None:
     net = random_values(shared_repeat(), 3)
-    images = random_images(net, 4)
+    images = random_images(net, 6)  # starts of 1, 1, 1 and 3
     vectors = VectorSet(images, reference.run(net, images))
     project = tmp_path / "p"
     plan_project(scheduled(net), vectors=vectors, **PART).write(project)
@@ -202,7 +202,7 @@ def test_a_shared_block_reaches_every_pass_and_the_test_bench_passes(tmp_path: P
         assert device.run(many[:0], TIMEOUT_S).shape == (0, 2)
     bench = compile_test_bench(project, net.name)
     assert run_bench(bench, project) == 0
-    (project / "tb_data" / "expected.dat").write_text("1 2\n" * 4)
+    (project / "tb_data" / "expected.dat").write_text("1 2\n" * 6)
     assert run_bench(bench, project) == 1
 
 

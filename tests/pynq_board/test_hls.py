@@ -11,11 +11,11 @@ import pytest
 from board_nets import coloured, frozen, loadable, wide
 from fakes import bundle_of, other_task, vectors_of
 from nets import blended
-from semifreddo.core.block_design import ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError, TransportTimeoutError
+from semifreddo.core.hls_registers import FRAMES, registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
-from semifreddo.runtime import Accelerator, Bundle, DeviceFiles
+from semifreddo.runtime import Accelerator, Bundle, DeviceFiles, DeviceInfo
 from semifreddo.runtime.core_model import HlsCore
 from semifreddo.runtime.dma_model import Fault
 from semifreddo.sim import reference
@@ -33,21 +33,35 @@ def hls(tmp_path: Path):
     boards = []
 
     def make(
-        net: StreamNet = NET, name: str | None = None, suffix: str = "", ps: str = ZYNQ_ULTRA
+        net: StreamNet = NET, name: str | None = None, suffix: str = "", most: int | None = None
     ) -> tuple[Accelerator, SimulatedBoard]:
         named = net if name is None else dataclasses.replace(net, name=name)
         words = AddressMap.of(net).words
         files = {
             file.replace(named.name, net.name): data
             for file, data in simulated_files(
-                named, ps, hls_task_words=words, hls_suffix=suffix
+                named, hls_task_words=words, hls_suffix=suffix
             ).items()
         }
         bundle = dataclasses.replace(bundle_of(net), transports={"pynq": DeviceFiles(files)})
         board = SimulatedBoard(HlsCore(net, ReferenceDevice(net)))
         board.activate()
         boards.append(board)
-        return Accelerator.open(bundle, "pynq", timeout_s=1), board
+        if most is None:
+            return Accelerator.open(bundle, "pynq", timeout_s=1), board
+        from semifreddo.runtime.pynq import PynqTransport
+
+        transport = PynqTransport(
+            bundle.device_file("pynq"),
+            DeviceInfo(
+                net.name, net.device_digest, "pynq", formats=(net.input.type, net.output.type)
+            ),
+            image_shape=net.input.shape,
+            outputs=net.output.pixels * net.output.channels,
+            words=words,
+            buffer_frames=most,
+        )
+        return Accelerator.open(bundle, transport, timeout_s=1), board
 
     yield make
     for board in boards:
@@ -81,8 +95,34 @@ def test_tasks_of_any_size_are_loaded_over_the_registers(
     assert np.array_equal(found, reference.run(changed, vectors.images))
 
 
+def test_a_start_is_a_batch(hls, monkeypatch) -> None:
+    """Register accesses do not grow with the frames: one start and one result transfer a part."""
+    accelerator, board = hls(most=100)
+    offsets, written, write = registers(AddressMap.of(NET).words), [], HlsCore.write
+    names = {at: name for name, at in offsets.items()}
+    monkeypatch.setattr(
+        HlsCore,
+        "write",
+        lambda core, at, value: (written.append((names.get(at), value)), write(core, at, value)),
+    )
+    before = board.dma.transfers["receive"]
+    for count in (1, 80, 250, 250):
+        vectors = vectors_of(NET, count)
+        assert np.array_equal(accelerator.predict(vectors.images).raw, vectors.expected)
+    assert board.dma.transfers["receive"] - before == 1 + 1 + 3 + 3
+    assert written == [
+        *[("frames", 1), ("CTRL", 1), ("load_task", 0)],
+        *[("frames", 80), ("CTRL", 1)],
+        *[("frames", 84), *[("CTRL", 1)] * 3],
+        *[("CTRL", 1)] * 3,
+    ]
+
+
 def test_a_core_in_the_middle_of_a_frame_is_not_used(hls, monkeypatch) -> None:
-    monkeypatch.setattr(HlsCore, "reset", lambda core: (_reset(core), core.write(0, 1)))
+    at = registers(0)[FRAMES]
+    monkeypatch.setattr(
+        HlsCore, "reset", lambda core: (_reset(core), core.write(at, 1), core.write(0, 1))
+    )
     with pytest.raises(TransportError, match=r"the core is in the middle of a frame .*0x01"):
         hls()
 
@@ -120,18 +160,18 @@ def test_tasks_are_swapped_between_frames(hls) -> None:
     [
         (
             "stall",
-            r"S2MM\), frame 2 of 40: .*; the core answered 2 frames; its control",
+            r"S2MM\), frames 200..299 of 300: .*; the core answered 200 frames; its control",
         ),
-        ("decode error", r"S2MM\), frame 2 of 40: .*decode error.*the buffer lies where the DMA"),
-        ("short transfer", r"frame 2 of 40: the core ended its packet after 4 of 12 bytes"),
+        ("decode error", r"S2MM\), frames 200..299 of 300: .*decode error.*the buffer lies where"),
+        ("short transfer", r"frames 200..299 of 300: the core ended its packet after 600 of 1200"),
     ],
 )
 def test_faults(hls, kind: str, message: str) -> None:
-    accelerator, board = hls()
+    accelerator, board = hls(most=100)
     assert accelerator.check().ok
     board.dma.faults.append(Fault(kind, "receive", after=2))
     with pytest.raises(TransportError, match=message) as caught:
-        accelerator.predict(VECTORS.images)
+        accelerator.predict(vectors_of(NET, 300).images)
     assert isinstance(caught.value, TransportTimeoutError) == (kind == "stall")
     assert np.array_equal(accelerator.predict(VECTORS.images).raw, VECTORS.expected)
     assert board.downloads == 2
@@ -143,7 +183,6 @@ def test_another_core(hls) -> None:
 
 
 def test_a_bundle_is_needed_for_the_formats(hls) -> None:
-    from semifreddo.runtime import DeviceInfo
     from semifreddo.runtime.pynq import open_pynq
 
     accelerator, _ = hls()

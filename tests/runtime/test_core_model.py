@@ -146,25 +146,34 @@ def test_loopback() -> None:
 
 @pytest.mark.parametrize("net", [NET, wide()], ids=["8 bits", "12 signed bits"])
 def test_a_core_made_by_hls(net: StreamNet) -> None:
-    """One start is one frame; new values are taken before a frame while load_task is 1."""
+    """A start is ``frames`` frames; new values are taken before them while load_task is 1."""
     core = HlsCore(net, ReferenceDevice(net))
     places = registers(AddressMap.of(net).words)
     for index, word in enumerate(AddressMap.of(net).pack(net)):
         core.write(places["Memory_task_memory"] + 4 * index, int(word))
     core.write(places["load_task"], 1)
-    vectors = vectors_of(net, 2)
+    vectors = vectors_of(net, 5)
     lane = "<i2" if net.input.type.width > 8 else "u1"
-    octets = vectors.images.astype(lane).reshape(2, -1).view(np.uint8)
-    padded = np.zeros((2, -(-octets.shape[1] // 4) * 4), np.uint8)
+    octets = vectors.images.astype(lane).reshape(5, -1).view(np.uint8)
+    padded = np.zeros((5, -(-octets.shape[1] // 4) * 4), np.uint8)
     padded[:, : octets.shape[1]] = octets
     core.send(padded.view("<u4").reshape(-1))
     assert core.receive(100)[1] is False  # not started
-    for expected in vectors.expected:
-        core.write(places["CTRL"], 1)
-        words, last = core.receive(100)
-        assert last
-        found = words.view("<i8") if net.output.type.width > 32 else words.view("<i4")
-        assert np.array_equal(found, expected)
-        core.write(places["load_task"], 0)
     core.write(places["CTRL"], 1)
-    assert core.read(places["CTRL"]) == 1  # waits for its frame
+    assert core.read(places["CTRL"]) == 4  # no frames were asked for
+    for frames in (slice(0, 2), slice(2, 5)):
+        core.write(places["frames"], frames.stop - frames.start)
+        core.write(places["CTRL"], 1)
+        core.write(places["CTRL"], 1)  # lost: it runs
+        core.write(places["load_task"], 0)
+        size = len(vectors.expected[0]) * (2 if net.output.type.width > 32 else 1)
+        first, last = core.receive(size)
+        assert len(first) == size and not last
+        rest, last = core.receive(100)
+        assert last and core.read(places["CTRL"]) == 4
+        words = np.concatenate([first, rest])
+        found = words.view("<i8") if net.output.type.width > 32 else words.view("<i4")
+        assert np.array_equal(found, vectors.expected[frames].reshape(-1))
+    core.write(places["CTRL"], 1)
+    assert core.read(places["CTRL"]) == 1  # waits for its frames
+    assert core.receive(100)[1] is False

@@ -77,7 +77,12 @@ def test_registers_of_a_core_made_by_hls() -> None:
         register.get("NAME"): int(register.find("PROPERTY").get("VALUE"), 16)
         for register in root.iter("REGISTER")
     }
-    assert found == {"CTRL": 0, "load_task_V": 0x10, "Memory_task_memory_V": 0x20000}
+    assert found == {
+        "CTRL": 0,
+        "frames_V": 0x10,
+        "load_task_V": 0x18,
+        "Memory_task_memory_V": 0x20000,
+    }
     (core,) = (r for r in root.iter("MEMRANGE") if r.get("INSTANCE") == design.CORE)
     size = int(core.get("HIGHVALUE"), 16) + 1 - int(core.get("BASEVALUE"), 16)
     assert size == 0x40000

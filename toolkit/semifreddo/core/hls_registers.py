@@ -15,7 +15,7 @@ CONTROL = "CTRL"
 
 START, IDLE = 1 << 0, 1 << 2
 
-LOAD_TASK, TASK_MEMORY = "load_task", "Memory_task_memory"
+FRAMES, LOAD_TASK, TASK_MEMORY = "frames", "load_task", "Memory_task_memory"
 """Registers of a core of this toolkit, as a hardware handoff calls them."""
 
 _FIRST = 0x10
@@ -55,9 +55,10 @@ def places(arguments: Iterable[Argument]) -> dict[str, tuple[int, int]]:
 
 
 def _arguments(task_words: int) -> tuple[Argument, ...]:
+    frames = Argument(FRAMES, 1)
     if not task_words:
-        return ()
-    return Argument(LOAD_TASK, 1), Argument(TASK_MEMORY, task_words, array=True)
+        return (frames,)
+    return frames, Argument(LOAD_TASK, 1), Argument(TASK_MEMORY, task_words, array=True)
 
 
 def registers(task_words: int) -> dict[str, int]:
@@ -71,5 +72,5 @@ def registers(task_words: int) -> dict[str, int]:
 
 def control_bytes(task_words: int) -> int:
     """Bytes that a core's AXI4-Lite port decodes: a power of two."""
-    end = max([_FIRST, *(at + size for at, size in places(_arguments(task_words)).values())])
+    end = max(at + size for at, size in places(_arguments(task_words)).values())
     return max(_LEAST_BYTES, 1 << (end - 1).bit_length())

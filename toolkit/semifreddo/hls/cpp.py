@@ -43,6 +43,13 @@ def block(head: str, lines: Iterable[str]) -> str:
     return f"{head} {{\n{body}\n}}"
 
 
+def frames(lines: Iterable[str]) -> list[str]:
+    """The loop of a process over the frames of a start; a report counts one of them."""
+    pragmas = ["#pragma HLS LOOP_FLATTEN off", "#pragma HLS LOOP_TRIPCOUNT min=1 max=1"]
+    head = "for (unsigned frame = 0; frame < frames; frame++)"
+    return ["Frames:", block(head, [*pragmas, *lines])]
+
+
 def _typed(bounds: Range) -> str:
     return integer(*bounds.format)
 

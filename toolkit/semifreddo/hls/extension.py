@@ -143,6 +143,7 @@ class SemifreddoFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
         arguments = [port.name for port in ports]
         if lowered.task_blocks:
             arguments.append(f"{lowered.name}_task")
+        arguments.append("frames")
         if not lowered.members:
             return f"{lowered.function}({', '.join(arguments)});"
         types = ", ".join([*(port.type_name for port in ports), f"{lowered.name}_config"])

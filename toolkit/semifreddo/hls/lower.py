@@ -108,9 +108,12 @@ def _fork_code(name: str, stream: Stream, readers: int) -> str:
         "const data_T word = data.read();",
         *(f"copy{i}.write(word);" for i in range(readers)),
     ]
-    head = f"template <class data_T> void {name}(hls::stream<data_T> &data, {outputs})"
+    head = (
+        f"template <class data_T> void {name}(hls::stream<data_T> &data, {outputs}, "
+        "unsigned frames)"
+    )
     body = cpp.block(f"for (unsigned i = 0; i < {stream.pixels}; i++)", loop)
-    return cpp.block(head, ["Pixels:", body]) + "\n"
+    return cpp.block(head, cpp.frames(["Pixels:", body])) + "\n"
 
 
 def _lower_layer(
@@ -241,6 +244,8 @@ def _route_code(net: StreamNet, layer: Route, name: str) -> str:
         ),
         "res.write(pixel);",
     ]
-    head = f"template <{types}>\nvoid {name}_route({ports}, hls::stream<res_T> &res)"
+    head = (
+        f"template <{types}>\nvoid {name}_route({ports}, hls::stream<res_T> &res, unsigned frames)"
+    )
     body = cpp.block(f"for (unsigned i = 0; i < {layer.output.pixels}; i++)", loop)
-    return cpp.block(head, ["Pixels:", body]) + "\n"
+    return cpp.block(head, cpp.frames(["Pixels:", body])) + "\n"

@@ -10,11 +10,11 @@ from semifreddo.core.errors import ProjectError
 _WORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
 constexpr const_cast continue decltype default delete div_roundup do double dynamic_cast else enum
-explicit export extern false float for friend goto hls if inline int input load_task long main max
-min mutable namespace new nnet noexcept not not_eq nullptr operator or or_eq private protected
-public register reinterpret_cast result return semifreddo short signed sizeof static static_assert
-static_cast std struct switch task_memory template this throw true try typedef typeid typename
-union unsigned using virtual void volatile wchar_t while xor xor_eq
+explicit export extern false float for frames friend goto hls if inline int input load_task long
+main max min mutable namespace new nnet noexcept not not_eq nullptr operator or or_eq private
+protected public register reinterpret_cast result return semifreddo short signed sizeof static
+static_assert static_cast std struct switch task_memory template this throw true try typedef typeid
+typename union unsigned using virtual void volatile wchar_t while xor xor_eq
 """
 _RESERVED = frozenset(_WORDS.split())
 """C++ key words, and names that hls4ml's and our sources use at file level."""

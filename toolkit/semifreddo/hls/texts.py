@@ -43,7 +43,8 @@ def fill(name: str, design: Design) -> str:
     """A C++ template with the design's sizes."""
     image, result = design.dataflow.image.stream, design.dataflow.result.stream
     words = design.addresses.words if design.loadable else 0
-    arguments = ["image", "result", *(["load_task", "task_memory"] if words else [])]
+    tasks = ["load_task", "task_memory"] if words else []
+    arguments = ["image", "result", "frames", *tasks]
     return Template((_TEMPLATES / name).read_text(encoding="utf-8")).substitute(
         name=design.name,
         device_digest=design.device_digest,

@@ -24,7 +24,7 @@ TASK_FIFO_DEPTH = 2
 
 _TASK_COMMENT = """\
 // load_task = 1: every layer takes its new values out of task_memory (see ADDRESS_MAP.md) before
-// this image; task_memory may be written while load_task is 0.
+// the first image of this call; task_memory may be written while load_task is 0.
 """
 
 
@@ -53,8 +53,9 @@ class Design:
 def parameters(design: Design) -> list[str]:
     """Declarations of the top function's parameters."""
     found = [f"hls::stream<semifreddo::axis_word> &{name}" for name in _PORTS]
+    # HLS gives addresses in this order, and keeps the names of plain types only.
+    found.append("unsigned frames")
     if design.loadable:
-        # HLS gives addresses in this order, and keeps the names of plain types only.
         found.append("bool load_task")
         found.append(f"const unsigned task_memory[{design.addresses.words}]")
     return found
@@ -79,7 +80,7 @@ def header(design: Design) -> str:
 #include "defines.h"
 #include "nnet_utils/semifreddo_axis.h"
 
-// One call is one image.
+// One call is so many images as frames says; TLAST ends the result of the last one.
 {task}{_signature(design)};
 
 #endif
@@ -107,7 +108,7 @@ def _loader(design: Design) -> str:
             )
         lines += [f"{task}.write(load_task);", cpp.block("if (load_task)", loops)]
     head = (
-        "// One header word per layer and image says whether values follow.\n"
+        "// One header word per layer and call says whether values follow.\n"
         "static void distribute_task(\n"
         f"    bool load_task, const unsigned task_memory[{design.addresses.words}],\n"
         f"    {ports}\n)"
@@ -117,7 +118,8 @@ def _loader(design: Design) -> str:
 
 def _interface(design: Design) -> list[str]:
     lines = [f"#pragma HLS INTERFACE axis port={name}" for name in _PORTS]
-    names = [*(["load_task", "task_memory"] if design.loadable else []), "return"]
+    tasks = ["load_task", "task_memory"] if design.loadable else []
+    names = ["frames", *tasks, "return"]
     lines += [f"#pragma HLS INTERFACE s_axilite port={name} bundle=control" for name in names]
     return [*lines, "#pragma HLS DATAFLOW"]
 
@@ -147,14 +149,14 @@ def source(design: Design, calls: Mapping[str, str]) -> str:
         lines.append(f"distribute_task(load_task, task_memory, {tasks});")
     image, result = design.dataflow.image, design.dataflow.result
     words = f"{image.type_name}, {image.stream.pixels}"
-    lines.append(f"semifreddo::receive<{words}>(image, {image.name});")
+    lines.append(f"semifreddo::receive<{words}>(image, {image.name}, frames);")
     for process in design.dataflow.processes:
         lines.append(f"{calls[process.name]} // {process.kind}")
         if process.traced:
             port = process.outputs[0]
-            lines.append(f"SEMIFREDDO_TRACE_STREAM({port.name}, {port.stream.pixels})")
+            lines.append(f"SEMIFREDDO_TRACE_STREAM({port.name}, {port.stream.pixels} * frames)")
     words = f"{result.type_name}, {result.stream.pixels}"
-    lines.append(f"semifreddo::send<{words}>({result.name}, result);")
+    lines.append(f"semifreddo::send<{words}>({result.name}, result, frames);")
     loader = _loader(design) if design.loadable else ""
     top = cpp.block(_signature(design), lines)
     return f'#include "{design.name}.h"\n#include "parameters.h"\n\n{loader}{top}\n'

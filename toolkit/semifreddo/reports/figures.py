@@ -203,7 +203,9 @@ class HlsFigures:
 
     Attributes:
         estimated_ns: Clock period that it expects to reach.
-        latency_cycles: The longest, as are ``interval_cycles`` and what was simulated.
+        latency_cycles: The longest, as is ``interval_cycles``, of an image.
+        simulated_latency_cycles: The shortest, as is ``simulated_interval_cycles``: of a start with
+            one image and no task (``hls/templates/test_bench.cpp``).
     """
 
     tool: str

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from semifreddo.core.hls_registers import (
     CONTROL,
+    FRAMES,
     IDLE,
     LOAD_TASK,
     START,
@@ -175,7 +176,11 @@ class PacketCore:
 
 
 class HlsCore:
-    """A core that HLS made, in front of any transport: one start and one result packet a frame."""
+    """A core that HLS made, in front of any transport.
+
+    A start is so many frames as ``frames`` says at that moment, and TLAST ends the last of them.
+    What is written to the control register while the core runs is lost.
+    """
 
     def __init__(self, net: StreamNet, device: Transport, *, timeout_s: float = 60.0) -> None:
         """Put a core around a device.
@@ -183,12 +188,13 @@ class HlsCore:
         Args:
             net: The network it computes.
             device: What computes.
-            timeout_s: For one frame.
+            timeout_s: For the frames of one transfer.
         """
         self._net = net
         self._device = device
         self._timeout_s = timeout_s
-        self._task_words = BusFormat.of(net).task_words
+        self._bus = BusFormat.of(net)
+        self._task_words = self._bus.task_words
         self._offsets = registers(self._task_words)
         self._places = {offset: name for name, offset in self._offsets.items()}
         width = net.input.type.width
@@ -199,25 +205,23 @@ class HlsCore:
     def reset(self) -> None:
         """Start as after configuration."""
         self._words = self._results = _NOTHING
-        self._ends: deque[int] = deque()
-        self._starts = 0
-        self._load_task = 0
+        self._registers = {FRAMES: 0, LOAD_TASK: 0}
+        self._frames_left = self._results_left = 0
         self._memory = np.zeros(self._task_words, np.uint32)
 
     def read(self, address: int) -> int:
         """Read a register: the first one tells of a start that has not been answered, or idle."""
-        control = START if self._starts else IDLE
-        values = {CONTROL: control, LOAD_TASK: self._load_task}
+        values = {CONTROL: START if self._results_left else IDLE} | self._registers
         return values.get(self._places.get(address, ""), 0)
 
     def write(self, address: int, value: int) -> None:
         """Write a register or a word of the task memory."""
         name = self._places.get(address)
         if name == CONTROL:
-            self._starts += value & START
-            self._compute()
-        elif name == LOAD_TASK:
-            self._load_task = value & 1
+            if value & START and not self._results_left:
+                self._start()
+        elif name in self._registers:
+            self._registers[name] = value
         elif self._task_words:
             word = (address - self._offsets[TASK_MEMORY]) // 4
             if 0 <= word < self._task_words:
@@ -229,33 +233,31 @@ class HlsCore:
         self._compute()
 
     def receive(self, most: int) -> tuple[Words, bool]:
-        """Give result words up to the end of a frame."""
-        if not self._ends:
-            return _NOTHING, False
-        size = self._ends[0]
-        found = self._results[: min(size, most)]
-        self._results = self._results[len(found) :]
-        last = len(found) == size
-        if last:
-            self._ends.popleft()
-        else:
-            self._ends[0] -= len(found)
-        return found, last
+        """Give result words up to the end of a start."""
+        found, self._results = np.split(self._results, [min(most, len(self._results))])
+        self._results_left -= len(found)
+        return found, bool(len(found)) and not self._results_left
+
+    def _start(self) -> None:
+        self._frames_left = self._registers[FRAMES]
+        self._results_left = self._frames_left * self._bus.output_cycles
+        if self._registers[LOAD_TASK] & 1:
+            self._device.load(self._memory.copy(), self._timeout_s)
+        self._compute()
 
     def _compute(self) -> None:
-        while self._starts and len(self._words) >= self._frame_words:
-            words, self._words = np.split(self._words, [self._frame_words])
-            self._starts -= 1
-            if self._load_task:
-                self._device.load(self._memory.copy(), self._timeout_s)
-            kind = f"<i{self._lane}" if self._net.input.type.signed else f"<u{self._lane}"
-            values = words.astype("<u4").view(np.uint8)[: self._size].view(kind)
-            image = values.astype(np.int64).reshape(1, *self._net.input.shape)
-            raw = self._device.run(image, self._timeout_s).astype("<i8").view("<u4").reshape(-1, 2)
-            wide = -(-self._net.output.type.width // 32)
-            found = raw[:, :wide].reshape(-1)
-            self._results = np.concatenate([self._results, found])
-            self._ends.append(len(found))
+        count = min(self._frames_left, len(self._words) // self._frame_words)
+        if not count:
+            return
+        words, self._words = np.split(self._words, [count * self._frame_words])
+        self._frames_left -= count
+        kind = f"<i{self._lane}" if self._net.input.type.signed else f"<u{self._lane}"
+        octets = words.astype("<u4").view(np.uint8).reshape(count, -1)[:, : self._size]
+        values = np.ascontiguousarray(octets).view(kind).astype(np.int64)
+        images = values.reshape(count, *self._net.input.shape)
+        raw = self._device.run(images, self._timeout_s).astype("<i8").view("<u4").reshape(-1, 2)
+        found = raw[:, : self._bus.result_words].reshape(-1)
+        self._results = np.concatenate([self._results, found])
 
     @property
     def _size(self) -> int:

@@ -20,7 +20,7 @@ from semifreddo.core.block_design import (
     ZYNQ7,
 )
 from semifreddo.core.errors import TransportError
-from semifreddo.core.hls_registers import CONTROL, IDLE, LOAD_TASK, START, TASK_MEMORY
+from semifreddo.core.hls_registers import CONTROL, FRAMES, IDLE, LOAD_TASK, START, TASK_MEMORY
 from semifreddo.runtime import dma
 from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
@@ -97,10 +97,10 @@ def _entry(overlay: Any, bitstream: Path, name: str) -> dict[str, Any]:
 
 
 class HlsControl:
-    """Control registers of a core that HLS made: ``ap_ctrl_hs``, task memory, ``load_task``.
+    """Control registers of a core that HLS made: ``ap_ctrl_hs``, ``frames``, ``load_task``, memory.
 
-    One start is one frame. The core takes new values out of its task memory before a frame that is
-    started while ``load_task`` is 1.
+    One start is so many frames as the register says. The core takes new values out of its task
+    memory before the first frame of a start while ``load_task`` is 1.
     """
 
     def __init__(self, mmio: Any, registers: dict[str, Any], what: str) -> None:
@@ -118,7 +118,8 @@ class HlsControl:
         self._places = {name: int(entry["address_offset"]) for name, entry in registers.items()}
         self._what = what
         self._pending = False
-        if not self.status & IDLE:
+        self._frames = 0
+        if not self.idle:
             raise TransportError(
                 f"{what}: the core is in the middle of a frame (control register "
                 f"0x{self.status:02X}), which another program has left; load the bitstream again "
@@ -140,18 +141,26 @@ class HlsControl:
         """The control register."""
         return int(self._mmio.read(self._place(CONTROL)))
 
+    @property
+    def idle(self) -> bool:
+        """Whether the core has ended what was started."""
+        return bool(self.status & IDLE)
+
     def load(self, words: Words) -> None:
         """Write a task; the next frame is the first that it answers. No frame may be under way."""
         self._mmio.write(self._place(TASK_MEMORY), words.astype("<u4").tobytes())
         self._mmio.write(self._place(LOAD_TASK), 1)
         self._pending = True
 
-    def start(self) -> None:
-        """Start one frame."""
+    def start(self, frames: int) -> None:
+        """Start frames, the last of which ends with TLAST; the core must be idle."""
+        if self._frames != frames:
+            self._mmio.write(self._place(FRAMES), frames)
+            self._frames = frames
         self._mmio.write(self._place(CONTROL), START)
 
     def taken(self) -> None:
-        """A frame was answered, so new values have been taken."""
+        """A start was answered, so new values have been taken."""
         if self._pending:
             self._mmio.write(self._place(LOAD_TASK), 0)
             self._pending = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -80,20 +82,27 @@ class Job:
     patience: Patience
 
 
-class PacketStream:
-    """Frames in packets, for an open-RTL core: two parts of the batch at a time."""
+class BatchStream(ABC):
+    """A batch in parts of equal size: two of them are on their way at a time.
 
-    def __init__(self, job: Job) -> None:
-        """Cut the batch into equal parts; the last one is filled up with black frames."""
+    The next frames are packed, and the last results are unpacked, while the device works. The last
+    part is filled up with black frames, whose results are dropped.
+    """
+
+    def __init__(self, job: Job, words_in: int) -> None:
+        """Take the parts of the job's buffers that are needed.
+
+        Args:
+            job: What to do.
+            words_in: Words to the device for a part of :func:`part_frames` frames.
+        """
         self._patience = job.patience
         self._overlay = job.overlay
         self._images = job.images
         self._bus = job.overlay.bus
-        parts = -(-len(job.images) // job.most)
-        self._size = -(-len(job.images) // parts)  # all equal, so `batch` need not change
+        self._size = part_frames(job)
         self._parts = -(-len(job.images) // self._size)
         self._words_out = self._size * self._bus.output_cycles
-        words_in = self._bus.packet_words(self._size)
         self._into = [buffer[:words_in] for buffer in job.into]
         self._out_of = [buffer[: self._words_out] for buffer in job.out_of]
         self._plain_into = [np.asarray(buffer) for buffer in self._into]
@@ -103,8 +112,8 @@ class PacketStream:
     def run(self) -> npt.NDArray[np.int64]:
         """Pack, send, receive and unpack, overlapping; raw results ``(n, outputs)``."""
         send, receive = self._overlay.send, self._overlay.receive
-        self._overlay.set_batch(self._size)
         self._pack(0)
+        self._begin(0)
         receive.start(self._out_of[0])
         send.start(self._into[0])
         for part in range(self._parts):
@@ -116,10 +125,22 @@ class PacketStream:
                 send.start(self._into[(part + 1) % 2])
             self._wait(receive, part)
             if following:
+                self._begin(part + 1)
                 receive.start(self._out_of[(part + 1) % 2])
             self._unpack(part)
-        self._overlay.frames += self._parts * self._size
         return self._results
+
+    @abstractmethod
+    def _write(self, images: npt.NDArray[np.integer], out: npt.NDArray[np.uint32]) -> None:
+        """Write a part as the core takes it."""
+
+    @abstractmethod
+    def _begin(self, part: int) -> None:
+        """Make the core ready for a part; the results of the one before have come."""
+
+    @abstractmethod
+    def _where(self, channel: Channel, part: int) -> tuple[str, str]:
+        """How far the core is, and what that usually means."""
 
     def _frames(self, part: int) -> slice:
         return slice(part * self._size, min((part + 1) * self._size, len(self._images)))
@@ -129,7 +150,7 @@ class PacketStream:
         missing = self._size - len(images)
         if missing:
             images = np.concatenate([images, np.zeros((missing, *images.shape[1:]), images.dtype)])
-        self._bus.pack_images(images, self._plain_into[part % 2])
+        self._write(images, self._plain_into[part % 2])
 
     def _unpack(self, part: int) -> None:
         frames = self._frames(part)
@@ -137,10 +158,13 @@ class PacketStream:
         found = self._bus.results(self._plain_out_of[part % 2])
         self._results[frames] = found[: frames.stop - frames.start]
 
+    def _what(self, part: int) -> str:
+        frames = self._frames(part)
+        return f"frames {frames.start}..{frames.stop - 1} of {len(self._images)}"
+
     def _wait(self, channel: Channel, part: int) -> None:
         status = channel.wait(self._patience.deadline)
-        frames = self._frames(part)
-        what = f"frames {frames.start}..{frames.stop - 1} of {len(self._images)}"
+        what = self._what(part)
         if not ended(status):
             raise self._patience.failure(channel, status, what, self._where(channel, part))
         if channel is not self._overlay.receive:
@@ -149,8 +173,28 @@ class PacketStream:
         if moved != 4 * self._words_out:
             raise self._patience.cut_short(channel, what, moved, 4 * self._words_out)
 
+
+class PacketStream(BatchStream):
+    """Frames in packets, for an open-RTL core."""
+
+    def __init__(self, job: Job) -> None:
+        """Every part is a packet."""
+        super().__init__(job, job.overlay.bus.packet_words(part_frames(job)))
+
+    def run(self) -> npt.NDArray[np.int64]:
+        """Raw results ``(n, outputs)``; the core's counters are expected to have counted them."""
+        results = super().run()
+        self._overlay.frames += self._parts * self._size
+        return results
+
+    def _write(self, images: npt.NDArray[np.integer], out: npt.NDArray[np.uint32]) -> None:
+        self._bus.pack_images(images, out)
+
+    def _begin(self, part: int) -> None:
+        del part
+        self._overlay.set_batch(self._size)  # of all parts: packets may be inside the core
+
     def _where(self, channel: Channel, part: int) -> tuple[str, str]:
-        """How far the core is, and what that usually means."""
         taken, given = self._overlay.progress()
         need = (part + 1) * self._size
         seen = f"the core took {taken} and answered {given} frames of {self._parts * self._size}"
@@ -161,37 +205,21 @@ class PacketStream:
         return seen, f"frame {taken} does not go in: the stream to the core stands still"
 
 
-class FrameStream:
-    """Frames for a core made by HLS: one call of the core, and one result packet, per frame."""
+class FrameStream(BatchStream):
+    """Frames for a core made by HLS: one start, and one result packet, per part."""
 
     def __init__(self, job: Job, control: HlsControl) -> None:
-        """Frames go in many per transfer, each from a new word on; results come one by one."""
-        self._job = job
-        self._patience = job.patience
+        """Every frame begins with a word of its own."""
+        super().__init__(job, part_frames(job) * frame_words(job.overlay))
         self._control = control
-        self._bus = job.overlay.bus
-        self._words_in = frame_words(job.overlay)
-        self._words_out = self._bus.output_cycles
-        self._results = np.empty((len(job.images), self._bus.outputs), np.int64)
 
     def run(self) -> npt.NDArray[np.int64]:
         """Raw results ``(n, outputs)``."""
-        starts = range(0, len(self._job.images), self._job.most)
-        for number, start in enumerate(starts):
-            images = self._job.images[start : start + self._job.most]
-            into = self._job.into[number % 2][: len(images) * self._words_in]
-            self._pack(images, np.asarray(into))
-            self._job.overlay.send.start(into)
-            for frame in range(start, start + len(images)):
-                self._answer(frame)
-            status = self._job.overlay.send.wait(self._patience.deadline)
-            if not ended(status):
-                what = f"frames {start}..{start + len(images) - 1} of {len(self._job.images)}"
-                where = "the core answered all of them", "the DMA has words too many"
-                raise self._patience.failure(self._job.overlay.send, status, what, where)
-        return self._results
+        results = super().run()
+        self._control.taken()
+        return results
 
-    def _pack(self, images: npt.NDArray[np.integer], out: npt.NDArray[np.uint32]) -> None:
+    def _write(self, images: npt.NDArray[np.integer], out: npt.NDArray[np.uint32]) -> None:
         lane = self._bus.value_bytes
         octets = out.view(np.uint8).reshape(len(images), -1)
         size = prod(self._bus.image_shape) * lane
@@ -199,25 +227,27 @@ class FrameStream:
         values = np.ascontiguousarray(images.reshape(len(images), -1)).astype(f"<i{lane}")
         octets[:, :size] = values.view(np.uint8)
 
-    def _answer(self, frame: int) -> None:
-        receive = self._job.overlay.receive
-        buffer = self._job.out_of[frame % 2][: self._words_out]
-        receive.start(buffer)
-        self._control.start()
-        status = receive.wait(self._patience.deadline)
-        what = f"frame {frame} of {len(self._job.images)}"
-        if not ended(status):
-            where = (
-                f"the core answered {frame} frames",
-                f"its control register is 0x{self._control.status:02X}: it stands still, or needs "
-                "longer",
-            )
-            raise self._patience.failure(receive, status, what, where)
-        if receive.moved() != 4 * self._words_out:
-            raise self._patience.cut_short(receive, what, receive.moved(), 4 * self._words_out)
-        self._control.taken()
-        buffer.invalidate()
-        self._results[frame] = self._bus.results(np.asarray(buffer))[0]
+    def _begin(self, part: int) -> None:
+        while not self._control.idle:  # it ends some cycles behind its last result
+            if time.monotonic() > self._patience.deadline:
+                receive = self._overlay.receive
+                where = self._where(receive, part)
+                raise self._patience.failure(receive, receive.status, self._what(part), where)
+        if part:
+            self._control.taken()
+        self._control.start(self._size)
+
+    def _where(self, channel: Channel, part: int) -> tuple[str, str]:
+        del channel
+        seen = f"the core answered {part * self._size} frames"
+        status = f"its control register is 0x{self._control.status:02X}"
+        return seen, f"{status}: it stands still, or needs longer"
+
+
+def part_frames(job: Job) -> int:
+    """Frames of each part of a batch: all parts are equal."""
+    parts = -(-len(job.images) // job.most)
+    return -(-len(job.images) // parts)
 
 
 def frame_words(overlay: OpenOverlay) -> int:

@@ -1,7 +1,7 @@
 #include "blended.h"
 #include "parameters.h"
 
-// One header word per layer and image says whether values follow.
+// One header word per layer and call says whether values follow.
 static void distribute_task(
     bool load_task, const unsigned task_memory[16],
     hls::stream<ap_uint<32> > &adapter_task,
@@ -46,11 +46,13 @@ static void distribute_task(
 void blended(
     hls::stream<semifreddo::axis_word> &image,
     hls::stream<semifreddo::axis_word> &result,
+    unsigned frames,
     bool load_task,
     const unsigned task_memory[16]
 ) {
     #pragma HLS INTERFACE axis port=image
     #pragma HLS INTERFACE axis port=result
+    #pragma HLS INTERFACE s_axilite port=frames bundle=control
     #pragma HLS INTERFACE s_axilite port=load_task bundle=control
     #pragma HLS INTERFACE s_axilite port=task_memory bundle=control
     #pragma HLS INTERFACE s_axilite port=return bundle=control
@@ -80,17 +82,17 @@ void blended(
     #pragma HLS STREAM variable=result_pixels depth=2
 
     distribute_task(load_task, task_memory, adapter_task, mix_task, logits_task);
-    semifreddo::receive<input_t, 16>(image, image_pixels);
-    nnet::image_fork(image_pixels, image_copy0, image_copy1); // SemifreddoFork
-    semifreddo::conv2d<input_t, core_t, core_config>(image_copy0, core_out); // SemifreddoConv2D
-    SEMIFREDDO_TRACE_STREAM(core_out, 16)
-    semifreddo::conv2d<input_t, adapter_t, adapter_config>(image_copy1, adapter_out, adapter_task); // SemifreddoConv2D
-    SEMIFREDDO_TRACE_STREAM(adapter_out, 16)
-    semifreddo::blend<core_t, adapter_t, mix_t, mix_config>(core_out, adapter_out, mix_out, mix_task); // SemifreddoBlend
-    SEMIFREDDO_TRACE_STREAM(mix_out, 16)
-    semifreddo::pool2d_tiles<mix_t, pool_t, pool_config>(mix_out, pool_out); // SemifreddoPool
-    SEMIFREDDO_TRACE_STREAM(pool_out, 1)
-    semifreddo::dense<pool_t, result_t, logits_config>(pool_out, result_pixels, logits_task); // SemifreddoDense
-    SEMIFREDDO_TRACE_STREAM(result_pixels, 1)
-    semifreddo::send<result_t, 1>(result_pixels, result);
+    semifreddo::receive<input_t, 16>(image, image_pixels, frames);
+    nnet::image_fork(image_pixels, image_copy0, image_copy1, frames); // SemifreddoFork
+    semifreddo::conv2d<input_t, core_t, core_config>(image_copy0, core_out, frames); // SemifreddoConv2D
+    SEMIFREDDO_TRACE_STREAM(core_out, 16 * frames)
+    semifreddo::conv2d<input_t, adapter_t, adapter_config>(image_copy1, adapter_out, adapter_task, frames); // SemifreddoConv2D
+    SEMIFREDDO_TRACE_STREAM(adapter_out, 16 * frames)
+    semifreddo::blend<core_t, adapter_t, mix_t, mix_config>(core_out, adapter_out, mix_out, mix_task, frames); // SemifreddoBlend
+    SEMIFREDDO_TRACE_STREAM(mix_out, 16 * frames)
+    semifreddo::pool2d_tiles<mix_t, pool_t, pool_config>(mix_out, pool_out, frames); // SemifreddoPool
+    SEMIFREDDO_TRACE_STREAM(pool_out, 1 * frames)
+    semifreddo::dense<pool_t, result_t, logits_config>(pool_out, result_pixels, logits_task, frames); // SemifreddoDense
+    SEMIFREDDO_TRACE_STREAM(result_pixels, 1 * frames)
+    semifreddo::send<result_t, 1>(result_pixels, result, frames);
 }

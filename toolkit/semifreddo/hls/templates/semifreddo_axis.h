@@ -2,7 +2,8 @@
 // little-endian, in lanes of 8, 16, 32 or 64 bits (the next size that holds a value), packed into
 // 32-bit words: what a DMA reads from an array of uint8, int16, int32 or int64. The last word of an
 // image may be partly filled; TLAST on the image port is not looked at. A result is its raw values
-// as 32-bit (or 64-bit) integers, sign or zero extended, with TLAST on the last word.
+// as 32-bit (or 64-bit) integers, sign or zero extended, with TLAST on the last word of the last
+// frame of a start.
 #ifndef SEMIFREDDO_AXIS_H_
 #define SEMIFREDDO_AXIS_H_
 
@@ -32,7 +33,9 @@ template <class data_T, unsigned PIXELS> struct port_words {
 
 // Unpacks an image, one value per cycle. Values move through registers at constant places: a tool
 // may keep an array with a variable index in a memory, which gives a pixel in many cycles.
-template <class data_T, unsigned PIXELS> void receive(hls::stream<axis_word> &port, hls::stream<data_T> &pixels) {
+template <class data_T, unsigned PIXELS>
+void receive_frame(hls::stream<axis_word> &port, hls::stream<data_T> &pixels) {
+    #pragma HLS INLINE
     typedef typename data_T::value_type value_t;
     const int bits = image_lane<value_t>::bits;
     const int buffer_bits = bits > 32 ? bits : 32;
@@ -77,8 +80,20 @@ Values:
     }
 }
 
+template <class data_T, unsigned PIXELS>
+void receive(hls::stream<axis_word> &port, hls::stream<data_T> &pixels, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        receive_frame<data_T, PIXELS>(port, pixels);
+    }
+}
+
 // Sends a result, one value per cycle, through registers at constant places.
-template <class data_T, unsigned PIXELS> void send(hls::stream<data_T> &pixels, hls::stream<axis_word> &port) {
+template <class data_T, unsigned PIXELS>
+void send_frame(hls::stream<data_T> &pixels, hls::stream<axis_word> &port, bool last_frame) {
+    #pragma HLS INLINE
     typedef typename data_T::value_type value_t;
     const int bits = result_lane<value_t>::bits;
     unsigned channel = 0;
@@ -101,7 +116,7 @@ Values:
             #pragma HLS UNROLL
             values[c] = values[c + 1];
         }
-        const bool last = i == PIXELS * data_T::size - 1;
+        const bool last = last_frame && i == PIXELS * data_T::size - 1;
         axis_word word;
         word.keep = -1;
         word.strb = -1;
@@ -117,6 +132,16 @@ Values:
             port.write(word);
         }
         channel = channel == data_T::size - 1 ? 0 : channel + 1;
+    }
+}
+
+template <class data_T, unsigned PIXELS>
+void send(hls::stream<data_T> &pixels, hls::stream<axis_word> &port, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        send_frame<data_T, PIXELS>(pixels, port, frame + 1 == frames);
     }
 }
 
@@ -140,10 +165,13 @@ template <class data_T, unsigned PIXELS> void put_image(const long long *values,
     }
 }
 
-// Raw values out of a result port; false if words are missing or TLAST is not where it belongs.
-template <class data_T, unsigned PIXELS> bool take_result(hls::stream<axis_word> &port, long long *values) {
+// Raw values of frames out of a result port; false if words are missing or too many, or TLAST is not
+// where it belongs.
+template <class data_T, unsigned PIXELS>
+bool take_results(hls::stream<axis_word> &port, long long *values, unsigned frames) {
     const unsigned per_value = result_lane<typename data_T::value_type>::bits / 32;
-    for (unsigned i = 0; i < PIXELS * data_T::size; i++) {
+    const size_t count = size_t(frames) * PIXELS * data_T::size;
+    for (size_t i = 0; i < count; i++) {
         long long value = 0;
         for (unsigned part = 0; part < per_value; part++) {
             if (port.empty()) {
@@ -152,7 +180,7 @@ template <class data_T, unsigned PIXELS> bool take_result(hls::stream<axis_word>
             const axis_word word = port.read();
             const unsigned bits = word.data.to_uint();
             value = part == 0 ? (long long)(int)bits : (long long)((unsigned long long)bits << 32 | (unsigned)value);
-            const bool last = i + 1 == PIXELS * data_T::size && part + 1 == per_value;
+            const bool last = i + 1 == count && part + 1 == per_value;
             if (bool(word.last) != last) {
                 return false;
             }

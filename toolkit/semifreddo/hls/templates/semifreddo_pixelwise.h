@@ -43,23 +43,34 @@ Pixels:
 
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
 void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res,
-           hls::stream<word> &task) {
+           hls::stream<word> &task, unsigned frames) {
     static typename CONFIG_T::alpha_row_t::part alpha[1][1][CONFIG_T::alpha_row_t::n_parts];
     #pragma HLS ARRAY_PARTITION variable=alpha complete dim=0
     if (task.read() != 0) {
         take_rows<typename CONFIG_T::alpha_row_t, 1, 1>(task, alpha);
     }
-    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha[0][0]);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha[0][0]);
+    }
 }
 
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
-void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
+void blend(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res, unsigned frames) {
     static const typename CONFIG_T::alpha_row_t::part alpha[CONFIG_T::alpha_row_t::n_parts] = {};
-    blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        blend_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res, alpha);
+    }
 }
 
 template <class left_T, class right_T, class res_T, typename CONFIG_T>
-void add(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
+void add_frame(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
 Pixels:
     for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
         #pragma HLS PIPELINE II=1
@@ -79,8 +90,19 @@ Pixels:
     }
 }
 
+template <class left_T, class right_T, class res_T, typename CONFIG_T>
+void add(hls::stream<left_T> &left, hls::stream<right_T> &right, hls::stream<res_T> &res, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        add_frame<left_T, right_T, res_T, CONFIG_T>(left, right, res);
+    }
+}
+
 template <class data_T, class res_T, typename CONFIG_T>
-void cast(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void cast_frame(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
 Pixels:
     for (unsigned i = 0; i < CONFIG_T::n_pixels; i++) {
         #pragma HLS PIPELINE II=1
@@ -93,6 +115,16 @@ Pixels:
             pixel[c] = convert<typename res_T::value_type>(word_in[c]);
         }
         res.write(pixel);
+    }
+}
+
+template <class data_T, class res_T, typename CONFIG_T>
+void cast(hls::stream<data_T> &data, hls::stream<res_T> &res, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        cast_frame<data_T, res_T, CONFIG_T>(data, res);
     }
 }
 

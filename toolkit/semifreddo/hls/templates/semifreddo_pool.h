@@ -19,7 +19,8 @@ s<CONFIG_T::exact_width> pool_step(const s<CONFIG_T::exact_width> &so_far, const
 
 // Windows that overlap or are padded: a line buffer.
 template <class data_T, class res_T, typename CONFIG_T>
-void pool2d_windows(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void pool2d_windows_frame(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
     static_assert(CONFIG_T::filt_height * CONFIG_T::filt_width * CONFIG_T::n_chan <= most_elements,
                   "a window has more values than registers are allowed");
     static_assert(stream_word<data_T>::bits > 0 && stream_word<res_T>::bits > 0, "");
@@ -55,11 +56,22 @@ Cycles:
     }
 }
 
+template <class data_T, class res_T, typename CONFIG_T>
+void pool2d_windows(hls::stream<data_T> &data, hls::stream<res_T> &res, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        pool2d_windows_frame<data_T, res_T, CONFIG_T>(data, res);
+    }
+}
+
 // Windows side by side: one running result per output column and channel, no line buffer. The result
 // of the current window is in registers; running is read where a window's row begins and written
 // where it ends.
 template <class data_T, class res_T, typename CONFIG_T>
-void pool2d_tiles(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void pool2d_tiles_frame(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+    #pragma HLS INLINE
     static_assert(CONFIG_T::n_chan <= most_elements, "a pixel has more values than registers are allowed");
     static_assert(stream_word<data_T>::bits > 0 && stream_word<res_T>::bits > 0, "");
     s<CONFIG_T::exact_width> running[CONFIG_T::out_width][CONFIG_T::n_chan];
@@ -113,6 +125,16 @@ Cycles:
             in_tile_x = ends ? 0 : in_tile_x + 1;
             column = ends ? column + 1 : column;
         }
+    }
+}
+
+template <class data_T, class res_T, typename CONFIG_T>
+void pool2d_tiles(hls::stream<data_T> &data, hls::stream<res_T> &res, unsigned frames) {
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        pool2d_tiles_frame<data_T, res_T, CONFIG_T>(data, res);
     }
 }
 

@@ -215,7 +215,7 @@ Collect:
     res.write(finish_pixel<res_T, CONFIG_T>(window[0], loaded, frozen, bias));
 }
 
-// Before a frame, a layer takes new loadable values if the frame's header word says
+// Before the first frame of a start, a layer takes new loadable values if the start's header word says
 // that there are any: the swap falls between two frames.
 template <typename CONFIG_T>
 void take_task(hls::stream<word> &task,
@@ -234,7 +234,7 @@ void take_task(hls::stream<word> &task,
 }
 
 template <class data_T, class res_T, typename CONFIG_T>
-void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word> &task) {
+void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word> &task, unsigned frames) {
     static typename weights<CONFIG_T>::part rows[weights<CONFIG_T>::groups][weights<CONFIG_T>::lanes]
                                                 [weights<CONFIG_T>::row::n_parts];
     #pragma HLS ARRAY_PARTITION variable=rows complete dim=2
@@ -242,19 +242,29 @@ void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word
     static typename CONFIG_T::bias_row_t::part bias[1][1][CONFIG_T::bias_row_t::n_parts];
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
     take_task<CONFIG_T>(task, rows, bias);
-    conv2d_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias[0][0]);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        conv2d_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias[0][0]);
+    }
 }
 
 template <class data_T, class res_T, typename CONFIG_T>
-void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void conv2d(hls::stream<data_T> &data, hls::stream<res_T> &res, unsigned frames) {
     static const typename weights<CONFIG_T>::part rows[weights<CONFIG_T>::groups][weights<CONFIG_T>::lanes]
                                                       [weights<CONFIG_T>::row::n_parts] = {};
     static const typename CONFIG_T::bias_row_t::part bias[CONFIG_T::bias_row_t::n_parts] = {};
-    conv2d_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        conv2d_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias);
+    }
 }
 
 template <class data_T, class res_T, typename CONFIG_T>
-void dense(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word> &task) {
+void dense(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word> &task, unsigned frames) {
     static typename weights<CONFIG_T>::part rows[weights<CONFIG_T>::groups][weights<CONFIG_T>::lanes]
                                                 [weights<CONFIG_T>::row::n_parts];
     #pragma HLS ARRAY_PARTITION variable=rows complete dim=2
@@ -262,15 +272,25 @@ void dense(hls::stream<data_T> &data, hls::stream<res_T> &res, hls::stream<word>
     static typename CONFIG_T::bias_row_t::part bias[1][1][CONFIG_T::bias_row_t::n_parts];
     #pragma HLS ARRAY_PARTITION variable=bias complete dim=0
     take_task<CONFIG_T>(task, rows, bias);
-    dense_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias[0][0]);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        dense_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias[0][0]);
+    }
 }
 
 template <class data_T, class res_T, typename CONFIG_T>
-void dense(hls::stream<data_T> &data, hls::stream<res_T> &res) {
+void dense(hls::stream<data_T> &data, hls::stream<res_T> &res, unsigned frames) {
     static const typename weights<CONFIG_T>::part rows[weights<CONFIG_T>::groups][weights<CONFIG_T>::lanes]
                                                       [weights<CONFIG_T>::row::n_parts] = {};
     static const typename CONFIG_T::bias_row_t::part bias[CONFIG_T::bias_row_t::n_parts] = {};
-    dense_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias);
+Frames:
+    for (unsigned frame = 0; frame < frames; frame++) {
+        #pragma HLS LOOP_FLATTEN off
+        #pragma HLS LOOP_TRIPCOUNT min=1 max=1
+        dense_frame<data_T, res_T, CONFIG_T>(data, res, rows, bias);
+    }
 }
 
 } // namespace semifreddo
