@@ -30,6 +30,28 @@ def test_the_script_gives_the_code_of_the_verb(monkeypatch: pytest.MonkeyPatch) 
     assert entry.entry() == 7
 
 
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [(["doctor"], ""), (["doctor"], "1"), (["doctor", "--json"], ""), (["--help"], "")],
+)
+def test_a_reader_that_has_gone(arguments: list[str], unbuffered: str) -> None:
+    """``semifreddo ... | true``: code 1 and not a word, whether or not something is buffered."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "semifreddo.cli.entry", *arguments],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_any_label_is_printed_under_any_locale() -> None:
     code = (
         "from semifreddo.cli import main as m; m._print_any_label(); print('\\u96ea'); "

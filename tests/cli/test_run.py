@@ -227,6 +227,39 @@ def test_bench(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", bundle, "--batch", "0"]) == 2
 
 
+@pytest.mark.parametrize("wrong", [[0], [1], [2], [0, 1], [0, 1, 2]])
+def test_one_wrong_output_makes_an_answer_different(
+    bundle: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    wrong: list[int],
+) -> None:
+    """Also where the others are right, with vectors, against the software and in ``check``."""
+    device = FakeDevice(NET)
+    device.spoil = VECTORS.expected.copy()
+    device.spoil[np.ix_([2, 5], wrong)] += 1
+    monkeypatch.setattr("semifreddo.runtime.accelerator.open_transport", lambda *_: device)
+    assert main(["run", bundle]) == 1
+    out = capsys.readouterr().out
+    assert "6 of 8" in out and f"first difference: image 2, output {wrong[0]}: expected" in out
+    np.save(tmp_path / "x.npy", VECTORS.images)
+    assert main(["run", bundle, "--images", str(tmp_path / "x.npy"), "--verify"]) == 1
+    assert "6 of 8" in capsys.readouterr().out
+    assert main(["check", bundle, "--transport", "fake"]) == 1
+    out, err = capsys.readouterr()
+    assert "DIFFERENT on 2" in out
+    message = f"error: rung fake differs on 2 of 8 images; first: image 2, output {wrong[0]}: "
+    assert err.splitlines()[-1].startswith(message)
+
+
+def test_check_of_a_bundle_whose_device_is_right(
+    bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", bundle, "--transport", "fake"]) == 0
+    assert "DIFFERENT" not in capsys.readouterr().out
+
+
 def test_empty_vectors_prove_nothing(
     tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

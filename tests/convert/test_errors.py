@@ -553,6 +553,27 @@ def test_refused(tmp_path: Path, name: str) -> None:
     refuses(graph.save(tmp_path / "a.onnx", build(graph)), message)
 
 
+@pytest.mark.parametrize("eighths", [0, 8, 9, 12, 15, -1])
+def test_blend_factors_lie_between_nought_and_one(tmp_path: Path, eighths: int) -> None:
+    """Four bits hold fifteen eighths, a blend takes eight; one channel is enough to be wrong."""
+    graph = Graph()
+    values = np.array([4, eighths, 4]).reshape(1, 3, 1, 1) / 8
+    signed = int(eighths < 0)
+    alpha = graph.quant(
+        graph.constant("mix.alpha", values), 2.0**-3, 4.0 + signed, signed=signed, name="/a/Quant"
+    )
+    path = graph.save(tmp_path / "a.onnx", blend_with(graph, alpha))
+    if 0 <= eighths <= 8:
+        net = from_qonnx(path, "net")
+        assert net.block["mix.alpha"].raw.tolist() == [4, eighths, 4]
+        return
+    refuses(
+        path,
+        "node '/mix/Add' (Add): blend factors 'mix.alpha' are not k/8 with k from 0 to 8; "
+        "quantize them to 4 unsigned bits with scale 1/8",
+    )
+
+
 def weights(path: Path) -> dict[str, IntegerTensor]:
     net = from_qonnx(path, "net", frozen="none")
     return {

@@ -30,6 +30,10 @@ def test_the_digest_depends_on_names_and_contents_only() -> None:
     assert plan.digest == ProjectPlan(dict(reversed(FILES.items()))).digest
     assert plan.digest != ProjectPlan(FILES | {"a.txt": b"two"}).digest
     assert plan.digest != ProjectPlan(FILES | {"d": b""}).digest
+    renamed = {("other" if name == "a.txt" else name): data for name, data in FILES.items()}
+    assert plan.digest != ProjectPlan(renamed).digest
+    exchanged = FILES | {"a.txt": FILES["dir/b.bin"], "dir/b.bin": FILES["a.txt"]}
+    assert plan.digest != ProjectPlan(exchanged).digest
 
 
 @pytest.mark.parametrize("name", ["/a", "../a", "a/../b", "", ".", "a//b", "a\\b", "./a", STAMP])

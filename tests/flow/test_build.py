@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from fakes import other_task, vectors_of
+from nets import blended
 from semifreddo.core.errors import (
     BundleError,
     ConfigError,
@@ -25,6 +27,7 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Accelerator
+from semifreddo.sim.ladder import RungResult
 
 NAMES = ["lower", "project", "csim", "rtl", "cosim", "synth", "vendor", "archive", "bitstream"]
 NAMES += ["bundle"]
@@ -212,6 +215,33 @@ def test_check_design(built: BuildConfig, fresh: BuildConfig) -> None:
     result = {item.name: item for item in check_design(fresh).results}["csim"]
     assert result.status == "unavailable"
     assert result.detail.startswith("not built yet; run `semifreddo build")
+
+
+def test_check_of_a_design_whose_model_has_changed(
+    built: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices of the model before are not compared with this one's answers, nor called unbuilt."""
+
+    def check(net: StreamNet) -> dict[str, RungResult]:
+        named = dataclasses.replace(net, name="tiny")
+        monkeypatch.setattr(
+            "semifreddo.flow.lower._convert", lambda *_: (named, ("a", "b", "c"), {})
+        )
+        return {result.name: result for result in check_design(built).results}
+
+    frozen = blended(seed=1)
+    for name, result in check(frozen).items():
+        if name in ("csim", "rtl"):
+            assert result.status == "unavailable"
+            assert result.detail == f"was built from another model; `semifreddo build {built.root}`"
+    loadable = other_task(blended()).apply(blended())
+    found = check(loadable)
+    assert {found[name].status for name in ("streamnet", "csim", "rtl")} == {"equal"}, (
+        "the same device with other loadable values"
+    )
+    for damaged in (b"{", b""):
+        (built.build_dir / "net.json").write_bytes(damaged)
+        assert check(loadable)["csim"].detail.startswith("not built yet; run `semifreddo build")
 
 
 def test_check_finds_and_names_a_difference(built: BuildConfig) -> None:

@@ -80,6 +80,11 @@ def test_overrides_win(tmp_path: Path) -> None:
         ("core_classes", "core_clases", "unknown key 'core_clases'; did you mean 'core_classes'"),
         ('tool = "vivado"', 'board = "pinq_z2"', "no board 'pinq_z2'; did you mean 'pynq_z2'?"),
         ("[design]", "[design", "not a TOML file"),
+        (
+            "core_classes",
+            "classes = [0, 1]\ngroups = { even = [0, 2], odd = [1, 3] }\ncore_classes",
+            "classes and groups exclude each other",
+        ),
     ],
 )
 def test_one_problem(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -89,6 +94,16 @@ def test_one_problem(tmp_path: Path, old: str, new: str, message: str) -> None:
         load_config(tmp_path)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "chosen", ["", "classes = [0, 1]", "groups = { even = [0, 2], odd = [1, 3] }"]
+)
+def test_a_task_of_all_classes_some_or_groups(tmp_path: Path, chosen: str) -> None:
+    config = load_config(write(tmp_path, GOOD.replace("core_classes", f"{chosen}\ncore_classes")))
+    assert config.train is not None
+    assert (config.train.classes is not None) == ("classes" in chosen)
+    assert (config.train.groups is not None) == ("groups" in chosen)
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

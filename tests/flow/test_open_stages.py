@@ -20,7 +20,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow import cosim
+from semifreddo.flow import cosim, synth
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build
 from semifreddo.flow.check import check_design
@@ -31,7 +31,9 @@ from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.cosim import Stalls
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.ecp5 import Ecp5Bitstream, Ecp5Plan
+from semifreddo.rtl.explanation import RESOURCES
 from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.synthesis import DesignResources
 from semifreddo.runtime import Accelerator
 from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts
@@ -244,6 +246,26 @@ def test_over_budget(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         build(built, until="synth")
     assert not (built.build_dir / "synth" / "resources.json").exists()
+
+
+@pytest.mark.parametrize("resource", list(RESOURCES))
+def test_every_resource_has_a_budget_of_its_own(fresh: BuildConfig, resource: str) -> None:
+    """One too many of one kind is refused; a part that is full to the last of each is fine."""
+    limits = dataclasses.asdict(fresh.board.resources)
+    full = {name: limits[name] for name in RESOURCES}
+    assert len(set(full.values())) == len(full), "equal limits could stand in for each other"
+
+    def check(total: dict[str, int]) -> None:
+        rest = {name: count - 2 for name, count in total.items()}
+        one = CellCounts(**dict.fromkeys(rest, 1))
+        found = DesignResources("xc7", {"core": CellCounts(**rest)}, one, one)
+        synth._check_budget(fresh, found)
+
+    check(full)
+    with pytest.raises(LimitError) as caught:
+        check(full | {resource: full[resource] + 1})
+    counted = f"{full[resource] + 1:,} {RESOURCES[resource]}, 1 more than the budget of "
+    assert f"Yosys counts {counted}{full[resource]:,}; the largest" in str(caught.value)
 
 
 def test_synthesis_takes_too_long(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -297,7 +297,7 @@ def test_ctrl_c_and_resume(design: Path, tmp_path: Path) -> None:
     """A real interrupt while g++ runs: exit code 130, no half files, and the rest is kept."""
     folder = tmp_path / "tiny"
     shutil.copytree(design, folder, ignore=shutil.ignore_patterns("build"))
-    command = [sys.executable, "-m", "semifreddo.cli.main", "build", str(folder)]
+    command = [sys.executable, "-m", "semifreddo.cli.entry", "build", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:

@@ -8,15 +8,72 @@ import pytest
 
 from nets import ACT, blended, block
 from semifreddo.core.errors import NetError
-from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Cast, Linear, Route, Stream
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Layer,
+    Linear,
+    MaxPool,
+    Route,
+    Stream,
+    WeightBlock,
+)
 from semifreddo.ir.net import Repeat, StreamNet
+from semifreddo.sim import reference
 
 
 def with_layer(net: StreamNet, index: int, **changes: object) -> StreamNet:
     layers = list(net.layers)
     layers[index] = dataclasses.replace(layers[index], **changes)
     return dataclasses.replace(net, layers=tuple(layers))
+
+
+def with_block(net: StreamNet, name: str, **changes: object) -> StreamNet:
+    blocks = [dataclasses.replace(b, **changes) if b.name == name else b for b in net.blocks]
+    return dataclasses.replace(net, blocks=tuple(blocks))
+
+
+def routed(net: StreamNet, inputs: tuple[str, ...], indices: tuple[int, ...]) -> StreamNet:
+    """A route behind the mix, which the pool reads."""
+    shape = (4, 4, max(1, len(indices)))
+    route = Route(inputs=inputs, output=Stream("routed", shape, ACT), indices=indices)
+    pool = dataclasses.replace(net.layers[3], inputs=("routed",))
+    return dataclasses.replace(net, layers=(*net.layers[:3], route, pool, *net.layers[4:]))
+
+
+def depthwise(net: StreamNet, channels: int) -> StreamNet:
+    """A depthwise convolution of one input channel with weights for several."""
+    return with_layer(net, 0, depthwise=True, output=Stream("core", (4, 4, channels), ACT))
+
+
+def signed_pool(net: StreamNet, padding: tuple[int, int, int, int]) -> StreamNet:
+    """A max pool of signed values in front of everything."""
+    signed = Stream("signed", (4, 4, 1), FixedType.exact(8, 8, signed=True))
+    top, left, bottom, right = padding
+    size = (4 + top + bottom - 1, 4 + left + right - 1, 1)
+    pool = MaxPool(
+        inputs=("signed",),
+        output=Stream("pooled", size, signed.type),
+        kernel=(2, 2),
+        stride=(1, 1),
+        padding=padding,
+    )
+    return StreamNet("pools", signed, (pool,), ())
+
+
+def two_passes(net: StreamNet, **changes: object) -> StreamNet:
+    """A cast that is run twice, the second time as something else."""
+    first = Cast(inputs=("image",), output=Stream("first", (4, 4, 1), ACT))
+    second = dataclasses.replace(
+        Cast(inputs=("first",), output=Stream("second", (4, 4, 1), ACT)), **changes
+    )
+    return StreamNet(
+        "passes", net.input, (first, second), (), (Repeat("b", (("first",), ("second",))),)
+    )
 
 
 MALFORMED: dict[str, tuple[Callable[[StreamNet], StreamNet], str]] = {
@@ -50,6 +107,128 @@ MALFORMED: dict[str, tuple[Callable[[StreamNet], StreamNet], str]] = {
         ),
         "window area 9 is not a power of two",
     ),
+    "no layers": (lambda net: dataclasses.replace(net, layers=()), "the net has no layers"),
+    "no inputs": (lambda net: with_layer(net, 0, inputs=()), r"core \(Conv\): no earlier stream"),
+    "its own result": (lambda net: with_layer(net, 0, inputs=("core",)), "no earlier stream"),
+    "a later stream": (lambda net: with_layer(net, 0, inputs=("mix",)), "no earlier stream"),
+    "two layers of one name": (
+        lambda net: with_layer(net, 1, output=Stream("core", (4, 4, 4), ACT)),
+        "two streams are named 'core'",
+    ),
+    "a layer named as the input": (
+        lambda net: with_layer(net, 1, output=Stream("image", (4, 4, 4), ACT)),
+        "two streams are named 'image'",
+    ),
+    "two blocks of one name": (
+        lambda net: dataclasses.replace(net, blocks=(*net.blocks, net.blocks[0])),
+        "two weight blocks have the same name",
+    ),
+    "bias shape": (
+        lambda net: with_block(
+            net, "adapter.bias", raw=np.zeros(3, int), frac=(11,) * 3, frozen=(True,) * 3
+        ),
+        r"adapter \(Conv\): bias shape is \(3,\), expected \(4,\)",
+    ),
+    "linear weight shape": (
+        lambda net: with_block(net, "head.weight", raw=np.zeros((5, 3), int)),
+        r"logits \(Linear\): weight shape is \(5, 3\), expected \(4, 3\)",
+    ),
+    "linear output": (
+        lambda net: with_layer(net, 4, output=Stream("logits", (1, 3, 1), ACT)),
+        r"output shape is \(1, 3, 1\), expected \(1, 1, 3\)",
+    ),
+    "alpha shape": (
+        lambda net: with_block(
+            net, "mix.alpha", raw=np.zeros(5, int), frac=(3,) * 5, frozen=(False,) * 5
+        ),
+        r"mix \(Blend\): alpha shape is \(5,\), expected \(4,\)",
+    ),
+    "depthwise channels": (
+        lambda net: depthwise(net, 4),
+        r"core \(Conv\): depthwise channel count is 4, expected 1",
+    ),
+    "three to blend": (
+        lambda net: with_layer(net, 2, inputs=("core", "adapter", "core")),
+        r"mix \(Blend\): number of inputs is 3, expected 2",
+    ),
+    "unequal to blend": (
+        lambda net: with_layer(net, 2, inputs=("core", "image")),
+        r"mix \(Blend\): shape of the second input is \(4, 4, 1\), expected \(4, 4, 4\)",
+    ),
+    "two to cast": (
+        lambda net: two_passes(net, inputs=("first", "image")),
+        r"second \(Cast\): number of inputs is 2, expected 1",
+    ),
+    "no indices": (lambda net: routed(net, ("mix",), ()), r"routed \(Route\): indices leave"),
+    "negative index": (lambda net: routed(net, ("mix",), (0, 1, 2, -1)), r"indices leave 0\.\.3"),
+    "one index too high": (
+        lambda net: routed(net, ("mix", "image"), (0, 1, 2, 5)),
+        r"indices leave 0\.\.4",
+    ),
+    "images of two sizes": (
+        lambda net: StreamNet(
+            "sizes",
+            net.input,
+            (
+                AvgPool(
+                    inputs=("image",),
+                    output=Stream("small", (2, 2, 1), ACT),
+                    kernel=(2, 2),
+                    stride=(2, 2),
+                ),
+                Route(
+                    inputs=("small", "image"),
+                    output=Stream("both", (2, 2, 2), ACT),
+                    indices=(0, 1),
+                ),
+            ),
+            (),
+        ),
+        r"both \(Route\): set of image sizes is 2, expected 1",
+    ),
+    "empty result": (
+        lambda net: with_layer(
+            net, 3, kernel=(8, 8), stride=(8, 8), output=Stream("pool", (0, 0, 4), ACT)
+        ),
+        r"pool \(AvgPool\): empty output \(0, 0, 4\)",
+    ),
+    "signed values padded above": (
+        lambda net: signed_pool(net, (1, 0, 0, 0)),
+        r"pooled \(MaxPool\): padding needs an unsigned input",
+    ),
+    "signed values padded right": (
+        lambda net: signed_pool(net, (0, 0, 0, 1)),
+        r"pooled \(MaxPool\): padding needs an unsigned input",
+    ),
+    "a layer that is not there in a pass": (
+        lambda net: dataclasses.replace(net, repeats=(Repeat("b", (("core",), ("gone",))),)),
+        "repeat 'b': there is no layer 'gone'",
+    ),
+    "passes of two lengths": (
+        lambda net: dataclasses.replace(
+            net, repeats=(Repeat("b", (("core",), ("adapter", "mix"))),)
+        ),
+        "at least two passes of equal length",
+    ),
+    "passes of two types": (
+        lambda net: two_passes(
+            net, output=Stream("second", (4, 4, 1), FixedType.exact(8, 4, signed=False))
+        ),
+        "'second' and 'first' differ in kind, shape or type",
+    ),
+    "passes of two kinds": (
+        lambda net: StreamNet(
+            "passes",
+            net.input,
+            (
+                Cast(inputs=("image",), output=Stream("first", (4, 4, 1), ACT)),
+                Route(inputs=("first",), output=Stream("second", (4, 4, 1), ACT), indices=(0,)),
+            ),
+            (),
+            (Repeat("b", (("first",), ("second",))),),
+        ),
+        "'second' and 'first' differ in kind, shape or type",
+    ),
     "one pass": (
         lambda net: dataclasses.replace(net, repeats=(Repeat("b", (("core",),)),)),
         "at least two passes",
@@ -66,6 +245,99 @@ def test_malformed_nets_are_refused(case: str) -> None:
     breakage, message = MALFORMED[case]
     with pytest.raises(NetError, match=message):
         breakage(blended())
+
+
+def test_what_is_at_the_edge_is_not_refused() -> None:
+    """The neighbours of what MALFORMED has."""
+    assert routed(blended(), ("mix", "image"), (0, 1, 2, 4)).layers[3].indices[-1] == 4
+    assert signed_pool(blended(), (0, 0, 0, 0)).output.shape == (3, 3, 1)
+    assert two_passes(blended()).repeats[0].passes == (("first",), ("second",))
+    image = Stream("image", (4, 4, 1), FixedType.exact(8, 8, signed=False))
+    unsigned = dataclasses.replace(
+        signed_pool(blended(), (0, 0, 0, 0)).layers[0],
+        inputs=("image",),
+        padding=(1, 1, 1, 1),
+        output=Stream("pooled", (5, 5, 1), image.type),
+    )
+    assert StreamNet("pools", image, (unsigned,), ()).output.shape == (5, 5, 1)
+
+
+SOURCE = Stream("image", (2, 2, 1), FixedType.exact(40, 30, signed=True))
+
+
+def far(frac: int, width: int = 40) -> Stream:
+    return Stream("far", (2, 2, 1), FixedType(width, frac, True, Rounding.FLOOR, Overflow.SATURATE))
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowest", "highest"),
+    # A sum of 40 bits with 30 fraction bits and of 40 bits with 9 has 62 bits, a blend three more
+    # than either, routed values have no more than the wider.
+    [("Add", 9, 51), ("Blend", 11, 49), ("Route", 8, 52)],
+)
+def test_streams_that_64_bits_cannot_align(kind: str, lowest: int, highest: int) -> None:
+    """Fraction bits that lie far apart make wide results; none is computed wrongly in silence."""
+    names, target = ("image", "far"), FixedType.exact(8, 8, signed=True)
+    blocks: tuple[WeightBlock, ...] = ()
+    last: Layer
+    if kind == "Add":
+        last = Add(inputs=names, output=Stream("y", (2, 2, 1), target))
+    elif kind == "Blend":
+        last = Blend(inputs=names, output=Stream("y", (2, 2, 1), target), alpha="a")
+        blocks = (WeightBlock("a", "alpha", np.array([4]), 4, False, (3,), (True,)),)
+    else:
+        last = Route(inputs=names, output=Stream("y", (2, 2, 2), target), indices=(0, 1))
+
+    def net(frac: int) -> StreamNet:
+        cast = Cast(inputs=("image",), output=far(frac))
+        return StreamNet("aligned", SOURCE, (cast, last), blocks)
+
+    for frac in (lowest, 30, highest):
+        made = net(frac)
+        exact = exact_result(last, made.input_streams(last), made.block.__getitem__)
+        assert exact.type.width <= 62
+    for frac in (-300, -32, lowest - 1, highest + 1, 300):
+        with pytest.raises(NetError, match=r"^(y|far) \(\w+\): .*, at most 62 are computed; "):
+            net(frac)
+
+
+@pytest.mark.parametrize("area", [(1, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("width", [60, 61, 62])
+def test_means_that_64_bits_cannot_hold(width: int, area: tuple[int, int]) -> None:
+    image = Stream("image", (2, 2, 1), FixedType.exact(width, 0, signed=True))
+    size = (2 // area[0], 2 // area[1], 1)
+    pool = AvgPool(
+        inputs=("image",),
+        output=Stream("pool", size, FixedType.exact(8, 0, signed=True)),
+        kernel=area,
+        stride=area,
+    )
+    needed = width + (area[0] * area[1]).bit_length() - 1
+    if needed <= 62:
+        StreamNet("mean", image, (pool,), ())
+        return
+    message = rf"pool \(AvgPool\): its exact result needs {needed} bits, at most 62 are computed"
+    with pytest.raises(NetError, match=message):
+        StreamNet("mean", image, (pool,), ())
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "refused"),
+    [(0, -62, False), (0, -63, True), (0, 54, False), (0, 55, True), (5, 59, False), (5, 60, True)],
+)
+def test_casts_that_64_bits_cannot_compute(source: int, target: int, refused: bool) -> None:
+    """At most 62 bits are dropped, and 8 bits moved left by 54 have 62; told before any image."""
+    image = Stream("image", (1, 1, 1), FixedType.exact(8, source, signed=True))
+    cast = Cast(
+        inputs=("image",), output=Stream("y", (1, 1, 1), FixedType.exact(8, target, signed=True))
+    )
+    if not refused:
+        net = StreamNet("cast", image, (cast,), ())
+        edges = np.array([image.type.min_raw, image.type.max_raw]).reshape(2, 1, 1, 1)
+        assert reference.run(net, edges).shape == (2, 1)
+        return
+    with pytest.raises(NetError, match=r"y \(Cast\): the cast into s8\.-?\d+\S* "):
+        StreamNet("cast", image, (cast,), ())
 
 
 def test_route_indices_stay_in_range() -> None:

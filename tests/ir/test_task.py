@@ -80,6 +80,19 @@ def test_label_count(labels: tuple[str, ...]) -> None:
         Task.of(blended(), "t", labels)
 
 
+def test_exactly_one_label_too_many_for_the_device() -> None:
+    """A task file may have been made for a device of more outputs."""
+    net = blended()
+    task = Task.of(net, "t", ("a", "b", "c"))
+    assert task.apply(net) == net
+    four = dataclasses.replace(task, labels=("a", "b", "c", "d"))
+    with pytest.raises(TaskError, match=r"task 't': 4 labels for a device of 3 outputs"):
+        four.apply(net)
+    with pytest.raises(TaskError, match="4 labels for a device of 3 outputs"):
+        four.check(net.name, net.device_digest, 3)
+    four.check(net.name, net.device_digest, 4)
+
+
 def test_wrong_number_of_words() -> None:
     task = Task.of(blended(), "t", ("a",))
     with pytest.raises(TaskError, match="the device needs"):

@@ -34,8 +34,20 @@ from semifreddo.sim import reference
 
 NET = blended()
 OTHER = other_task(NET, 5)
-DESIGN = make_design(NET)
-BUS = DESIGN.bus
+BUS = make_design(NET).bus
+START = (1 << 33) - 3000
+"""Where the cycle counter of this file's device starts, so that its low half overflows soon."""
+
+
+def _old_device() -> RtlDesign:
+    design, name = make_design(NET), "sf_registers.sv"
+    reset = "            cycles <= '0;\n"
+    assert design.files[name].count(reset) == 1
+    text = design.files[name].replace(reset, reset.replace("'0", f"64'd{START}"))
+    return replace(design, files={**design.files, name: text})
+
+
+DESIGN = _old_device()
 
 
 def words(net: StreamNet) -> np.ndarray:
@@ -68,7 +80,75 @@ def test_registers_tell_who_it_is_and_what_it_did(loaded: Simulation) -> None:
     assert loaded.read("status") & 1
     before = loaded.read("cycles")
     loaded.idle(1000)
-    assert 1000 <= loaded.read("cycles") - before < 1020
+    assert 1000 <= (loaded.read("cycles") - before) % (1 << 32) < 1020
+    assert loaded.read("task_control") == 0 and loaded.read("batch") == 1
+    loaded.write("batch", 0x12345)
+    assert loaded.read("batch") == 0x2345
+    assert loaded.read("format") == BUS.register
+
+
+def test_the_cycle_counter_is_read_in_two_halves(simulation: Simulation) -> None:
+    """The high half is that of the moment in which the low half was read."""
+    low = simulation.read("cycles")
+    assert START & 0xFFFFFFFF <= low < 1 << 32
+    simulation.idle(4000)  # the low half overflows
+    assert simulation.read("cycles_high") == 1
+    assert simulation.read("cycles_high") == 1
+    for other in ("images_in", "tasks", "batch"):
+        simulation.read(other)
+    assert simulation.read("cycles_high") == 1
+    wrapped = simulation.read("cycles")
+    assert wrapped < 4000
+    assert simulation.read("cycles_high") == 2
+    assert 4000 <= (2 << 32 | wrapped) - (1 << 32 | low) < 4100
+
+
+def test_task_data_without_a_granted_request(loaded: Simulation) -> None:
+    """The word goes nowhere, and the device says so, whatever else it does."""
+    pictures = images(NET, 2)
+    assert loaded.read("status") & 2 == 0
+    loaded.write("task_data", 0xFFFFFFFF)
+    assert loaded.read("errors") == 1 << 7
+    with pytest.raises(TaskError, match=r"reports: task data written without a granted request$"):
+        loaded.check_errors()
+    assert loaded.read("errors") == 0
+    loaded.load_over_registers(words(OTHER))
+    loaded.write("task_data", 1)  # what belongs to the packet has all been taken
+    with pytest.raises(TaskError, match=r"reports: task data written without a granted request$"):
+        loaded.check_errors()
+    found = loaded.exchange([BUS.image_packet(pictures)], 2, 10)
+    assert np.array_equal(found.results, reference.run(OTHER, pictures))
+
+
+def test_a_request_that_ends_before_its_task(loaded: Simulation) -> None:
+    """As a packet that ends early: flagged, and the task before stays in force."""
+    pictures = images(NET, 2)
+    loaded.write("task_control", 1)
+    assert loaded.read("task_control") == 1
+    loaded.idle(10)
+    assert loaded.read("status") & 2
+    for word in BUS.task_payload(words(OTHER))[:3]:
+        loaded.write("task_data", int(word))
+    loaded.write("task_control", 0)
+    with pytest.raises(TaskError, match=r"reports: task packet too short$"):
+        loaded.check_errors()
+    assert loaded.read("status") & 2 == 0
+    found = loaded.exchange([BUS.image_packet(pictures)], 2, 10)
+    assert np.array_equal(found.results, reference.run(NET, pictures))
+    assert loaded.read("tasks") == 1
+
+
+def test_each_error_is_cleared_by_its_own_bit(loaded: Simulation) -> None:
+    loaded.write("task_data", 0)
+    loaded.exchange([damaged("device"), damaged("sum")], 0, 10)
+    loaded.idle(10)
+    assert loaded.read("errors") == 1 << 7 | 1 << 5 | 1 << 4
+    loaded.write("errors", 1 << 5)
+    assert loaded.read("errors") == 1 << 7 | 1 << 4
+    loaded.write("errors", 1 << 7 | 1 << 2)
+    assert loaded.read("errors") == 1 << 4
+    loaded.write("errors", 0)
+    assert loaded.read("errors") == 1 << 4
 
 
 def test_batches_end_with_one_last_mark(loaded: Simulation) -> None:
@@ -128,6 +208,14 @@ def test_a_damaged_task_changes_nothing(loaded: Simulation, kind: str, message: 
     with pytest.raises(TaskError, match=rf"^blended \(RTL\): the device reports: {message}$"):
         loaded.check_errors()
     loaded.check_errors()
+
+
+@pytest.mark.parametrize("kind", ["device", "sum", "long"])
+def test_a_damaged_task_is_told_at_once(loaded: Simulation, kind: str) -> None:
+    """With nothing behind it: the last word's judgement is waited for."""
+    loaded.exchange([damaged(kind)], 0, 10)
+    with pytest.raises(TaskError, match="the device reports: task "):
+        loaded.check_errors()
 
 
 def test_a_short_image_packet_does_not_shift_later_images(loaded: Simulation) -> None:

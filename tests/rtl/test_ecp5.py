@@ -218,9 +218,60 @@ def test_clocks() -> None:
     assert pll_settings(25, 87.5) == PllSettings(2, 7, 7)
     with pytest.raises(ConfigError, match=r"cannot make it from 25 MHz; use a multiple of 12\.5"):
         pll_settings(25, 101)
+    for clock in (12.5, 50, 62.5, 75, 150, 200, 400):
+        found = pll_settings(25, clock)
+        assert 25 * found.feedback == clock * found.reference
+        assert 25 / found.reference >= 10 and 1 <= found.feedback <= 80
+        assert 400 <= clock * found.output <= 800 and found.output <= 128
+    with pytest.raises(ConfigError, match=r"clock_mhz 825: the PLL cannot make it"):
+        pll_settings(25, 825)
     assert divisor_of(100, 115200) == 868
+    assert divisor_of(100, 25_000_000) == 4
+    with pytest.raises(ConfigError, match="16000000 bits per second cannot be made from 100 MHz"):
+        divisor_of(100, 16_000_000)
+    with pytest.raises(ConfigError, match="0 bits per second cannot be made from 100 MHz"):
+        divisor_of(100, 0)
     with pytest.raises(ConfigError, match="30000000 bits per second cannot be made from 100 MHz"):
         divisor_of(100, 30_000_000)
+
+
+@pytest.mark.parametrize(
+    ("clock_mhz", "dividers"), [(100.0, (1, 4, 6)), (87.5, (2, 7, 7)), (125.0, (1, 5, 5))]
+)
+def test_the_pll_makes_the_clock(clock_mhz: float, dividers: tuple[int, int, int]) -> None:
+    """By the arithmetic of the data sheet, from what the text says: no field is another's."""
+    text = plan_ecp5(DESIGN, BOARD, clock_mhz=clock_mhz).files["blended_ulx3s.sv"]
+    head, _, rest = text[text.index("EHXPLLL #(") :].partition(") pll (\n")
+    fields = dict(re.findall(r'\.(\w+)\("?(\w+)"?\)', head))
+    found = tuple(int(fields[name]) for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV"))
+    assert found == dividers
+    reference, feedback, output = found
+    assert 25 / reference * feedback == clock_mhz, "FEEDBK_PATH CLKOP: the output is fed back"
+    assert 400 <= clock_mhz * output <= 800
+    others = {
+        "PLLRST_ENA": "DISABLED",
+        "INTFB_WAKE": "DISABLED",
+        "STDBY_ENABLE": "DISABLED",
+        "DPHASE_SOURCE": "DISABLED",
+        "OUTDIVIDER_MUXA": "DIVA",
+        "CLKOP_ENABLE": "ENABLED",
+        "CLKOP_CPHASE": str((output - 1) // 2),
+        "CLKOP_FPHASE": "0",
+        "FEEDBK_PATH": "CLKOP",
+    }
+    counted = {"CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV"}
+    assert {name: value for name, value in fields.items() if name not in counted} == others
+    ports = dict(re.findall(r"\.(\w+)\(([^)]+)\)", rest[: rest.index(");")]))
+    assert ports == {
+        "CLKI": "clk_25mhz",
+        "CLKOP": "clk",
+        "CLKFB": "clk",
+        "LOCK": "locked",
+        **dict.fromkeys(("RST", "STDBY", "PHASESEL0", "PHASESEL1"), "1'b0"),
+        **dict.fromkeys(("PLLWAKESYNC", "ENCLKOP"), "1'b0"),
+        **dict.fromkeys(("PHASEDIR", "PHASESTEP", "PHASELOADREG"), "1'b1"),
+    }
+    assert f'FREQUENCY_PIN_CLKI="25", FREQUENCY_PIN_CLKOP="{clock_mhz:g}"' in text
 
 
 def test_a_board_without_ecp5() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +15,18 @@ from semifreddo.core.errors import ToolError
 from semifreddo.rtl.design import RtlDesign, make_design
 from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.rtl.synthesis import (
+    DesignResources,
     Part,
     _with_parameters,
     declaration,
     design_parts,
     files_below,
     synthesize_design,
+    synthesize_part,
     synthesize_parts,
 )
+from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.yosys import find_yosys
 
 DESIGN = make_design(blended())
 
@@ -69,6 +75,48 @@ def test_only_what_changed_is_done_again(calls: Path, tmp_path: Path) -> None:
     done = set(calls.read_text().split())  # with another rhythm come other FIFOs
     assert "blended_adapter" in done and done <= {"blended_adapter", "blended_layers"}
     assert not list(cache.glob("work-*"))
+
+
+def test_what_a_kept_part_depends_on(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever makes other cells out of the same files is in the key."""
+    files = {"m.sv": "module m; a x(); b y(); endmodule", "a.sv": "module a; endmodule"}
+    files["b.sv"] = "module b; endmodule"
+
+    def kept(part: Part, **options: Any) -> bool:
+        chosen = {"family": "xc7", "cache": tmp_path / "cache", "timeout_s": 20, **options}
+        return synthesize_part(part, **chosen).how == "kept"
+
+    part = Part("layer", "m", files, ("a",))
+    assert not kept(part) and kept(part)
+    assert kept(replace(part, name="renamed")), "a layer's name changes nothing"
+    assert not kept(replace(part, black_boxes=("b",)))
+    assert not kept(replace(part, black_boxes=()))
+    assert not kept(replace(part, black_boxes=("a", "b")))
+    assert not kept(replace(part, files=files | {"b.sv": "module b; wire z; endmodule"}))
+    assert not kept(replace(part, top="a"))
+    assert not kept(part, family="xcup")
+    assert not kept(part, family="ecp5")
+    assert not kept(part, use_dsp=False)
+    assert not kept(part, netlist=True), "its netlist was not kept"
+    assert kept(part, netlist=True)
+    monkeypatch.setattr("semifreddo.rtl.synthesis._counting_rules", lambda: "others")
+    assert not kept(part)
+    newer = replace(find_yosys(), version=(0, 71))
+    monkeypatch.setattr("semifreddo.rtl.synthesis.find_yosys", lambda: newer)
+    assert not kept(part)
+
+
+def test_the_resources_of_a_design_are_the_sum_of_its_parts() -> None:
+    numbers = iter(range(1, 20))
+    cells = [
+        CellCounts(lut=2 ** next(numbers), ff=next(numbers), dsp=next(numbers), bram18=1)
+        for _ in range(4)
+    ]
+    found = DesignResources("xc7", {"a": cells[0], "b": cells[1]}, cells[2], cells[3])
+    for name in ("lut", "ff", "dsp", "bram18"):
+        assert getattr(found.total, name) == sum(getattr(part, name) for part in cells)
 
 
 def test_a_part_that_fails_ends_all_and_leaves_its_log(calls: Path, tmp_path: Path) -> None:

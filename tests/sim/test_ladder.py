@@ -45,6 +45,23 @@ def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) ->
         report.check()
 
 
+@pytest.mark.parametrize("outputs", [[0], [1], [2], [1, 2], [0, 1, 2]])
+def test_an_image_differs_if_one_output_does(
+    net: StreamNet, vectors: VectorSet, outputs: list[int]
+) -> None:
+    def run(found: np.ndarray) -> np.ndarray:
+        answers = reference.run(net, found)
+        answers[np.ix_([3, 7], outputs)] -= 1
+        return answers
+
+    (result,) = climb(net, vectors, [Rung("x", run)]).results
+    assert (result.status, result.images, result.wrong_images) == ("different", 12, 2)
+    expected = vectors.expected[3, outputs[0]]
+    assert result.detail == (
+        f"image 3, output {outputs[0]}: expected {expected}, found {expected - 1}"
+    )
+
+
 def test_unavailable_rungs_are_listed_with_the_reason(net: StreamNet, vectors: VectorSet) -> None:
     rungs = [Rung("streamnet", lambda x: reference.run(net, x)), Rung("board", None, "no board")]
     report = climb(net, vectors, rungs)

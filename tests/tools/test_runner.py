@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess  # noqa: TID251 -- the class that runner starts processes with
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,34 @@ def test_ctrl_c_ends_the_whole_process_group(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("how", ["run", "pipe"])
+def test_ctrl_c_while_a_process_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """It runs already and nobody has it in hand yet: it is ended all the same."""
+    started = []
+
+    class Interrupted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("semifreddo.tools.runner.subprocess.Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        if how == "run":
+            run(["sleep", "600"], cwd=tmp_path, timeout_s=60, log=tmp_path / "log")
+        else:
+            PipeProcess(["sleep", "600"], name="sleeper")
+    (process,) = started
+    assert process.returncode is not None
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
 def test_a_full_disk_under_a_tool(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"exit code 1; see .*\n  fatal error: .*No space left"):
         run([FAKE / "no_space", tmp_path / "x"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
@@ -161,6 +191,17 @@ def test_a_pipe_process_answers_and_closes_twice() -> None:
     process.close()
     process.close()
     assert not process.alive
+
+
+def test_a_pipe_process_that_talks_unasked() -> None:
+    """Its words would be taken for the next answer."""
+    process = PipeProcess(["sh", "-c", "printf hello; cat >/dev/null"], name="talker")
+    with pytest.raises(ToolError, match=r"^talker: answers before it is asked$"):
+        process.exchange(bytes(1 << 20), 0, 20)  # more than a pipe holds: it has begun by then
+    assert not process.alive
+    process = server()
+    assert process.exchange(b"", 0, 20) == b""
+    process.close()
 
 
 def test_a_pipe_process_that_dies_tells_its_last_words() -> None:

@@ -87,6 +87,14 @@ def load_checkpoint_unchecked(trained):
             lambda t, m: t["head.linear.weight"].fill_(float("nan")),
             "head.linear.weight contains NaN",
         ),
+        (
+            lambda t, m: t["head.linear.weight"][1, 2:3].fill_(float("inf")),
+            "head.linear.weight contains NaN or infinite values",
+        ),
+        (
+            lambda t, m: t["head.linear.bias"][:1].fill_(-float("inf")),
+            "head.linear.bias contains NaN or infinite values",
+        ),
         (lambda t, m: t.pop("head.linear.bias"), "lacks tensor 'head.linear.bias'"),
         (lambda t, m: t.update(extra=torch.ones(1)), "has the unknown tensor 'extra'"),
         (

@@ -107,6 +107,152 @@ def test_early_stop():
         assert len(history) == 1 + patience
 
 
+def test_an_early_stop_is_the_end_of_a_training(tmp_path, monkeypatch):
+    options = dataclasses.replace(OPTIONS, patience=1)
+    still = dataclasses.replace(PHASE, rate=0.0, epochs=50)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    history = run(model, options=options, phase=still, folder=tmp_path)
+    assert len(history) == 2
+    monkeypatch.setattr(loop, "_train_epoch", None)
+    model.load_state_dict(state)
+    assert run(model, options=options, phase=still, folder=tmp_path) == history
+
+
+def measured(epoch, accuracy, loss):
+    return EpochMetrics("toy", epoch, 1e-3, 1.0, 0.5, loss, accuracy, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "best"),
+    [
+        ([(0.5, 1.0), (0.6, 2.0)], 1),  # accuracy counts first, however the loss is
+        ([(0.6, 2.0), (0.5, 0.1)], 0),
+        ([(0.5, 1.0), (0.5, 0.9)], 1),  # of equal accuracies the lower loss
+        ([(0.5, 0.9), (0.5, 1.0)], 0),
+        ([(0.5, 1.0), (0.5, 1.0)], 0),  # of equals the first
+        ([(0.0, 9.0), (0.0, 8.0), (0.0, 8.5)], 1),
+    ],
+)
+def test_which_epoch_is_the_best(epochs, best):
+    model = nn.Linear(1, 1)
+    state = loop._Run(model, PHASE, OPTIONS)
+    for epoch, (accuracy, loss) in enumerate(epochs):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        state.finish_epoch(measured(epoch, accuracy, loss))
+    assert state.best_epoch == best
+    assert state.best["weight"].item() == best
+    assert [metrics.epoch for metrics in state.history] == list(range(len(epochs)))
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [
+        (17, 16, [16]),  # one image has no batch statistics
+        (18, 16, [16, 2]),
+        (32, 16, [16, 16]),
+        (33, 16, [16, 16]),
+        (15, 16, [15]),
+        (1, 16, [1]),  # the only one there is
+        (3, 1, [1, 1]),
+    ],
+)
+def test_batches(count, size, sizes):
+    batches = list(loop._batches(count, size, torch.Generator().manual_seed(3)))
+    assert [len(batch) for batch in batches] == sizes
+    order = torch.cat(batches)
+    assert len(set(order.tolist())) == len(order) and set(order.tolist()) <= set(range(count))
+
+
+def test_a_single_image_is_left_over():
+    """17 images in batches of 16, with batch norm: torch refuses a batch of one."""
+    history = fit(
+        net(), DATA.limit(train=17, val=24, test=24).train, DATA.val, options=OPTIONS, phase=PHASE
+    )
+    assert len(history) == 4
+
+
+def test_the_rate_falls_along_a_cosine():
+    history = run(net())
+    steps = 3  # 48 images in batches of 16
+    expected = [
+        PHASE.rate * 0.5 * (1 + np.cos(np.pi * (epoch * steps + 2) / (4 * steps)))
+        for epoch in range(4)
+    ]
+    assert np.allclose([metrics.rate for metrics in history], expected, rtol=1e-12)
+
+
+def test_weights_decay_and_nothing_else_does():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
+    model[0].bias.requires_grad_(False)
+    optimizer = loop._optimizer(model, dataclasses.replace(OPTIONS, weight_decay=0.25), 0.5)
+    decayed, others = optimizer.param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.25, 0.0)
+    assert {id(p) for p in decayed["params"]} == {id(model[0].weight), id(model[3].weight)}
+    rest = (model[1].weight, model[1].bias, model[3].bias)
+    assert {id(p) for p in others["params"]} == {id(p) for p in rest}
+
+
+def test_evaluation_counts_every_image_once(monkeypatch):
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 5))
+    model.train()
+    whole = evaluate(model, DATA.val, 3)
+    monkeypatch.setattr(loop, "_EVALUATION_BATCH", 7)
+    parts = evaluate(model, DATA.val, 3)
+    assert model.training
+    assert np.allclose(parts, whole, rtol=1e-6)
+    with torch.no_grad():
+        raw = torch.from_numpy(DATA.val.images.transpose(0, 3, 1, 2) / np.float32(256))
+        logits = model.eval()(raw.float())[:, :3]
+    labels = torch.from_numpy(DATA.val.labels)
+    assert whole[1] == (logits.argmax(1) == labels).double().mean().item()
+    assert np.isclose(whole[0], nn.functional.cross_entropy(logits, labels).item(), rtol=1e-5)
+
+
+CHANGED = {
+    "epochs": 7,
+    "tune_epochs": 3,
+    "batch": 17,
+    "rate": 0.1,
+    "tune_rate": 0.1,
+    "weight_decay": 0.5,
+    "optimizer": "sgd",
+    "shift": 1,
+    "flip": True,
+    "smoothing": 0.1,
+    "patience": 2,
+    "seed": 1,
+    "threads": 2,
+    "progress": True,
+}
+
+
+def test_what_a_saved_state_belongs_to():
+    """Everything that changes what is trained; not how it is shown or on how many cores."""
+
+    def identity(model=None, train=DATA.train, val=DATA.val, options=OPTIONS, phase=PHASE):
+        return loop._identity(net() if model is None else model, train, val, options, phase)
+
+    same = identity()
+    assert identity() == same
+    assert set(CHANGED) == set(OPTIONS.to_dict())
+    for name, value in CHANGED.items():
+        other = identity(options=dataclasses.replace(OPTIONS, **{name: value}))
+        assert (other == same) == (name in ("threads", "progress")), name
+    for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2}.items():
+        assert identity(phase=dataclasses.replace(PHASE, **{name: value})) != same
+    assert identity(net(1)) != same
+    one = DATA.train.images.copy()
+    one[5, 3, 3] ^= 1
+    assert identity(train=dataclasses.replace(DATA.train, images=one)) != same
+    assert identity(train=dataclasses.replace(DATA.train, labels=1 - DATA.train.labels)) != same
+    assert identity(val=dataclasses.replace(DATA.val, images=255 - DATA.val.images)) != same
+    assert identity(val=dataclasses.replace(DATA.val, labels=1 - DATA.val.labels)) != same
+    assert identity(train=DATA.val, val=DATA.train) != same
+
+
 def test_only_the_first_outputs_are_trained():
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
     before = model[1].weight.detach().clone()

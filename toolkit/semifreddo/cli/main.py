@@ -95,13 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:  # `semifreddo ... | head`
-        sys.stderr.close()
         return 1
     except OSError as error:
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 1
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -99,7 +99,13 @@ def exact_result(
     Raises:
         NetError: The layer kind has no arithmetic, or accumulators would be too wide.
     """
-    return EXACT_RESULTS(layer, inputs, block)
+    found = EXACT_RESULTS(layer, inputs, block)
+    if (needed := bits_for(found.low, found.high)[0]) > MAX_WIDTH:
+        raise NetError(
+            f"{layer.name} ({layer.kind}): its exact result needs {needed} bits, at most "
+            f"{MAX_WIDTH} are computed; bring its inputs closer together, or make them narrower"
+        )
+    return found
 
 
 EXACT_RESULTS: KindTable[Exact] = KindTable("exact result", "semifreddo.ir.exact", NetError)

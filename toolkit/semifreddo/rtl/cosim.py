@@ -30,6 +30,9 @@ from semifreddo.tools.runner import PipeProcess
 _QUIT_TIMEOUT_S = 2.0
 """For a simulation that is asked to end; one that does not is killed."""
 
+_SETTLES = 8
+"""Cycles after which a word that was taken has been judged and its flag can be read."""
+
 
 @dataclass(frozen=True)
 class Stalls:
@@ -224,6 +227,7 @@ class Simulation:
         Raises:
             TaskError: Names every raised flag.
         """
+        self.idle(_SETTLES, timeout_s)
         flags = self.read("errors", timeout_s)
         if flags:
             self.write("errors", flags, timeout_s)

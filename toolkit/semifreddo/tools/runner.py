@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import IO, TypeAlias
 
 from semifreddo.core.errors import ToolError, ToolTimeoutError
@@ -164,21 +165,23 @@ def run(
     name = Path(words[0]).name
     before = {path: _state(path) for path in outputs}
     begin = time.monotonic()
+    process: subprocess.Popen[bytes] | None = None
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as handle:
-            start_ns = os.fstat(handle.fileno()).st_mtime_ns
-            process = _start(words, cwd, env, stdin=subprocess.DEVNULL, stdout=handle)
-    except OSError as error:
-        raise ToolError(f"{log}: cannot write the log of {name}: {error.strerror}") from error
-    try:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as handle, _interrupts_later():
+                start_ns = os.fstat(handle.fileno()).st_mtime_ns
+                process = _start(words, cwd, env, stdin=subprocess.DEVNULL, stdout=handle)
+        except OSError as error:
+            raise ToolError(f"{log}: cannot write the log of {name}: {error.strerror}") from error
         code = _wait(process, timeout_s, cancel)
     except subprocess.TimeoutExpired:
         raise ToolTimeoutError(
             f"{name} did not finish within {timeout_s:g} s; see {log}{_tail(log)}"
         ) from None
     finally:
-        end(process)
+        if process is not None:
+            end(process)
     if code:
         raise ToolError(f"{name} failed with {describe_exit(code)}; see {log}{_tail(log)}")
     for path in outputs:
@@ -203,6 +206,23 @@ def _wait(process: subprocess.Popen[bytes], timeout_s: float, cancel: Event | No
                 raise
         if cancel.is_set():
             raise ToolError(f"{Path(str(process.args[0])).name} was cancelled")  # type: ignore[index]
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C in the block is raised behind it: what is being started would be lost and run on."""
+    before = signal.getsignal(signal.SIGINT)
+    if not callable(before) or threading.current_thread() is not threading.main_thread():
+        yield  # ignored, or another thread's concern
+        return
+    came: list[FrameType | None] = []
+    signal.signal(signal.SIGINT, lambda _, frame: came.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        before(signal.SIGINT, came[-1])
 
 
 def _start(
@@ -294,18 +314,23 @@ class PipeProcess:
         """
         self.name = name
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        started: subprocess.Popen[bytes] | None = None
         try:
-            self._process = _start(
-                [str(word) for word in command],
-                cwd,
-                None,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-            )
-        except ToolError:
+            with _interrupts_later():
+                started = _start(
+                    [str(word) for word in command],
+                    cwd,
+                    None,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._errors,
+                )
+        except BaseException:
+            if started is not None:
+                end(started)
             self._errors.close()
             raise
+        self._process = started
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         for pipe in (self._stdin, self._stdout):

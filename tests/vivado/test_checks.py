@@ -1,0 +1,149 @@
+"""What a tool's success has to satisfy: the edges of every check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from semifreddo.core.errors import LimitError, ToolError
+from semifreddo.vivado.checks import (
+    check_cosim,
+    check_handoff,
+    check_timing,
+    check_utilization,
+    check_version,
+    hint,
+    tool_release,
+)
+
+BUDGET = {"lut": 53200, "ff": 106400, "dsp": 220, "bram18": 280}
+ROWS = {"lut": "Slice LUTs", "ff": "Slice Registers", "dsp": "DSPs", "bram18": "Block RAM Tile"}
+
+
+def utilization(path: Path, **used: int | None) -> Path:
+    """A report that counts this; None leaves the row out. A tile is two memories of 18 Kbit."""
+    lines = ["| Site Type | Used | Fixed | Available | Util% |"]
+    for name, count in (BUDGET | used).items():
+        if count is not None:
+            shown = count / 2 if name == "bram18" else count
+            lines.append(f"| {ROWS[name]} | {shown:g} | 0 | {BUDGET[name]} | 1.0 |")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_part_that_is_full_to_the_last_is_fine(tmp_path: Path) -> None:
+    check_utilization(utilization(tmp_path / "report"), BUDGET)
+
+
+@pytest.mark.parametrize("name", list(BUDGET))
+def test_one_too_many_of_anything(tmp_path: Path, name: str) -> None:
+    report = utilization(tmp_path / "report", **{name: BUDGET[name] + 1})
+    message = rf"over budget: needs {BUDGET[name] + 1} of {BUDGET[name]} {name}; see"
+    with pytest.raises(LimitError, match=message):
+        check_utilization(report, BUDGET)
+    with pytest.raises(ToolError, match=rf"report: does not tell {name}, so nothing is proven"):
+        check_utilization(utilization(tmp_path / "report", **{name: None}), BUDGET)
+
+
+def test_a_design_of_nothing_proves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="counts no LUT at all"):
+        check_utilization(utilization(tmp_path / "report", lut=0), BUDGET)
+    with pytest.raises(ToolError, match="gone: cannot be read: No such file"):
+        check_utilization(tmp_path / "gone", BUDGET)
+
+
+def handoff(path: Path, clock: str | None, reach: str | None) -> Path:
+    inside = f'<PARAMETER NAME="PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ" VALUE="{clock}"/>' * bool(clock)
+    for master in ("M_AXI_MM2S", "M_AXI_S2MM") if reach else ():
+        inside += (
+            f'<MEMRANGE MASTERBUSINTERFACE="{master}" MEMTYPE="MEMORY" BASEVALUE="0x0" '
+            f'HIGHVALUE="{reach}"/>'
+        )
+    path.write_text(f"<EDKSYSTEM>{inside}</EDKSYSTEM>")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("clock", "fine"),
+    [("100", True), ("101", True), ("99", True), ("101.01", False), ("98.99", False)],
+)
+def test_a_clock_may_be_one_per_cent_off(tmp_path: Path, clock: str, fine: bool) -> None:
+    made = handoff(tmp_path / "a.hwh", clock, "0x1FFFFFFF")
+    if fine:
+        assert check_handoff(made, 100.0, 0x2000_0000) == []
+        return
+    with pytest.raises(LimitError, match=rf"dividers make {clock} MHz of 100 MHz; set design\."):
+        check_handoff(made, 100.0, 0x2000_0000)
+
+
+def test_the_dma_reaches_all_memory(tmp_path: Path) -> None:
+    made = handoff(tmp_path / "a.hwh", "100", "0x1FFFFFFF")
+    assert check_handoff(made, 100.0, 0x2000_0000) == []
+    with pytest.raises(LimitError, match="the DMA reaches 0x20000000 of 0x20000001 bytes"):
+        check_handoff(made, 100.0, 0x2000_0001)
+    notes = check_handoff(handoff(tmp_path / "b.hwh", None, None), 100.0, 1)
+    assert ["clock" in note for note in notes] == [True, False]
+    assert "does not tell what memory the DMA reaches" in notes[1]
+
+
+def timing(path: Path, wns: str, whs: str, wpws: str) -> Path:
+    path.write_text(
+        f"WNS(ns)    TNS(ns)    WHS(ns)    WPWS(ns)\n-------    -------    -------    --------\n"
+        f"{wns}   0.000   {whs}   {wpws}\n"
+    )
+    return path
+
+
+def test_timing(tmp_path: Path) -> None:
+    check_timing(timing(tmp_path / "a", "0.000", "0.000", "0.000"), 100.0)
+    for slacks in (("-0.001", "1", "1"), ("1", "-0.001", "1"), ("1", "1", "-0.001")):
+        with pytest.raises(LimitError, match="timing not met: setup slack"):
+            check_timing(timing(tmp_path / "a", *slacks), 100.0)
+    with pytest.raises(LimitError, match=r"= 80 would do for setup$"):
+        check_timing(timing(tmp_path / "a", "-2.500", "0.1", "0.1"), 100.0)
+    with pytest.raises(LimitError, match=r"= 100 would do for setup$"):
+        check_timing(timing(tmp_path / "a", "3.000", "-0.1", "0.1"), 100.0)
+    with pytest.raises(ToolError, match="does not tell the worst slacks"):
+        check_timing(timing(tmp_path / "a", "NA", "0.1", "0.1"), 100.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "fine"),
+    [
+        ("| Verilog | Pass | 1 |", True),
+        ("| Verilog | Fail | 1 |", False),
+        ("| VHDL | NA |", False),
+        ("", False),
+    ],
+)
+def test_cosim(tmp_path: Path, text: str, fine: bool) -> None:
+    (tmp_path / "a").write_text(text)
+    if fine:
+        check_cosim(tmp_path / "a")
+        return
+    with pytest.raises(ToolError, match="the co-simulation did not pass"):
+        check_cosim(tmp_path / "a")
+
+
+def test_versions() -> None:
+    assert tool_release("Vivado v2020.1 (64-bit)") == "2020.1"
+    assert tool_release("nothing", Path("/opt/Xilinx/Vivado/2019.2/bin/vivado")) == "2019.2"
+    assert tool_release("nothing", Path("/opt/2019.2.1/vivado")) == "2019.2"
+    assert tool_release("nothing", Path("/opt/vivado")) is None
+    assert tool_release("nothing") is None
+    traps = {"vivado 2020.1": "this one", "vivado": "any"}
+    assert check_version("vivado", "2020.1", ("2019.2", "2020.1"), traps) == "this one"
+    assert check_version("vivado", "2019.2", ("2019.2", "2020.1"), traps) == "any"
+    assert check_version("vitis", "2019.2", ("2019.2",), traps) == ""
+    for found, shown in (("2021.1", "2021.1"), (None, "unknown")):
+        with pytest.raises(ToolError, match=rf"vivado is version {shown}, this project is for"):
+            check_version("vivado", found, ("2019.2", "2020.1"), traps)
+
+
+def test_hints(tmp_path: Path) -> None:
+    assert hint(tmp_path / "gone") == ""
+    (tmp_path / "log").write_text("ERROR: [Common 17-345] A valid license was not found\n")
+    assert "no licence" in hint(tmp_path / "log")
+    (tmp_path / "log").write_text("all is well\n")
+    assert hint(tmp_path / "log") == ""
