@@ -90,6 +90,19 @@ def test_after_an_error_the_next_call_works(
         assert np.array_equal(found.run(images(100), 20), answers(images(100), 3))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_words_of_a_task_are_copied(program: Path, workers: int) -> None:
+    """What the caller does with the array later is no new task, also after a restart."""
+    words = np.array([3, 0, 0], np.uint32)
+    with device(program, workers) as found:
+        found.load(words, 20)
+        words[:] = 9
+        assert np.array_equal(found.run(images(100), 20), answers(images(100), 3))
+        for worker in found._workers:
+            worker.close()
+        assert np.array_equal(found.run(images(100), 20), answers(images(100), 3))
+
+
 def test_closing_twice_and_using_it_again(program: Path) -> None:
     found = device(program)
     found.load(np.array([1, 0, 0], np.uint32), 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,53 @@ def test_composed_cast_is_two_casts(
         expected = second.cast(first.cast(values, frac), first.frac)
         assert kind.frac == second.frac
         assert (kind.cast(values, frac) == expected).all()
+
+
+S4 = FixedType(4, 1, True, Rounding.HALF_EVEN, Overflow.SATURATE)
+RELU7 = FixedType(7, 4, False, Rounding.FLOOR, Overflow.SATURATE)
+FINE = FixedType(20, 12, True, Rounding.FLOOR, Overflow.WRAP)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "first", "second", "expected"),
+    [
+        # The first cast holds every value, so the second is all there is.
+        (-128, 127, S8, S4, S4),
+        (-128, 127, FINE, S4, S4),
+        (0, 127, RELU7, S4, S4),
+        (-128, 127, S8, replace(S4, overflow=Overflow.WRAP), replace(S4, overflow=Overflow.WRAP)),
+        # The first only clamps at zero: one unsigned format does both.
+        (-128, 127, RELU7, S4, replace(S4, width=3, signed=False)),
+        (-1, 127, RELU7, replace(S4, width=2), replace(S4, width=1, signed=False)),
+        (-128, 255, U8, U8, replace(U8, overflow=Overflow.SATURATE)),
+        (-5, -1, RELU7, S4, replace(S4, width=3, signed=False)),
+        # Nothing of one format does what both do.
+        (-128, 127, replace(RELU7, overflow=Overflow.WRAP), S4, None),
+        (-128, 127, RELU7, replace(S4, overflow=Overflow.WRAP), None),
+        (-128, 128, RELU7, S4, None),  # the first saturates above, too
+        (-128, 127, replace(RELU7, frac=3), S4, None),  # and rounds
+        (-129, 127, S8, S4, None),
+        (-128, 128, S8, S4, None),
+        (-128, 127, RELU7, replace(S4, width=1), None),  # nothing is left without the sign
+    ],
+)
+def test_what_two_casts_become(
+    low: int, high: int, first: FixedType, second: FixedType, expected: FixedType | None
+) -> None:
+    assert compose(Exact(4, low, high), first, second) == expected
+    if expected is not None:
+        values = np.arange(low, high + 1)
+        both = second.cast(first.cast(values, 4), first.frac)
+        assert (expected.cast(values, 4) == both).all()
+
+
+def test_casts_that_64_bits_cannot_compute_are_not_fused() -> None:
+    """A range far below zero, of which the first cast leaves a little, which the second widens."""
+    exact = Exact(0, -(1 << 40), 3)
+    small = FixedType(2, 0, False, Rounding.FLOOR, Overflow.SATURATE)
+    fine = FixedType(32, 30, True, Rounding.FLOOR, Overflow.SATURATE)
+    assert compose(exact, small, fine) is None
+    assert compose(Exact(0, -(1 << 31), 3), small, fine) == replace(fine, width=31, signed=False)
 
 
 def test_relu_and_signed_quantizer_become_one_unsigned_cast() -> None:

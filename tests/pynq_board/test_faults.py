@@ -10,6 +10,7 @@ import pytest
 from fakes import vectors_of
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
+from semifreddo.ir.address_map import AddressMap
 from semifreddo.runtime.dma_model import Fault
 
 NET = blended()
@@ -137,19 +138,22 @@ def test_a_dead_core_at_opening(board, opened) -> None:
         opened(NET)
 
 
-def test_another_device(board, opened) -> None:
+@pytest.mark.parametrize("register", ["device", "task_words"])
+def test_another_device(board, opened, register: str) -> None:
     made = board()
-    reset = made._core.reset
+    reset, words = made._core.reset, AddressMap.of(NET).words
+    digest = NET.device_digest[:8]
 
     def wrong() -> None:
         reset()
-        made._core.registers["device"] = 0xBAD
+        made._core.registers[register] = 0xBAD
 
     made._core.reset = wrong
+    found = f"00000bad with {words}" if register == "device" else f"{digest} with {0xBAD}"
     with pytest.raises(
         TransportError,
-        match=r"holds device 00000bad with \d+ task words, expected "
-        r"blended .*; load the bitstream of this bundle$",
+        match=rf"holds device {found} task words, expected blended {digest} with {words}; "
+        r"load the bitstream of this bundle$",
     ):
         opened(NET)
 

@@ -11,9 +11,11 @@ import pytest
 
 from nets import blended
 from semifreddo.core.block_design import ZYNQ7
-from semifreddo.core.errors import DataError, TransportError
+from semifreddo.core.errors import DataError, TransportError, TransportTimeoutError
 from semifreddo.runtime import Accelerator, DeviceInfo
+from semifreddo.runtime.dma_model import Fault
 from semifreddo.runtime.handoff import handoff
+from semifreddo.runtime.overlay import LEAST_BUFFER_BYTES
 from semifreddo.runtime.pynq import PynqTransport
 
 NET = blended()
@@ -98,6 +100,18 @@ def test_memory_that_only_lies_high(board, opened, monkeypatch) -> None:
     assert not made.dma.busy
 
 
+def test_a_buffer_at_the_end_of_what_the_dma_reaches(board, opened) -> None:
+    made = board()
+    overlay = opened(NET)._transport._overlay
+    last = (1 << 32) - LEAST_BUFFER_BYTES
+    made._memory._next = last
+    buffer = overlay.allocate(LEAST_BUFFER_BYTES // 4)
+    assert (buffer.device_address, buffer.nbytes) == (last, LEAST_BUFFER_BYTES)
+    made._memory._next = last + 4096  # its first half can be reached
+    with pytest.raises(TransportError, match=r"a buffer lies at 0xFFFFF000, the DMA has 32 addr"):
+        overlay.allocate(LEAST_BUFFER_BYTES // 4)
+
+
 def test_no_memory(board, opened, monkeypatch) -> None:
     made = board()
 
@@ -150,6 +164,31 @@ def test_buffers_are_given_back(board, opened) -> None:
         opened(NET).close()
     gc.collect()
     assert not list(made._memory._blocks)
+
+
+@pytest.mark.parametrize("how", ["time-out", "close"])
+def test_buffers_of_a_dma_that_does_not_stop_are_kept(board, opened, monkeypatch, how) -> None:
+    """It may still write into them: nobody else must get that memory."""
+    made = board()
+    monkeypatch.setattr("semifreddo.runtime.dma._RESET_TIMEOUT_S", 0.05)
+    accelerator = opened(NET, timeout_s=0.2)
+    transport = accelerator._transport
+    addresses = {buffer.device_address for buffer in [*transport._into, *transport._out_of]}
+    assert len(addresses) == 4
+    read = made.dma.read
+    made.dma.read = lambda offset: 4 if offset == 0 else read(offset)
+    if how == "close":
+        transport.close()
+    else:
+        made.dma.faults.append(Fault("stall", "receive"))
+        with pytest.raises(TransportTimeoutError):
+            accelerator.check()
+    gc.collect()
+    assert set(made._memory._blocks) == addresses
+    made.dma.read = read
+    transport.close()
+    gc.collect()
+    assert set(made._memory._blocks) == addresses
 
 
 def test_context_manager(board, bundle) -> None:

@@ -13,7 +13,7 @@ from board_nets import coloured, frozen, wide
 from fakes import other_task, vectors_of
 from nets import blended
 from semifreddo.core.block_design import ZYNQ7, ZYNQ_ULTRA
-from semifreddo.core.errors import DataError, TaskError
+from semifreddo.core.errors import DataError, TaskError, TransportError
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.task import Task
 from semifreddo.runtime.dma_model import Fault
@@ -199,6 +199,23 @@ def test_a_task_the_core_refuses(board, opened) -> None:
     assert accelerator.task.name == "shapes"
     assert accelerator.check().ok
     assert made.downloads == 1
+
+
+def test_the_words_of_a_task_are_copied(board, opened) -> None:
+    """What the caller does with the array later is no new task, also after a recovery."""
+    made = board()
+    accelerator = opened(NET)
+    transport = accelerator._transport
+    words = OTHER.words.copy()
+    transport.load(words, 5)
+    words[:] = 0
+    assert np.array_equal(transport.run(VECTORS.images, 5), answers_of(OTHER, VECTORS.images))
+    made.dma.faults.append(Fault("slave error", "send"))
+    with pytest.raises(TransportError):
+        transport.run(VECTORS.images, 5)
+    found = transport.run(VECTORS.images, 5)
+    assert made.downloads == 2
+    assert np.array_equal(found, answers_of(OTHER, VECTORS.images))
 
 
 def test_a_net_without_loadable_values(board, opened) -> None:

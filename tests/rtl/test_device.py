@@ -322,6 +322,18 @@ def test_transport(simulate: Build) -> None:
     device.close()
 
 
+def test_the_words_of_a_task_are_copied(simulate: Build) -> None:
+    """What the caller does with the array later is no new task, also after a restart."""
+    pictures = images(NET, 4)
+    given = words(OTHER)
+    with open_device(simulate(DESIGN)) as device:
+        device.load(given, 10)
+        given[:] = 0
+        assert device._simulation is not None
+        device._simulation.close()
+        assert np.array_equal(device.run(pictures, 10), reference.run(OTHER, pictures))
+
+
 @pytest.mark.parametrize("where", ["configure", "exchange", "check_errors"])
 def test_a_restart_that_is_interrupted_does_not_lose_the_task(
     simulate: Build, monkeypatch: pytest.MonkeyPatch, where: str

@@ -13,7 +13,7 @@ from nets import blended
 from rtl.random_nets import random_net
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
+from semifreddo.ir.layers import Cast, Conv, Linear, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
@@ -207,6 +207,26 @@ def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
     assert {s.choice.multiplier for s in weighted} == {"lut", "dsp"}
     for sample in weighted:
         RtlSchedule({sample.layer.name: sample.choice}).check(sample.net)
+
+
+def test_a_stream_with_one_reader_needs_no_fork() -> None:
+    net, schedule = conv()
+    parts = stream_parts(make_design(net, schedule).core.sized)
+    assert not [kind for kind in parts.counts if "fork" in kind]
+
+
+@pytest.mark.parametrize("readers", [2, 3])
+def test_a_fork_costs_per_reader(readers: int) -> None:
+    """Casts that read the image, and a route that joins them: one fork and no more."""
+    kind = FixedType.exact(4, 3, signed=False)
+    names = tuple(f"cast{number}" for number in range(readers))
+    shape = (4, 4, 1)
+    casts = tuple(Cast(inputs=("image",), output=Stream(name, shape, kind)) for name in names)
+    both = Stream("both", (4, 4, readers), kind)
+    join = Route(inputs=names, output=both, indices=tuple(range(readers)))
+    net = StreamNet("forked", Stream("image", shape, kind), (*casts, join), ())
+    parts = stream_parts(make_design(net).core.sized)
+    assert parts.counts["fork_reader"] == readers
 
 
 FOLDED = [34, 64, 103, 106, 109]

@@ -22,7 +22,7 @@ from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate
 from semifreddo.rtl.explanation import RESOURCES
 from semifreddo.rtl.schedule import Choice, Override, RtlSchedule
-from semifreddo.rtl.scheduler import choose
+from semifreddo.rtl.scheduler import _Search, choose
 
 PLENTY = Resources(lut=10**7, ff=10**8, dsp=10**4, bram18=10**4)
 SEEDS = st.integers(0, 40)
@@ -80,6 +80,31 @@ def test_the_design_keeps_the_promise(seed: int) -> None:
     slack = 4 * sum(len(repeat.passes) for repeat in net.repeats)
     assert abs(design.cycles_per_image - found.estimate.cycles_per_image) <= slack
     assert estimate(net, found.schedule) == found.estimate
+
+
+@pytest.mark.parametrize("dsp", [0, 8])
+def test_a_rate_between_two_numbers_of_cycles_is_reached(dsp: int) -> None:
+    """Where a clock divided by a rate is no whole number, the cycle less is needed.
+
+    At every number of cycles where some layer could do with less hardware: a rate that it just
+    makes, and one that it just does not.
+    """
+    net = blended(channels=4)
+    search = _Search(net, budget(10**7, dsp), 100.0, {}, frozenset())
+    steps = [cycles for cycles in search.steps if cycles > search.floor]
+    assert len(steps) > 8
+    for cycles in steps:
+        for wanted in (cycles - 0.5, cycles - 0.01, cycles + 0.01):
+            rate = 100e6 / wanted
+            found = search.result(search.meet(rate), rate).estimate
+            assert found.frames_per_second(100.0) >= rate
+            assert found.cycles_per_image <= int(wanted)
+        most = search.result(search.meet(100e6 / (cycles + 0.01)), 1.0).estimate
+        less = search.result(search.meet(100e6 / (cycles - 0.5)), 1.0).estimate
+        assert most.total.lut <= less.total.lut
+    with pytest.raises(ConfigError, match=r"in any hardware"):
+        search.meet(100e6 / (search.floor - 0.01))
+    assert search.meet(100e6 / (search.floor + 0.01)) == search.floor
 
 
 def test_nothing_is_faster_than_needed() -> None:

@@ -193,9 +193,10 @@ def test_a_pipe_process_answers_and_closes_twice() -> None:
     assert not process.alive
 
 
-def test_a_pipe_process_that_talks_unasked() -> None:
+@pytest.mark.parametrize("words", ["x", "hello"])
+def test_a_pipe_process_that_talks_unasked(words: str) -> None:
     """Its words would be taken for the next answer."""
-    process = PipeProcess(["sh", "-c", "printf hello; cat >/dev/null"], name="talker")
+    process = PipeProcess(["sh", "-c", f"printf {words}; cat >/dev/null"], name="talker")
     with pytest.raises(ToolError, match=r"^talker: answers before it is asked$"):
         process.exchange(bytes(1 << 20), 0, 20)  # more than a pipe holds: it has begun by then
     assert not process.alive

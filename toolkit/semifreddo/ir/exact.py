@@ -48,6 +48,19 @@ class Exact:
         return FixedType.exact(width, self.frac, signed=signed)
 
 
+def cast_problem(exact: Exact, kind: FixedType) -> str:
+    """Why a range cannot be cast into a format in 64-bit arithmetic; empty if it can."""
+    drop = exact.frac - kind.frac
+    left = exact.type.width - drop if drop < 0 else 0
+    if max(drop, left) <= MAX_WIDTH:
+        return ""
+    what = f"drops {drop} fraction bits" if drop > 0 else f"needs {left} bits"
+    return (
+        f"the cast into {kind} {what}, at most {MAX_WIDTH} are computed; choose a format nearer "
+        "to that of its inputs"
+    )
+
+
 def weighted_frac(source: FixedType, weight: WeightBlock, bias: WeightBlock | None) -> int:
     """Fraction bits to which all channels of a weighted layer are aligned."""
     fracs = [source.frac + frac for frac in weight.frac]

@@ -7,8 +7,7 @@ from math import prod
 from typing import TypeAlias
 
 from semifreddo.core.errors import NetError
-from semifreddo.core.fixed import MAX_WIDTH
-from semifreddo.ir.exact import Exact, exact_result
+from semifreddo.ir.exact import cast_problem, exact_result
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import (
     Add,
@@ -131,18 +130,6 @@ def _cast_shape(layer: Cast, _net: StreamNet, inputs: _Streams) -> Shape:
     return inputs[0].shape
 
 
-def _check_cast(layer: Layer, exact: Exact) -> None:
-    """Every value of the exact result can be cast into the output's format."""
-    drop = exact.frac - layer.output.type.frac
-    left = exact.type.width - drop if drop < 0 else 0
-    if max(drop, left) > MAX_WIDTH:
-        raise NetError(
-            f"{layer.name} ({layer.kind}): the cast into {layer.output.type} "
-            + (f"drops {drop} fraction bits" if drop > 0 else f"needs {left} bits")
-            + f", at most {MAX_WIDTH} are computed; choose a format nearer to that of its inputs"
-        )
-
-
 def _check_repeat(net: StreamNet, repeat: Repeat) -> None:
     layers = {layer.name: layer for layer in net.layers}
     if len(repeat.passes) < 2 or len({len(names) for names in repeat.passes}) != 1:
@@ -193,7 +180,9 @@ def validate(net: StreamNet) -> None:
         _expect(layer, "output shape", OUTPUT_SHAPES(layer, net, inputs), layer.output.shape)
         if min(layer.output.shape) < 1:
             raise NetError(f"{layer.name} ({layer.kind}): empty output {layer.output.shape}")
-        _check_cast(layer, exact_result(layer, inputs, net.block.__getitem__))
+        exact = exact_result(layer, inputs, net.block.__getitem__)
+        if problem := cast_problem(exact, layer.output.type):
+            raise NetError(f"{layer.name} ({layer.kind}): {problem}")
         known[layer.name] = layer.output
     unused = sorted(set(names) - used_blocks)
     if unused:

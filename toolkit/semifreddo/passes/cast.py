@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from semifreddo.core.fixed import FixedType, Overflow
-from semifreddo.ir.exact import Exact, exact_result
+from semifreddo.ir.exact import Exact, cast_problem, exact_result
 from semifreddo.ir.layers import Cast, Layer
 from semifreddo.ir.net import StreamNet
 from semifreddo.passes.base import PassResult
@@ -41,6 +41,8 @@ def compose(exact: Exact, first: FixedType, second: FixedType) -> FixedType | No
         ``t`` with ``t.cast(x) == second.cast(first.cast(x))`` for all ``x`` of the range, and the
         fraction bits of ``second``.
     """
+    if cast_problem(exact, second):
+        return None
     if is_lossless(exact, first):
         return second
     clamps_at_zero = (
