@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from board_nets import coloured, frozen, loadable, wide
+from board_nets import coloured, frozen, loadable, resnet, wide
 from fakes import bundle_of, other_task, vectors_of
+from hls.builders import demo
+from hls_interface import export, top_function
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
-from semifreddo.core.hls_registers import FRAMES, registers
+from semifreddo.core.hls_registers import FRAMES, control_bytes, registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator, Bundle, DeviceFiles, DeviceInfo
@@ -33,16 +37,17 @@ def hls(tmp_path: Path):
     boards = []
 
     def make(
-        net: StreamNet = NET, name: str | None = None, suffix: str = "", most: int | None = None
+        net: StreamNet = NET,
+        name: str | None = None,
+        most: int | None = None,
+        places: dict[str, int] | None = None,
     ) -> tuple[Accelerator, SimulatedBoard]:
         named = net if name is None else dataclasses.replace(net, name=name)
         words = AddressMap.of(net).words
-        files = {
-            file.replace(named.name, net.name): data
-            for file, data in simulated_files(
-                named, hls_task_words=words, hls_suffix=suffix
-            ).items()
-        }
+        places = registers(words) if places is None else places
+        size = control_bytes(words)
+        made = simulated_files(named, registers=places, control_bytes=size)
+        files = {file.replace(named.name, net.name): data for file, data in made.items()}
         bundle = dataclasses.replace(bundle_of(net), transports={"pynq": DeviceFiles(files)})
         board = SimulatedBoard(HlsCore(net, ReferenceDevice(net)))
         board.activate()
@@ -77,15 +82,29 @@ def test_exact(hls, net: StreamNet) -> None:
     assert len(accelerator.predict(vectors.images[:0])) == 0
 
 
-@pytest.mark.parametrize("suffix", ["", "_V"], ids=["vitis names", "vivado_hls names"])
-@pytest.mark.parametrize(("size", "words"), [("small", 256), ("clothes", 6272), ("resnet", 12_288)])
-def test_tasks_of_any_size_are_loaded_over_the_registers(
-    hls, size: str, words: int, suffix: str
+TOOLS = [("vivado", "2020.1"), ("vitis", "2024.1")]
+SIZES = [(demo(), 990), (loadable("clothes"), 6272), (resnet(), 9344)]
+
+
+@pytest.mark.skipif(shutil.which("tclsh") is None, reason="needs tclsh")
+@pytest.mark.parametrize(("tool", "version"), TOOLS, ids=["vivado_hls", "vitis_hls"])
+@pytest.mark.parametrize(("net", "words"), SIZES, ids=["digits", "clothes", "resnet"])
+def test_tasks_of_any_size_are_loaded_over_the_registers_that_hls_made(
+    hls, net: StreamNet, words: int, tool: Any, version: str, tmp_path: Path
 ) -> None:
     """Above 4,096 words, a ``load_task`` behind the memory would lie outside the mapped range."""
-    net = loadable(size)
     assert AddressMap.of(net).words == words
-    accelerator, _ = hls(net, suffix=suffix)
+    made = export(net.name, top_function(net), tmp_path / "project", tool, version)
+    check_tasks(hls, net, made.registers)
+
+
+def test_names_that_vivado_hls_gives_to_types_of_its_own(hls) -> None:
+    places = registers(AddressMap.of(NET).words)
+    check_tasks(hls, NET, {f"{n}_V" if n != "CTRL" else n: at for n, at in places.items()})
+
+
+def check_tasks(hls, net: StreamNet, places: dict[str, int]) -> None:
+    accelerator, _ = hls(net, places=places)
     vectors = vectors_of(net, 3)
     assert np.array_equal(accelerator.predict(vectors.images).raw, vectors.expected)
     other = other_task(net)

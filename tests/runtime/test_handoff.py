@@ -9,6 +9,7 @@ import pytest
 from fakes import bundle_of
 from nets import blended
 from semifreddo.core import block_design as design
+from semifreddo.core import hls_registers
 from semifreddo.runtime.device_files import DeviceFiles
 from semifreddo.runtime.handoff import (
     handoff,
@@ -71,18 +72,19 @@ def test_the_first_transport_of_a_bundle() -> None:
 
 
 def test_registers_of_a_core_made_by_hls() -> None:
-    text = handoff(design.ZYNQ7, "digits", hls_task_words=20_000, hls_suffix="_V")
+    places = hls_registers.registers(20_000)
+    text = handoff(
+        design.ZYNQ7,
+        "digits",
+        registers=places,
+        control_bytes=hls_registers.control_bytes(20_000),
+    )
     root = ElementTree.fromstring(text)  # noqa: S314
     found = {
         register.get("NAME"): int(register.find("PROPERTY").get("VALUE"), 16)
         for register in root.iter("REGISTER")
     }
-    assert found == {
-        "CTRL": 0,
-        "frames_V": 0x10,
-        "load_task_V": 0x18,
-        "Memory_task_memory_V": 0x20000,
-    }
+    assert found == places
     (core,) = (r for r in root.iter("MEMRANGE") if r.get("INSTANCE") == design.CORE)
     size = int(core.get("HIGHVALUE"), 16) + 1 - int(core.get("BASEVALUE"), 16)
     assert size == 0x40000

@@ -16,11 +16,26 @@ FAKES = Path(__file__).parents[1] / "fake_tools" / "xilinx"
 
 _PROJECT_TCL = b'set clock_uncertainty 12.5%\nset maximum_size 4096\nset part "xc7z020clg400-1"\n'
 
+_TOP = b"""\
+void tiny(
+    hls::stream<semifreddo::axis_word> &image,
+    hls::stream<semifreddo::axis_word> &result,
+    unsigned frames,
+    bool load_task,
+    const unsigned task_memory[300]
+) {
+    #pragma HLS INTERFACE s_axilite port=frames bundle=control
+    #pragma HLS INTERFACE s_axilite port=load_task bundle=control
+    #pragma HLS INTERFACE s_axilite port=task_memory bundle=control
+    #pragma HLS INTERFACE s_axilite port=return bundle=control
+}
+"""
+
 
 def hls_core(tool: str = "vivado") -> HlsCore:
     files = {
         "project.tcl": _PROJECT_TCL,
-        "firmware/tiny.cpp": b"void tiny() {}\n",
+        "firmware/tiny.cpp": _TOP,
         "tiny_test.cpp": b"int main() { return 0; }\n",
         "tb_data/images.dat": b"1 2\n",
         "tb_data/expected.dat": b"3 4\n",

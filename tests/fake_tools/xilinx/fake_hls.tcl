@@ -1,5 +1,6 @@
 # Vivado HLS and Vitis HLS.
 
+source [file join $here hls_interface.tcl]
 set top ""
 vendor open_project {args} { set ::project [lindex $args end]; file mkdir $::project }
 vendor set_top {name} { set ::top $name }
@@ -42,7 +43,7 @@ vendor csynth_design {args} {
     write $report.rpt "* Version:        $::release"
 }
 vendor export_design {args} {
-    write $::solution/impl/ip/component.xml "<component>[dict get $args -ipname]</component>"
+    write_interface $::solution/impl/ip [dict get $args -ipname] $::top ../hls/firmware/$::top.cpp
 }
 vendor cosim_design {args} {
     results rtl_cosim_results.log

@@ -7,7 +7,7 @@ that. The rules were read in headers and hardware handoffs that the tools wrote.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 CONTROL = "CTRL"
@@ -68,6 +68,17 @@ def registers(task_words: int) -> dict[str, int]:
         task_words: 32-bit words of a task; a core without any has no task registers.
     """
     return {CONTROL: 0} | {name: at for name, (at, _) in places(_arguments(task_words)).items()}
+
+
+def register_bytes(task_words: int) -> dict[str, int]:
+    """Bytes of a core's registers by name, the task memory's without what rounds it up."""
+    arguments = {a.name: _WORD_BYTES * a.words for a in _arguments(task_words)}
+    return {CONTROL: _WORD_BYTES} | arguments
+
+
+def find(places: Mapping[str, int], name: str) -> int | None:
+    """A register's offset; Vivado HLS writes ``_V`` behind names of its own integer types."""
+    return next((places[known] for known in (name, f"{name}_V") if known in places), None)
 
 
 def control_bytes(task_words: int) -> int:

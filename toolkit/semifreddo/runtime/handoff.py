@@ -12,7 +12,6 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from semifreddo.core import block_design as design
-from semifreddo.core import hls_registers
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.bundle import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
@@ -144,8 +143,8 @@ def handoff(
     interrupts: bool = True,
     clock_mhz: float = 100.0,
     hierarchy: str = "",
-    hls_task_words: int | None = None,
-    hls_suffix: str = "",
+    registers: Mapping[str, int] | None = None,
+    control_bytes: int = 256,
 ) -> str:
     """The text of a handoff.
 
@@ -155,9 +154,9 @@ def handoff(
         interrupts: Whether the DMA's interrupts are wired.
         clock_mhz: Of fabric clock 0.
         hierarchy: Puts the DMA inside a level of hierarchy of that name, as other toolkits do.
-        hls_task_words: The core was made by HLS and has so many task words; None: open RTL.
-        hls_suffix: Behind the names of arguments; Vivado HLS writes ``_V`` behind those of its
-            own integer types.
+        registers: Byte offsets of the core's registers by name, which a core made by HLS has in
+            its handoff (:mod:`semifreddo.core.hls_registers`).
+        control_bytes: Bytes of the core's AXI4-Lite port.
 
     Raises:
         KeyError: There is no such processing system.
@@ -166,14 +165,6 @@ def handoff(
     place = {design.DMA: dma.replace("/", "_")}
     ps_cell, concat = design.PS_INSTANCE[ps], design.INTERRUPT_CONCAT
     controller = design.INTERRUPT_CONTROLLER
-    registers: dict[str, int] = {}
-    control_bytes = 256
-    if hls_task_words is not None:
-        registers = {
-            name if name == hls_registers.CONTROL else f"{name}{hls_suffix}": offset
-            for name, offset in hls_registers.registers(hls_task_words).items()
-        }
-        control_bytes = hls_registers.control_bytes(hls_task_words)
     memory = [
         _tag(
             "MEMRANGE",

@@ -20,7 +20,15 @@ from semifreddo.core.block_design import (
     ZYNQ7,
 )
 from semifreddo.core.errors import TransportError
-from semifreddo.core.hls_registers import CONTROL, FRAMES, IDLE, LOAD_TASK, START, TASK_MEMORY
+from semifreddo.core.hls_registers import (
+    CONTROL,
+    FRAMES,
+    IDLE,
+    LOAD_TASK,
+    START,
+    TASK_MEMORY,
+    find,
+)
 from semifreddo.runtime import dma
 from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
@@ -127,10 +135,9 @@ class HlsControl:
             )
 
     def _place(self, name: str) -> int:
-        """A register's offset; Vivado HLS writes ``_V`` behind names of its own integer types."""
-        for known in (name, f"{name}_V"):
-            if known in self._places:
-                return self._places[known]
+        found = find(self._places, name)
+        if found is not None:
+            return found
         raise TransportError(
             f"{self._what}: the handoff has no register {name}, only "
             f"{', '.join(sorted(self._places))}; it is not of a core of this toolkit"

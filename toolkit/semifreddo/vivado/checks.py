@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from semifreddo.core.errors import LimitError, ToolError
+from semifreddo.core.hls_registers import find
 from semifreddo.vivado.handoff import parse_handoff
+from semifreddo.vivado.ipxact import parse_registers
 from semifreddo.vivado.reports import parse_cosim, parse_timing, parse_utilization
 
 _HINTS = (
@@ -148,6 +150,32 @@ def check_handoff(handoff: Path, clock_mhz: float, ddr_bytes: int) -> list[str]:
             f"see {handoff}"
         )
     return notes
+
+
+def check_registers(component: Path, wanted: Mapping[str, int], control_bytes: int) -> None:
+    """Refuse an HLS core that the runtime cannot drive.
+
+    Args:
+        component: Its ``component.xml``.
+        wanted: Bytes of each register by name.
+        control_bytes: What the block design maps of its AXI4-Lite port.
+
+    Raises:
+        ToolError: A register is missing, or lies where it cannot be reached.
+    """
+    found = parse_registers(_text(component))
+    for name, size in wanted.items():
+        place = find(found, name)
+        if place is None:
+            raise ToolError(
+                f"{component}: the core that HLS made has no register {name}, only "
+                f"{', '.join(found) or 'none'}, so the runtime cannot drive it"
+            )
+        if place + size > control_bytes:
+            raise ToolError(
+                f"{component}: register {name} ends at 0x{place + size:x}, the block design maps "
+                f"0x{control_bytes:x} bytes, so the runtime cannot reach it"
+            )
 
 
 def check_timing(report: Path, clock_mhz: float) -> None:

@@ -35,6 +35,11 @@ class HlsCore:
         """Bytes of the AXI4-Lite slave."""
         return hls_registers.control_bytes(self.task_words)
 
+    @property
+    def register_bytes(self) -> dict[str, int]:
+        """Bytes of each register that the runtime needs, by name."""
+        return hls_registers.register_bytes(self.task_words)
+
     def setting(self, name: str) -> str:
         """A value of the project's own ``project.tcl``.
 

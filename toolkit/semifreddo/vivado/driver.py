@@ -209,6 +209,10 @@ class _Work:
 
     def _check_products(self, stage: VivadoStage) -> None:
         reports = self.root / "reports"
+        if stage.name == "hls":
+            control = self.data["control"]
+            component = self.root / "ip/core/component.xml"
+            checks.check_registers(component, control["registers"], control["bytes"])
         if stage.name == "block_design":
             clock, ddr = self.data["clock_mhz"], self.data["ddr_bytes"]
             for note in checks.check_handoff(self.root / stage.writes[0], clock, ddr):

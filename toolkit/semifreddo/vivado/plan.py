@@ -31,12 +31,14 @@ _DRIVER = (
     "core/__init__.py",
     "core/errors.py",
     "core/files.py",
+    "core/hls_registers.py",
     "tools/__init__.py",
     "tools/runner.py",
     "vivado/__init__.py",
     "vivado/checks.py",
     "vivado/driver.py",
     "vivado/handoff.py",
+    "vivado/ipxact.py",
     "vivado/records.py",
     "vivado/reports.py",
     "vivado/stages.py",
@@ -191,6 +193,13 @@ def _description(core: Core, board: BoardSpec, name: str, clock: float) -> str:
         "traps": {key: text for key, text in board.traps.items() if key.split()[0] in tools},
         "budget": dataclasses.asdict(board.resources),
     }
+    if isinstance(core, HlsCore):
+        (segment,) = (
+            segment
+            for segment in names.address_map(board.ps.kind, core.control_bytes)
+            if segment.instance == names.CORE
+        )
+        data["control"] = {"bytes": segment.size, "registers": core.register_bytes}
     return json.dumps(data, indent=1) + "\n"
 
 
