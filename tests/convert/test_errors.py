@@ -296,7 +296,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
             name="/bn/BatchNormalization",
         ),
         "node '/bn/BatchNormalization' (BatchNormalization): operator BatchNormalization is not "
-        "supported; fold it into the convolution before it first",
+        "supported; fold it into the convolution before it first: train_model does, or "
+        "semifreddo.nn.fold.fold_batch_norm(model, example)",
     ),
     "softmax": (
         lambda g: g.node("Softmax", relu_quant(g), name="/s/Softmax"),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from brevitas_models import calibrated, image_input, zoo
 from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info
+from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
@@ -116,7 +117,10 @@ def test_an_operator_without_onnx_form_is_one_line(tmp_path: Path) -> None:
 def test_stock_float_scales_are_refused_by_layer(tmp_path: Path) -> None:
     model = calibrated(nn.Sequential(image_input(), qnn.QuantConv2d(3, 4, 3, bias=False)), SHAPE)
     path = tmp_path / "model.onnx"
-    export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+    with pytest.raises(ConversionError, match=r"cannot be built: 1: scale 0\.00\d+ is not a power"):
+        export_qonnx(model, path, input_shape=SHAPE, plan=FreezePlan())
+    assert not path.exists()
+    path.write_bytes(trace(model, path, SHAPE).SerializeToString())  # as another exporter would
     with pytest.raises(ConversionError) as caught:
         convert(path, "net")
     assert re.fullmatch(

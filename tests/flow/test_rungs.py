@@ -8,8 +8,10 @@ from torch import nn
 
 from brevitas_models import conv, image_input, relu
 from semifreddo.core.errors import CheckpointError
-from semifreddo.flow.rungs import checkpoint_kind, torch_rung
+from semifreddo.flow.rungs import torch_rung
+from semifreddo.flow.trained import checkpoint_kind
 from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.pin import pin_scales
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 
 DIGITS = Path(__file__).parents[2] / "hls_projects" / "digits" / "model.safetensors"
@@ -18,9 +20,9 @@ DIGITS = Path(__file__).parents[2] / "hls_projects" / "digits" / "model.safetens
 def test_a_checkpoint_of_ones_own_model_is_no_rung_and_no_error(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = nn.Sequential(image_input(), conv(1, 2), relu()).eval()
-    model(torch.rand(2, 1, 8, 8))
+    pin_scales(model, torch.rand(2, 1, 8, 8))
     path = tmp_path / "model.safetensors"
-    save_checkpoint(TrainedModel(model, None, FreezePlan(), ("a", "b")), path)
+    save_checkpoint(TrainedModel(model, None, FreezePlan(), ("a", "b"), {}, (1, 8, 8)), path)
     assert checkpoint_kind(path) == "user"
     rung = torch_rung(path)
     assert rung.run is None

@@ -1,17 +1,27 @@
+import dataclasses
 import json
 import re
 
 import numpy as np
 import pytest
 import torch
+from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
+from brevitas.quant.fixed_point import (
+    Int8ActPerTensorFixedPoint,
+    Int8WeightPerChannelFixedPoint,
+    Int8WeightPerTensorFixedPoint,
+)
 from safetensors.torch import save_file
+from torch import nn
 
 from semifreddo.core.errors import CheckpointError, FrozenTensorChangedError
+from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.integers import raw_outputs
 from semifreddo.nn.model import SemifreddoNet
 from semifreddo.nn.pin import pin_scales
+from semifreddo.nn.quant import activation_quant, bias_quant, weight_quant
 from semifreddo.train.checkpoint import (
     TrainedModel,
     load_checkpoint,
@@ -19,7 +29,7 @@ from semifreddo.train.checkpoint import (
     save_checkpoint,
     save_tensors,
 )
-from semifreddo.train.freeze import freeze
+from semifreddo.train.freeze import freeze, verify
 
 torch.set_num_threads(1)
 
@@ -140,8 +150,78 @@ def test_a_model_of_ones_own_must_be_passed(trained, path):
         )
 
     rewrite(path, disown)
-    with pytest.raises(CheckpointError, match=r"pass it as load_checkpoint\(model=\.\.\.\)"):
+    with pytest.raises(
+        CheckpointError, match=r"name its class in \[model\].*load_checkpoint\(model="
+    ):
         load_checkpoint(path)
-    own = SemifreddoNet(CONFIG)
-    fold_batch_norm(own)
-    assert load_checkpoint(path, own).config is None
+    own = load_checkpoint(path, SemifreddoNet(CONFIG))  # fresh: neither folded nor pinned
+    assert own.config is None
+    assert np.array_equal(raw_outputs(own.model, IMAGES), raw_outputs(trained.model, IMAGES))
+
+
+class Mixed(nn.Module):
+    """Stock and own quantizers; a batch norm defined before the layer that it follows."""
+
+    def __init__(self, per_channel=False):
+        super().__init__()
+        weights = Int8WeightPerChannelFixedPoint if per_channel else Int8WeightPerTensorFixedPoint
+        self.norm = nn.BatchNorm2d(6)
+        self.input = QuantIdentity(act_quant=Int8ActPerTensorFixedPoint)
+        self.first = QuantConv2d(1, 6, 3, bias=False, weight_quant=weights)
+        self.act = QuantReLU(act_quant=activation_quant(6))
+        self.last = QuantLinear(
+            216, 4, bias=True, weight_quant=weight_quant(4), bias_quant=bias_quant()
+        )
+
+    def forward(self, x):
+        return self.last(self.act(self.norm(self.first(self.input(x)))).flatten(1))
+
+
+def pinned_mixed(per_channel=False):
+    torch.manual_seed(1)
+    model, x = Mixed(per_channel), torch.rand(16, 1, 8, 8)
+    for _ in range(3):
+        model(x)
+    fold_batch_norm(model, x)
+    model(x)
+    pin_scales(model, x)
+    return model.eval()
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_fresh_object_of_ones_own_class_takes_its_checkpoint(per_channel, tmp_path):
+    model, path = pinned_mixed(per_channel), tmp_path / "own.safetensors"
+    plan = freeze(model, ["first"], fraction=0.5)
+    save_checkpoint(TrainedModel(model, None, plan, ("a",), {"acc": 1}, (1, 8, 8)), path)
+    torch.manual_seed(2)
+    loaded = load_checkpoint(path, Mixed(per_channel))
+    assert loaded.plan == plan and loaded.input_shape == (1, 8, 8) and loaded.labels == ("a",)
+    assert np.array_equal(raw_outputs(loaded.model, IMAGES), raw_outputs(model, IMAGES))
+    verify(loaded.model, plan)
+
+
+def test_what_does_not_fit_a_checkpoint_of_ones_own_is_one_line(tmp_path):
+    model, path = pinned_mixed(), tmp_path / "own.safetensors"
+    trained = TrainedModel(model, None, FreezePlan(), ("a",), {}, (1, 8, 8))
+    save_checkpoint(trained, path)
+    with pytest.raises(CheckpointError, match=r"first\.weight_quant\S+ has shape \(\), .* needs"):
+        load_checkpoint(path, Mixed(per_channel=True))
+    colour = Mixed()
+    colour.first = QuantConv2d(3, 6, 3, weight_quant=Int8WeightPerTensorFixedPoint)
+    with pytest.raises(CheckpointError, match=r"images of shape \(1, 8, 8\).*does not take"):
+        load_checkpoint(path, colour)
+    with pytest.raises(CheckpointError, match="belongs to another model: batch norm '0' does not"):
+        load_checkpoint(path, nn.Sequential(nn.BatchNorm2d(1), QuantConv2d(1, 4, 3)))
+    with pytest.raises(CheckpointError, match="give TrainedModel its input_shape"):
+        save_checkpoint(dataclasses.replace(trained, input_shape=None), path)
+    with pytest.raises(CheckpointError, match="batch norms or scales that still move"):
+        save_checkpoint(dataclasses.replace(trained, model=Mixed()), path)
+    for shape in ([0, 8, 8], [1, 8], "big", [1, 1 << 20, 1 << 20]):
+
+        def change(_, metadata, shape=shape):
+            described = {**json.loads(metadata["model"]), "input_shape": shape}
+            metadata["model"] = json.dumps(described)
+
+        rewrite(path, change)
+        with pytest.raises(CheckpointError, match="not a semifreddo-checkpoint/1 file"):
+            load_checkpoint(path, Mixed())

@@ -18,7 +18,7 @@ from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.nn.layers import Precision, QuantConvBlock
 from semifreddo.nn.model import SemifreddoNet
 from semifreddo.nn.pin import pin_scales, scale_of
-from semifreddo.train.freeze import FreezeGuard, freeze, verify
+from semifreddo.train.freeze import FreezeGuard, freeze, frozen_share, verify
 
 torch.set_num_threads(1)
 
@@ -199,3 +199,47 @@ def test_biases_that_move_with_activations_are_refused():
         freeze(model, ["1.bias"])
     pin_scales(model, X)
     verify(model, freeze(model, ["1.bias"]))
+
+
+class OutOfOrder(nn.Module):
+    """Batch norms defined before the layers that they follow, and in the other order."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm2, self.norm1 = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        self.input = QuantIdentity(act_quant=Int8ActPerTensorFixedPoint)
+        self.conv1 = QuantConv2d(1, 4, 3, weight_quant=Int8WeightPerTensorFixedPoint, bias=False)
+        self.conv2 = QuantConv2d(4, 4, 3, weight_quant=Int8WeightPerTensorFixedPoint, bias=False)
+        self.act = QuantReLU(act_quant=Uint8ActPerTensorFixedPoint)
+
+    def forward(self, x):
+        x = self.act(self.norm1(self.conv1(self.input(x))))
+        return self.norm2(self.conv2(x)).flatten(1)
+
+
+def test_batch_norms_are_paired_by_running_the_model():
+    model = OutOfOrder()
+    model(X)
+    plan = freeze(model, ["conv1"], example=X)
+    assert not model.norm1.training and model.norm2.training
+    mean = model.norm1.running_mean.clone()
+    with FreezeGuard(model, plan, X):
+        model.train()
+        model(X)
+    assert torch.equal(model.norm1.running_mean, mean)
+    with pytest.raises(ConfigError, match="conv2 is followed by batch norm 'norm2'"):
+        freeze(OutOfOrder(), ["conv2"], fraction=0.5, example=X)
+
+
+def test_batch_norms_without_an_example_are_refused():
+    with pytest.raises(ConfigError, match="batch norm 'norm2': pass an example"):
+        freeze(OutOfOrder(), ["conv1"])
+    assert freeze(OutOfOrder(), ["conv1"], fraction=0.0) == FreezePlan()
+
+
+def test_shares_count_every_number():
+    model = small()
+    plan = freeze(model, ["cores.0.0"], fraction=0.5)
+    frozen, total = frozen_share(model, plan)
+    assert frozen == 2 * 9 + 2  # half of the first block: two filters of 3x3 and their biases
+    assert total == sum(integer_tensor(model, n).raw.size for n in quantized_tensor_names(model))

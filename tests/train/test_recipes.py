@@ -145,6 +145,13 @@ def test_a_model_of_ones_own(tmp_path):
         retarget(dataclasses.replace(device, model=own_model()), DIGITS, OPTIONS)
 
 
+def test_a_frozen_layer_with_a_batch_norm_is_refused_before_training():
+    model = own_model()
+    plan = freeze(model, ["1"], example=torch.rand(4, 1, 8, 8))
+    with pytest.raises(ConfigError, match="batch norm '2' follows a frozen layer, and folding"):
+        train_model(model, DIGITS, OPTIONS, plan)
+
+
 class TwoResults(nn.Module):
     def __init__(self):
         super().__init__()

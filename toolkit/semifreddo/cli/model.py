@@ -15,19 +15,24 @@ examples:
   semifreddo train hls_projects/digits --seed 3 --set train.dataset=fashion_mnist
   semifreddo train hls_projects/digits --set vectors.file=vectors.npz
 
-The order is: the frozen core alone on [train] core_classes; its weights, biases and formats become
-constants; then the trainable cores, blend factors and head on the task. The checkpoint is written
-at the end; metrics and curves are in build/train. After Ctrl-C the same command goes on.
+For a built-in network the order is: the frozen core alone on [train] core_classes; its weights,
+biases and formats become constants; then the trainable cores, blend factors and head on the task.
+A model of your own ([model] in design.toml, see docs/own-model.md) is trained whole; what [model]
+freeze names becomes constant; then the rest. The checkpoint is written at the end; metrics and
+curves are in build/train. After Ctrl-C the same command goes on.
 """
 
 _FREEZE = """\
 examples:
   semifreddo freeze model.safetensors --layers 'cores.1.0' -o more.safetensors
+  semifreddo freeze hls_projects/digits --layers head -o head.safetensors
   semifreddo freeze model.safetensors --layers 'cores.*' --fraction 0.5 -o half.safetensors
   semifreddo freeze model.safetensors --channels head.linear.weight=0,1,4-7 -o some.safetensors
 
 Patterns are module paths or tensor names with * and ?. What is frozen already stays frozen. The new
 checkpoint holds the freeze plan with a digest of every frozen tensor; every later step proves them.
+A folder is a design: its checkpoint is read (a model of your own into the class that [model]
+names), and the LUTs of its board are predicted.
 """
 
 _EXPORT = """\
@@ -49,7 +54,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     train.set_defaults(run=run_train)
 
     freeze = describe(verbs, "freeze", "freeze more of a trained model", _FREEZE)
-    freeze.add_argument("checkpoint", type=Path)
+    freeze.add_argument("source", type=Path, help="checkpoint, or folder with a design.toml")
     freeze.add_argument("--layers", nargs="+", default=[], metavar="PATTERN")
     freeze.add_argument(
         "--channels", nargs="+", default=[], metavar="PATTERN=LIST", help="output channels"
@@ -91,13 +96,18 @@ def run_freeze(arguments: argparse.Namespace) -> int:
         raise ConfigError("freeze: say what, with --layers or --channels")
     channels = by_pattern(arguments.channels, "--channels")
     from semifreddo.core.files import check_target
+    from semifreddo.flow.config import load_config
+    from semifreddo.flow.frozen import predicted_luts
+    from semifreddo.flow.trained import load_trained
     from semifreddo.flow.training import freeze_checkpoint
-    from semifreddo.train.checkpoint import load_tensors
+    from semifreddo.train.checkpoint import load_checkpoint, load_tensors
+    from semifreddo.train.freeze import frozen_share
 
     check_target(arguments.output, "a checkpoint", load_tensors)
-
-    plan = freeze_checkpoint(
-        arguments.checkpoint,
+    config = load_config(arguments.source) if arguments.source.is_dir() else None
+    trained = load_checkpoint(arguments.source) if config is None else load_trained(config)
+    frozen = freeze_checkpoint(
+        trained,
         arguments.output,
         layers=arguments.layers,
         channels=channels,
@@ -105,9 +115,13 @@ def run_freeze(arguments: argparse.Namespace) -> int:
     )
     rows = [
         (tensor.name, f"{sum(tensor.channels)} of {len(tensor.channels)}")
-        for tensor in plan.tensors
+        for tensor in frozen.plan.tensors
     ]
     print(table(rows, ("tensor", "frozen channels")))
+    share, weights = frozen_share(frozen.model, frozen.plan)
+    print(f"frozen: {share} of {weights} weights ({share / weights:.1%})")
+    if config is not None:
+        print(predicted_luts(config, frozen))
     progress(f"checkpoint: {arguments.output}")
     return 0
 

@@ -5,15 +5,19 @@ from semifreddo.convert.export import export_qonnx, export_vectors
 from semifreddo.convert.from_qonnx import from_qonnx
 from semifreddo.convert.load import read_info
 from semifreddo.convert.metadata import ModelInfo
+from semifreddo.convert.obstacles import Obstacle, check_model, refuse_obstacles
 from semifreddo.convert.pipeline import convert
 
 __all__ = [
     "ModelInfo",
+    "Obstacle",
+    "check_model",
     "convert",
     "export_qonnx",
     "export_vectors",
     "from_qonnx",
     "read_info",
+    "refuse_obstacles",
     "run_qonnx",
     "trace_qonnx",
 ]

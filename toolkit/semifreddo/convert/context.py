@@ -147,6 +147,10 @@ class Context:
             if self._scopes.read(origin.node).inside(path)
         ]
 
+    def module_of(self, node: Node) -> str:
+        """Path of the module that a node belongs to; empty for the model's own ``forward``."""
+        return self._scopes.read(node.name).path
+
     def readers(self, tensor: str) -> int:
         """How many node inputs read an ONNX tensor; the graph's output counts as one."""
         return self.graph.readers.get(tensor, 0)

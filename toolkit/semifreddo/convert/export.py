@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ import numpy.typing as npt
 import onnx
 
 from semifreddo.convert.metadata import ModelInfo
+from semifreddo.convert.obstacles import obstacles_of, refuse
+from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError, DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.vectors import VectorSet
@@ -19,36 +20,6 @@ from semifreddo.ir.freeze import FreezePlan
 
 if TYPE_CHECKING:
     from torch import nn
-
-INPUT_TENSOR = "image"
-OUTPUT_TENSOR = "result"
-
-
-def _trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.ModelProto:
-    import torch
-
-    # Brevitas warns about optional packages when it is imported.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from brevitas.export import export_qonnx as brevitas_export
-
-        channels, height, width = shape
-        image = torch.full((1, channels, height, width), 0.5)
-        try:
-            # The TorchScript exporter keeps parameter names; folding constants would lose them.
-            return brevitas_export(
-                model,
-                args=image,
-                dynamo=False,
-                do_constant_folding=False,
-                input_names=[INPUT_TENSOR],
-                output_names=[OUTPUT_TENSOR],
-            )
-        except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(
-                f"{path}: the model cannot be exported for images of shape {shape}: {reason}"
-            ) from error
 
 
 def _check_names(model: onnx.ModelProto, plan: FreezePlan, path: Path) -> None:
@@ -88,15 +59,17 @@ def export_qonnx(
         info: Free text entries to keep with the model.
 
     Raises:
-        ConversionError: The model is in training mode or cannot be traced.
+        ConversionError: The model is in training mode, cannot be traced, or cannot be built: then
+            every obstacle is listed, as :func:`~semifreddo.convert.check_model` does.
         CheckpointError: The plan names a tensor the model does not use.
     """
     path = Path(path)
     if model.training:
         raise ConversionError(f"{path}: the model is in training mode; call model.eval() first")
     plan = plan or FreezePlan()
-    exported = _trace(model, path, input_shape)
+    exported = trace(model, path, input_shape)
     _check_names(exported, plan, path)
+    refuse(obstacles_of(exported), str(path))
     props = ModelInfo(plan, labels, repeats, dict(info or {})).to_props()
     onnx.helper.set_model_props(exported, props)
     write_atomic(path, exported.SerializeToString(deterministic=True))

@@ -23,7 +23,8 @@ from semifreddo.ir.net import Repeat, StreamNet
 _LOG = logging.getLogger(__name__)
 
 _ADVICE = {
-    "BatchNormalization": "fold it into the convolution before it first",
+    "BatchNormalization": "fold it into the convolution before it first: train_model does, or "
+    "semifreddo.nn.fold.fold_batch_norm(model, example)",
     "BipolarQuant": "1-bit weights are not supported; use 2 bits or more",
     "Trunc": "use a plain average pool followed by a QuantIdentity",
     "Clip": "use ReLU; the quantizer behind it limits the range",
@@ -83,7 +84,17 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
     return handler(context, node, operands)
 
 
-def _handle(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+def unsupported(node: Node) -> bool:
+    """Whether no handler knows a node's operator."""
+    return node.op not in _HANDLERS
+
+
+def handle(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    """The values of a node's outputs.
+
+    Raises:
+        ConversionError: The node has no exact fixed-point meaning.
+    """
     try:
         return _results(context, node, operands)
     except (
@@ -153,15 +164,19 @@ def _net(context: Context, name: str) -> StreamNet:
     )
 
 
-def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
-    """Convert a checked graph; see :func:`from_qonnx`."""
-    context = Context(graph, frozen)
+def start(graph: Graph) -> dict[str, Value]:
+    """What is known before the first node: all constants, and the image."""
     values: dict[str, Value] = {
         key: initializer(key, array) for key, array in graph.constants.items()
     }
-    values[graph.input] = RawImage()
+    return values | {graph.input: RawImage()}
+
+
+def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
+    """Convert a checked graph; see :func:`from_qonnx`."""
+    context, values = Context(graph, frozen), start(graph)
     for node in graph.nodes:
-        results = _handle(context, node, _operands(values, context, node))
+        results = handle(context, node, _operands(values, context, node))
         values.update(zip(node.outputs, results, strict=False))
     last = graph.nodes[-1]
     context.image(last, settle(context, last, values.get(graph.output)))

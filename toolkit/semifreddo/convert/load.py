@@ -84,6 +84,20 @@ def load_model(path: Path) -> onnx.ModelProto:
             f"{path}: its external data cannot be read ({_first_line(error)}); keep the data "
             "file beside the model or export it as one file"
         ) from error
+    check_model_proto(model, path)
+    return model
+
+
+def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
+    """Check an ONNX model in memory.
+
+    Args:
+        model: The model.
+        path: Named in the error.
+
+    Raises:
+        ConversionError: It is damaged, or a QCDQ export.
+    """
     _refuse_foreign_quantization(path, model)
     try:
         onnx.checker.check_model(model)
@@ -91,7 +105,6 @@ def load_model(path: Path) -> onnx.ModelProto:
         raise ConversionError(
             f"{path}: not a valid ONNX model ({_first_line(error)}); {_EXPORT_HINT}"
         ) from error
-    return model
 
 
 def _first_line(error: Exception) -> str:

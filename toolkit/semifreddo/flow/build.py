@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from importlib.util import find_spec
 from typing import Any
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
@@ -21,9 +20,10 @@ from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ecp5 import ECP5
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
-from semifreddo.flow.rungs import board_rungs, checkpoint_kind
+from semifreddo.flow.rungs import board_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.flow.synth import SYNTH
+from semifreddo.flow.trained import check_trained
 from semifreddo.flow.vendor import VENDOR
 from semifreddo.flow.vivado import VIVADO
 from semifreddo.ir.serial import load_net
@@ -129,14 +129,12 @@ def _check_before(config: BuildConfig) -> None:
     """Refuse, before anything is built, what the design and the board alone show to be wrong.
 
     Raises:
-        ConfigError: The clock is outside the board's limits.
-        CheckpointError: The checkpoint that the ladder will read is damaged.
+        ConfigError: The clock is outside the board's limits, or the design's own class is missing.
+        CheckpointError: The checkpoint that the ladder will read is damaged, or of another model.
         TaskError: A further task is missing, damaged, or has the name of another.
     """
     config.board.check_clock(config.clock_mhz)
-    checkpoint = config.path(config.design.checkpoint)
-    if checkpoint.is_file() and find_spec("safetensors"):
-        checkpoint_kind(checkpoint)
+    check_trained(config)
     tasks_of(config, config.task_name)
 
 

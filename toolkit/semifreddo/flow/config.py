@@ -42,6 +42,29 @@ class DesignSection:
 
 
 @dataclass(frozen=True)
+class ModelSection:
+    """``[model]``: the class of a Brevitas model of your own. Naming it runs your code."""
+
+    source: str = option(
+        help="FILE.py:CLASS, a file of the design's folder, or MODULE:CLASS, importable; a "
+        "function that gives a model will do. Verbs that need the model run this code, and only "
+        "the code that this key names: checkpoints and bundles are data",
+        pattern=r"[^:]+:[A-Za-z_]\w*",
+    )
+    arguments: Mapping[str, Any] = option(
+        factory=dict, help="keyword arguments of the class or function"
+    )
+    freeze: tuple[str, ...] = option(
+        (),
+        help="what `train` freezes between its two trainings: patterns of module paths or tensor "
+        "names; none: all stays loadable",
+    )
+    fraction: float = option(
+        1.0, help="fraction of the output channels of what `freeze` names", low=0, high=1
+    )
+
+
+@dataclass(frozen=True)
 class VectorsSection:
     """``[vectors]``: images and answers that every rung must give."""
 
@@ -159,14 +182,24 @@ class TrainSection:
     """
 
     dataset: str = option(help="digits, fashion_mnist, cifar10, cifar100 or gtsrb")
-    core_classes: tuple[int, ...] = option(help="classes the frozen core is trained on", low=2)
-    network: Mapping[str, Any] = option(help="widths, strides and bits of the network")
+    core_classes: tuple[int, ...] | None = option(
+        None,
+        help="classes the frozen core is trained on; with [model], classes of the first training "
+        "(all of the task if absent)",
+        low=2,
+    )
+    network: Mapping[str, Any] | None = option(
+        None, help="widths, strides and bits of the network; left out with [model]"
+    )
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
     classes: tuple[int, ...] | None = option(None, help="classes of the task", low=2)
     groups: Mapping[str, tuple[int, ...]] | None = option(
         None, help="or new classes: name = [classes of the data set]"
     )
-    core: TrainOptions = option(TrainOptions(), help="how the core is trained")
+    core: TrainOptions = option(
+        TrainOptions(),
+        help="how the core is trained; with [model], the training before something is frozen",
+    )
     task: TrainOptions = option(TrainOptions(), help="how the task around it is trained")
 
     def __post_init__(self) -> None:
@@ -179,6 +212,7 @@ class DesignFile:
     """The whole file."""
 
     design: DesignSection = option(help="what is built")
+    model: ModelSection | None = option(None, help="the class of a Brevitas model of your own")
     vectors: VectorsSection = option(VectorsSection(), help="images and answers of every rung")
     task: TaskSection = option(TaskSection(), help="the model's task, and more to pack")
     csim: CsimSection = option(CsimSection(), help="the C simulation")
@@ -199,6 +233,7 @@ class BuildConfig:
     Attributes:
         root: Folder of ``design.toml``; paths in it are relative to here.
         board: The board of the design.
+        model: None if the network is a built-in one, or nobody needs the model itself.
         limits: Bounds by dotted figure name.
         train: None if the design does not say how its model is trained.
         origins: Where each ``section.key`` comes from: ``default``, ``board <name>``,
@@ -207,6 +242,7 @@ class BuildConfig:
 
     root: Path
     design: DesignSection
+    model: ModelSection | None
     vectors: VectorsSection
     task: TaskSection
     csim: CsimSection
@@ -275,12 +311,13 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
             )
         board = _load_board(content.design.board, file.parent, problems)
         _check_limits(content.limits, problems)
-        _check_training(content.train, problems)
+        _check_training(content.train, problems, own=content.model is not None)
     if problems or content is None or board is None:
         raise ConfigError(f"{file}: {'; '.join(problems)}")
     return BuildConfig(
         root=file.parent,
         design=content.design,
+        model=content.model,
         vectors=content.vectors,
         task=content.task,
         csim=content.csim,
@@ -329,8 +366,23 @@ def _check_limits(limits: Mapping[str, Limit], problems: list[str]) -> None:
             problems.append(f"[limits]: there is no figure {name!r}{nearest(name, names)}")
 
 
-def _check_training(train: TrainSection | None, problems: list[str]) -> None:
+def _check_training(train: TrainSection | None, problems: list[str], *, own: bool) -> None:
     if train is None:
+        return
+    if own:
+        if train.network is not None:
+            problems.append("[train.network] and [model] exclude each other; leave one out")
+        return
+    if train.core_classes is None:
+        problems.append(
+            "design.toml [train]: key 'core_classes' is missing (classes the frozen core is "
+            "trained on)"
+        )
+    if train.network is None:
+        problems.append(
+            "design.toml [train]: key 'network' is missing (widths, strides and bits of the "
+            "network; or name a model of your own in [model])"
+        )
         return
     try:
         network = SemifreddoConfig.from_dict(train.network)

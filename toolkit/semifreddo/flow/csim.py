@@ -17,6 +17,7 @@ from semifreddo.flow.backend import Backend, Device
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.device import compiled, default_workers, open_device
 from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
+from semifreddo.flow.own_model import code_files
 from semifreddo.flow.project import PROJECT, PROJECT_DIR
 from semifreddo.flow.rungs import device_rung, model_rungs
 from semifreddo.flow.stage import Figures, Stage, Workspace
@@ -106,6 +107,10 @@ CSIM_STAGE = Stage(
     files=lambda config: (
         config.path(config.design.checkpoint),
         config.path(config.design.model),
+        *code_files(config),
+    ),
+    settings=lambda config: (
+        None if config.model is None else [config.model.source, str(dict(config.model.arguments))]
     ),
 )
 

@@ -22,6 +22,7 @@ from semifreddo.flow.project import PROJECT_DIR, plan_design
 from semifreddo.flow.rtl import VERILOG_DIR, load_design
 from semifreddo.flow.rungs import device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import digest_tree
+from semifreddo.flow.trained import load_trained
 from semifreddo.flow.training import (
     Retargeted,
     dataset_of,
@@ -35,7 +36,7 @@ from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
 from semifreddo.runtime import Accelerator, Bundle
 from semifreddo.sim.ladder import climb
-from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
+from semifreddo.train.checkpoint import save_checkpoint
 from semifreddo.train.data import Split
 
 __all__ = ["GROUPS_B", "TASK_B", "DemoResult", "TaskOutcome", "prepare", "run_demo"]
@@ -197,7 +198,7 @@ def _retarget(config: BuildConfig, seed: int) -> Retargeted:
     options = dataclasses.replace(training_of(config).task, seed=seed)
     return retarget_device(
         load_net(config.build_dir / "net.json"),
-        load_checkpoint(config.path(config.design.checkpoint)),
+        load_trained(config),
         dataset_of(config).relabel(GROUPS_B),
         options,
         name=TASK_B,

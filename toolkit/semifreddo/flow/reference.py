@@ -165,6 +165,8 @@ def _shape(kind: Any) -> dict[str, Any]:
         return dict(_PLAIN[kind][1])
     if dataclasses.is_dataclass(kind):
         return _table(typing.cast(type, kind))
+    if kind is Any:
+        return {}
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is typing.Literal:
         return {"enum": list(arguments)}
@@ -193,6 +195,8 @@ def _kind_text(kind: Any) -> str:
         return _PLAIN[kind][0]
     if dataclasses.is_dataclass(kind):
         return "table, below"
+    if kind is Any:
+        return "any value"
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is typing.Literal:
         return " or ".join(f"`{json.dumps(value)}`" for value in arguments)

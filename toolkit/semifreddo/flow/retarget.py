@@ -6,17 +6,18 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from semifreddo.core.errors import ConfigError
+from semifreddo.core.errors import CheckpointError, ConfigError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.check import Progress, check_task
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.rungs import streamnet_rung
-from semifreddo.flow.training import Retargeted, dataset_of, retarget_device, training_of
+from semifreddo.flow.trained import checkpoint_kind, load_trained
+from semifreddo.flow.training import Retargeted, dataset_of, retarget_device
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.runtime import Bundle
 from semifreddo.sim.ladder import LadderReport, climb
-from semifreddo.train.checkpoint import load_checkpoint
+from semifreddo.train.checkpoint import TrainedModel, load_checkpoint
 from semifreddo.train.data import Dataset, load_dataset
 from semifreddo.train.options import TrainOptions
 
@@ -58,6 +59,23 @@ def find_target(path: Path, checkpoint: Path | None) -> Target:
     return Target(load_net(net), checkpoint or config.path(config.design.checkpoint), config)
 
 
+def load_model(target: Target) -> TrainedModel:
+    """The model that the target was built from.
+
+    Raises:
+        CheckpointError: Missing, damaged, of another model, or a user's own model of a bundle.
+        ConfigError: The design's own class cannot be made.
+    """
+    if target.config is not None:
+        return load_trained(target.config, target.checkpoint)
+    if target.checkpoint.is_file() and checkpoint_kind(target.checkpoint) == "user":
+        raise CheckpointError(
+            f"{target.checkpoint}: holds a model of your own, and a bundle names no code; retarget "
+            "the folder of its design, whose [model] names the class"
+        )
+    return load_checkpoint(target.checkpoint)
+
+
 def images_of(target: Target, dataset: str | None, data: Path | None) -> Dataset:
     """Images of the new task: named ones, or those of the design.
 
@@ -68,12 +86,18 @@ def images_of(target: Target, dataset: str | None, data: Path | None) -> Dataset
         return load_dataset(dataset, data)
     if target.config is None:
         raise ConfigError("a bundle names no images; name them with --dataset")
+    if target.config.train is None:
+        raise ConfigError(
+            f"{target.config.root}: design.toml names no images ([train] dataset); name them with "
+            "--dataset"
+        )
     return dataset_of(target.config)
 
 
 def options_of(target: Target, *, epochs: int | None, seed: int | None) -> TrainOptions:
     """How to train: as the design's task was tuned, with changes."""
-    options = TrainOptions() if target.config is None else training_of(target.config).task
+    config = target.config
+    options = TrainOptions() if config is None or config.train is None else config.train.task
     if epochs is not None:
         options = dataclasses.replace(options, epochs=epochs)
     return options if seed is None else dataclasses.replace(options, seed=seed)
@@ -114,7 +138,7 @@ def train_new_task(
     build = None if target.config is None else target.config.build_dir
     made = retarget_device(
         target.device,
-        load_checkpoint(target.checkpoint),
+        load_model(target),
         data,
         options,
         name=name,

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.errors import CheckpointError
-from semifreddo.core.plain_json import parse_json
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.trained import checkpoint_kind, load_trained
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator
 from semifreddo.sim import reference
@@ -23,43 +22,37 @@ def _absent(*packages: str) -> str:
     return f"not installed: {', '.join(names)}" if names else ""
 
 
-def checkpoint_kind(path: Path) -> str:
-    """What a checkpoint holds (``core``, ``semifreddo`` or ``user``), without reading its tensors.
+def torch_rung(checkpoint: Path | None, config: BuildConfig | None = None) -> Rung:
+    """The trained model itself, in torch.
 
-    Raises:
-        CheckpointError: Damaged, or no checkpoint.
+    Args:
+        checkpoint: Where it is; None in a bundle.
+        config: The design, whose ``[model]`` may name the class of a user's own model.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as handle:
-            metadata = handle.metadata() or {}
-        return str(parse_json(metadata["model"])["kind"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged ({error})") from error
-
-
-def torch_rung(checkpoint: Path | None) -> Rung:
-    """The trained model itself, in torch."""
     if checkpoint is None:
         return Rung("torch", None, "a bundle holds no checkpoint; check the design's folder")
     if not checkpoint.is_file():
         return Rung("torch", None, f"needs the checkpoint {checkpoint.name}, which is not there")
     if reason := _absent("torch", "brevitas", "safetensors"):
         return Rung("torch", None, reason)
-    if checkpoint_kind(checkpoint) == "user":
+    own = config is not None and config.model is not None
+    if checkpoint_kind(checkpoint) == "user" and not own:
         return Rung(
             "torch",
             None,
-            f"{checkpoint.name} holds a model of your own, which only your code can build; compare "
-            "it with semifreddo.nn.integers.raw_outputs",
+            f"{checkpoint.name} holds a model of your own, which only your code can build; name "
+            "its class in [model] of design.toml",
         )
 
     def run(images: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         from semifreddo.nn.integers import raw_outputs
         from semifreddo.train.checkpoint import load_checkpoint
 
-        return raw_outputs(load_checkpoint(checkpoint).model, images)
+        if config is None:
+            trained = load_checkpoint(checkpoint)
+        else:
+            trained = load_trained(config, checkpoint)
+        return raw_outputs(trained.model, images)
 
     return Rung("torch", run)
 
@@ -100,7 +93,7 @@ def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
     """Rungs above any device, of a design."""
     return [
-        torch_rung(config.path(config.design.checkpoint)),
+        torch_rung(config.path(config.design.checkpoint), config),
         qonnx_rung(config.path(config.design.model), net),
         streamnet_rung(net),
     ]

@@ -6,25 +6,34 @@ import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from semifreddo.convert import convert, export_qonnx
+import torch
+
+from semifreddo.convert import convert, export_qonnx, refuse_obstacles
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig, TrainSection
 from semifreddo.flow.lower import METRICS
-from semifreddo.ir.freeze import FreezePlan
+from semifreddo.flow.own_model import own_model
+from semifreddo.flow.trained import load_trained
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.nn.integers import raw_outputs
+from semifreddo.nn.integers import quantized_tensor_names, raw_outputs
 from semifreddo.nn.model import SemifreddoNet
-from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
+from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 from semifreddo.train.data import Dataset, load_dataset
-from semifreddo.train.freeze import freeze
+from semifreddo.train.freeze import freeze, frozen_share, matching
 from semifreddo.train.options import TrainOptions
-from semifreddo.train.recipes import accuracy, raw_images, retarget, train_core, train_task
+from semifreddo.train.recipes import (
+    measured,
+    raw_images,
+    retarget,
+    train_core,
+    train_model,
+    train_task,
+)
 
 Progress = Callable[[str], None]
 Groups = Mapping[str, Sequence[int]]
@@ -57,19 +66,14 @@ def dataset_of(config: BuildConfig) -> Dataset:
     return load_dataset(train.dataset, None if train.data is None else config.path(train.data))
 
 
-def measured(trained: TrainedModel, data: Dataset) -> TrainedModel:
-    """The same model, its test accuracy (from raw integers) written down."""
-    test = accuracy(trained.model, data.test, len(data.labels))
-    info = dict(trained.info) | {"test_accuracy": test, "test_images": len(data.test)}
-    return dataclasses.replace(trained, info=info)
-
-
 def train_design(
     config: BuildConfig, *, seed: int | None = None, progress: Progress = lambda _: None
 ) -> TrainedModel:
-    """Train core and task of a design and write its checkpoint.
+    """Train a design's model and write its checkpoint.
 
-    States are kept in ``build/train``, so an interrupted training goes on where it was.
+    A built-in network: its core, then the task around it. A model of one's own: all of it, then
+    what ``[model] freeze`` leaves. States are kept in ``build/train``, so an interrupted training
+    goes on where it was.
 
     Args:
         config: The design.
@@ -77,10 +81,22 @@ def train_design(
         progress: Takes one line at a time.
 
     Raises:
-        ConfigError: The design says nothing about training.
+        ConfigError: The design says nothing about training, or its model cannot learn its images.
+        ConversionError: Its model cannot become hardware; lists all obstacles.
         DataError: The images are missing or do not fit.
     """
-    train, folder = training_of(config), config.build_dir / "train"
+    train = training_of(config)
+    make = _train_built_in if config.model is None else _train_own
+    trained = make(config, train, seed, progress)
+    save_checkpoint(trained, config.path(config.design.checkpoint))
+    return trained
+
+
+def _train_built_in(
+    config: BuildConfig, train: TrainSection, seed: int | None, progress: Progress
+) -> TrainedModel:
+    assert train.network is not None and train.core_classes is not None  # load_config sees to it
+    folder = config.build_dir / "train"
     data, network = dataset_of(config), SemifreddoConfig.from_dict(train.network)
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
@@ -89,9 +105,34 @@ def train_design(
     task_data = select(data, train.classes, train.groups)
     progress(f"task: {', '.join(task_data.labels)}")
     options = _seeded(train.task, seed)
-    trained = measured(train_task(network, core, task_data, options, folder / "task"), task_data)
-    save_checkpoint(trained, config.path(config.design.checkpoint))
-    return trained
+    return measured(train_task(network, core, task_data, options, folder / "task"), task_data)
+
+
+def _train_own(
+    config: BuildConfig, train: TrainSection, seed: int | None, progress: Progress
+) -> TrainedModel:
+    section, folder = config.model, config.build_dir / "train"
+    assert section is not None
+    first, second = (_seeded(options, seed) for options in (train.core, train.task))
+    torch.manual_seed(second.seed)
+    model, data = own_model(config), dataset_of(config)
+    assert model is not None
+    task_data = select(data, train.classes, train.groups)
+    refuse_obstacles(model, data.input_shape, f"{config.root}: {section.source}")
+    if not section.freeze:
+        progress(f"task: {', '.join(task_data.labels)}")
+        return measured(train_model(model, task_data, second, folder=folder / "task"), task_data)
+    known = quantized_tensor_names(model)
+    for pattern in section.freeze:
+        matching(known, pattern)  # a typing error is told before the first training
+    source = task_data if train.core_classes is None else data.subset(train.core_classes)
+    progress(f"first: {', '.join(source.labels)}")
+    train_model(model, source, first, folder=folder / "core")
+    plan = freeze(model, section.freeze, fraction=section.fraction)
+    frozen, weights = frozen_share(model, plan)
+    progress(f"frozen: {frozen} of {weights} weights ({frozen / weights:.1%})")
+    progress(f"task: {', '.join(task_data.labels)}")
+    return measured(train_model(model, task_data, second, plan, folder / "task"), task_data)
 
 
 def _seeded(options: TrainOptions, seed: int | None) -> TrainOptions:
@@ -99,65 +140,57 @@ def _seeded(options: TrainOptions, seed: int | None) -> TrainOptions:
 
 
 def freeze_checkpoint(
-    source: Path,
+    trained: TrainedModel,
     target: Path,
     *,
     layers: Sequence[str],
     channels: Mapping[str, Sequence[int]],
     fraction: float,
-) -> FreezePlan:
+) -> TrainedModel:
     """Freeze more of a trained model; what is frozen already stays so.
 
     Args:
-        source: Checkpoint.
+        trained: The model.
         target: Checkpoint to write.
         layers: Glob patterns of module paths or tensor names.
         channels: Output channels by pattern.
         fraction: Fraction of the output channels of ``layers``.
 
+    Returns:
+        The same model with the new plan.
+
     Raises:
-        CheckpointError: The checkpoint is missing, damaged, or a user's own model.
         ConfigError: A pattern matches nothing.
     """
-    trained = load_checkpoint(source)
     wanted: dict[str, Sequence[int]] = dict(channels)
     for tensor in trained.plan.tensors:
         kept = [index for index, flag in enumerate(tensor.channels) if flag]
         wanted[tensor.name] = sorted({*wanted.get(tensor.name, ()), *kept})
     plan = freeze(trained.model, layers, wanted, fraction)
-    save_checkpoint(dataclasses.replace(trained, plan=plan), target)
-    return plan
+    frozen = dataclasses.replace(trained, plan=plan)
+    save_checkpoint(frozen, target)
+    return frozen
 
 
 def export_model(trained: TrainedModel, path: Path) -> None:
     """Write a trained model as QONNX, with plan, labels and figures in its metadata.
 
     Raises:
-        CheckpointError: It is a user's own model, whose input shape nothing tells.
+        CheckpointError: Nothing tells its input shape.
         ConversionError: It cannot be exported.
     """
-    if trained.config is None:
-        raise CheckpointError(
-            f"{path}: the checkpoint holds a model of your own; export it with "
-            "semifreddo.convert.export_qonnx"
-        )
+    if trained.input_shape is None:
+        raise CheckpointError(f"{path}: the checkpoint does not say what images the model takes")
     repeats = trained.model.repeats() if isinstance(trained.model, SemifreddoNet) else ()
-    channels, height, width = trained.config.input_shape
     export_qonnx(
         trained.model,
         path,
-        input_shape=(channels, height, width),
+        input_shape=trained.input_shape,
         plan=trained.plan,
         labels=trained.labels,
         repeats=repeats,
-        info={key: str(value) for key, value in _figures(trained.info).items()},
+        info=trained.figures,
     )
-
-
-def _figures(info: Mapping[str, Any]) -> dict[str, Any]:
-    """What is worth keeping with a model: texts and numbers, not how long it took."""
-    kinds = (str, int, float)
-    return {k: v for k, v in info.items() if isinstance(v, kinds) and k != "seconds"}
 
 
 def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -> None:
@@ -166,7 +199,7 @@ def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -
     Raises:
         CheckpointError: There is no checkpoint; train first.
     """
-    trained = load_checkpoint(config.path(config.design.checkpoint))
+    trained = load_trained(config)
     export_model(trained, config.path(config.design.model))
     progress(f"model: {config.path(config.design.model)}")
     if config.vectors.file is None or config.train is None:
@@ -203,6 +236,18 @@ class Retargeted:
     vectors: VectorSet
 
 
+def net_of(trained: TrainedModel, name: str) -> StreamNet:
+    """The integer network of a trained model.
+
+    Raises:
+        ConversionError: It cannot become hardware.
+    """
+    with tempfile.TemporaryDirectory(prefix="semifreddo-") as folder:
+        path = Path(folder) / "model.onnx"
+        export_model(trained, path)
+        return convert(path, name)
+
+
 def make_task(
     device: StreamNet, trained: TrainedModel, name: str, metrics: Mapping[str, float]
 ) -> Task:
@@ -217,10 +262,7 @@ def make_task(
     Raises:
         TaskError: The model is another device.
     """
-    with tempfile.TemporaryDirectory(prefix="semifreddo-") as folder:
-        path = Path(folder) / "model.onnx"
-        export_model(trained, path)
-        net = convert(path, device.name)
+    net = net_of(trained, device.name)
     if net.device_digest != device.device_digest:
         raise TaskError(
             f"task {name!r}: the model is device {net.device_digest[:12]}, the built one is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -33,22 +34,45 @@ def _fold(layer: Any, norm: _BatchNorm) -> None:
         layer.bias_quant = type(layer.bias_quant)(layer, bias_quant())
 
 
-def _pairs(model: nn.Module, example: Tensor) -> list[tuple[nn.Module, str]]:
-    """Layers and the names of the batch norms that read exactly their output."""
-    producer: dict[int, nn.Module] = {}
-    pairs: list[tuple[nn.Module, str]] = []
+def norm_pairs(model: nn.Module, example: Tensor | None = None) -> list[tuple[str, str]]:
+    """Paths of layers and of the batch norms that read exactly their output.
+
+    Args:
+        model: Any Brevitas model. The toolkit's own blocks are read by structure.
+        example: An input batch; needed for batch norms outside those blocks, whose producers are
+            found by running the model once. The order of definition says nothing about them.
+
+    Raises:
+        ConfigError: ``example`` is needed.
+    """
+    pairs = [
+        (f"{name}.conv".lstrip("."), f"{name}.bn".lstrip("."))
+        for name, module in model.named_modules()
+        if isinstance(module, QuantConvBlock) and isinstance(module.bn, _BatchNorm)
+    ]
+    known = {norm for _, norm in pairs}
+    left = [name for name in batch_norms(model) if name not in known]
+    if left and example is None:
+        raise ConfigError(f"batch norm {left[0]!r}: pass an example input to find what it follows")
+    return pairs if example is None or not left else [*pairs, *_run_pairs(model, left, example)]
+
+
+def _run_pairs(model: nn.Module, norms: Sequence[str], example: Tensor) -> list[tuple[str, str]]:
+    """The same, of some batch norms, seen in one forward pass."""
+    producer: dict[int, str] = {}
+    pairs: list[tuple[str, str]] = []
     keep: list[Tensor] = []
     handles = []
     for name, module in model.named_modules():
         if isinstance(module, QuantConv2d | QuantLinear):
 
-            def produced(layer: nn.Module, _: Any, output: Any) -> None:
+            def produced(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
                 tensor = getattr(output, "value", output)
                 keep.append(tensor)  # alive, so that no other tensor gets its id
-                producer[id(tensor)] = layer
+                producer[id(tensor)] = name
 
             handles.append(module.register_forward_hook(produced))
-        elif isinstance(module, _BatchNorm):
+        elif name in norms:
 
             def read(_: nn.Module, args: Any, name: str = name) -> None:
                 layer = producer.get(id(getattr(args[0], "value", args[0])))
@@ -80,23 +104,14 @@ def fold_batch_norm(model: nn.Module, example: Tensor | None = None) -> None:
     Raises:
         ConfigError: A batch norm does not follow a quantized layer, or ``example`` is needed.
     """
-    for module in model.modules():
-        if isinstance(module, QuantConvBlock) and isinstance(module.bn, _BatchNorm):
-            _fold(module.conv, module.bn)
-            module.bn = nn.Identity()
-    left = batch_norms(model)
-    if left and example is None:
-        raise ConfigError(f"batch norm {left[0]!r}: pass an example input to find what it follows")
-    if not left or example is None:
-        return
-    pairs = _pairs(model, example)
-    lost = [name for name in left if name not in {name for _, name in pairs}]
+    pairs = norm_pairs(model, example)
+    lost = [name for name in batch_norms(model) if name not in {name for _, name in pairs}]
     if lost:
         raise ConfigError(
             f"batch norm {lost[0]!r} does not directly follow a quantized convolution or linear "
             "layer, so it cannot be folded; move it there or remove it"
         )
-    if len({id(layer) for layer, _ in pairs}) != len(pairs):
+    if len({layer for layer, _ in pairs}) != len(pairs):
         raise ConfigError(
             f"batch norm {pairs[-1][1]!r} follows a layer that another batch norm also follows, so "
             "neither can be folded; give each its own layer"
@@ -104,7 +119,7 @@ def fold_batch_norm(model: nn.Module, example: Tensor | None = None) -> None:
     for layer, name in pairs:
         norm = model.get_submodule(name)
         assert isinstance(norm, _BatchNorm)
-        _fold(layer, norm)
+        _fold(model.get_submodule(layer), norm)
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, nn.Identity())
 

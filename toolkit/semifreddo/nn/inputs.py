@@ -22,6 +22,10 @@ from semifreddo.nn.quant import INPUT_BITS, INPUT_SCALE
 _KINDS = (QuantNonLinearActLayer, QuantWeightBiasInputOutputLayer)
 
 
+REFUSALS = (RuntimeError, ArithmeticError, LookupError, TypeError, ValueError, AssertionError)
+"""What a layer may raise about images that it does not take."""
+
+
 class _FoundError(Exception):
     """Ends a forward pass: the first quantized layer was reached."""
 
@@ -116,7 +120,7 @@ def _first_quantizer(model: nn.Module, shape: tuple[int, ...]) -> Any:
             model.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     except _FoundError:
         pass
-    except RuntimeError as error:
+    except REFUSALS as error:
         text = " ".join(str(error).split())
         raise ConfigError(
             f"the model does not take images of shape {shape} (channels, height, width): {text}"

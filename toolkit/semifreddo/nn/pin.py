@@ -89,6 +89,16 @@ def pin_stock_scale(name: str, proxy: Any) -> None:
     quant.scaling_impl = constant
 
 
+def await_scales(model: nn.Module) -> None:
+    """Give a fresh model the constant scales of a pinned one, to be filled by its state.
+
+    Raises:
+        ConversionError: A stock quantizer's scale is not a power of two.
+    """
+    for name, proxy in quantizers(model):
+        pin_stock_scale(name, proxy)
+
+
 @dataclass
 class _Range:
     input_frac: int

@@ -22,12 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
-from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
-from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet
 from semifreddo.studies.study import (
     JSON,
@@ -42,7 +39,7 @@ from semifreddo.studies.study import (
 from semifreddo.studies.tables import bullets, spread, table
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
-from semifreddo.train.freeze import freeze
+from semifreddo.train.freeze import freeze, frozen_share
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import (
     accuracy,
@@ -173,17 +170,6 @@ WAYS: Mapping[str, Callable[[Bench], TrainedModel]] = {
 }
 
 
-def frozen_share(model: nn.Module, plan: FreezePlan) -> float:
-    """Fraction of the weights (biases, blend factors and head included) that is frozen."""
-    frozen, total = 0, 0
-    for name in quantized_tensor_names(model):
-        raw = integer_tensor(model, name).raw
-        flags = plan.channels(name, len(raw))
-        total += raw.size
-        frozen += raw.size // len(raw) * sum(flags)
-    return frozen / total
-
-
 @dataclass(frozen=True)
 class VerticalFreezing(Study[TrainVal, Dataset]):
     """All choices of the study.
@@ -233,12 +219,12 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
         trained = WAYS[cell.way](bench)
         save_checkpoint(trained, folder / _MODEL)
         outputs = len(TARGET_CLASSES)
-        names = quantized_tensor_names(trained.model)
+        frozen, weights = frozen_share(trained.model, trained.plan)
         return {
             "train": accuracy(trained.model, bench.target.train, outputs),
             "val": accuracy(trained.model, bench.target.val, outputs),
-            "frozen": frozen_share(trained.model, trained.plan),
-            "weights": sum(integer_tensor(trained.model, name).raw.size for name in names),
+            "frozen": frozen / weights,
+            "weights": weights,
             "alphas": {str(k): n for k, n in alpha_histogram(trained.model).items()},
         }
 

@@ -13,16 +13,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from semifreddo.core.errors import CheckpointError, ConfigError
+from semifreddo.core.errors import CheckpointError, ConfigError, ConversionError
 from semifreddo.core.files import atomic_path
 from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.nn.fold import fold_batch_norm
+from semifreddo.nn.fold import batch_norms, fold_batch_norm
+from semifreddo.nn.inputs import REFUSALS
 from semifreddo.nn.model import CoreNet, SemifreddoNet
+from semifreddo.nn.pin import await_scales, pinned
 from semifreddo.train.freeze import verify
 
 FORMAT = "semifreddo-checkpoint/1"
+_MOST_VALUES = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +38,7 @@ class TrainedModel:
         plan: What is frozen.
         labels: Class names of the first outputs.
         info: Figures and provenance, JSON-able (``{"test_accuracy": 0.98, "seed": 0}``).
+        input_shape: Image as (channels, height, width); the topology's if there is one.
     """
 
     model: nn.Module
@@ -42,6 +46,18 @@ class TrainedModel:
     plan: FreezePlan
     labels: tuple[str, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
+    input_shape: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.config is not None:
+            object.__setattr__(self, "input_shape", self.config.input_shape)
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """What of :attr:`info` an exported file keeps: texts and numbers, not how long it took."""
+        kinds = (str, int, float)
+        kept = {key: value for key, value in self.info.items() if isinstance(value, kinds)}
+        return {key: str(value) for key, value in kept.items() if key != "seconds"}
 
 
 def _kind(model: nn.Module) -> str:
@@ -77,12 +93,17 @@ def save_checkpoint(trained: TrainedModel, path: Path | str) -> None:
     """Write a trained model.
 
     Raises:
+        CheckpointError: A user's own model that is not folded and pinned, or without its input
+            shape: no fresh object of its class could take the state.
         FrozenTensorChangedError: The model is not what its plan says.
     """
     verify(trained.model, trained.plan)
+    if trained.config is None:
+        _check_own(trained, Path(path))
     description = {
         "kind": _kind(trained.model),
         "config": None if trained.config is None else trained.config.to_dict(),
+        "input_shape": trained.input_shape,
         "labels": list(trained.labels),
         "info": dict(trained.info),
     }
@@ -94,10 +115,43 @@ def save_checkpoint(trained: TrainedModel, path: Path | str) -> None:
     save_tensors(trained.model.state_dict(), metadata, Path(path))
 
 
+def _check_own(trained: TrainedModel, path: Path) -> None:
+    if batch_norms(trained.model) or not pinned(trained.model):
+        raise CheckpointError(
+            f"{path}: the model has batch norms or scales that still move; train it with "
+            "train_model, or call fold_batch_norm and pin_scales first"
+        )
+    if trained.input_shape is None:
+        raise CheckpointError(
+            f"{path}: nothing says what images the model takes; give TrainedModel its input_shape, "
+            "(channels, height, width)"
+        )
+
+
+def _prepare_own(model: nn.Module, shape: tuple[int, int, int] | None, path: Path) -> None:
+    """Give a fresh model the form in which its state was saved: folded, with constant scales."""
+    if shape is None:
+        raise CheckpointError(
+            f"{path}: holds a model of your own, but not the shape of its images; save it again"
+        )
+    try:
+        fold_batch_norm(model, torch.zeros(1, *shape))
+        await_scales(model)
+    except (ConfigError, ConversionError) as error:
+        raise CheckpointError(f"{path}: belongs to another model: {error}") from error
+    except REFUSALS as error:
+        text = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path}: holds a model of images of shape {shape} (channels, height, width), which "
+            f"this one does not take: {text}"
+        ) from error
+
+
 def _build(kind: str, config: SemifreddoConfig | None, path: Path) -> nn.Module:
     if config is None or kind not in ("core", "semifreddo"):
         raise CheckpointError(
-            f"{path}: holds a model of your own; build it and pass it as load_checkpoint(model=...)"
+            f"{path}: holds a model of your own; name its class in [model] of design.toml and use "
+            "the design's folder, or pass an object of it as load_checkpoint(model=...)"
         )
     model: nn.Module = CoreNet(config) if kind == "core" else SemifreddoNet(config)
     fold_batch_norm(model)
@@ -133,7 +187,7 @@ def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> Trained
 
     Args:
         path: File written by :func:`save_checkpoint`.
-        model: For a user's own model: one of the same structure (folded, scales pinned), which is
+        model: For a user's own model: a fresh object of its class, which is folded, pinned and
             filled in place.
 
     Raises:
@@ -149,11 +203,23 @@ def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> Trained
         stored = description["config"]
         config = None if stored is None else SemifreddoConfig.from_dict(stored)
         labels = tuple(str(label) for label in description["labels"])
+        shape = _shape_of(description.get("input_shape"))
         info, kind = dict(description["info"]), str(description["kind"])
         plan = FreezePlan.from_json(metadata["plan"], str(path))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{path}: not a {FORMAT} file ({error!r})") from error
+    if model is not None and config is None:
+        _prepare_own(model, shape, path)
     filled = model if model is not None else _build(kind, config, path)
     load_state(filled, tensors, str(path))
     verify(filled.eval(), plan)
-    return TrainedModel(filled, config, plan, labels, info)
+    return TrainedModel(filled, config, plan, labels, info, shape)
+
+
+def _shape_of(stored: Any) -> tuple[int, int, int] | None:
+    if stored is None:
+        return None
+    channels, height, width = (int(size) for size in stored)
+    if not 0 < channels * height * width <= _MOST_VALUES or min(channels, height, width) < 1:
+        raise ValueError(f"input_shape {stored!r}")
+    return channels, height, width

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.fold import batch_norms, norm_pairs
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.nn.pin import pin_stock_scale, pinned, scale_of
 
@@ -35,7 +35,7 @@ def matching(names: Sequence[str], pattern: str) -> list[str]:
     """Tensors selected by a glob pattern over tensor names or the module paths around them.
 
     Raises:
-        ConfigError: None; the message suggests the nearest path.
+        ConfigError: The pattern matches none; the message suggests the nearest path.
     """
     found = [
         name for name in names if any(fnmatch.fnmatchcase(path, pattern) for path in _paths(name))
@@ -103,23 +103,14 @@ def _pin(model: nn.Module, name: str) -> None:
         scale.pin()
 
 
-def _norms(model: nn.Module) -> dict[str, str]:
-    """Batch norm after each weighted layer, in the order of definition."""
-    tensors = quantized_tensor_names(model)
-    layers = {name.removesuffix(".weight") for name in tensors if name.endswith(".weight")}
-    found: dict[str, str] = {}
-    last = None
-    for path, module in model.named_modules():
-        if path in layers:
-            last = path
-        elif isinstance(module, _BatchNorm) and last is not None:
-            found[last] = path
-    return found
-
-
-def _frozen_norms(model: nn.Module, flags: Mapping[str, Flags]) -> list[str]:
+def _frozen_norms(
+    model: nn.Module, flags: Mapping[str, Flags], example: Tensor | None
+) -> list[str]:
+    """Batch norms whose statistics are part of frozen layers."""
+    if not flags or not batch_norms(model):
+        return []
     norms = []
-    for layer, norm in _norms(model).items():
+    for layer, norm in norm_pairs(model, example):
         weight = flags.get(f"{layer}.weight")
         if weight is None or not weight.any():
             continue
@@ -137,6 +128,7 @@ def freeze(
     layers: Sequence[str] = (),
     channels: Mapping[str, Sequence[int]] | None = None,
     fraction: float = 1.0,
+    example: Tensor | None = None,
 ) -> FreezePlan:
     """Declare parts of a model frozen, in place, and record their digests.
 
@@ -151,10 +143,12 @@ def freeze(
         channels: More output channels to freeze, by pattern.
         fraction: Freeze only this fraction of the output channels of each tensor that ``layers``
             selects: the first ones, rounded to the nearest number.
+        example: An input batch, real values (NCHW); needed while the model has batch norms outside
+            the toolkit's own blocks: running it shows which layers they follow.
 
     Raises:
-        ConfigError: A pattern matches nothing, a channel or fraction is out of range, or a partly
-            frozen layer is followed by a batch norm that is not folded.
+        ConfigError: A pattern matches nothing, a channel or fraction is out of range, a partly
+            frozen layer is followed by a batch norm that is not folded, or ``example`` is needed.
         ConversionError: A scale is not a power of two.
     """
     names = quantized_tensor_names(model)
@@ -167,7 +161,8 @@ def freeze(
         module, kind = _split(model, name)
         outputs[name] = module.alpha.shape[1] if kind == "alpha" else parameter.shape[dim]
     flags = _flags(outputs, layers, channels or {}, fraction)
-    norms = _frozen_norms(model, flags)
+    frozen = {name: flag for name, flag in flags.items() if flag.any()}
+    norms = _frozen_norms(model, frozen, example)
     for name in sorted(selected):
         if flags[name].any():
             _pin(model, name)
@@ -175,9 +170,39 @@ def freeze(
             _latent(model, name)[0].requires_grad_(False)
     for norm in norms:
         model.get_submodule(norm).eval().requires_grad_(False)
-    return FreezePlan.of(
-        {name: flag for name, flag in flags.items() if flag.any()}, partial(integer_tensor, model)
-    )
+    return FreezePlan.of(frozen, partial(integer_tensor, model))
+
+
+def check_foldable(model: nn.Module, plan: FreezePlan, example: Tensor) -> None:
+    """Refuse a plan that folding the model's batch norms would break.
+
+    Args:
+        model: The model.
+        plan: What is frozen.
+        example: An input batch, as :func:`freeze` takes it.
+
+    Raises:
+        ConfigError: A frozen layer is followed by a batch norm.
+    """
+    flags = {tensor.name: np.array(tensor.channels) for tensor in plan.tensors}
+    if norms := _frozen_norms(model, flags, example):
+        raise ConfigError(
+            f"freeze: batch norm {norms[0]!r} follows a frozen layer, and folding it would change "
+            "the frozen integers; fold it first (semifreddo.nn.fold.fold_batch_norm), then freeze"
+        )
+
+
+def frozen_share(model: nn.Module, plan: FreezePlan) -> tuple[int, int]:
+    """How many weights a plan freezes, and how many there are.
+
+    Weights are all loadable or frozen numbers: biases and blend factors too.
+    """
+    frozen, total = 0, 0
+    for name in quantized_tensor_names(model):
+        raw = integer_tensor(model, name).raw
+        total += raw.size
+        frozen += raw.size // len(raw) * sum(plan.channels(name, len(raw)))
+    return frozen, total
 
 
 def verify(model: nn.Module, plan: FreezePlan) -> None:
@@ -224,12 +249,14 @@ class FreezeGuard:
     Args:
         model: The model, whose frozen tensors must be the plan's now.
         plan: What is frozen.
+        example: An input batch, as :func:`freeze` takes it.
 
     Raises:
         FrozenTensorChangedError: They are not.
+        ConfigError: ``example`` is needed.
     """
 
-    def __init__(self, model: nn.Module, plan: FreezePlan) -> None:
+    def __init__(self, model: nn.Module, plan: FreezePlan, example: Tensor | None = None) -> None:
         verify(model, plan)
         flags = {tensor.name: np.array(tensor.channels) for tensor in plan.tensors}
         self._model, self._plan = model, plan
@@ -239,7 +266,7 @@ class FreezeGuard:
             parameter, dim = _latent(model, name)
             self._kept.append(_keep(parameter, flag, dim))
             self._kept += [_keep(buffer) for buffer in _scale_buffers(model, name)]
-        for path in _frozen_norms(model, flags):
+        for path in _frozen_norms(model, flags, example):
             norm = model.get_submodule(path)
             self._kept += [_keep(tensor) for tensor in (*norm.parameters(), *norm.buffers())]
             self._handles.append(norm.register_forward_pre_hook(lambda module, _: _to_eval(module)))

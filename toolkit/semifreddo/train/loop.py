@@ -310,7 +310,10 @@ def fit(
     """
     _check(train, val, phase.outputs)
     identity = _identity(model, train, val, options, phase)
-    guard = FreezeGuard(model, plan or FreezePlan())
+    source = _input_of(model, train)
+    guard = FreezeGuard(
+        model, plan or FreezePlan(), source.real(batch_of(source.raw(train.images[:2])))
+    )
     run = _Run(model, phase, options)
     state = None if folder is None else folder / _STATE_FILE
     finished = state is not None and state.is_file() and run.restore(state, identity)

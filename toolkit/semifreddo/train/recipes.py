@@ -25,8 +25,8 @@ from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_networ
 from semifreddo.nn.pin import pin_scales, pinned, quantizers, scale_of
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.curve import draw_curve
-from semifreddo.train.data import Split, TrainVal
-from semifreddo.train.freeze import freeze, verify
+from semifreddo.train.data import Dataset, Split, TrainVal
+from semifreddo.train.freeze import check_foldable, freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
 from semifreddo.train.options import TrainOptions
 
@@ -76,13 +76,21 @@ class _Session:
             "options": self.options.to_dict(),
             **self.data.preprocessing.to_figures(),
         }
-        return TrainedModel(self.model.eval(), config, plan, self.data.labels, info)
+        shape = self.data.input_shape
+        return TrainedModel(self.model.eval(), config, plan, self.data.labels, info, shape)
 
 
 def accuracy(model: nn.Module, split: Split, outputs: int) -> float:
     """Fraction of right answers, from the raw integers that hardware will give."""
     raw = raw_outputs(model, raw_images(model, split))[:, :outputs]
     return float((raw.argmax(1) == split.labels).mean())
+
+
+def measured(trained: TrainedModel, data: Dataset) -> TrainedModel:
+    """The same model, its accuracy on the test split (from raw integers) written down."""
+    test = accuracy(trained.model, data.test, len(data.labels))
+    info = dict(trained.info) | {"test_accuracy": test, "test_images": len(data.test)}
+    return dataclasses.replace(trained, info=info)
 
 
 def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
@@ -265,11 +273,13 @@ def train_model(
 
     Raises:
         ConfigError: The model cannot learn these data: another image shape, too few outputs,
-            results that are images, all frozen, no float32, nothing quantized, no epochs.
+            results that are images, all frozen, no float32, nothing quantized, no epochs, a batch
+            norm behind a frozen layer.
     """
     moving = bool(batch_norms(model)) or not pinned(model)
     _check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
     session = _Session(model, data, options, plan or FreezePlan(), folder)
+    check_foldable(model, session.plan, _calibration(model, data))
     if moving:
         session.run("train", options.epochs, options.rate)
         _fold_and_pin(session)

@@ -1,0 +1,120 @@
+"""Every obstacle of a model is listed at once, by the name of its layer, with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import brevitas.nn as qnn
+import pytest
+import torch
+from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
+from torch import Tensor, nn
+
+from brevitas_models import calibrated, conv, image_input, linear, relu, zoo
+from semifreddo.convert import check_model, export_qonnx, refuse_obstacles
+from semifreddo.core.errors import ConversionError
+from semifreddo.nn.fold import fold_batch_norm
+
+SHAPE = (3, 8, 8)
+
+
+class ManyFaults(nn.Module):
+    """One fault or two in most layers, and none in ``fine``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.gate = nn.Sigmoid()
+        self.body = nn.Sequential(
+            qnn.QuantConv2d(8, 8, 3, weight_quant=Int8WeightPerTensorFloat, bias=True),
+            qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat),
+            nn.AvgPool2d(3, 1),
+            conv(8, 8, groups=2, bias=None),
+        )
+        self.fine = linear(8 * 2 * 2, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(self.gate(self.norm(self.stem(x))))
+        return torch.softmax(self.fine(x.flatten(1)), 1)
+
+
+FOUND = [
+    ("stem", "reads the image before it has a number format; add a QuantIdentity"),
+    ("stem", "weight 'stem.weight' is not quantized; use a Brevitas layer"),
+    ("stem", "bias 'stem.bias' is not quantized; give the layer a bias quantizer"),
+    ("norm", "operator BatchNormalization is not supported; fold it into the convolution"),
+    ("gate", "operator Sigmoid is not supported; store the quantized values"),
+    ("body.0", "is not a power of two; train with a power-of-two (FixedPoint) quantizer"),
+    ("body.0", "bias 'body.0.bias' is not quantized; give the layer a bias quantizer"),
+    ("body.1", "is not a power of two; train with a power-of-two (FixedPoint) quantizer"),
+    ("body.2", "averages over 3x3 pixels, and 9 is not a power of two; choose"),
+    ("body.3", "2 groups for 8 input channels are not supported; use 1 group"),
+    ("forward (Softmax)", "operator Softmax is not supported; leave it out"),
+]
+
+
+def test_all_at_once_by_layer() -> None:
+    found = check_model(ManyFaults(), SHAPE)
+    assert [obstacle.layer for obstacle in found] == [layer for layer, _ in FOUND]
+    for obstacle, (_, reason) in zip(found, FOUND, strict=True):
+        assert reason in obstacle.reason
+
+
+def test_export_says_the_same_before_it_writes(tmp_path: Path) -> None:
+    model = ManyFaults().eval()
+    with pytest.raises(ConversionError, match=r"cannot be built \(11 obstacles\): stem: ") as error:
+        export_qonnx(model, tmp_path / "a.onnx", input_shape=SHAPE)
+    assert "\n" not in str(error.value)
+    assert str(error.value).endswith(" | ".join(map(str, check_model(model, SHAPE))))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_good_model_has_none_and_is_not_changed() -> None:
+    model = calibrated(zoo(), SHAPE).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert check_model(model, SHAPE) == ()
+    assert model.training
+    after = model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_a_layer_that_runs_twice_is_listed_once() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input, self.act = image_input(), relu()
+            self.same = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.same(self.act(self.same(self.input(x)))))
+
+    assert [obstacle.layer for obstacle in check_model(Twice(), SHAPE)] == ["same"]
+
+
+def test_batch_norms_that_training_folds_are_obstacles_of_the_model_as_it_is() -> None:
+    model = nn.Sequential(image_input(), conv(3, 4, bias=None), nn.BatchNorm2d(4), relu())
+    assert [obstacle.layer for obstacle in check_model(model, SHAPE)] == ["2"]
+    refuse_obstacles(model, SHAPE, "design")
+    fold_batch_norm(model, torch.rand(2, *SHAPE))
+    assert check_model(model, SHAPE) == ()
+    stray = nn.Sequential(image_input(), conv(3, 4, bias=None), relu(), nn.BatchNorm2d(4))
+    with pytest.raises(ConversionError, match="design: cannot be built: 3: operator BatchNorm"):
+        refuse_obstacles(stray, SHAPE, "design")
+
+
+def test_what_cannot_run_names_the_layer() -> None:
+    (found,) = check_model(zoo(), (1, 8, 8))
+    assert found.layer == "conv1"
+    assert "fails on an image of shape (1, 8, 8) (channels, height, width): " in found.reason
+    assert "\n" not in found.reason
+
+
+@pytest.mark.parametrize("result", [None, {"a": 1}, (1, 2)])
+def test_what_cannot_be_traced_is_one_obstacle(result: object) -> None:
+    class Odd(nn.Module):
+        def forward(self, x: Tensor) -> object:
+            return result
+
+    found = check_model(Odd(), SHAPE)
+    assert len(found) == 1 and "\n" not in str(found[0])

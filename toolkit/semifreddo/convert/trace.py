@@ -1,0 +1,54 @@
+"""Brevitas' QONNX exporter, in memory."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from semifreddo.core.errors import ConversionError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INPUT_TENSOR = "image"
+OUTPUT_TENSOR = "result"
+
+
+def trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.ModelProto:
+    """Export a model in memory.
+
+    Args:
+        model: A Brevitas model in evaluation mode.
+        path: Named in the error.
+        shape: Image as (channels, height, width).
+
+    Raises:
+        ConversionError: It cannot be traced.
+    """
+    import torch
+
+    # Brevitas warns about optional packages when it is imported.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from brevitas.export import export_qonnx as brevitas_export
+
+        channels, height, width = shape
+        image = torch.full((1, channels, height, width), 0.5)
+        try:
+            # The TorchScript exporter keeps parameter names; folding constants would lose them.
+            return brevitas_export(
+                model,
+                args=image,
+                dynamo=False,
+                do_constant_folding=False,
+                input_names=[INPUT_TENSOR],
+                output_names=[OUTPUT_TENSOR],
+            )
+        except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ConversionError(
+                f"{path}: the model cannot be exported for images of shape {shape}: {reason}"
+            ) from error
