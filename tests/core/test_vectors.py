@@ -60,3 +60,14 @@ def test_truncated_file(tmp_path: Path) -> None:
 def test_malformed(images: np.ndarray, expected: np.ndarray, message: str) -> None:
     with pytest.raises(DataError, match=message):
         VectorSet(images, expected)
+
+
+def test_random_images_are_called_so_wherever_they_go(tmp_path):
+    images, expected = np.zeros((3, 2, 2, 1), np.uint8), np.zeros((3, 4), np.int64)
+    vectors = VectorSet(images, expected, random=True)
+    vectors.head(2).save(tmp_path / "v.npz")
+    loaded = VectorSet.load(tmp_path / "v.npz")
+    assert loaded.random
+    assert str(loaded) == "2 random images, answered by the integer reference"
+    plain = VectorSet.from_bytes(VectorSet(images, expected).to_bytes())
+    assert not plain.random and str(plain) == "3 golden vectors"

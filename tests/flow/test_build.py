@@ -10,6 +10,7 @@ import pytest
 
 from fakes import other_task, vectors_of
 from nets import blended
+from semifreddo.cli.main import main
 from semifreddo.core.errors import (
     BundleError,
     ConfigError,
@@ -26,7 +27,7 @@ from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
-from semifreddo.runtime import Accelerator
+from semifreddo.runtime import Accelerator, Bundle
 from semifreddo.sim.ladder import RungResult
 
 NAMES = ["lower", "project", "csim", "rtl", "cosim", "synth", "vendor", "archive", "bitstream"]
@@ -86,6 +87,23 @@ def test_bundle_runs(built: BuildConfig) -> None:
         accelerator.load_task(task)
         vectors = vectors_of(task.apply(device(built)))
         assert accelerator.check(vectors).ok
+
+
+def test_random_vectors_are_called_random_in_report_check_run_and_bundle(
+    built: BuildConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    what = "20 random images, answered by the integer reference"
+    assert main(["report", str(built.root)]) == 0
+    assert f"compared on {what}" in capsys.readouterr().out
+    page = (built.build_dir / "report.html").read_text()
+    assert f"Compared on {what}." in page and "Random images and answers" in page
+    bundle = Bundle.load(built.bundle_path)
+    assert [vectors.random for vectors in bundle.vectors.values()] == [True]
+    for target in (built.root, built.bundle_path):
+        assert main(["check", str(target)]) == 0
+        assert f"task tiny: {what}" in capsys.readouterr().out
+    assert main(["run", str(built.bundle_path)]) == 0
+    assert f"compared with {what}" in capsys.readouterr().err
 
 
 def test_nothing_to_do(built: BuildConfig) -> None:

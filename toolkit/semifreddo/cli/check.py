@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         config = load_config(target, arguments.set)
         reports = {config.task_name: check_design(config, tell)}
     for name, report in reports.items():
-        print(f"task {name}")
+        print(f"task {name}: {report.compared}")
         print(ladder_table(figures_of(report)))
     for report in reports.values():
         report.check()

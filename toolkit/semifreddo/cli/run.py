@@ -78,6 +78,8 @@ def _run_vectors(accelerator: Accelerator) -> int:
         raw.append(answers.raw)
     report = CheckReport.compare(vectors.expected, np.concatenate([*raw, vectors.expected[:0]]))
     print(meter)
+    if vectors.random:
+        progress(f"compared with {vectors}")
     if report.first is not None:
         print(f"first difference: {report.first}")
     if not report.images:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import table
+from semifreddo.core.vectors import describe
 from semifreddo.reports.figures import RungFigures
 from semifreddo.reports.report import BuildReport
 
@@ -45,6 +46,9 @@ def build_summary(report: BuildReport) -> str:
         what = "" if speed is None else f", {speed:.0f} frames/s"
         lines.append(f"C simulation: compiled in {report.csim.compile_seconds:.1f} s{what}")
     lines += _hardware(report)
+    if report.vectors is not None:
+        found = report.vectors
+        lines.append(f"compared on {describe(found.images, random=found.random)}")
     if report.ladder:
         lines += ["", ladder_table(report.ladder)]
     return "\n".join(lines)

@@ -16,6 +16,9 @@ from semifreddo.core.errors import DataError
 from semifreddo.core.files import write_atomic
 
 _NAMES = ("images", "expected")
+_RANDOM = "random"
+"""Member of a file whose images are random; absent in all others."""
+_WANTED = (*_NAMES, _RANDOM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +28,14 @@ class VectorSet:
     Attributes:
         images: ``(n, height, width, channels)`` raw integers of the input stream's format.
         expected: ``(n, outputs)`` raw integers of the output stream's format.
+        random: Whether the images are random and the answers the integer reference's, because
+            nobody gave golden vectors. They show that a device computes the same integers as the
+            reference, and nothing about the trained model.
     """
 
     images: npt.NDArray[np.integer]
     expected: npt.NDArray[np.integer]
+    random: bool = False
 
     def __post_init__(self) -> None:
         for name, array, ndim in (("images", self.images, 4), ("expected", self.expected, 2)):
@@ -47,7 +54,11 @@ class VectorSet:
 
     def head(self, count: int) -> VectorSet:
         """The first ``count`` vectors."""
-        return VectorSet(self.images[:count], self.expected[:count])
+        return VectorSet(self.images[:count], self.expected[:count], self.random)
+
+    def __str__(self) -> str:
+        """How many, and of which kind."""
+        return describe(len(self), random=self.random)
 
     @property
     def digest(self) -> str:
@@ -58,7 +69,10 @@ class VectorSet:
         """The ``.npz`` form: smallest integer types, deflated, no pickles, no time stamps."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in (("images", self.images), ("expected", self.expected)):
+            arrays = {"images": self.images, "expected": self.expected}
+            if self.random:
+                arrays[_RANDOM] = np.ones(1, np.uint8)
+            for name, array in arrays.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, _narrow(array), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
@@ -90,13 +104,20 @@ class VectorSet:
 
     @classmethod
     def _of(cls, source: Path | bytes, where: str) -> VectorSet:
-        found = read_arrays(source, where, what="a vector file", wanted=_NAMES.__contains__)
+        found = read_arrays(source, where, what="a vector file", wanted=_WANTED.__contains__)
         if missing := [name for name in _NAMES if name not in found]:
             raise DataError(f"{where}: not a vector file (has no array {missing[0]!r})")
         try:
-            return cls(found["images"], found["expected"])
+            return cls(found["images"], found["expected"], _RANDOM in found)
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
+
+
+def describe(count: int, *, random: bool) -> str:
+    """How many vectors, and of which kind: the words are the same wherever they are told."""
+    if random:
+        return f"{count} random images, answered by the integer reference"
+    return f"{count} golden vectors"
 
 
 def _narrow(array: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def check_design(config: BuildConfig, progress: Progress = lambda _: None) -> La
         rungs = _with_absent([*model_rungs(config, net), *devices])
         report = climb(net, lowered.vectors, rungs, progress=progress)
     before = last_results(config)
-    return LadderReport(tuple(before.get(result.name, result) for result in report.results))
+    results = tuple(before.get(result.name, result) for result in report.results)
+    return dataclasses.replace(report, results=results)
 
 
 def _with_absent(rungs: list[Rung]) -> list[Rung]:

@@ -20,7 +20,7 @@ from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import save_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.figures import TaskFigures
+from semifreddo.reports.figures import TaskFigures, VectorFigures
 from semifreddo.sim import reference
 
 _RANDOM_SEED = 0
@@ -83,7 +83,7 @@ def vectors_of(config: BuildConfig, net: StreamNet) -> VectorSet:
         rng = np.random.default_rng(_RANDOM_SEED)
         shape = (count, *stream.shape)
         images = rng.integers(stream.type.min_raw, stream.type.max_raw + 1, shape)
-        return VectorSet(images, reference.run(net, images))
+        return VectorSet(images, reference.run(net, images), random=True)
     path = config.path(config.vectors.file)
     vectors = VectorSet.load(path)
     outputs = net.output.pixels * net.output.channels
@@ -124,10 +124,10 @@ def _run(work: Workspace) -> Figures:
     write_atomic(work.out / "net.txt", str(lowered.net))
     task.save(work.out / "task.json")
     lowered.vectors.save(work.out / "vectors.npz")
-    if work.config.vectors.file is None:
+    vectors = lowered.vectors
+    if vectors.random:
         work.report(
-            f"{len(lowered.vectors)} random images, answered by the integer reference: [vectors] "
-            "file is not set (semifreddo.convert.export_vectors writes one)"
+            f"{vectors}: [vectors] file is not set (semifreddo.convert.export_vectors writes one)"
         )
     figures = TaskFigures(
         name=task.name,
@@ -139,6 +139,7 @@ def _run(work: Workspace) -> Figures:
     return {
         "net": dataclasses.asdict(net_figures(lowered.net)),
         "task": dataclasses.asdict(figures),
+        "vectors": dataclasses.asdict(VectorFigures(len(vectors), vectors.random)),
     }
 
 

@@ -56,6 +56,19 @@ class TaskFigures:
 
 
 @dataclass(frozen=True)
+class VectorFigures:
+    """The images that every rung computed.
+
+    Attributes:
+        random: Whether they are random, with the integer reference's answers: nobody gave golden
+            vectors.
+    """
+
+    images: int
+    random: bool
+
+
+@dataclass(frozen=True)
 class ProjectFigures:
     """The written hardware project."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semifreddo.core.vectors import VectorSet
+from semifreddo.core.vectors import VectorSet, describe
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.net import StreamNet
 from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, NEUTRAL, draw_net
@@ -102,6 +102,7 @@ def render_html(
         .get_template("report.html.j2")
         .render(
             report=report,
+            describe=describe,
             net=net,
             drawing=None if net is None else draw_net(net),
             regions=regions,

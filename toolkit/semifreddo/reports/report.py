@@ -34,6 +34,7 @@ from semifreddo.reports.figures import (
     SynthesisFigures,
     TargetFigures,
     TaskFigures,
+    VectorFigures,
 )
 
 FORMAT = "semifreddo-report/1"
@@ -94,6 +95,7 @@ class BuildReport:
     stages: tuple[StageFigures, ...] = ()
     net: NetFigures | None = None
     task: TaskFigures | None = None
+    vectors: VectorFigures | None = None
     project: ProjectFigures | None = None
     csim: CsimFigures | None = None
     rtl: RtlFigures | None = None

@@ -89,9 +89,15 @@ class RungResult:
 
 @dataclass(frozen=True)
 class LadderReport:
-    """All rungs, in climbing order."""
+    """All rungs, in climbing order.
+
+    Attributes:
+        results: One per rung.
+        compared: With what they were compared, in words.
+    """
 
     results: tuple[RungResult, ...]
+    compared: str = ""
 
     @property
     def climbed(self) -> tuple[RungResult, ...]:
@@ -220,4 +226,4 @@ def climb(
     for rung in rungs:
         results.append(_climb(rung, net, vectors))
         progress(results[-1])
-    return LadderReport(tuple(results))
+    return LadderReport(tuple(results), str(vectors))
