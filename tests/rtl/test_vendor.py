@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from nets import blended
+from nets import ACT, IMAGE, blended, block
 from rtl.random_nets import random_net
 from semifreddo.core.errors import ToolError
+from semifreddo.ir.layers import Conv, Linear, MaxPool, Stream
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import Bank
+from semifreddo.rtl.components.windows import Window
 from semifreddo.rtl.design import make_design
+from semifreddo.rtl.estimate import estimate
 from semifreddo.rtl.synthesis import packaged_files
 from semifreddo.tools.runner import run
 from semifreddo.tools.yosys import find_yosys
@@ -79,33 +86,105 @@ def test_no_name_of_a_later_iteration() -> None:
     assert not FORWARD.search("g_row[row-1].sum_out")
 
 
-@pytest.mark.parametrize(
-    "bank",
-    [
-        Bank(144, 64, 1, 2, (0,), registered=True),
-        Bank(9, 24, 1, 1, (0,), registered=True),
-    ],
-    ids=["blocks", "luts"],
-)
-def test_a_bank_alone_has_the_memories_of_its_plan(bank: Bank, tmp_path: Path) -> None:
-    """Without flattening, as a tool sees it that decides module by module."""
+def unflattened(top: str, files: Mapping[str, str], folder: Path, set_up: str = "") -> Counter[str]:
+    """Cells that Yosys makes module by module, as a tool does that does not look across them."""
     try:
         yosys = find_yosys()
     except ToolError as error:
         pytest.skip(f"no synthesis: {error}")
-    for name in ("sf_bank.sv",):
-        (tmp_path / name).write_text((LIBRARY / name).read_text())
-    values = " ".join(
-        f"-set {name} {value}" for name, value in bank.parameters().items() if name != "OFFSETS"
-    )
-    script = f"""read_verilog -sv sf_bank.sv
-chparam {values} sf_bank
-synth_xilinx -family xc7 -noiopad -noclkbuf -top sf_bank
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    script = f"""read_verilog -sv {" ".join(files)}
+{set_up}
+synth_xilinx -family xc7 -noiopad -noclkbuf -top {top}
 tee -o stat.json stat -json
 """
-    (tmp_path / "synth.ys").write_text(script)
-    run([yosys.program, "-q", "-s", "synth.ys"], cwd=tmp_path, timeout_s=120, log=tmp_path / "log")
-    cells = json.loads((tmp_path / "stat.json").read_text())["design"]["num_cells_by_type"]
-    blocks = cells.get("RAMB18E1", 0) + 2 * cells.get("RAMB36E1", 0)
-    assert blocks == bank.counts().counts.get("bram18", 0)
-    assert blocks or any(name.startswith("RAM") for name in cells)
+    (folder / "synth.ys").write_text(script)
+    run([yosys.program, "-q", "-s", "synth.ys"], cwd=folder, timeout_s=500, log=folder / "log")
+    told = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return Counter(told)
+
+
+def blocks(cells: Counter[str]) -> int:
+    """Memories of 18 Kbit."""
+    return cells["RAMB18E1"] + 2 * cells["RAMB36E1"]
+
+
+WIDE = Geometry(4, 70, (3, 3), (1, 1), 1, 1, (4, 70))
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        Bank(144, 64, 1, 2, (0,), registered=True),
+        Bank(9, 24, 1, 1, (0,), registered=True),
+        Window(WIDE, 24),
+        Window(WIDE, 2),
+    ],
+    ids=["bank-blocks", "bank-luts", "window-blocks", "window-luts"],
+)
+def test_a_component_alone_has_the_memories_of_its_plan(
+    component: Bank | Window, tmp_path: Path
+) -> None:
+    file = f"{component.module}.sv"
+    values = {name: v for name, v in component.parameters().items() if isinstance(v, int)}
+    set_up = "chparam " + " ".join(f"-set {name} {v}" for name, v in values.items())
+    cells = unflattened(
+        component.module,
+        {file: (LIBRARY / file).read_text()},
+        tmp_path,
+        f"{set_up} {component.module}",
+    )
+    planned = component.counts().counts.get("bram18", 0)
+    assert blocks(cells) == planned
+    assert planned or any(name.startswith("RAM") for name in cells)
+    # No address is read while it is written: nothing compares addresses around a block memory.
+    assert not planned or cells["LUT3"] < 24
+
+
+def test_products_for_dsp_slices_say_so() -> None:
+    """Vivado makes small products of LUTs unless the product itself asks for a slice."""
+    code = re.sub(r"//.*", "", (LIBRARY / "sf_multiply.sv").read_text())
+    (branch,) = re.findall(r"if \(DSP != 0\) begin(.*?)\bend else\b", code, re.DOTALL)
+    declared = re.findall(r"(.*)\bwire signed [^;]*?= x_wide \* w_wide;", branch)
+    assert [before.strip() for before in declared] == ['(* use_dsp = "yes" *)']
+
+
+def memories() -> StreamNet:
+    """A wide image whose rows are kept, and a classifier with many loadable weights."""
+    rng = np.random.default_rng(0)
+    layers = (
+        Conv(
+            inputs=("image",),
+            output=Stream("conv", (3, 70, 8), ACT),
+            weight="w",
+            bias=None,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1, 1, 1, 1),
+            depthwise=False,
+        ),
+        MaxPool(
+            inputs=("conv",),
+            output=Stream("pool", (1, 10, 8), ACT),
+            kernel=(3, 7),
+            stride=(3, 7),
+            padding=(0, 0, 0, 0),
+        ),
+        Linear(inputs=("pool",), output=Stream("out", (1, 1, 10), ACT), weight="v", bias=None),
+    )
+    image = Stream("image", (3, 70, 6), IMAGE)
+    return StreamNet(
+        "memories", image, layers, (block(rng, "w", (3, 3, 6, 8), 8), block(rng, "v", (80, 10), 0))
+    )
+
+
+@pytest.mark.slow
+def test_a_design_has_the_block_memories_of_its_plan(tmp_path: Path) -> None:
+    """Weight banks and the rows of a wide image, module by module."""
+    net = memories()
+    design = make_design(net)
+    cells = unflattened(design.top, packaged_files(design.files, design.top), tmp_path)
+    planned = estimate(net).total.bram18
+    assert planned >= 3
+    assert blocks(cells) == planned

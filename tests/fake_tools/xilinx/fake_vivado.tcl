@@ -291,6 +291,20 @@ vendor report_utilization {args} {
     set zynq [string match *processing_system7* [read [open ../tcl/settings.tcl]]]
     set luts [expr {$::mood eq "budget" ? 999999 : 12034}]
     set slice [expr {$zynq ? "Slice" : "CLB"}]
+    if {"-hierarchical" in $args} {
+        set dsp [expr {$zynq ? "DSP48 Blocks" : "DSP Blocks"}]
+        write $file "| Tool Version : Vivado v.$::release (lin64)
+
++------------------+--------------+------------+------------+---------+------+-------+--------+--------+--------------+
+|     Instance     |    Module    | Total LUTs | Logic LUTs | LUTRAMs | SRLs |  FFs  | RAMB36 | RAMB18 | $dsp |
++------------------+--------------+------------+------------+---------+------+-------+--------+--------+--------------+
+| system_wrapper   |        (top) |      $luts |      11034 |     700 |  300 | 15211 |     10 |      1 |           12 |
+|   system_i       |       system |      $luts |      11034 |     700 |  300 | 15211 |     10 |      1 |           12 |
+|     axi_dma_0    |    axi_dma_0 |       1600 |       1500 |       0 |  100 |  2100 |      2 |      0 |            0 |
+|     semifreddo_0 | semifreddo_0 |       9000 |       8400 |     600 |    0 | 11000 |      8 |      1 |           12 |
++------------------+--------------+------------+------------+---------+------+-------+--------+--------+--------------+"
+        return
+    }
     write $file "| Tool Version : Vivado v.$::release (lin64)
 
 +-------------------+-------+-------+-----------+-------+

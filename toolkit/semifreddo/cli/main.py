@@ -20,6 +20,7 @@ from semifreddo.cli import (
     check,
     demo,
     doctor,
+    first_light,
     model,
     new,
     report,
@@ -60,7 +61,8 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"semifreddo {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what libraries say")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for module in (new, model, build, check, run, bench, retarget, report, doctor, demo, study):
+    made = (new, model, build, check, run, bench, retarget, report, doctor, first_light, demo, study)
+    for module in made:
         module.add_parser(verbs)
     return parser
 

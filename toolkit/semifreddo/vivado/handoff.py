@@ -1,4 +1,4 @@
-"""What a handoff (``.hwh``) tells of the hardware that Vivado made: clock, reach of the DMA.
+"""What a handoff (``.hwh``) tells of the hardware: clock, reach of the DMA, registers.
 
 Runs on the machine with Vivado too, with Python 3.8 or newer.
 """
@@ -48,6 +48,23 @@ def parse_handoff(text: str) -> Handoff:
         clock_mhz=clock,
         dma_bytes=None if None in reached else min(size for size in reached if size is not None),
     )
+
+
+def registers_of(text: str, instance: str) -> dict[str, int] | None:
+    """Byte offsets of an instance's registers by name; None of a text that does not have it."""
+    try:
+        root = ElementTree.fromstring(text)  # noqa: S314 -- Vivado wrote it, on this machine
+    except ElementTree.ParseError:
+        return None
+    module = next((m for m in root.iter("MODULE") if m.get("INSTANCE") == instance), None)
+    if module is None:
+        return None
+    found = {}
+    for register in module.iter("REGISTER"):
+        for fact in register.findall("PROPERTY"):
+            if fact.get("NAME") == "ADDRESS_OFFSET":
+                found[register.get("NAME", "")] = int(fact.get("VALUE", ""), 0)
+    return found
 
 
 def _reached(root: ElementTree.Element, master: str) -> int | None:

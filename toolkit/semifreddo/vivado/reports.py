@@ -296,3 +296,43 @@ def _timing(text: str, row: dict[str, str]) -> TimingReport:
         whs_ns=_number(row.get("WHS(ns)")),
         wpws_ns=_number(row.get("WPWS(ns)")),
     )
+
+
+@dataclass(frozen=True)
+class InstanceReport:
+    """A row of ``report_utilization -hierarchical``; what it does not tell is None."""
+
+    instance: str
+    module: str
+    lut: int | None = None
+    lutram: int | None = None
+    ff: int | None = None
+    dsp: int | None = None
+    bram18: int | None = None
+
+
+_HIERARCHY = {
+    "lut": ("Total LUTs",),
+    "lutram": ("LUTRAMs",),
+    "ff": ("FFs",),
+    "dsp": ("DSP48 Blocks", "DSP Blocks", "DSPs"),
+}
+
+
+def parse_hierarchy(text: str) -> tuple[InstanceReport, ...]:
+    """``report_utilization -hierarchical``: the whole design first, then its instances."""
+    head: list[str] = []
+    found = []
+    for cells in _rows(text):
+        if cells[:2] == ["Instance", "Module"]:
+            head = cells
+        elif head and len(cells) == len(head):
+            row = dict(zip(head, cells))  # noqa: B905 -- Python 3.8 runs this too
+            counts = {
+                key: next((_whole(row[name]) for name in names if name in row), None)
+                for key, names in _HIERARCHY.items()
+            }
+            tiles, halves = _whole(row.get("RAMB36")), _whole(row.get("RAMB18"))
+            bram18 = None if tiles is None or halves is None else 2 * tiles + halves
+            found.append(InstanceReport(cells[0], cells[1], **counts, bram18=bram18))
+    return tuple(found)

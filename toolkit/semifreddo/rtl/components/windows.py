@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks, ram_luts
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import memory
 
@@ -46,6 +46,7 @@ class Window:
             "LEFT": geometry.left,
             "OUT_H": geometry.out[0],
             "OUT_W": geometry.out[1],
+            "BLOCK": int(self._in_blocks),
             "PATIENCE": "(PATIENCE)",
         }
 
@@ -60,5 +61,28 @@ class Window:
         masked = sum(x < geometry.left or x > right for x in range(1, columns))
         parts.add("masked_bit", masked * rows * bits)
         if rows > 1:
-            parts.add_all(memory(geometry.width, (rows - 1) * bits))
+            parts.add_all(self._lines())
         return parts
+
+    def _lines(self) -> Parts:
+        """The rows above the newest."""
+        words, bits = self.geometry.width, self._line_bits
+        parts = Parts()
+        if self._in_blocks:
+            parts.add("bram18", block_memories(words, bits))
+            parts.add("window_bit", -bits)  # a block memory has a register of its own
+        elif words <= 64:
+            parts.add_all(memory(words, bits))
+        else:
+            parts.add("ram_lut", ram_luts(words, bits))
+            parts.add("memory_mux_bit", bits * (-(-words // 64) - 1))
+        return parts
+
+    @property
+    def _line_bits(self) -> int:
+        """Of one column of the rows above the newest."""
+        return (self.geometry.kernel[0] - 1) * self.bits
+
+    @property
+    def _in_blocks(self) -> bool:
+        return self._line_bits > 0 and in_blocks(self.geometry.width, self._line_bits)

@@ -12,8 +12,9 @@
 // The end of an image - the rows of windows that reach below it (drain rows) and the last trailing
 // windows - needs no further pixel. With PATIENCE = 0 it comes out before the next image goes in.
 // Otherwise it comes out while the next image's first rows go in, which complete no window of their
-// own, unless that image does not begin within PATIENCE cycles of the last window's end. (Whether an image drains alone would
-// otherwise depend on its neighbour being there in one certain cycle: results would jitter.)
+// own, unless that image does not begin within PATIENCE cycles of the last window's end. (Whether an
+// image drains alone would otherwise depend on its neighbour being there in one certain cycle:
+// results would jitter.)
 //
 // out_data holds the window with channel 0 of its top left pixel in the lowest bits, then channels,
 // columns, rows.
@@ -31,6 +32,7 @@ module sf_window #(
     parameter integer LEFT   = 1,  // zero columns before the image, at most KW-1
     parameter integer OUT_H  = 4,
     parameter integer OUT_W  = 4,
+    parameter integer BLOCK  = 0,  // whether block memories hold the rows above
     parameter integer PATIENCE = 0
 ) (
     input  wire                  clk,
@@ -185,28 +187,48 @@ module sf_window #(
         end
     end
 
-    // The column of KH pixels that goes in, and which of them are rows of the window's image.
-    wire [KH*BITS-1:0] fresh;
+    // The column of KH pixels that was decided, oldest row first, and which of them are rows of the
+    // window's image.
+    wire [KH*BITS-1:0] held;
     wire [KH-1:0] row_in_image;
+    reg [BITS-1:0] newest;
+    always @(posedge clk) if (tick) newest <= in_data;
     generate
         if (KH > 1) begin : g_lines
             localparam integer ADDRESS = WIDTH > 1 ? $clog2(WIDTH) : 1;
-            reg [(KH-1)*BITS-1:0] lines[0:WIDTH-1];  // newest row in the lowest bits
-            wire [(KH-1)*BITS-1:0] above = lines[column[ADDRESS-1:0]];
-            wire [KH*BITS-1:0] next = {above, in_data};
-            // A column is written a cycle after it was read, by registers, unless it is the next to be read.
+            reg [(KH-1)*BITS-1:0] above;  // newest row in the lowest bits
+            wire [KH*BITS-1:0] whole = {above, newest};
+            wire [(KH-1)*BITS-1:0] kept = whole[(KH-1)*BITS-1:0];
+            wire [ADDRESS-1:0] place = column[ADDRESS-1:0];
+            // A column is written a cycle after it was read, unless it is the next to be read, so no
+            // address is read while it is written.
             if (SPAN > 1) begin : g_later
                 reg writes;
                 reg [ADDRESS-1:0] written;
-                reg [(KH-1)*BITS-1:0] kept;
                 always @(posedge clk) begin
                     writes <= load && in_width;
-                    if (tick) written <= column[ADDRESS-1:0];
-                    if (tick) kept <= next[(KH-1)*BITS-1:0];
-                    if (writes) lines[written] <= kept;
+                    if (tick) written <= place;
+                end
+                if (BLOCK != 0) begin : g_block
+                    (* ram_style = "block", no_rw_check *) reg [(KH-1)*BITS-1:0] lines[0:WIDTH-1];
+                    always @(posedge clk) begin
+                        if (tick) above <= lines[place];
+                        if (writes) lines[written] <= kept;
+                    end
+                end else begin : g_luts
+                    reg [(KH-1)*BITS-1:0] lines[0:WIDTH-1];
+                    always @(posedge clk) begin
+                        if (tick) above <= lines[place];
+                        if (writes) lines[written] <= kept;
+                    end
                 end
             end else begin : g_at_once
-                always @(posedge clk) if (load) lines[0] <= next[(KH-1)*BITS-1:0];
+                reg [(KH-1)*BITS-1:0] lines;
+                wire [KH*BITS-1:0] next = {lines, in_data};
+                always @(posedge clk) begin
+                    if (tick) above <= lines;
+                    if (load) lines <= next[(KH-1)*BITS-1:0];
+                end
             end
             genvar y;
             for (y = 0; y < KH; y = y + 1) begin : g_row
@@ -215,23 +237,20 @@ module sf_window #(
                 localparam integer LEAST = DRAIN + y - (KH - 1);
                 wire drained = MOST >= 0 && drain <= MOST && (LEAST < 0 || drain > LEAST);
                 assign row_in_image[y] = draining ? drained : row >= KH - 1 - y;
-                assign fresh[y*BITS+:BITS] = next[(KH-1-y)*BITS+:BITS];
+                assign held[y*BITS+:BITS] = whole[(KH-1-y)*BITS+:BITS];
             end
         end else begin : g_direct
             assign row_in_image[0] = !draining;
-            assign fresh = in_data;
+            assign held = newest;
         end
     endgenerate
 
-    // What was decided.
-    reg [KH*BITS-1:0] held;
     reg [KH-1:0] real_rows;
     wire [KW-1:0] in_image;
     reg [KW-1:0] real_columns;
     always @(posedge clk) begin
         if (tick) begin
             emits <= emit;
-            held <= fresh;
             real_rows <= row_in_image;
             real_columns <= in_image;
         end
