@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
-from semifreddo.ir.layers import AvgPool, Blend, Conv, Linear, Role, Stream, WeightBlock
+from semifreddo.ir.layers import AvgPool, Blend, Conv, Linear, MaxPool, Role, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 
 ACT = FixedType(8, 4, False, Rounding.HALF_EVEN, Overflow.SATURATE)
@@ -80,6 +80,38 @@ def blended(seed: int = 0, channels: int = 4, outputs: int = 3) -> StreamNet:
             block(rng, "mix.alpha", (channels,), 0, "alpha"),
             block(rng, "head.weight", (channels, outputs), 0),
         ),
+    )
+
+
+def wide(width: int = 70, channels: int = 6) -> StreamNet:
+    """A wide image whose rows are kept, and a classifier with many loadable weights."""
+    rng = np.random.default_rng(0)
+    layers = (
+        Conv(
+            inputs=("image",),
+            output=Stream("conv", (3, width, 8), ACT),
+            weight="w",
+            bias=None,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1, 1, 1, 1),
+            depthwise=False,
+        ),
+        MaxPool(
+            inputs=("conv",),
+            output=Stream("pool", (1, width // 7, 8), ACT),
+            kernel=(3, 7),
+            stride=(3, 7),
+            padding=(0, 0, 0, 0),
+        ),
+        Linear(inputs=("pool",), output=Stream("out", (1, 1, 10), ACT), weight="v", bias=None),
+    )
+    image = Stream("image", (3, width, channels), IMAGE)
+    return StreamNet(
+        "wide",
+        image,
+        layers,
+        (block(rng, "w", (3, 3, channels, 8), 8), block(rng, "v", (width // 7 * 8, 10), 0)),
     )
 
 

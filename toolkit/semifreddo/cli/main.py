@@ -33,6 +33,22 @@ from semifreddo.core.errors import SemifreddoError
 
 INTERRUPTED = 130
 
+_VERBS = (
+    new,
+    model,
+    build,
+    check,
+    run,
+    bench,
+    retarget,
+    report,
+    doctor,
+    first_light,
+    demo,
+    study,
+)
+"""In the order in which help lists them."""
+
 _EPILOG = """\
 the way of a design:
   semifreddo new     signs --dataset gtsrb --data ~/images     images -> design.toml
@@ -61,8 +77,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"semifreddo {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log what libraries say")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    made = (new, model, build, check, run, bench, retarget, report, doctor, first_light, demo, study)
-    for module in made:
+    for module in _VERBS:
         module.add_parser(verbs)
     return parser
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from semifreddo.rtl.components.costs import Parts, ram_luts
+from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import Fifo, memory, mux
 from semifreddo.rtl.components.windows import sizes
@@ -122,11 +122,8 @@ class Reduce:
         # One running value per output column and group; none if the last one is all it keeps.
         words = 1 << (self.geometry.out[1] - 1).bit_length() + (groups - 1).bit_length()
         bits = self.lanes * self.out_bits
-        if 1 < words <= 64:
+        if words > 1:
             parts.add_all(memory(words, bits))
-        elif words > 64:
-            parts.add("ram_lut", ram_luts(words, bits))
-            parts.add("memory_mux_bit", bits * (words / 64 - 1))
         return parts
 
 

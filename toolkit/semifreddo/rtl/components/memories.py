@@ -15,16 +15,14 @@ BITS_IN_FLIP_FLOPS = 16
 
 
 def memory(words: int, bits: int) -> Parts:
-    """A memory with one write and one read port: flip-flops, distributed, or blocks."""
+    """A memory of LUTs or flip-flops with one write and one read port."""
     parts = Parts()
     if words <= 2 and bits <= BITS_IN_FLIP_FLOPS:
         parts.add("word_bit", bits * words)
         parts.add("mux_bit", bits * (words - 1) / 2)
-    elif words <= 64:
-        parts.add("ram_lut", ram_luts(words, bits))
     else:
-        parts.add("bram18", block_memories(words, bits))
-        parts.add("bypass_bit", bits)
+        parts.add("ram_lut", ram_luts(words, bits))
+        parts.add("memory_mux_bit", bits * (-(-words // 64) - 1))
     return parts
 
 
@@ -50,11 +48,16 @@ class Fifo:
 
     def parameters(self) -> Mapping[str, int | str]:
         found: dict[str, int | str] = {"BITS": self.bits, "DEPTH": self.depth}
-        return found | ({"CREDITED": 1} if self.credited else {})
+        found |= {"CREDITED": 1} if self.credited else {}
+        return found | ({"BLOCK": 1} if in_blocks(self.depth, self.bits) else {})
 
     def counts(self) -> Parts:
-        parts = memory(self.depth, self.bits)
-        parts.add("fifo")
+        parts = Parts.of("fifo")
+        if in_blocks(self.depth, self.bits):
+            parts.add("bram18", block_memories(self.depth, self.bits))
+            parts.add("bypass_bit", self.bits)
+        else:
+            parts.add_all(memory(self.depth, self.bits))
         return parts
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks, ram_luts
+from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import memory
 
@@ -71,11 +71,8 @@ class Window:
         if self._in_blocks:
             parts.add("bram18", block_memories(words, bits))
             parts.add("window_bit", -bits)  # a block memory has a register of its own
-        elif words <= 64:
-            parts.add_all(memory(words, bits))
         else:
-            parts.add("ram_lut", ram_luts(words, bits))
-            parts.add("memory_mux_bit", bits * (-(-words // 64) - 1))
+            parts.add_all(memory(words, bits))
         return parts
 
     @property

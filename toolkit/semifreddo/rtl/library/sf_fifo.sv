@@ -1,7 +1,7 @@
 // First-in first-out buffer of DEPTH words, first word falls through.
 //
-// More than 64 words are a block memory: it is read a cycle ahead, at the place where the head will
-// be, and a word that is written there in the same cycle goes past the memory.
+// With BLOCK = 1 the words lie in block memories: these are read a cycle ahead, at the place where the
+// head will be, and a word that is written there in the same cycle goes past the memory.
 //
 // Registers hold whether the FIFO is empty or full, because both signals travel far.
 //
@@ -12,7 +12,8 @@
 module sf_fifo #(
     parameter integer BITS  = 8,
     parameter integer DEPTH = 2,
-    parameter integer CREDITED = 0
+    parameter integer CREDITED = 0,
+    parameter integer BLOCK = 0
 ) (
     input  wire            clk,
     input  wire            rst,
@@ -28,7 +29,6 @@ module sf_fifo #(
     localparam [31:0] LAST = DEPTH - 1;
     localparam [31:0] FULL = DEPTH;
 
-    reg [BITS-1:0] words[0:DEPTH-1];
     reg [PTR-1:0] head;
     reg [PTR-1:0] tail;
     reg [COUNT-1:0] count;
@@ -43,22 +43,26 @@ module sf_fifo #(
 
     wire [PTR-1:0] head_next = !pop ? head : head == LAST[PTR-1:0] ? '0 : head + 1'b1;
 
-    always @(posedge clk) begin
-        if (push) words[tail] <= in_data;
-    end
-
     generate
-        if (DEPTH > 64) begin : g_block
+        if (BLOCK != 0) begin : g_block
+            (* ram_style = "block", no_rw_check *) reg [BITS-1:0] words[0:DEPTH-1];
             reg [BITS-1:0] read;
             reg [BITS-1:0] passing;
             reg passes;
             always @(posedge clk) begin
+                if (push) words[tail] <= in_data;
                 read <= words[head_next];
                 passing <= in_data;
                 passes <= push && tail == head_next;
             end
             assign out_data = passes ? passing : read;
-        end else begin : g_distributed
+        end else if (DEPTH > 64) begin : g_luts
+            (* ram_style = "distributed" *) reg [BITS-1:0] words[0:DEPTH-1];
+            always @(posedge clk) if (push) words[tail] <= in_data;
+            assign out_data = words[head];
+        end else begin : g_few
+            reg [BITS-1:0] words[0:DEPTH-1];
+            always @(posedge clk) if (push) words[tail] <= in_data;
             assign out_data = words[head];
         end
     endgenerate
