@@ -8,6 +8,7 @@ from typing import Any
 import brevitas.nn as qnn
 import numpy as np
 import torch
+from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
 from brevitas.quant.fixed_point import (
     Int8ActPerTensorFixedPoint,
     Int8BiasPerTensorFixedPointInternalScaling,
@@ -174,3 +175,24 @@ def semifreddo_net(
     fold_batch_norm(model)
     pin_scales(model, batch)
     return model.eval()
+
+
+class ManyFaults(nn.Module):
+    """One fault or two in most layers, and none in ``fine``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.gate = nn.Sigmoid()
+        self.body = nn.Sequential(
+            qnn.QuantConv2d(8, 8, 3, weight_quant=Int8WeightPerTensorFloat, bias=True),
+            qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat),
+            nn.AvgPool2d(3, 1),
+            conv(8, 8, groups=2, bias=None),
+        )
+        self.fine = linear(8 * 2 * 2, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.body(self.gate(self.norm(self.stem(x))))
+        return torch.softmax(self.fine(x.flatten(1)), 1)

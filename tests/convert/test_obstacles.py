@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import brevitas.nn as qnn
 import pytest
 import torch
-from brevitas.quant import Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
 from torch import Tensor, nn
 
-from brevitas_models import calibrated, conv, image_input, linear, relu, zoo
+from brevitas_models import ManyFaults, calibrated, conv, image_input, relu, zoo
 from semifreddo.convert import check_model, export_qonnx, refuse_obstacles
 from semifreddo.core.errors import ConversionError
 from semifreddo.nn.fold import fold_batch_norm
 
 SHAPE = (3, 8, 8)
-
-
-class ManyFaults(nn.Module):
-    """One fault or two in most layers, and none in ``fine``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, 8, 3, padding=1)
-        self.norm = nn.BatchNorm2d(8)
-        self.gate = nn.Sigmoid()
-        self.body = nn.Sequential(
-            qnn.QuantConv2d(8, 8, 3, weight_quant=Int8WeightPerTensorFloat, bias=True),
-            qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat),
-            nn.AvgPool2d(3, 1),
-            conv(8, 8, groups=2, bias=None),
-        )
-        self.fine = linear(8 * 2 * 2, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.body(self.gate(self.norm(self.stem(x))))
-        return torch.softmax(self.fine(x.flatten(1)), 1)
 
 
 FOUND = [
