@@ -42,6 +42,24 @@ def answers(data: np.ndarray, word: int) -> np.ndarray:
     return np.stack([total, -total], axis=1)
 
 
+@pytest.mark.parametrize(("workers", "mood"), [(1, "refuse 7"), (3, "refuse 7"), (3, "accept 7")])
+@pytest.mark.parametrize("before", [None, 5])
+def test_a_task_that_a_worker_did_not_confirm_answers_no_frame(
+    program: Path, workers: int, mood: str, before: int | None
+) -> None:
+    with device(program, workers) as found:
+        if before is not None:
+            found.load(np.array([before, 0, 0], np.uint32), 20)
+        found.run(images(300), 20)  # all workers are up
+        program.with_suffix(".mood").write_text(mood)
+        with pytest.raises(TransportError, match="task words"):
+            found.load(np.array([7, 0, 0], np.uint32), 20)
+        for _ in range(2):
+            assert np.array_equal(found.run(images(300), 20), answers(images(300), before or 0))
+        found.load(np.array([7, 0, 0], np.uint32), 20)
+        assert np.array_equal(found.run(images(300), 20), answers(images(300), 7))
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_frames_come_back_in_order(program: Path, workers: int) -> None:
     with device(program, workers) as found:

@@ -86,6 +86,11 @@ class _Worker:
             raise TransportError(f"{self._name}: answered nonsense to {what}")
         return answer[len(_ANSWER) :]
 
+    def end_unless(self, task: npt.NDArray[np.uint32] | None) -> None:
+        """End the process if it holds another task."""
+        if self._task is not task:
+            self.close()
+
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
@@ -139,14 +144,20 @@ class CSimTransport:
 
         Raises:
             TaskError: Wrong number or type of words.
-            TransportError: A worker failed; the next call starts it again, with these words.
+            TransportError: A worker failed. The next call starts it again, with the task that all
+                workers confirmed last.
         """
         self._info.check_task(words, self._words)
         deadline = time.monotonic() + timeout_s
-        if words.size:
-            self._task = words.copy()
-        for worker in self._workers:
-            worker.prepare(self._task, deadline)
+        task = words.copy() if words.size else self._task
+        try:
+            for worker in self._workers:
+                worker.prepare(task, deadline)
+        except BaseException:  # some have the new task, and no frame may be answered by it
+            for worker in self._workers:
+                worker.end_unless(self._task)
+            raise
+        self._task = task
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
         """Stream raw images ``(n, height, width, channels)``; give raw results ``(n, outputs)``.
