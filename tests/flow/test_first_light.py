@@ -129,7 +129,7 @@ def test_the_hls_core(
     _, facts = run(hls, tmp_path / "first.tar.gz")
     assert facts["tools"].found == "done: hls, block_design, synth, impl, bitstream"
     assert facts["size"].expected.startswith("9002 LUT")
-    assert "registers CTRL 0x0, load_task 0x10" in facts["handoff"].expected
+    assert "registers CTRL 0x0, frames 0x10, load_task 0x18" in facts["handoff"].expected
     assert facts["loops"].state == "different"
     assert facts["loops"].found == "an image every 800 cycles"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from semifreddo.core.block_design import CORE
 from semifreddo.core.errors import SemifreddoError
 from semifreddo.core.first_light import Fact, Files, State
-from semifreddo.core.hls_registers import registers
+from semifreddo.core.hls_registers import find, registers
 from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import diagnose
@@ -171,8 +171,7 @@ def _handoff(config: BuildConfig, text: str) -> Iterator[Fact]:
     if config.vivado.core == "hls":
         rule = registers(AddressMap.of(load_net(config.build_dir / "net.json")).words)
         told = registers_of(text, CORE) or {}
-        plain = {name.removesuffix("_V"): at for name, at in told.items()}
-        good = good and all(plain.get(name) == at for name, at in rule.items())
+        good = good and all(find(told, name) == at for name, at in rule.items())
         found.append("registers " + ", ".join(f"{n} 0x{at:X}" for n, at in told.items()))
         wanted.append("registers " + ", ".join(f"{n} 0x{at:X}" for n, at in rule.items()))
     yield Fact("handoff", _state(good), "; ".join(found), "; ".join(wanted))

@@ -51,12 +51,18 @@ def parse_handoff(text: str) -> Handoff:
 
 
 def registers_of(text: str, instance: str) -> dict[str, int] | None:
-    """Byte offsets of an instance's registers by name; None of a text that does not have it."""
+    """Byte offsets of an instance's registers by name; None if the text has no such instance.
+
+    Args:
+        text: The handoff.
+        instance: Its path, such as ``hier_0/axi_dma_0``.
+    """
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 -- Vivado wrote it, on this machine
     except ElementTree.ParseError:
         return None
-    module = next((m for m in root.iter("MODULE") if m.get("INSTANCE") == instance), None)
+    modules = root.iter("MODULE")
+    module = next((m for m in modules if m.get("FULLNAME", "").strip("/") == instance), None)
     if module is None:
         return None
     found = {}
