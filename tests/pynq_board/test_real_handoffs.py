@@ -10,6 +10,7 @@ import importlib.util
 import os
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -108,6 +109,35 @@ def test_somebody_elses_overlay_is_refused_by_name(board: Any, tmp_path: Path, n
             outputs=3,
             words=23,
         )
+
+
+VOCABULARY = Path(__file__).parents[1] / "fake_tools" / "xilinx" / "vocabulary"
+ELSEWHERE = {"axi_intc", "xlconcat", "smartconnect"}
+"""Blocks that none of these designs has; their properties were seen in public scripts."""
+
+
+def allowed(values: str, value: str) -> bool:
+    """Whether a value is one of those that the fake tools take."""
+    if values in ("any", "number"):
+        return True
+    low, dots, high = values.partition("..")
+    return int(low) <= int(value) <= int(high) if dots else value in values.split(",")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_fake_tools_know_properties_that_exist(name: str) -> None:
+    """Every property of a block that is in the design, and its value there."""
+    lines = (VOCABULARY / "properties.txt").read_text().splitlines()
+    table = [line.split("|") for line in lines if line and line[0] not in "#@"]
+    root = ElementTree.parse(real(name)).getroot()  # noqa: S314 -- Vivado wrote it
+    seen = set()
+    for module in root.iter("MODULE"):
+        values = {p.get("NAME", "").lower(): p.get("VALUE", "") for p in module.iter("PARAMETER")}
+        for block, key, accepted, *_ in table:
+            if block == module.get("MODTYPE"):
+                assert allowed(accepted, values[key.lower()]), (block, key)
+                seen.add(block)
+    assert seen and seen <= {block for block, *_ in table} - ELSEWHERE
 
 
 def test_a_handoff_without_a_processor() -> None:
