@@ -284,6 +284,33 @@ def test_threads_share_it(accelerator: Accelerator) -> None:
     assert failures == []
 
 
+@pytest.mark.timeout(60)
+def test_a_task_gets_its_turn_among_many_predictions(device: FakeDevice) -> None:
+    """At most those who had asked before are served before it: eight threads, one batch each."""
+    accelerator = Accelerator.open(bundle_of(NET), device)
+    accelerator.load_task(other_task(NET))
+    ended, overtaken = threading.Event(), []
+
+    def predict() -> None:
+        while not ended.is_set():
+            accelerator.predict(VECTORS.images)
+
+    threads = [threading.Thread(target=predict) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(device.batches) < 50:
+        pass
+    for index in range(20):
+        before = len(device.batches)
+        accelerator.load_task(("shapes", "two")[index % 2])
+        overtaken.append(len(device.batches) - before)
+    ended.set()
+    for thread in threads:
+        thread.join()
+    # One more may end while the number is read, and one may start.
+    assert max(overtaken) <= len(threads) + 2
+
+
 def test_close(device: FakeDevice) -> None:
     accelerator = Accelerator.open(bundle_of(NET), device)
     accelerator.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from semifreddo.runtime.packing import Layout, pack_images
 from semifreddo.runtime.plugins import open_transport
 from semifreddo.runtime.results import CheckReport, Prediction, Predictions
 from semifreddo.runtime.transport import Transport
+from semifreddo.runtime.turns import Turns
 
 DEFAULT_TIMEOUT_S = 60.0
 MAX_BATCH = 512
@@ -32,8 +32,9 @@ MAX_BATCH = 512
 class Accelerator:
     """A device that answers images with the classes of its current task.
 
-    It may be shared by threads: one lock serialises every access to the device, so a batch of
-    ``predict`` is answered by one task even while another thread loads the next. After an error the
+    It may be shared by threads: every access to the device waits for its turn, in the order of
+    arrival, so a batch of ``predict`` is answered by one task even while another thread loads the
+    next. After an error the
     accelerator stays usable; if loading a task failed, the task before it is loaded again.
 
     Example::
@@ -58,7 +59,7 @@ class Accelerator:
         self._bundle = bundle
         self._transport = transport
         self._timeout_s = timeout_s
-        self._lock = threading.RLock()
+        self._lock = Turns()
         self._tasks = dict(bundle.tasks)
         self._task = bundle.default_task
         self._loaded: Task | None = None
@@ -110,8 +111,7 @@ class Accelerator:
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks that can be loaded by name: the bundle's and those loaded since."""
-        with self._lock:
-            return tuple(self._tasks)
+        return tuple(self._tasks)
 
     @property
     def vectors(self) -> VectorSet:
@@ -149,15 +149,15 @@ class Accelerator:
             self._loaded = None  # until the device has confirmed, its memory is in doubt
             self._transport.load(found.words, self._timeout_s)
             self._loaded = self._task = found
-            self._tasks[found.name] = found
+            self._tasks = {**self._tasks, found.name: found}  # others read it without a turn
         return found
 
     def _find_task(self, task: Task | Path | str) -> Task:
         if isinstance(task, Task):
             return task
-        with self._lock:
-            if isinstance(task, str) and task in self._tasks:
-                return self._tasks[task]
+        known = self._tasks
+        if isinstance(task, str) and task in known:
+            return known[task]
         path = Path(task)
         if isinstance(task, str) and not path.is_file() and path.name == task and not path.suffix:
             raise TaskError(
