@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
+from semifreddo.core.scratch import mark, sweep_beside
 
 
 @contextlib.contextmanager
@@ -16,10 +19,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` and move it into place on success.
 
     Whatever goes wrong inside (an exception, Ctrl-C, a full disk) leaves the old file, or none,
-    and no temporary file.
+    and no temporary file. What a killed process has left beside ``path`` is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    sweep_beside(path.parent.glob(f"{glob.escape(f'.{path.name}.')}*"), re.escape(f".{path.name}."))
+    handle, name = tempfile.mkstemp(prefix=mark(f".{path.name}."), dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import gzip
 import io
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -17,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from semifreddo.core.digest import digest_bytes, digest_json
 from semifreddo.core.errors import ProjectError
+from semifreddo.core.scratch import mark, sweep_beside
 
 STAMP = ".semifreddo-project"
 """File that marks a directory as written by :meth:`ProjectPlan.write`; holds the digest."""
@@ -99,7 +102,9 @@ class ProjectPlan:
         )
 
     def _swap_in(self, directory: Path) -> None:
-        beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+        name = f".{directory.name}."
+        sweep_beside(directory.parent.glob(f"{glob.escape(name)}*"), re.escape(name))
+        beside = Path(tempfile.mkdtemp(prefix=mark(name), dir=directory.parent))
         fresh, old = beside / "new", beside / "old"
         try:
             fresh.mkdir()

@@ -22,6 +22,7 @@ from typing import Any
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import SemifreddoError, ToolError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.scratch import sweep
 from semifreddo.core.tables import option, read_table
 from semifreddo.flow.config import BuildConfig
 
@@ -191,7 +192,8 @@ def is_current(record: StageRecord | None, stage: Stage, config: BuildConfig) ->
 
 
 def clean_scratch(build: Path) -> None:
-    """Remove what an interrupted process left; the build lock must be held."""
+    """Remove what interrupted processes left, also elsewhere; the build lock must be held."""
+    sweep()
     shutil.rmtree(build / _SCRATCH, ignore_errors=True)
 
 

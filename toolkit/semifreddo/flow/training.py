@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from semifreddo.convert import convert, export_qonnx, refuse_obstacles
+from semifreddo.core import scratch
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
@@ -242,7 +242,7 @@ def net_of(trained: TrainedModel, name: str) -> StreamNet:
     Raises:
         ConversionError: It cannot become hardware.
     """
-    with tempfile.TemporaryDirectory(prefix="semifreddo-") as folder:
+    with scratch.folder("training") as folder:
         path = Path(folder) / "model.onnx"
         export_model(trained, path)
         return convert(path, name)

@@ -13,6 +13,7 @@ from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.files import atomic_path, write_atomic
 from semifreddo.core.plain_json import parse_json
+from semifreddo.core.scratch import mark, sweep_beside
 from semifreddo.tools.runner import find_tool, run, tool_version
 
 COMPILER_HINT = "install a C++ compiler, e.g. with: apt-get install g++"
@@ -102,8 +103,9 @@ def _compile(  # noqa: PLR0917
 ) -> None:
     """Sources to objects in a temporary directory, objects to the program."""
     log = program.with_name(f"{program.name}.log")
+    sweep_beside(program.parent.glob(".csim-*"), r"\.csim-")
     with (
-        tempfile.TemporaryDirectory(prefix=".csim-", dir=program.parent) as directory,
+        tempfile.TemporaryDirectory(prefix=mark(".csim-"), dir=program.parent) as directory,
         atomic_path(program) as temporary,
     ):
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core import scratch
 from semifreddo.core.errors import ProjectError, ToolError, install_hint
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
@@ -109,7 +109,7 @@ def _hls4ml_files(design: Design, tool: Tool, part: str, clock_ns: float) -> dic
             register()
     except ImportError as error:
         raise ToolError(f"hls4ml cannot be imported ({error}); {install_hint('hls')}") from error
-    with tempfile.TemporaryDirectory(prefix="semifreddo-hls4ml-") as directory:
+    with scratch.folder("hls4ml") as directory:
         config = {
             "Backend": BACKENDS[tool],
             "ProjectName": design.name,

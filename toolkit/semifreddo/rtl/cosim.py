@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from semifreddo.core import scratch
 from semifreddo.core.errors import (
     TaskError,
     ToolError,
@@ -111,7 +111,7 @@ class Simulation:
             ToolError: It cannot be started.
         """
         self.bus = bus
-        self._scratch = tempfile.TemporaryDirectory(prefix="semifreddo-rtl-")
+        self._scratch = scratch.folder("rtl")
         self._watchdog_cycles = Stalls().watchdog_cycles
         folder = Path(self._scratch.name)
         self._states, self._recorded = folder / "states", folder / "words"

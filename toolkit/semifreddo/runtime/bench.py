@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core import scratch
 from semifreddo.core.block_design import DMA, ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError
 from semifreddo.core.fixed import FixedType
@@ -97,7 +97,7 @@ def host_costs(images: int = 1000, repeats: int = 7) -> list[HostCost]:
     net = _net()
     batch = np.random.default_rng(0).integers(0, 256, (images, *SHAPE), np.uint8)
     with (
-        tempfile.TemporaryDirectory(prefix="semifreddo-bench-") as folder,
+        scratch.folder("bench") as folder,
         SimulatedBoard(LoopbackCore(net), ZYNQ_ULTRA, latency_polls=0),
         _register_clock() as clock,
     ):

@@ -23,6 +23,7 @@ from threading import Event
 from types import FrameType
 from typing import IO, TypeAlias
 
+from semifreddo.core import scratch
 from semifreddo.core.errors import ToolError, ToolTimeoutError
 
 Progress: TypeAlias = Callable[[str], None]
@@ -93,7 +94,7 @@ def tool_version(
         ToolError: It cannot be started, fails, or prints nothing.
         ToolTimeoutError: It does not answer.
     """
-    with tempfile.TemporaryDirectory(prefix="semifreddo-version-") as directory:
+    with scratch.folder("version") as directory:
         log = Path(directory) / "version.log"
         with _preparation(Path(tool).name, log, progress):
             run([tool, *arguments], cwd=Path(directory), timeout_s=timeout_s, log=log)

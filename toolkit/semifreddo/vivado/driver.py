@@ -13,13 +13,13 @@ import fcntl
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from semifreddo.core import scratch
 from semifreddo.core.errors import ConfigError, ProjectError, SemifreddoError, ToolError
 from semifreddo.tools.runner import run
 from semifreddo.vivado import checks, records
@@ -194,7 +194,7 @@ class _Work:
                 f"{program} not found; source settings64.sh of the Xilinx tools and run again"
             )
         tool = "vitis_hls" if program == "vitis-run" else program
-        with tempfile.TemporaryDirectory(prefix="semifreddo-version-") as folder:
+        with scratch.folder("version") as folder:
             log = Path(folder) / "version.log"
             flag = "--version" if program == "vitis-run" else "-version"
             run([program, flag], cwd=Path(folder), timeout_s=_VERSION_TIMEOUT_S, log=log)

@@ -30,6 +30,7 @@ _DRIVER = (
     "__init__.py",
     "core/__init__.py",
     "core/errors.py",
+    "core/scratch.py",
     "core/files.py",
     "core/hls_registers.py",
     "tools/__init__.py",
