@@ -13,6 +13,8 @@ import pytest
 from semifreddo.cli.images import load_images
 from semifreddo.core.errors import DataError
 from semifreddo.core.fixed import FixedType
+from semifreddo.core.preprocessing import Preprocessing
+from semifreddo.core.resize import resized
 from semifreddo.ir.layers import Stream
 
 Image = pytest.importorskip("PIL.Image", reason="needs pillow")
@@ -181,6 +183,21 @@ def test_resize_on_request(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"is 18x12 pixels .*or let --resize do it"):
         load_images(path, GREY)
     assert np.array_equal(load_images(path, GREY, resize=True).raw[0, ..., 0], PIXELS)
+
+
+def test_the_record_of_the_task_says_how_pictures_are_scaled_and_normalised(
+    tmp_path: Path,
+) -> None:
+    large = RANDOM.integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    path = saved(tmp_path, "a.png", Image.fromarray(large))
+    made = Preprocessing(resize="bilinear", mean=(0.1, 0.2, 0.3), deviation=(0.5, 0.5, 0.25))
+    signed = Stream("image", (4, 6, 3), FixedType.exact(8, 5, signed=True))
+    found = load_images(path, signed, made, resize=True).raw[0]
+    small = resized(large, 4, 6, "bilinear")
+    assert np.array_equal(found, made.raw(small, 8, 2.0**-5, signed=True))
+    plain = load_images(path, COLOUR, resize=True).raw[0]
+    assert np.array_equal(plain, resized(large, 4, 6, "box"))
+    assert not np.array_equal(plain, small)
 
 
 def test_animations_and_other_channels_are_refused(tmp_path: Path) -> None:

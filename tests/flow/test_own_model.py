@@ -13,19 +13,30 @@ import pytest
 import torch
 
 from semifreddo.cli.main import main
-from semifreddo.core.errors import CheckpointError, ConfigError, ConversionError, SemifreddoError
+from semifreddo.core.errors import (
+    CheckpointError,
+    ConfigError,
+    ConversionError,
+    DataError,
+    SemifreddoError,
+)
+from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.csim import CSIM_STAGE
+from semifreddo.flow.lower import lower_design
 from semifreddo.flow.own_model import code_files, own_model
 from semifreddo.flow.retarget import find_target, load_model
 from semifreddo.flow.rungs import torch_rung
 from semifreddo.flow.stage import stage_key
 from semifreddo.flow.trained import load_trained
-from semifreddo.flow.training import export_design, train_design
+from semifreddo.flow.training import export_design, retarget_device, train_design
+from semifreddo.ir.task import Task
 from semifreddo.nn.integers import raw_outputs
+from semifreddo.train.data import load_dataset
+from semifreddo.train.options import TrainOptions
 
 torch.set_num_threads(1)
 
@@ -34,7 +45,9 @@ DIGITS = Path(__file__).parents[2] / "hls_projects" / "digits" / "model.safetens
 NET = """\
 import torch
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
-from brevitas.quant.fixed_point import Int8WeightPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
+from brevitas.quant.fixed_point import (
+    Int8ActPerTensorFixedPoint, Int8WeightPerTensorFixedPoint, Uint8ActPerTensorFixedPoint
+)
 from torch import nn
 
 from semifreddo.nn.quant import bias_quant
@@ -68,6 +81,14 @@ def text():
 
 def broken():
     raise RuntimeError("two\\nlines")
+
+
+class Signed(Net):
+    def __init__(self, channels=3, init_kind="const"):
+        super().__init__(channels)
+        self.input = QuantIdentity(
+            act_quant=Int8ActPerTensorFixedPoint, scaling_impl_type=init_kind, scaling_init=4.0
+        )
 
 
 class Odd(Net):
@@ -185,7 +206,10 @@ def test_what_decides_the_class_decides_the_stage(trained: BuildConfig) -> None:
     [
         ("nte.py:Net", r"nte\.py: no such file; did you mean 'net\.py'\?"),
         ("net.py:Nett", r"net\.py has no 'Nett'; did you mean 'Net'\?"),
-        ("net.py:QuantConv", r"net\.py has no 'QuantConv'; known: Net, Odd, broken, make, text"),
+        (
+            "net.py:QuantConv",
+            r"net\.py has no 'QuantConv'; known: Net, Odd, Signed, broken",
+        ),
         ("net.py:NUMBER", "is a int, not a class; name the class of the model"),
         ("net.py:text", r"cannot be made with \[model\] arguments \{'channels': 3\}: TypeError: "),
         (
@@ -322,6 +346,55 @@ def test_freeze_and_export_take_the_design(
     assert main(["export", folder, "--set", 'design.checkpoint="more.safetensors"']) == 0
     assert main(["freeze", more, "--layers", "head", "-o", again]) == 1
     assert "name its class in [model] of design.toml" in capsys.readouterr().err
+
+
+NORMALISED = ("[train]", "[train]\nmean = [0.3]\ndeviation = [0.4]")
+
+
+def test_mean_and_deviation_are_the_same_everywhere(tmp_path: Path) -> None:
+    config = written(tmp_path / "design", "net.py:Signed")
+    toml = config.root / "design.toml"
+    toml.write_text(toml.read_text().replace(*NORMALISED, 1))
+    config = load_config(config.root)
+    trained = train_design(config)
+    made = Preprocessing(15, 16, mean=(0.3,), deviation=(0.4,))
+    assert Preprocessing.from_figures(trained.info) == made
+    export_design(config)
+    vectors = VectorSet.load(config.root / "vectors.npz")
+    test = load_dataset("digits").limit(test=20).test
+    raw = made.raw(test.images, 8, 2.0**-5, signed=True)
+    assert raw.min() < 0 and np.array_equal(vectors.images, raw)
+    report = {result.name: result for result in check_design(config).results}
+    assert [report[name].status for name in ("torch", "qonnx", "streamnet")] == ["equal"] * 3
+
+    lowered = lower_design(config)
+    assert lowered.task.preprocessing == made
+    assert Task.from_json(lowered.task.to_json()).preprocessing == made
+    # Images named anew know nothing of the mean; the model's own record decides.
+    options = TrainOptions(epochs=1, batch=128, progress=False)
+    data = load_dataset("digits").subset([0, 1])
+    again = retarget_device(lowered.net, trained, data, options, name="two")
+    assert again.task.preprocessing == made
+    assert np.array_equal(again.vectors.images, made.raw(data.test.images, 8, 2.0**-5, signed=True))
+
+
+def test_mean_and_deviation_need_a_constant_scale_and_an_own_model(tmp_path: Path) -> None:
+    config = written(tmp_path / "design", "net.py:Signed")
+    toml = config.root / "design.toml"
+    text = toml.read_text().replace(*NORMALISED, 1)
+    toml.write_text(text.replace("channels = 3", 'init_kind = "parameter"'))
+    with pytest.raises(ConfigError, match="need an input quantizer of constant scale"):
+        train_design(load_config(config.root))
+    toml.write_text(text.replace("deviation = [0.4]", ""))
+    with pytest.raises(ConfigError, match="1 means and 0 deviations"):
+        load_config(config.root)
+    toml.write_text(text.replace("mean = [0.3]", "mean = [0.3, 0.3]").replace("[0.4]", "[1, 1]"))
+    with pytest.raises(DataError, match="mean of 2 channels, the images have 1"):
+        train_design(load_config(config.root))
+    built_in = (Path(DIGITS).parent / "design.toml").read_text().replace(*NORMALISED, 1)
+    toml.write_text(built_in)
+    with pytest.raises(ConfigError, match="mean and deviation need a model of your own"):
+        load_config(config.root)
 
 
 @pytest.fixture(autouse=True)

@@ -398,6 +398,24 @@ def test_source_values_are_refused_and_the_task_says_how_they_become_pixels() ->
         assert np.array_equal(accelerator.predict(pixels).raw, reference.run(net, pixels))
 
 
+def test_pixels_are_refused_by_a_task_with_mean_and_deviation_and_raw_of_brings_them() -> None:
+    image = Stream("image", (4, 4, 1), FixedType.exact(8, 5, signed=True))
+    net = dataclasses.replace(blended(), input=image)
+    made = Preprocessing(mean=(0.5,), deviation=(0.25,))
+    task = Task.from_json(
+        dataclasses.replace(Task.of(net, "a", ("a", "b")), preprocessing=made).to_json()
+    )
+    pixels = np.full((2, *net.input.shape), 120, np.uint8)
+    with Accelerator(Bundle(net, {"a": task}), FakeDevice(net)) as accelerator:
+        with pytest.raises(DataError, match=r"look like stored pixels.*accelerator\.raw_of"):
+            accelerator.predict(pixels)
+        raw = accelerator.raw_of(pixels)
+        assert (raw == round((120 / 255 - 0.5) / 0.25 * 32)).all()
+        assert np.array_equal(accelerator.predict(raw).raw, reference.run(net, raw))
+    with Accelerator(Bundle(net, {"a": Task.of(net, "a", ("a",))}), FakeDevice(net)) as plain:
+        assert (plain.raw_of(pixels) == 120 - 128).all()
+
+
 @pytest.mark.parametrize(("width", "signed"), [(4, False), (8, True)])
 def test_only_raw_integers_that_are_pixels_can_look_like_source_values(
     width: int, signed: bool

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo.core.errors import DataError
+from semifreddo.core.resize import resized
 from semifreddo.train.data import Dataset, Split, load_dataset, stratified
-from semifreddo.train.sources import read_idx, read_ppm, resized
+from semifreddo.train.sources import read_idx, read_ppm
 
 MINI = (
     Path(os.environ.get("SEMIFREDDO_DATA", Path(__file__).parents[3] / "shared" / "data")) / "mini"
@@ -256,7 +257,7 @@ def test_ppm_and_resizing(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 5, 3), dtype=np.uint8)
     (tmp_path / "a.ppm").write_bytes(ppm(pixels))
     assert np.array_equal(read_ppm(tmp_path / "a.ppm"), pixels)
-    assert np.array_equal(resized(pixels[:, :3], 3), pixels[:, :3])
+    assert np.array_equal(resized(pixels[:, :3], 3, 3, "bilinear"), pixels[:, :3])
     (tmp_path / "a.ppm").write_bytes(b"P3\n1 1\n255\n1 2 3")
     with pytest.raises(DataError, match="not a binary PPM"):
         read_ppm(tmp_path / "a.ppm")

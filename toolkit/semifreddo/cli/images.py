@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from semifreddo.core.arrays import is_archive, read_array, read_arrays
 from semifreddo.core.errors import DataError
-from semifreddo.core.pixels import raw_pixels
+from semifreddo.core.preprocessing import IDENTITY, Preprocessing
+from semifreddo.core.resize import resized
 from semifreddo.ir.layers import Stream
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -40,7 +41,9 @@ class Images:
     pictures: bool = False
 
 
-def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
+def load_images(
+    path: Path, stream: Stream, made: Preprocessing = IDENTITY, *, resize: bool = False
+) -> Images:
     """Read images.
 
     Args:
@@ -48,6 +51,8 @@ def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
             (or is the only one), a picture, or a folder of pictures in the natural order of their
             names (``2.png`` before ``10.png``).
         stream: The device's input, which says how large pictures are, and grey or coloured.
+        made: Of the task's training images: how pictures are scaled, and what mean and deviation
+            they have. With those, an array of uint8 is taken as pixels.
         resize: Whether pictures of another size are scaled instead of refused.
 
     Raises:
@@ -62,11 +67,11 @@ def load_images(path: Path, stream: Stream, *, resize: bool = False) -> Images:
             )
         taken = set(pictures)
         skipped = tuple(file.name for file in files if file not in taken)
-        return _load_pictures(pictures, stream, resize, skipped)
+        return _load_pictures(pictures, stream, made, resize=resize, skipped=skipped)
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
     if path.suffix.lower() in PICTURE_SUFFIXES:
-        return _load_pictures([path], stream, resize, ())
+        return _load_pictures([path], stream, made, resize=resize)
     array = _load_array(path)
     count = len(array) if array.ndim else 0
     return Images(array, tuple(map(str, range(count))))
@@ -98,7 +103,12 @@ def _load_array(path: Path) -> npt.NDArray[Any]:
 
 
 def _load_pictures(
-    files: list[Path], stream: Stream, resize: bool, skipped: tuple[str, ...]
+    files: list[Path],
+    stream: Stream,
+    made: Preprocessing,
+    *,
+    resize: bool,
+    skipped: tuple[str, ...] = (),
 ) -> Images:
     try:
         import PIL  # noqa: F401
@@ -108,18 +118,22 @@ def _load_pictures(
         raise DataError(
             f"{files[0]}: the device takes {stream.channels} channels, not pictures; give an array"
         )
-    pixels = np.stack([_pixels(file, stream, resize) for file in files])
+    how = (made.resize or "box") if resize else ""
+    pixels = np.stack([_pixels(file, stream, how) for file in files])
     kind = stream.type
     return Images(
-        raw_pixels(pixels, kind.width, signed=kind.signed),
+        made.raw(pixels, kind.width, 2.0**-kind.frac, signed=kind.signed),
         tuple(file.name for file in files),
         skipped,
         pictures=True,
     )
 
 
-def _pixels(file: Path, stream: Stream, resize: bool) -> npt.NDArray[np.uint8]:
-    """A picture as ``(height, width, channels)``; its size is known before it is decompressed."""
+def _pixels(file: Path, stream: Stream, how: str) -> npt.NDArray[np.uint8]:
+    """A picture as ``(height, width, channels)``; its size is known before it is decompressed.
+
+    Another size is scaled by the filter ``how``, or refused without one.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     height, width, channels = stream.shape
@@ -128,20 +142,18 @@ def _pixels(file: Path, stream: Stream, resize: bool) -> npt.NDArray[np.uint8]:
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 raise DataError(f"{file}: has {frames} frames; save one of them as a picture")
-            _check_size(file, picture.size, (height, width), resize)
+            _check_size(file, picture.size, (height, width), resize=bool(how))
             if picture.format == "TIFF" and picture.getexif().get(_ORIENTATION, 1) in _TURNED:
                 # Pillow applies the tag of a TIFF itself, and these wrongly.
                 raise DataError(f"{file}: is a TIFF on its side (orientation tag); save it upright")
             _check_depth(file, picture)
             # Only now: a PNG may hold the tag behind its pixels, so that Pillow decompresses them.
-            if not resize and _upright_size(picture) != (height, width):
+            if not how and _upright_size(picture) != (height, width):
                 raise _wrong_size(file, picture.size, (height, width))
             upright = ImageOps.exif_transpose(picture)
-            eight = _eight_bits(file, upright)
-            if eight.size != (width, height):
-                eight = eight.resize((width, height), Image.Resampling.BOX)
-            colour = eight.convert("L" if channels == 1 else "RGB")
-            return np.asarray(colour, np.uint8).reshape(stream.shape)
+            colour = _eight_bits(file, upright).convert("L" if channels == 1 else "RGB")
+            pixels = np.asarray(colour, np.uint8).reshape(colour.height, colour.width, channels)
+            return pixels if pixels.shape == stream.shape else resized(pixels, height, width, how)
     except Image.DecompressionBombError:
         raise DataError(
             f"{file}: too many pixels to open; the device takes {width}x{height} "
@@ -158,7 +170,9 @@ def _upright_size(picture: Any) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def _check_size(file: Path, size: tuple[int, int], wanted: tuple[int, int], resize: bool) -> None:
+def _check_size(
+    file: Path, size: tuple[int, int], wanted: tuple[int, int], *, resize: bool
+) -> None:
     """Refuse by the header: another size, even if turned, or too many pixels to scale down."""
     if resize and size[0] * size[1] > _MOST_PIXELS:
         raise DataError(

@@ -73,7 +73,8 @@ def _run_vectors(accelerator: Accelerator) -> int:
     for start in range(0, len(vectors), _BATCH):
         part = slice(start, start + _BATCH)
         watch = Stopwatch()
-        answers = accelerator.predict(vectors.images[part])
+        # As raw integers: uint8 could be mistaken for pixels.
+        answers = accelerator.predict(vectors.images[part].astype(np.int32))
         meter.add(vectors.images[part], answers, watch.seconds, vectors.expected[part])
         raw.append(answers.raw)
     report = CheckReport.compare(vectors.expected, np.concatenate([*raw, vectors.expected[:0]]))
@@ -90,15 +91,20 @@ def _run_vectors(accelerator: Accelerator) -> int:
 
 
 def _run_images(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
+    import numpy as np
+
     from semifreddo.cli.images import load_images
     from semifreddo.runtime.packing import pack_images
 
-    found = load_images(arguments.images, accelerator.net.input, resize=arguments.resize)
+    made = accelerator.task.preprocessing
+    found = load_images(arguments.images, accelerator.net.input, made, resize=arguments.resize)
     if found.skipped:
         progress(f"no pictures, skipped: {', '.join(found.skipped)}")
     # Pictures have their channels last already.
     layout: Layout = "nhwc" if found.pictures else arguments.layout
     images = pack_images(found.raw, accelerator.net.input, layout)
+    if made.normalises and images.dtype == np.uint8:
+        images = accelerator.raw_of(images)  # an array of pixels
     if not len(images):
         raise DataError(f"{arguments.images}: holds no images")
     parts = (images[start : start + _BATCH] for start in range(0, len(images), _BATCH))
@@ -109,7 +115,8 @@ def _run_camera(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
     """One picture per exchange: what counts is how old an answer is."""
     from semifreddo.cli.camera import frames
 
-    pictures = frames(arguments.camera, accelerator.net.input, arguments.frames)
+    made = accelerator.task.preprocessing
+    pictures = frames(arguments.camera, accelerator.net.input, arguments.frames, made)
     batches = _until_interrupted(picture[None] for picture in pictures)
     return _stream(accelerator, batches, arguments)
 

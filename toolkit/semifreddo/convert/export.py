@@ -15,6 +15,7 @@ from semifreddo.convert.obstacles import obstacles_of, refuse
 from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError, DataError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.freeze import FreezePlan
 
@@ -75,13 +76,19 @@ def export_qonnx(
     write_atomic(path, exported.SerializeToString(deterministic=True))
 
 
-def export_vectors(model: nn.Module, images: npt.NDArray[np.uint8], path: Path | str) -> None:
+def export_vectors(
+    model: nn.Module,
+    images: npt.NDArray[np.uint8],
+    path: Path | str,
+    preprocessing: Preprocessing = IDENTITY,
+) -> None:
     """Write golden vectors: stored images as raw integers, and the model's raw answers to them.
 
     Args:
         model: The Brevitas model that :func:`export_qonnx` writes.
         images: Stored pixels, uint8 ``(n, h, w, c)``, at least one.
         path: The ``.npz`` file that ``[vectors] file`` in design.toml names.
+        preprocessing: Of the training images, which may have a mean and a deviation.
 
     Raises:
         DataError: No images, or not uint8 ``(n, h, w, c)``.
@@ -98,5 +105,5 @@ def export_vectors(model: nn.Module, images: npt.NDArray[np.uint8], path: Path |
             f"{images.dtype} of shape {images.shape}"
         )
     height, width, channels = images.shape[1:]
-    raw = ModelInput(model, (channels, height, width)).raw(images)
+    raw = ModelInput(model, (channels, height, width)).raw(images, preprocessing)
     VectorSet(raw, raw_outputs(model, raw)).save(path)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semifreddo.boards import BoardSpec, load_board
-from semifreddo.core.errors import ConfigError
+from semifreddo.core.errors import ConfigError, DataError
+from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.reserved import why_reserved
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_value, read_toml
@@ -192,6 +193,13 @@ class TrainSection:
         None, help="widths, strides and bits of the network; left out with [model]"
     )
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
+    mean: tuple[float, ...] | None = option(
+        None,
+        help="with [model]: the model sees (pixel / 255 - mean) / deviation; one number, or one "
+        "per channel",
+        low=1,
+    )
+    deviation: tuple[float, ...] | None = option(None, help="see mean; above zero", low=1)
     classes: tuple[int, ...] | None = option(None, help="classes of the task", low=2)
     groups: Mapping[str, tuple[int, ...]] | None = option(
         None, help="or new classes: name = [classes of the data set]"
@@ -205,6 +213,10 @@ class TrainSection:
     def __post_init__(self) -> None:
         if self.classes is not None and self.groups is not None:
             raise ValueError("classes and groups exclude each other")
+        try:
+            Preprocessing(mean=self.mean or (), deviation=self.deviation or ())
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -373,6 +385,11 @@ def _check_training(train: TrainSection | None, problems: list[str], *, own: boo
         if train.network is not None:
             problems.append("[train.network] and [model] exclude each other; leave one out")
         return
+    if train.mean is not None:
+        problems.append(
+            "design.toml [train]: mean and deviation need a model of your own ([model]); a "
+            "built-in network reads pixels as they are"
+        )
     if train.core_classes is None:
         problems.append(
             "design.toml [train]: key 'core_classes' is missing (classes the frozen core is "

@@ -87,7 +87,13 @@ def streamnet_rung(net: StreamNet) -> Rung:
 
 def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
     """A device or its simulation, through the runtime."""
-    return Rung(accelerator.backend, lambda images: accelerator.predict(images).raw, trace=trace)
+
+    def run(images: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        # Vectors are stored in the smallest type; as uint8 they could be mistaken for pixels.
+        raw: npt.NDArray[np.int64] = accelerator.predict(images.astype(np.int32)).raw
+        return raw
+
+    return Rung(accelerator.backend, run, trace=trace)
 
 
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:

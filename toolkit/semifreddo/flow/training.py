@@ -63,7 +63,14 @@ def select(data: Dataset, classes: Sequence[int] | None, groups: Groups | None) 
 def dataset_of(config: BuildConfig) -> Dataset:
     """The design's images, with the data set's own classes."""
     train = training_of(config)
-    return load_dataset(train.dataset, None if train.data is None else config.path(train.data))
+    data = load_dataset(train.dataset, None if train.data is None else config.path(train.data))
+    return normalised(data, train.mean or (), train.deviation or ())
+
+
+def normalised(data: Dataset, mean: Sequence[float], deviation: Sequence[float]) -> Dataset:
+    """The same images, of which a model sees ``(pixel / 255 - mean) / deviation``."""
+    made = dataclasses.replace(data.preprocessing, mean=tuple(mean), deviation=tuple(deviation))
+    return dataclasses.replace(data, preprocessing=made)
 
 
 def train_design(
@@ -296,6 +303,8 @@ def retarget_device(
         ConfigError: The task has more classes than the device outputs.
     """
     make_task(device, trained, name, {})  # refuse a wrong checkpoint before training
+    seen = Preprocessing.from_figures(trained.info)
+    data = normalised(data, seen.mean, seen.deviation)  # whoever's images: the model sees them so
     new = measured(retarget(trained, data, options, folder), data)
     metrics = {key: float(new.info[key]) for key in METRICS}
     task = make_task(device, new, name, metrics)

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from brevitas.core.scaling import ConstScaling
 from brevitas.nn.quant_layer import QuantNonLinearActLayer, QuantWeightBiasInputOutputLayer
 from torch import Tensor, nn
 
 from semifreddo.core.errors import ConfigError, DataError
-from semifreddo.core.pixels import raw_pixels
+from semifreddo.core.preprocessing import IDENTITY, Preprocessing
+from semifreddo.nn.pin import scale_of, scaling_of
 from semifreddo.nn.quant import INPUT_BITS, INPUT_SCALE
 
 _KINDS = (QuantNonLinearActLayer, QuantWeightBiasInputOutputLayer)
@@ -62,13 +64,31 @@ class ModelInput:
         """Whether raw values are two's complement."""
         return self._quantizer is not None and bool(self._quantizer.is_signed)
 
-    def raw(self, pixels: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
-        """Raw integers of stored pixels ``(n, h, w, c)``, see :mod:`semifreddo.core.pixels`.
+    @property
+    def constant(self) -> bool:
+        """Whether nothing can move the scale any more."""
+        if self._quantizer is None:
+            return True
+        scale = scale_of(self._quantizer)
+        if scale is not None:
+            return bool(scale.pinned)
+        return isinstance(scaling_of(self._quantizer), ConstScaling)
+
+    def raw(
+        self, pixels: npt.NDArray[np.integer], preprocessing: Preprocessing = IDENTITY
+    ) -> npt.NDArray[np.integer]:
+        """Raw integers of stored pixels ``(n, h, w, c)``, see :meth:`Preprocessing.raw`.
 
         Raises:
-            DataError: Not uint8.
+            DataError: Not uint8, or another number of channels than the means.
+            ConfigError: There are means, and the input's scale still moves.
         """
-        return raw_pixels(pixels, self.width, signed=self.signed)
+        if preprocessing.normalises and not self.constant:
+            raise ConfigError(
+                "images with mean and deviation need an input quantizer of constant scale: "
+                "QuantIdentity(scaling_impl_type='const', scaling_init=<largest value>)"
+            )
+        return preprocessing.raw(pixels, self.width, self.scale, signed=self.signed)
 
     def real(self, raw: Tensor) -> Tensor:
         """What raw integers mean, in their floating-point type."""

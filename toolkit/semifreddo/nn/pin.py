@@ -60,9 +60,14 @@ def _core_quant(proxy: Any) -> Any:
     return quant if isinstance(quant, RescalingIntQuant) else None
 
 
+def scaling_of(proxy: nn.Module) -> nn.Module | None:
+    """What computes the scale of a quantizer; None if there is no quantizer."""
+    return getattr(_core_quant(proxy), "scaling_impl", None)
+
+
 def scale_of(proxy: nn.Module) -> PowerOfTwoScale | None:
     """The power-of-two scale of a quantizer; None for a stock one and for none."""
-    scaling = getattr(_core_quant(proxy), "scaling_impl", None)
+    scaling = scaling_of(proxy)
     return scaling if isinstance(scaling, PowerOfTwoScale) else None
 
 

@@ -183,11 +183,32 @@ class Accelerator:
         """
         raw = pack_images(images, self.net.input, layout)
         with self._lock:
-            if reads_pixels(self.net.input.type.width, signed=self.net.input.type.signed):
-                self._task.preprocessing.check(raw)
+            self._check_meaning(raw)
             results = self._run(raw)
             task = self._task
         return self._interpret(results, task)
+
+    def raw_of(self, pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
+        """What the device reads of stored pixels, as the current task was trained.
+
+        Args:
+            pixels: uint8 ``(n, height, width, channels)``.
+
+        Returns:
+            Raw integers of the same shape, for :meth:`predict`.
+
+        Raises:
+            DataError: Not uint8, or another number of channels than the task's means.
+        """
+        kind = self.net.input.type
+        with self._lock:
+            made = self._task.preprocessing
+        return made.raw(pixels, kind.width, 2.0**-kind.frac, signed=kind.signed)
+
+    def _check_meaning(self, raw: npt.NDArray[np.integer[Any]]) -> None:
+        made, kind = self._task.preprocessing, self.net.input.type
+        if made.normalises or reads_pixels(kind.width, signed=kind.signed):
+            made.check(raw, kind.width, 2.0**-kind.frac, signed=kind.signed)
 
     async def predict_async(self, images: npt.ArrayLike, *, layout: Layout = "nhwc") -> Predictions:
         """:meth:`predict` for ``await``: the event loop goes on while the device works.

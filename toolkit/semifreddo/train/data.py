@@ -34,17 +34,19 @@ class Split:
     Attributes:
         images: uint8 ``(n, height, width, channels)``.
         labels: int64 ``(n,)``.
+        preprocessing: That of the data set the split belongs to.
     """
 
     images: Images
     labels: Labels
+    preprocessing: Preprocessing = IDENTITY
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Split:
         """The images selected by indices or flags, in that order."""
-        return Split(self.images[index], self.labels[index])
+        return Split(self.images[index], self.labels[index], self.preprocessing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ class TrainVal:
         train: For the optimizer.
         val: For every choice: early stopping, hyperparameters, formats.
         labels: Class names; labels are indices into them.
-        preprocessing: What made the images out of the source's values.
+        preprocessing: What made the images out of the source's values, and what the model sees of
+            them. Its splits know it, too.
     """
 
     name: str
@@ -85,6 +88,8 @@ class TrainVal:
                     f"{len(self.labels)} class names"
                 )
             shapes.add(split.images.shape[1:])
+            own = dataclasses.replace(split, preprocessing=self.preprocessing)
+            object.__setattr__(self, part, own)
         if len(shapes) != 1:
             raise DataError(f"{self.name}: splits have different image shapes {sorted(shapes)}")
 
@@ -240,7 +245,7 @@ def _digits(seed: int) -> Dataset:
 
 def _with_validation(name: str, source: Source, seed: int) -> Dataset:
     whole = Split(source.x_train, source.y_train)
-    test = Split(source.x_test, source.y_test)
+    test, made = Split(source.x_test, source.y_test), Preprocessing(resize=source.resize)
     if whole.labels.shape != (len(whole.images),):
         raise DataError(
             f"{name} (train): {len(whole.images)} images with labels of shape {whole.labels.shape}"
@@ -249,9 +254,11 @@ def _with_validation(name: str, source: Source, seed: int) -> Dataset:
         if source.is_val.shape != whole.labels.shape:
             raise DataError(f"{name}: is_val_train has shape {source.is_val.shape}")
         flags = source.is_val.astype(bool)
-        return Dataset(name, whole.take(~flags), whole.take(flags), source.labels, test)
+        parts = whole.take(~flags), whole.take(flags)
+        return Dataset(name, *parts, source.labels, test, preprocessing=made)
     val, train = stratified(whole.labels, (_VALIDATION,), seed)
-    return Dataset(name, whole.take(train), whole.take(val), source.labels, test)
+    parts = whole.take(train), whole.take(val)
+    return Dataset(name, *parts, source.labels, test, preprocessing=made)
 
 
 def load_dataset(name: str, directory: Path | str | None = None, *, seed: int = 0) -> Dataset:

@@ -94,7 +94,8 @@ def evaluate(model: nn.Module, split: Split, outputs: int) -> tuple[float, float
     loss, right = 0.0, 0
     for start in range(0, len(split), _EVALUATION_BATCH):
         labels = torch.from_numpy(split.labels[start : start + _EVALUATION_BATCH])
-        raw = source.raw(split.images[start : start + _EVALUATION_BATCH])
+        images = split.images[start : start + _EVALUATION_BATCH]
+        raw = source.raw(images, split.preprocessing)
         logits = _logits(model, source.real(batch_of(raw)), outputs)
         loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
         right += int((logits.argmax(1) == labels).sum())
@@ -220,7 +221,7 @@ def _batches(count: int, size: int, random: torch.Generator) -> Iterator[Tensor]
 def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> tuple[float, float]:
     """Mean loss and accuracy over an epoch of training."""
     source = _input_of(run.model, train)
-    x, y = batch_of(source.raw(train.images)), torch.from_numpy(train.labels)
+    x, y = batch_of(source.raw(train.images, train.preprocessing)), torch.from_numpy(train.labels)
     # A generator for each epoch: an interrupted run continues with the same numbers.
     random = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
     run.model.train()
@@ -273,7 +274,8 @@ def _identity(
     """Digest of everything a phase depends on, before it starts."""
     pixels = [digest_bytes(part.images.tobytes() + part.labels.tobytes()) for part in (train, val)]
     choices = options.to_dict() | {"progress": None, "threads": None}
-    return digest_json([asdict(phase), choices, _state_digest(model), pixels])
+    seen = [train.preprocessing.to_figures()] if train.preprocessing.normalises else []
+    return digest_json([asdict(phase), choices, _state_digest(model), pixels, *seen])
 
 
 def fit(
@@ -311,9 +313,8 @@ def fit(
     _check(train, val, phase.outputs)
     identity = _identity(model, train, val, options, phase)
     source = _input_of(model, train)
-    guard = FreezeGuard(
-        model, plan or FreezePlan(), source.real(batch_of(source.raw(train.images[:2])))
-    )
+    raw = source.raw(train.images[:2], train.preprocessing)
+    guard = FreezeGuard(model, plan or FreezePlan(), source.real(batch_of(raw)))
     run = _Run(model, phase, options)
     state = None if folder is None else folder / _STATE_FILE
     finished = state is not None and state.is_file() and run.restore(state, identity)

@@ -96,7 +96,7 @@ def measured(trained: TrainedModel, data: Dataset) -> TrainedModel:
 def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
     """A split's images as the raw integers that the model's input, and so its device, reads."""
     height, width, channels = split.images.shape[1:]
-    return ModelInput(model, (channels, height, width)).raw(split.images)
+    return ModelInput(model, (channels, height, width)).raw(split.images, split.preprocessing)
 
 
 def _calibration(model: nn.Module, data: TrainVal) -> torch.Tensor:
@@ -159,7 +159,7 @@ def _check_model(model: nn.Module, data: TrainVal, epochs: int) -> None:
 
 
 def _few(split: Split, count: int) -> Split:
-    return Split(split.images[:count], split.labels[:count])
+    return split.take(np.arange(min(count, len(split))))
 
 
 def _fold_and_pin(session: _Session) -> None:

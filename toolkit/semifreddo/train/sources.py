@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from semifreddo.core.arrays import read_arrays
 from semifreddo.core.errors import DataError
+from semifreddo.core.resize import resized
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -32,7 +33,7 @@ FASHION_NAMES = (
     "Bag",
     "Ankle boot",
 )
-GTSRB_SIZE = 32
+GTSRB_SIZE, GTSRB_RESIZE = 32, "bilinear"
 
 _NEEDED = ("x_train", "y_train", "x_test", "y_test")
 _CIFAR_PIXELS = 3072
@@ -50,6 +51,7 @@ class Source:
         y_test: Labels.
         labels: Class names.
         is_val: Which training images its authors (or tracks) reserve for validation.
+        resize: Filter that scaled the pictures of the files, if they were scaled.
     """
 
     x_train: Images
@@ -58,6 +60,7 @@ class Source:
     y_test: Labels
     labels: tuple[str, ...]
     is_val: npt.NDArray[np.bool_] | None = None
+    resize: str = ""
 
 
 def read_npz(path: Path) -> Source:
@@ -195,24 +198,13 @@ def read_ppm(path: Path) -> Images:
     return pixels.reshape(height, width, 3)
 
 
-def resized(image: Images, size: int) -> Images:
-    """An image brought to ``size`` x ``size`` by antialiased bilinear interpolation."""
-    import torch
-
-    batch = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float()
-    small = torch.nn.functional.interpolate(
-        batch, (size, size), mode="bilinear", antialias=True, align_corners=False
-    )
-    pixels: Images = small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8).numpy()
-    return pixels
-
-
 def _gtsrb_folder(folder: Path, table: Path) -> tuple[list[Images], list[int], list[str]]:
     images, labels, names = [], [], []
     try:
         with table.open(newline="", encoding="utf-8") as handle:
             for row in csv.DictReader(handle, delimiter=";"):
-                images.append(resized(read_ppm(folder / row["Filename"]), GTSRB_SIZE))
+                picture = read_ppm(folder / row["Filename"])
+                images.append(resized(picture, GTSRB_SIZE, GTSRB_SIZE, GTSRB_RESIZE))
                 labels.append(int(row["ClassId"]))
                 names.append(row["Filename"])
     except (KeyError, ValueError, TypeError, UnicodeDecodeError, OSError) as error:
@@ -249,6 +241,7 @@ def _read_gtsrb(folder: Path) -> Source | None:
             np.array(y_test, np.int64),
             tuple(map(str, range(classes))),
             np.array(val),
+            GTSRB_RESIZE,
         )
     return None
 
