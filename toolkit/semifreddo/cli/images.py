@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.arrays import is_archive, read_array, read_arrays
+from semifreddo.core.arrays import DAMAGE, is_archive, read_array, read_arrays
 from semifreddo.core.errors import DataError
 from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.core.resize import resized
@@ -159,7 +159,7 @@ def _pixels(file: Path, stream: Stream, how: str) -> npt.NDArray[np.uint8]:
             f"{file}: too many pixels to open; the device takes {width}x{height} "
             "(width x height); save it in that size"
         ) from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+    except (UnidentifiedImageError, SyntaxError, AttributeError, ArithmeticError, *DAMAGE) as error:
         raise DataError(f"{file}: not a picture, or damaged ({error})") from error
 
 

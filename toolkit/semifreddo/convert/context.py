@@ -18,7 +18,7 @@ from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import Layer, Route, Shape, Stream
 
 INPUT_NAME = "image"
-_MAX_STREAM_VALUES = 1 << 24
+_MAX_STREAM_VALUES = 1 << 22
 _UNKNOWN = FixedType.exact(1, 0, signed=False)
 
 Handler: TypeAlias = Callable[["Context", Node, "list[Value | None]"], "list[Value]"]
@@ -105,8 +105,14 @@ class Context:
         Raises:
             ConversionError: The result is empty, too large, or needs too many bits.
         """
-        if min(shape) < 1 or shape[0] * shape[1] * shape[2] > _MAX_STREAM_VALUES:
+        if min(shape) < 1:
             self.refuse(node, f"its result would have shape {shape}; check kernel and padding")
+        if shape[0] * shape[1] * shape[2] > _MAX_STREAM_VALUES:
+            self.refuse(
+                node,
+                f"its result would have shape {shape}, more than {_MAX_STREAM_VALUES} values; "
+                "use smaller images or fewer channels",
+            )
         draft = Stream(
             self._names.unique(self._scopes.read(label or node.name).stream_name), shape, _UNKNOWN
         )

@@ -17,6 +17,8 @@ from semifreddo.core.errors import ConversionError
 
 _EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
 _MAX_INPUT_VALUES = 1 << 22
+_MOST_CHARACTERS = 200
+"""Of a library's message: it may quote what it has read."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= _MOST_CHARACTERS else line[:_MOST_CHARACTERS] + "..."
 
 
 def _refuse_foreign_quantization(path: Path, model: onnx.ModelProto) -> None:

@@ -13,10 +13,24 @@ def install_hint(extra: str) -> str:
     return f"in the clone: pip install '.[{extra}]'"
 
 
+MOST_CHARACTERS = 1500
+"""Of a message: it may quote a value that is far longer than a line."""
+
+
 class SemifreddoError(Exception):
-    """Base of every error that is the input's or the machine's fault, not the toolkit's."""
+    """Base of every error that is the input's or the machine's fault, not the toolkit's.
+
+    Its text is at most :data:`MOST_CHARACTERS` long; what is more is cut out of the middle.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) <= MOST_CHARACTERS:
+            return text
+        half = MOST_CHARACTERS // 2 - 20
+        return f"{text[:half]} [... {len(text) - 2 * half} more ...] {text[-half:]}"
 
 
 class ConfigError(SemifreddoError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +16,13 @@ from typing import Any, Literal
 
 from semifreddo.core.errors import DataError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.project import ProjectPlan
 
 State = Literal["as expected", "different", "measured", "not seen"]
 """``measured``: nothing was expected; ``not seen``: the run did not get there, or cannot tell."""
+
+_MOST_BYTES = 1 << 20
 
 Files = Mapping[str, bytes]
 """Content by relative path."""
@@ -158,9 +162,12 @@ def read_archive(path: Path) -> dict[str, Any]:
     """
     try:
         with tarfile.open(path, "r:gz") as archive:
-            names = [name for name in archive.getnames() if name.endswith("/facts.json")]
-            handle = archive.extractfile(names[0])
-            found: dict[str, Any] = json.load(handle) if handle is not None else {}
-            return found
-    except (OSError, EOFError, tarfile.TarError, ValueError, IndexError) as error:
+            for member in archive:
+                if member.name.endswith("/facts.json") and member.isfile():
+                    handle = archive.extractfile(member)
+                    text = handle.read(_MOST_BYTES) if handle is not None else b""
+                    found: dict[str, Any] = parse_json(text)
+                    return found
+        raise ValueError("there is no facts.json in it")
+    except (OSError, EOFError, tarfile.TarError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: not an archive of a first light ({error})") from error

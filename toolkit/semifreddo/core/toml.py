@@ -43,7 +43,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: line {line} has a key of more than {MAX_DOTS} parts")
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise ConfigError(f"{path}: not a TOML file ({' '.join(str(error).split())})") from error
 
 
@@ -55,5 +55,5 @@ def parse_toml_value(text: str) -> Any:
 
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text

@@ -6,6 +6,7 @@ import base64
 import json
 from dataclasses import fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ def _layer_from_json(data: dict[str, Any]) -> Layer:
         for key, value in data.items()
         if key not in ("kind", "output")
     }
+    for key, value in values.items():
+        for entry in value if isinstance(value, tuple) else (value,):
+            if not isinstance(entry, (int, str, NoneType)):
+                raise TypeError(f"{key} holds {entry!r}, expected integers or names")
     return kind(output=_stream_from_json(data["output"]), **values)
 
 
@@ -125,7 +130,7 @@ def net_from_json(text: str, where: str = "net") -> StreamNet:
             ),
         )
         stated = (data["device_digest"], data["task_digest"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise NetError(f"{where}: not a {FORMAT} file ({error!r})") from error
     if stated != (net.device_digest, net.task_digest):
         raise NetError(f"{where}: content does not match its digest; write it again")

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -112,8 +113,10 @@ def read_idx(path: Path) -> Images:
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] != _IDX_DTYPE_UINT8 or not 1 <= data[3] <= 3:
         raise DataError(f"{path}: not an idx-ubyte file")
     header = 4 + 4 * data[3]
+    if len(data) < header:
+        raise DataError(f"{path}: ends in the middle of its header; it is truncated")
     shape = tuple(int(size) for size in np.frombuffer(data[4:header], ">u4"))
-    if len(data) - header != int(np.prod(shape)):
+    if len(data) - header != prod(shape):
         raise DataError(f"{path}: {len(data) - header} bytes for shape {shape}; it is truncated")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
