@@ -226,6 +226,7 @@ def test_what_takes_seconds(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("page", KNOWN)
 def test_a_page_from_its_first_line_to_its_last(page: str, tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
