@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 _PROGRAM = re.compile(r"(\.venv/bin/)?(semifreddo|python[\d.]*|pip|tox|tar|make)(?=\s|$)")
 _INTO = re.compile(r"into `([^`\s]+)`[^`]*\Z")
-_VERB = re.compile(r"semifreddo [a-z]+")
+_VERB = re.compile(r"semifreddo [a-z-]+")
 
 
 @dataclass(frozen=True)
