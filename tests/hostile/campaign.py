@@ -28,6 +28,11 @@ from hostile.mutations import MUTATIONS, bytes_of
 from semifreddo.core.errors import SemifreddoError
 
 SECONDS = 5.0
+"""Of the processor: the machine may be busy with something else."""
+
+MOST_SECONDS = 60.0
+"""By the clock, for one that waits for something."""
+
 MEGABYTES = 500
 MOST_CHARACTERS = 2000
 
@@ -69,8 +74,10 @@ def damaged(formats: Sequence[Format], number: int, seed: int) -> tuple[Format, 
 
 def complaint(chosen: Format, path: Path) -> str | None:
     """What is wrong about how a file is handled; None if nothing is."""
-    signal.signal(signal.SIGALRM, _ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    for alarm in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(alarm, _ring)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
     try:
         chosen.read(path)
     except SemifreddoError as error:
@@ -85,6 +92,7 @@ def complaint(chosen: Format, path: Path) -> str | None:
     except BaseException:  # noqa: BLE001 -- whatever it is, it is what is looked for
         return traceback.format_exc(limit=-4)
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     return None
 

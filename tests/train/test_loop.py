@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from semifreddo.core.errors import ConfigError, DataError
+from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.model import core_network
 from semifreddo.train import loop
+from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import load_dataset
 from semifreddo.train.loop import EpochMetrics, Phase, evaluate, fit
@@ -96,6 +97,16 @@ def test_a_state_of_something_else_is_not_continued(tmp_path):
     assert [m.loss for m in run(fresh)] == [m.loss for m in history]
     (tmp_path / "state.safetensors").write_bytes(b"damaged")
     assert len(run(net(1), folder=tmp_path)) == 4
+
+
+@pytest.mark.parametrize("key", ["best", "history", "finished"])
+def test_a_damaged_state_of_this_training_is_refused(tmp_path, key):
+    run(net(), folder=tmp_path)
+    path = tmp_path / "state.safetensors"
+    tensors, metadata = load_tensors(path)
+    save_tensors(tensors, metadata | {key: "[" * 10}, path)
+    with pytest.raises(CheckpointError, match=r"a damaged state of this training .* remove it"):
+        run(net(), folder=tmp_path)
 
 
 def test_early_stop():

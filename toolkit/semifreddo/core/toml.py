@@ -12,8 +12,9 @@ from semifreddo.core.errors import ConfigError
 MAX_FILE_BYTES = 256 << 10
 
 MAX_DOTS = 64
-_DEEP_KEY = re.compile(r"(?:[\w\"'-]+\s*\.\s*){" + str(MAX_DOTS) + "}")
-"""tomllib takes time that grows with the square of a key's parts."""
+"""Of a key: tomllib takes time that grows with the square of a key's parts."""
+
+_TOKEN = re.compile(r"(?P<word>[\w\"'-]+)|(?P<dot>\.)|\S")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -38,13 +39,26 @@ def read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    if deep := _DEEP_KEY.search(text):
-        line = text.count("\n", 0, deep.start()) + 1
+    if (line := _deep_key(text)) is not None:
         raise ConfigError(f"{path}: line {line} has a key of more than {MAX_DOTS} parts")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise ConfigError(f"{path}: not a TOML file ({' '.join(str(error).split())})") from error
+
+
+def _deep_key(text: str) -> int | None:
+    """The line in which a key has too many parts; in one pass, whatever the text holds."""
+    dots, last = 0, None
+    for token in _TOKEN.finditer(text):
+        if token.lastgroup == "dot" and last == "word":
+            dots += 1
+            if dots >= MAX_DOTS:
+                return text.count("\n", 0, token.start()) + 1
+        elif token.lastgroup != "word" or last != "dot":
+            dots = 0
+        last = token.lastgroup
+    return None
 
 
 def parse_toml_value(text: str) -> Any:

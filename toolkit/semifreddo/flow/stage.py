@@ -22,6 +22,7 @@ from typing import Any
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import SemifreddoError, ToolError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.core.scratch import sweep
 from semifreddo.core.tables import option, read_table
 from semifreddo.flow.config import BuildConfig
@@ -110,8 +111,8 @@ class StageRecord:
     def load(cls, path: Path) -> StageRecord | None:
         """Read a record; a missing or damaged one is none."""
         try:
-            return read_table(cls, json.loads(path.read_text(encoding="utf-8")), "", [])
-        except (OSError, ValueError, RecursionError):
+            return read_table(cls, parse_json(path.read_text(encoding="utf-8")), "", [])
+        except (OSError, ValueError):
             return None
 
     def save(self, path: Path) -> None:

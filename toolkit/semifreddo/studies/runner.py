@@ -18,6 +18,7 @@ from typing import Any
 from semifreddo.core.digest import digest_json
 from semifreddo.core.errors import ConfigError, DataError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.plain_json import parse_json
 from semifreddo.studies.pool import Pool
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study
 
@@ -255,7 +256,7 @@ def _write(path: Path, value: Figures) -> None:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return parse_json(path.read_text())
     except (ValueError, OSError) as error:
         raise DataError(
             f"{path}: not readable ({error}); remove it, and its cell is measured again"

@@ -184,13 +184,26 @@ class _Run:
         save_tensors(tensors, metadata, path)
 
     def restore(self, path: Path, identity: str) -> bool:
-        """Continue a saved run of the same identity; true if it was finished."""
+        """Continue a saved run of the same identity; true if it was finished.
+
+        Raises:
+            CheckpointError: It is of the same identity, and damaged.
+        """
         try:
             tensors, metadata = load_tensors(path)
         except CheckpointError:
             return False  # a damaged state costs time, not correctness: start again
         if metadata.get("format") != _FORMAT or metadata.get("identity") != identity:
             return False
+        try:
+            self._take(tensors, metadata)
+            return bool(json.loads(metadata["finished"]))
+        except (LookupError, TypeError, ValueError, RuntimeError, RecursionError) as error:
+            raise CheckpointError(
+                f"{path}: a damaged state of this training ({error!r}); remove it to start again"
+            ) from error
+
+    def _take(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             if name.startswith("optimizer/"):
@@ -203,7 +216,6 @@ class _Run:
         accuracy, loss, self.best_epoch = json.loads(metadata["best"])
         self.best_key = (accuracy, loss)
         self.history = [EpochMetrics(**entry) for entry in json.loads(metadata["history"])]
-        return bool(json.loads(metadata["finished"]))
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,6 +1,8 @@
-"""Build what the PYNQ environments drive and cannot build: they have NumPy 1, da4ml wants NumPy 2.
+"""Build a small design with both simulations, for tests that drive devices.
 
-Usage: ``python tests/pynq_board/built.py FOLDER`` in an environment with the extras ``hls`` and
+The PYNQ environments cannot build it: they have NumPy 1, and da4ml wants NumPy 2.
+
+Usage: ``python tests/built.py FOLDER`` in an environment with the extras ``hls`` and
 ``rtl`` (``tox -e built``). The folder gets a bundle, and beside it the compiled C simulation and
 the verilated RTL that it names.
 """
@@ -11,7 +13,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from fakes import bundle_of
 from nets import blended
@@ -26,8 +28,8 @@ from semifreddo.runtime.bundle import TransportFile
 BUNDLE = "blended.sfb"
 
 
-def main(folder: Path) -> None:
-    """Compile both simulations and write the bundle."""
+def make(folder: Path) -> Path:
+    """Compile both simulations and write the bundle that names them."""
     net = blended()
     scheduled = ScheduledNet(net, default_schedule(net))
     plan_project(scheduled, part="xc7z020clg400-1", clock_ns=10.0).write(folder / "hls")
@@ -40,7 +42,8 @@ def main(folder: Path) -> None:
         transports={name: TransportFile.of(path, folder) for name, path in programs.items()},
     )
     write_bundle(folder / BUNDLE, made)
+    return folder / BUNDLE
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    make(Path(sys.argv[1]).resolve())
