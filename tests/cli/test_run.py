@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -284,8 +285,8 @@ def test_check_of_a_bundle_without_its_devices(
 
 def test_a_reference_that_answered_itself_proves_nothing() -> None:
     alone = LadderReport((RungResult("streamnet", "equal", 64, 0, 0.1, ""),))
-    _refuse_nothing(Path("design"), {"task": alone}, own_answers=False)
+    _refuse_nothing(Path("design"), {"task": alone})
     with pytest.raises(DataError, match="compared with its own answers only; name golden vectors"):
-        _refuse_nothing(Path("design"), {"task": alone}, own_answers=True)
-    both = LadderReport((*alone.results, RungResult("csim", "equal", 64, 0, 0.1, "")))
-    _refuse_nothing(Path("design"), {"task": both}, own_answers=True)
+        _refuse_nothing(Path("design"), {"task": dataclasses.replace(alone, own_answers=True)})
+    both = LadderReport((*alone.results, RungResult("csim", "equal", 64, 0, 0.1, "")), "", True)
+    _refuse_nothing(Path("design"), {"task": both})

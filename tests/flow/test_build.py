@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,18 @@ def test_random_vectors_are_called_random_in_report_check_run_and_bundle(
         assert f"task tiny: {what}" in capsys.readouterr().out
     assert main(["run", str(built.bundle_path)]) == 0
     assert f"compared with {what}" in capsys.readouterr().err
+
+
+def test_a_design_without_build_that_only_asked_itself_fails(
+    fresh: BuildConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(fresh.root)]) == 1
+    assert "compared with its own answers only" in capsys.readouterr().err
+    build(fresh, until="lower")
+    shutil.copy2(fresh.build_dir / "vectors.npz", fresh.root / "own.npz")
+    # Random vectors stay random in a file of another name.
+    assert main(["check", str(fresh.root), "--set", 'vectors.file="own.npz"']) == 1
+    assert "compared with its own answers only" in capsys.readouterr().err
 
 
 def test_nothing_to_do(built: BuildConfig) -> None:

@@ -64,22 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         print(ladder_table(figures_of(report)))
     for report in reports.values():
         report.check()
-    own = target.suffix != ".sfb" and config.vectors.file is None
-    _refuse_nothing(target, reports, own_answers=own)
+    _refuse_nothing(target, reports)
     if target.suffix != ".sfb":
         _check_baseline(config, write=arguments.write_baseline)
     return 0
 
 
-def _refuse_nothing(
-    target: Path, reports: Mapping[str, LadderReport], *, own_answers: bool
-) -> None:
+def _refuse_nothing(target: Path, reports: Mapping[str, LadderReport]) -> None:
     """A check that compared nothing is no success.
 
     Args:
         target: What was checked.
         reports: Climbs by task.
-        own_answers: Whether the vectors are random images with the integer reference's answers.
 
     Raises:
         DataError: A task was compared by no rung, no device of a bundle answered, or the integer
@@ -89,7 +85,7 @@ def _refuse_nothing(
         equal = [result.name for result in report.results if result.status == "equal"]
         if not equal:
             raise DataError(f"{target}: task {name!r}: no rung was compared; nothing is proven")
-        if own_answers and equal == ["streamnet"]:
+        if report.own_answers and equal == ["streamnet"]:
             raise DataError(
                 f"{target}: the integer reference was compared with its own answers only; name "
                 "golden vectors with [vectors] file, or build a device"

@@ -94,10 +94,12 @@ class LadderReport:
     Attributes:
         results: One per rung.
         compared: With what they were compared, in words.
+        own_answers: Whether the answers are the integer reference's own, to random images.
     """
 
     results: tuple[RungResult, ...]
     compared: str = ""
+    own_answers: bool = False
 
     @property
     def climbed(self) -> tuple[RungResult, ...]:
@@ -226,4 +228,4 @@ def climb(
     for rung in rungs:
         results.append(_climb(rung, net, vectors))
         progress(results[-1])
-    return LadderReport(tuple(results), str(vectors))
+    return LadderReport(tuple(results), str(vectors), vectors.random)
