@@ -141,6 +141,14 @@ def test_ctrl_c_while_a_process_is_started(
             pipe.close()
 
 
+def test_a_stopped_process_is_asked_to_end() -> None:
+    """It hears nothing but SIGKILL and SIGCONT, and would be waited for in vain."""
+    child = PipeProcess(["sleep", "60"], name="sleeper")
+    os.kill(child._process.pid, signal.SIGSTOP)
+    child.close()
+    assert child._process.poll() == -signal.SIGTERM
+
+
 def test_a_full_disk_under_a_tool(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"exit code 1; see .*\n  fatal error: .*No space left"):
         run([FAKE / "no_space", tmp_path / "x"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")

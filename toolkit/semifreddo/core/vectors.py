@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.arrays import read_arrays
+from semifreddo.core.arrays import LIMIT_BYTES, read_arrays
 from semifreddo.core.digest import digest_ints
 from semifreddo.core.errors import DataError
 from semifreddo.core.files import write_atomic
@@ -94,17 +94,25 @@ class VectorSet:
         return cls._of(path, str(path))
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str = "vectors") -> VectorSet:
-        """Inverse of :meth:`to_bytes`.
+    def from_bytes(
+        cls, data: bytes, where: str = "vectors", *, limit_bytes: int = LIMIT_BYTES
+    ) -> VectorSet:
+        """Inverse of :meth:`to_bytes`; of at most ``limit_bytes``, decompressed.
 
         Raises:
             DataError: Corrupt, or something else.
         """
-        return cls._of(data, where)
+        return cls._of(data, where, limit_bytes)
 
     @classmethod
-    def _of(cls, source: Path | bytes, where: str) -> VectorSet:
-        found = read_arrays(source, where, what="a vector file", wanted=_WANTED.__contains__)
+    def _of(cls, source: Path | bytes, where: str, limit_bytes: int = LIMIT_BYTES) -> VectorSet:
+        found = read_arrays(
+            source,
+            where,
+            what="a vector file",
+            wanted=_WANTED.__contains__,
+            limit_bytes=limit_bytes,
+        )
         if missing := [name for name in _NAMES if name not in found]:
             raise DataError(f"{where}: not a vector file (has no array {missing[0]!r})")
         try:

@@ -163,7 +163,7 @@ class Simulation:
             left = max(0.0, deadline - time.monotonic())
             rest = self._exchange(b"", 4 * got + 8 * ends, left)
         except BaseException:  # Ctrl-C, too: half a reply would be taken for the next one's head
-            self._end()
+            self.abort()
             raise
         if status:
             total = sum(packet.size for packet in packets)
@@ -242,11 +242,11 @@ class Simulation:
         with contextlib.suppress(ToolError):
             if self._process is not None and self._process.alive:
                 self._process.exchange(struct.pack("<I", _QUIT), 4, _QUIT_TIMEOUT_S)
-        self._end()
+        self.abort()
         return self.traffic
 
-    def _end(self) -> None:
-        """Free everything; keep what the probes have written."""
+    def abort(self) -> None:
+        """End the simulation at once, whatever it does, and free everything."""
         if self._process is not None:
             self._process.close()
             self._process = None
@@ -277,10 +277,10 @@ class Simulation:
         try:
             return self._process.exchange(request, answer_bytes, timeout_s)
         except ToolTimeoutError as error:
-            self._end()
+            self.abort()
             raise TransportTimeoutError(str(error)) from error
         except ToolError as error:
-            self._end()
+            self.abort()
             raise TransportError(str(error)) from error
 
     def _stopped(self, status: int, what: str) -> NoReturn:

@@ -88,7 +88,7 @@ class RtlTransport:
             simulation.check_errors(left())
             self._task = words.copy()
         except BaseException:  # which task it has is in doubt; the next call starts one anew
-            simulation.close()
+            simulation.abort()
             raise
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:
@@ -102,15 +102,17 @@ class RtlTransport:
         self._info.check_images(images, self._bus.image_shape)
         if not len(images):
             return np.zeros((0, self._bus.outputs), np.int64)
+        deadline = time.monotonic() + timeout_s
         simulation = self._started(timeout_s)
         packet = simulation.bus.image_packet(images)
-        self.last = simulation.exchange([packet], len(images), timeout_s)
+        left = max(0.0, deadline - time.monotonic())
+        self.last = simulation.exchange([packet], len(images), left)
         return self.last.results
 
     def close(self) -> None:
         """End the simulation. Closing twice is allowed."""
         if self._simulation is not None:
-            self._simulation.close()
+            self._simulation.abort()
         self._simulation = None
 
     def __enter__(self) -> RtlTransport:
@@ -140,7 +142,7 @@ class RtlTransport:
                 simulation.exchange([packet], 0, left())
                 simulation.check_errors(left())
         except BaseException:  # Ctrl-C, too: nobody may use it before it has its task
-            simulation.close()
+            simulation.abort()
             raise
         self._simulation = simulation
         return simulation

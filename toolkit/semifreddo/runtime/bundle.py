@@ -235,13 +235,6 @@ def _read_members(archive: zipfile.ZipFile) -> tuple[dict[str, bytes], dict[str,
     return members, manifest
 
 
-def _load_vectors(name: str, data: bytes) -> VectorSet:
-    with zipfile.ZipFile(io.BytesIO(data)) as inner:
-        if sum(info.file_size for info in inner.infolist()) > _MAX_VECTORS_BYTES:
-            raise BundleError(f"bundle: {name} is larger than {_MAX_VECTORS_BYTES >> 20} MiB")
-    return VectorSet.from_bytes(data)
-
-
 def _bundle_of(members: Mapping[str, bytes], manifest: dict[str, Any], folder: Path) -> Bundle:
     if "net.json" not in members:
         raise BundleError("bundle: there is no net.json")
@@ -261,7 +254,7 @@ def _bundle_of(members: Mapping[str, bytes], manifest: dict[str, Any], folder: P
         net=net,
         tasks={start: found.pop(start)} | found,
         vectors={
-            stems[name]: _load_vectors(name, data)
+            stems[name]: VectorSet.from_bytes(data, name, limit_bytes=_MAX_VECTORS_BYTES)
             for name, data in members.items()
             if name.startswith("vectors/")
         },
