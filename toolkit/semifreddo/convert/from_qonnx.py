@@ -35,6 +35,8 @@ _ADVICE = {
     "Resize": "use a convolution or pool",
 }
 _DEFAULT_ADVICE = "replace it by convolutions, pools, additions, ReLU and linear layers"
+_FOREIGN_ADVICE = "use the operator of ONNX, or of qonnx.custom_op.general, of that meaning"
+_CHANNELS_LAST_ADVICE = "export without ConvertToChannelsLastAndClean, images as (N, C, H, W)"
 _HANDLERS = STREAMS | WEIGHTED | ARITHMETIC
 
 
@@ -74,7 +76,7 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
     if handler is None:
         context.refuse(
             node,
-            f"operator {node.op} is not supported; {_ADVICE.get(node.op, _DEFAULT_ADVICE)}",
+            f"operator {node.op} is not supported; {_advice(node.op)}",
         )
     if node.op not in ARITHMETIC:
         operands = [
@@ -82,6 +84,13 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
             for operand in operands
         ]
     return handler(context, node, operands)
+
+
+def _advice(op: str) -> str:
+    domain, _, _ = op.rpartition(".")
+    if not domain:
+        return _ADVICE.get(op, _DEFAULT_ADVICE)
+    return _CHANNELS_LAST_ADVICE if domain.endswith("channels_last") else _FOREIGN_ADVICE
 
 
 def unsupported(node: Node) -> bool:

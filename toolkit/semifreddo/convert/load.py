@@ -17,6 +17,13 @@ from semifreddo.core.errors import ConversionError
 
 _EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
 _MAX_INPUT_VALUES = 1 << 22
+_QONNX = "qonnx.custom_op.general"
+_QONNX_SPELLINGS = ("onnx.brevitas", "finn.custom_op.general")
+"""Domains in which older versions of Brevitas and FINN wrote the same operators."""
+
+_PREFERRED_OPSET = 11
+"""Of ONNX itself, where a file names none: what qonnx takes then."""
+
 _MOST_CHARACTERS = 200
 """Of a library's message: it may quote what it has read."""
 
@@ -27,7 +34,7 @@ class Node:
 
     Attributes:
         name: Its name, made up from its output if it has none.
-        op: Operator type.
+        op: Operator type, behind its domain if that is neither ONNX' nor QONNX'.
         inputs: Tensor names; an omitted optional input is an empty string.
         outputs: Tensor names.
         attributes: Values by name.
@@ -101,12 +108,27 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
         ConversionError: It is damaged, or a QCDQ export.
     """
     _refuse_foreign_quantization(path, model)
+    _complete_imports(model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
         raise ConversionError(
             f"{path}: not a valid ONNX model ({_first_line(error)}); {_EXPORT_HINT}"
         ) from error
+
+
+def _complete_imports(model: onnx.ModelProto) -> None:
+    """Import every operator set that nodes use, and call QONNX' set by its present name.
+
+    qonnx runs files without these imports, and its own clean-up writes them.
+    """
+    for node in model.graph.node:
+        if node.domain in _QONNX_SPELLINGS:
+            node.domain = _QONNX
+    imported = {entry.domain for entry in model.opset_import}
+    for domain in sorted({node.domain for node in model.graph.node} - imported):
+        version = 1 if domain else _PREFERRED_OPSET
+        model.opset_import.append(onnx.helper.make_opsetid(domain, version))
 
 
 def _first_line(error: Exception) -> str:
@@ -185,7 +207,9 @@ def _node(proto: onnx.NodeProto) -> Node:
         if isinstance(value, bytes):
             attributes[key] = value.decode()
     name = proto.name or (proto.output[0] if proto.output else proto.op_type)
-    return Node(name, proto.op_type, tuple(proto.input), tuple(proto.output), attributes)
+    known = proto.domain in ("", "ai.onnx", _QONNX)
+    op = proto.op_type if known else f"{proto.domain}.{proto.op_type}"
+    return Node(name, op, tuple(proto.input), tuple(proto.output), attributes)
 
 
 def _nodes(path: Path, graph: onnx.GraphProto, output: str) -> tuple[Node, ...]:
