@@ -95,3 +95,22 @@ def test_what_cannot_be_traced_is_one_obstacle(result: object) -> None:
 
     found = check_model(Odd(), SHAPE)
     assert len(found) == 1 and "\n" not in str(found[0])
+
+
+def test_what_follows_an_obstacle_is_judged_but_for_what_depends_on_it() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input, self.act, self.last = image_input(), relu(), nn.Linear(4, 2)
+            self.plain = nn.Conv2d(3, 4, 8, bias=False)
+            self.shift = nn.Parameter(torch.ones(4, 1, 1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            # As a bias of a quantized convolution without one this sum would be fine.
+            x = torch.sigmoid(self.plain(self.input(x))) + self.shift
+            return self.last(self.act(x * x).flatten(1))
+
+    found = [str(obstacle) for obstacle in check_model(Gated(), SHAPE)]
+    layers = ["plain", "forward (Sigmoid)", "forward (Mul)", "last", "last"]
+    assert [text.split(":")[0] for text in found] == layers
+    assert "multiplies two streams" in found[2]

@@ -9,6 +9,7 @@ which words.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from semifreddo.convert.arithmetic import ARITHMETIC, settle
+from semifreddo.convert.arithmetic import settle
 from semifreddo.convert.context import Context
 from semifreddo.convert.from_qonnx import convert_graph, handle, start, unsupported
 from semifreddo.convert.load import Graph, Node, check_model_proto, read_graph
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 _BITS = 8
 _FORMAT = FixedType.exact(_BITS, 0, signed=False)
 _WHOLE = "the model"
+_NODE = re.compile(rf"^{_WHOLE}: (node '[^']*' \([^)]*\): )?")
 _UNKNOWN_SHAPE = (ValueError, TypeError, RuntimeError, IndexError)
 
 
@@ -81,7 +83,7 @@ def check_model(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ob
     try:
         proto = trace(own, Path(_WHOLE), input_shape)
     except ConversionError as error:
-        return (Obstacle(_WHOLE, _without(str(error), f"{_WHOLE}: ")),)
+        return (Obstacle(_WHOLE, _NODE.sub("", str(error))),)
     return obstacles_of(proto)
 
 
@@ -129,12 +131,8 @@ def obstacles_of(proto: onnx.ModelProto) -> tuple[Obstacle, ...]:
         if not found:
             lower(convert_graph(graph, "model", "all").net)
     except SemifreddoError as error:
-        return (Obstacle(_WHOLE, _without(str(error), f"{_WHOLE}: ")),)
+        return (Obstacle(_WHOLE, _NODE.sub("", str(error))),)
     return found
-
-
-def _without(text: str, prefix: str) -> str:
-    return text.removeprefix(prefix)
 
 
 def _cannot_run(model: nn.Module, shape: tuple[int, int, int]) -> Obstacle | None:
@@ -202,18 +200,20 @@ class _Walk:
     def obstacle(self, node: Node, error: ConversionError) -> Obstacle:
         """What a handler refused, by the layer's name."""
         layer = self._context.module_of(node) or f"forward ({node.op})"
-        return Obstacle(layer, _without(str(error), f"{self._context.what(node)}: "))
+        return Obstacle(layer, _NODE.sub("", str(error)))
 
     def results(
         self, node: Node, operands: list[Value | None]
     ) -> Generator[Obstacle, None, list[Value]]:
         """The values of a node's outputs; yields what it was refused for."""
-        follows = any(self._is_stand_in(value) for value in operands)
+        # Whether a constant is a bias depends on what is before it, and that is not known here.
+        bias = node.op == "Add" and any(isinstance(value, Constant) for value in operands)
+        follows = bias and any(self._is_stand_in(value) for value in operands)
         while True:
             try:
                 return handle(self._context, node, operands)
             except ConversionError as error:
-                if not (follows and node.op in ARITHMETIC):
+                if not follows:
                     yield self.obstacle(node, error)
             mended = yield from self._mended(node, operands)
             if mended is None:
