@@ -27,6 +27,7 @@ def test_notebook_has_no_outputs(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
+@pytest.mark.timeout(1800)  # two minutes alone, several beside other jobs; a cell has a limit
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
