@@ -35,6 +35,14 @@ def check(graph: adders.AdderGraph, matrix: np.ndarray, source: FixedType) -> No
         assert adder.range.low <= values[-1].min() <= values[-1].max() <= adder.range.high
 
 
+@pytest.mark.parametrize("bits", [23, 24, 25, 30])
+def test_constants_that_single_precision_does_not_hold(bits: int) -> None:
+    """da4ml would round them; wide constants become digits of their own."""
+    matrix = np.array([[(1 << bits) - 1, 3], [-(1 << bits) + 1, (1 << (bits - 1)) + 1]])
+    source = FixedType.exact(8, 0, signed=True)
+    check(adders.solve(matrix, source), matrix, source)
+
+
 matrices = st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(0, 2**32 - 1)).map(
     lambda drawn: (
         np.random.default_rng(drawn[2]).integers(-100, 101, drawn[:2])

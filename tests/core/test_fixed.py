@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
-
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from plain import exact_cast
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 
 formats = st.builds(
@@ -27,34 +25,6 @@ formats = st.builds(
     rounding=st.sampled_from(Rounding),
     overflow=st.sampled_from([Overflow.SATURATE, Overflow.WRAP]),
 )
-
-
-def exact_round(value: Fraction, rounding: Rounding) -> int:
-    below = math.floor(value)
-    rest = value - below
-    half = Fraction(1, 2)
-    if rounding is Rounding.FLOOR:
-        return below
-    if rounding is Rounding.TOWARD_ZERO:
-        return math.trunc(value)
-    if rest != half:
-        return below + (rest > half)
-    up = {
-        Rounding.HALF_UP: True,
-        Rounding.HALF_DOWN: False,
-        Rounding.HALF_EVEN: below % 2 == 1,
-        Rounding.HALF_TOWARD_ZERO: value < 0,
-        Rounding.HALF_AWAY: value > 0,
-    }[rounding]
-    return below + up
-
-
-def exact_cast(raw: int, frac: int, target: FixedType) -> int:
-    value = exact_round(Fraction(raw) * Fraction(2) ** (target.frac - frac), target.rounding)
-    if target.overflow is Overflow.WRAP:
-        value %= 1 << target.width
-        return value - (1 << target.width) if value > target.max_raw else value
-    return min(max(value, target.min_raw), target.max_raw)
 
 
 @given(formats, st.lists(st.integers(-(2**24), 2**24), min_size=1), st.integers(-4, 24))

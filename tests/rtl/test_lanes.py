@@ -19,7 +19,6 @@ from semifreddo.ir.layers import (
     AvgPool,
     Blend,
     Cast,
-    Layer,
     MaxPool,
     Route,
     Stream,
@@ -136,81 +135,6 @@ def test_every_kind_is_exact_and_in_time(channels: int, simulate: Build) -> None
                 many = simulation.exchange([packet], 32, 60)
                 assert set(many.interval_cycles[15:-5]) == {design.cycles_per_image}
                 assert many.latency_cycles == design.latency_cycles
-
-
-def signed_pools() -> StreamNet:
-    """Maxima and averages of signed values, of windows that overlap and that do not."""
-    wide = FixedType.exact(9, 5, signed=True)
-    image = Stream("image", (8, 7, 3), SIGNED)
-    windows = {
-        "max_tiles": (MaxPool, (2, 1), (2, 2), SIGNED),
-        "max_slides": (MaxPool, (5, 1), (1, 2), SIGNED),
-        "mean_tiles": (AvgPool, (2, 1), (2, 2), wide),
-        "mean_slides": (AvgPool, (2, 4), (2, 1), wide),
-    }
-    layers: list[Layer] = []
-    for name, (kind, kernel, stride, target) in windows.items():
-        options = {"padding": (0,) * 4} if kind is MaxPool else {}
-        layers.append(
-            kind(
-                inputs=("image",),
-                output=Stream(name, (4, 4, 3), target),
-                kernel=kernel,
-                stride=stride,
-                **options,
-            )
-        )
-    layers.append(
-        Route(
-            inputs=tuple(windows), output=Stream("all", (4, 4, 12), wide), indices=tuple(range(12))
-        )
-    )
-    return StreamNet("pools", image, tuple(layers), ())
-
-
-@pytest.mark.parametrize("channels", [0, 2])
-def test_pools_of_signed_values(channels: int, simulate: Build) -> None:
-    """A comparison without the sign takes the lowest value for the highest."""
-    net = signed_pools()
-    layers = [layer.name for layer in net.layers if not is_wiring(layer, net)]
-    choice = Choice(channels_per_cycle=channels)
-    design = make_design(net, RtlSchedule(dict.fromkeys(layers, choice)))
-    pictures = np.random.default_rng(2).integers(-8, 8, (6, 8, 7, 3))
-    expected = reference.run(net, pictures)
-    parts = expected.reshape(6, 16, 4, 3)
-    for kind in range(4):  # every pool sees windows of both signs, and gives both
-        assert parts[:, :, kind].min() < 0 < parts[:, :, kind].max()
-    with Simulation(simulate(design), design.bus) as simulation:
-        found = simulation.exchange([design.bus.image_packet(pictures)], 6, 60)
-    assert np.array_equal(found.results, expected)
-
-
-def _blend() -> StreamNet:
-    """All pairs of operands with all factors."""
-    image = _stream("image", SIGNED, 16, 2)
-    wide = FixedType.exact(9, 5, signed=True)
-    layers: list[Layer] = []
-    for index, name in enumerate("ab"):
-        layers.append(
-            Route(inputs=("image",), output=_stream(name, SIGNED, 16), indices=(index,) * CHANNELS)
-        )
-    layers.append(Blend(inputs=("a", "b"), output=_stream("mix", wide, 16), alpha="k"))
-    block = _alpha("k", np.arange(CHANNELS), [False] * CHANNELS)
-    return StreamNet("blend", image, tuple(layers), (block,))
-
-
-@pytest.mark.parametrize("channels", [0, 3])
-def test_a_blend_is_exact_for_all_operands(channels: int, simulate: Build) -> None:
-    net = _blend()
-    design = make_design(net, RtlSchedule({"mix": Choice(channels_per_cycle=channels)}))
-    both = np.array(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)))
-    pictures = both.transpose(1, 2, 0)[None]
-    with Simulation(simulate(design), design.bus) as simulation:
-        found = simulation.exchange(packets(design, [net], pictures), 1, 60)
-    k = np.arange(CHANNELS)
-    exact = k * both[0, :, :, None] + (8 - k) * both[1, :, :, None]
-    assert np.array_equal(found.results.reshape(exact.shape), exact)
-    assert np.array_equal(reference.run(net, pictures).reshape(exact.shape), exact)
 
 
 def test_a_folded_layer_takes_a_cycle_per_group() -> None:

@@ -19,11 +19,12 @@ from semifreddo.sim.ladder import first_divergence
 
 COUNT = int(os.environ.get("SEMIFREDDO_RTL_NETS", "0"))
 FIRST = int(os.environ.get("SEMIFREDDO_RTL_SEED", "0"))
-SEEDS = list(range(FIRST, FIRST + COUNT)) or [7, 14, 25, 38, 52]
+SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (14, 25, 38)]
+SEEDS = list(range(FIRST, FIRST + COUNT)) or [7, 52, *SLOW]
 """More: ``SEMIFREDDO_RTL_NETS=200 SEMIFREDDO_RTL_SEED=0 pytest tests/rtl/test_random.py``.
 
-The default ones are small and have every layer kind, frozen, loadable and partial weights, all bits
-at once and digits; 7 has a repeat, which is folded.
+Every layer kind with every property is in ``tests/matrix``; here they are mixed, and in time. 7 has
+a repeat, which is folded.
 """
 
 STALLS = ((0, 0), (300, 400), (0, 700), (800, 0))

@@ -57,6 +57,10 @@ class Tap:
     negate: bool
 
 
+_FLOAT_BITS = 24
+"""Bits of constants that single precision holds."""
+
+
 @dataclass(frozen=True)
 class AdderGraph:
     """A linear map made of adders. Values 0.. are the inputs, the adders' results follow.
@@ -96,10 +100,13 @@ def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
     Returns:
         The same graph on every call with the same matrix.
     """
-    try:
-        graph = solve_shared(matrix, source)
-    except ImportError:
-        graph = solve_digits(matrix, source)
+    if np.abs(matrix).max(initial=0) >= 1 << _FLOAT_BITS:
+        graph = solve_digits(matrix, source)  # da4ml has constants in single precision
+    else:
+        try:
+            graph = solve_shared(matrix, source)
+        except ImportError:
+            graph = solve_digits(matrix, source)
     assert np.array_equal(graph.evaluate(np.eye(len(matrix), dtype=np.int64)), matrix)
     return graph
 

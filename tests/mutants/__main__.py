@@ -1,0 +1,161 @@
+"""Draws a seeded sample of one-token changes, runs the tests on each, and prints what survives.
+
+``python -m mutants --seed 1 --count 40`` with ``tests`` on the path, or ``tox -e mutants -- ...``.
+The tree itself is never changed: tests run in a copy. Results are kept in a JSON file after each
+mutant, and the same command goes on where it was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import json
+import os
+import shutil
+import signal
+import subprocess  # noqa: TID251 -- pytest and git, not tools of the toolkit
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mutants.drawing import LANGUAGES, Drawn, draw, selections
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
+
+
+def copy_tree(root: Path, place: Path) -> None:
+    """What git knows or would add, so neither builds nor environments."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, check=True).stdout
+    for name in listed.decode().split("\0"):
+        if name and (root / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, place / name)
+
+
+def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
+    """What the tests say of the copy; a mutant that hangs is killed with all it started."""
+    environment = os.environ | {
+        "PYTHONPATH": str(place / "toolkit"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "Agg",
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-m", "not slow"]
+    process = subprocess.Popen(
+        [*command, "-p", "no:cacheprovider", *tests],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        code = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return HUNG
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if code == 5:
+        return SURVIVED  # no test was collected
+    return SURVIVED if code == 0 else KILLED
+
+
+def judge(root: Path, place: Path, drawn: Drawn, timeout_s: float) -> tuple[str, str]:
+    """What becomes of a mutant in a copy of the tree, and in which tests."""
+    file = place / drawn.path
+    before = file.read_text(encoding="utf-8")
+    file.write_text(drawn.mutant.text, encoding="utf-8")
+    try:
+        for tests in selections(root, drawn):
+            if (result := run_tests(place, tests, timeout_s)) != SURVIVED:
+                return result, " ".join(tests)
+    finally:
+        file.write_text(before, encoding="utf-8")
+    return SURVIVED, ""
+
+
+def difference(root: Path, drawn: Drawn) -> str:
+    before = (root / drawn.path).read_text(encoding="utf-8").splitlines()
+    after = drawn.mutant.text.splitlines()
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    return "\n".join([f"{drawn.path}:{drawn.mutant.line} ({drawn.mutant.operator})", *lines])
+
+
+def summary(results: list[dict[str, Any]]) -> str:
+    """Survivors with their differences, and the rate of each package."""
+    lines = [f"survived: {each['difference']}\n" for each in results if each["result"] == SURVIVED]
+    count, dead = Counter[str](), Counter[str]()
+    for each in results:
+        count[each["package"]] += 1
+        dead[each["package"]] += each["result"] != SURVIVED
+    for name in sorted(count):
+        lines.append(f"{name:10} {dead[name]:3} of {count[name]:3} killed")
+    total = sum(count.values())
+    if total:
+        share = 100 * sum(dead.values()) / total
+        lines.append(f"{'together':10} {sum(dead.values()):3} of {total:3} killed, {share:.0f} %")
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mutants", description=__doc__.partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--package", help="of the toolkit; verilog, cpp")
+    parser.add_argument("--language", choices=LANGUAGES, help="only this one")
+    parser.add_argument("--timeout", type=float, default=900.0, help="seconds per selection")
+    parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutants.json")
+    parser.add_argument("--show", action="store_true", help="draw, but run nothing")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Draw, run, print; the exit code tells whether any mutant survived."""
+    options = parse(arguments)
+    languages = (options.language,) if options.language else LANGUAGES
+    kept = json.loads(options.results.read_text()) if options.results.is_file() else {}
+    chosen: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="semifreddo-mutants-") as folder:
+        place = Path(folder)
+        if not options.show:
+            copy_tree(root, place)
+        for index in range(options.count):
+            drawn = draw(root, options.seed, index, languages, options.package)
+            if drawn is None:
+                print("nothing to change", file=sys.stderr)  # noqa: T201 -- a program of its own
+                return 2
+            text = difference(root, drawn)
+            if options.show:
+                print(text)  # noqa: T201
+                continue
+            if text not in kept:
+                begin = time.monotonic()
+                result, where = judge(root, place, drawn, options.timeout)
+                kept[text] = {
+                    "package": drawn.package,
+                    "result": result,
+                    "tests": where,
+                    "seconds": round(time.monotonic() - begin, 1),
+                    "difference": text,
+                }
+                options.results.parent.mkdir(parents=True, exist_ok=True)
+                options.results.write_text(json.dumps(kept, indent=1) + "\n")
+            chosen.append(kept[text])
+            done = kept[text]
+            line = f"{index + 1} of {options.count}: {done['result']}, {done['seconds']} s: "
+            print(line + text.partition("\n")[0], flush=True)  # noqa: T201
+    if not options.show:
+        print(summary(chosen))  # noqa: T201
+    return int(any(each["result"] == SURVIVED for each in chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

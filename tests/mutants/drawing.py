@@ -1,0 +1,132 @@
+"""Which file is changed, how, and which tests have to notice."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mutants.operators import Mutant, mutate_python, mutate_tokens
+
+TOOLKIT = Path("toolkit/semifreddo")
+LIBRARY = TOOLKIT / "rtl" / "library"
+TEMPLATES = TOOLKIT / "hls" / "templates"
+LANGUAGES = ("python", "verilog", "cpp")
+
+SELECTIONS = {
+    "adders": ("test_adders.py", "rtl/test_weighted.py", "hls/test_csim.py"),
+    "convert": ("convert",),
+    "core": ("core", "passes", "sim", "runtime", "flow/test_config.py"),
+    "flow": ("flow", "cli"),
+    "ir": ("ir", "sim", "runtime", "passes", "hls/test_schedule.py"),
+    "nn": ("nn", "convert", "train/test_checkpoint.py"),
+    "passes": ("passes", "convert"),
+    "reports": ("reports", "flow"),
+    "rtl": ("rtl", "matrix"),
+    "hls": ("hls", "matrix"),
+    "runtime": ("runtime", "rtl/test_device.py", "hls/test_transport.py", "cli", "pynq_board"),
+    "sim": ("sim", "matrix", "flow/test_build.py"),
+    "tools": ("tools", "rtl/test_synthesis.py", "rtl/test_verilator.py"),
+    "train": ("train",),
+    "vivado": ("vivado", "flow/test_vivado.py"),
+    "studies": ("studies",),
+    "boards": ("boards", "vivado"),
+    "cli": ("cli", "flow/test_pipeline.py"),
+}
+"""Tests that are run, by package, after those that mirror the module."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A mutant and what it was drawn from.
+
+    Attributes:
+        package: Of the toolkit; ``verilog`` and ``cpp`` for the library and the templates.
+        path: The file, from the root.
+        mutant: The change.
+    """
+
+    package: str
+    path: Path
+    mutant: Mutant
+
+
+def files(root: Path, languages: tuple[str, ...], package: str | None) -> dict[str, list[Path]]:
+    """What can be changed, by package."""
+    found: dict[str, list[Path]] = {}
+    if "python" in languages:
+        for path in sorted((root / TOOLKIT).rglob("*.py")):
+            name = path.relative_to(root / TOOLKIT).parts[0]
+            if name.endswith(".py"):
+                name = name.removesuffix(".py")
+            if path.name != "__init__.py" and not name.startswith("__"):
+                found.setdefault(name, []).append(path.relative_to(root))
+    if "verilog" in languages:
+        found["verilog"] = [
+            path.relative_to(root)
+            for path in sorted((root / LIBRARY).glob("*.sv"))
+            if path.name != "sf_probe.sv"
+        ]
+    if "cpp" in languages:
+        found["cpp"] = [
+            path.relative_to(root)
+            for path in sorted((root / TEMPLATES).iterdir())
+            if path.suffix in (".h", ".cpp")
+        ]
+    return {name: paths for name, paths in found.items() if package in (None, name)}
+
+
+def draw(
+    root: Path,
+    seed: int,
+    index: int,
+    languages: tuple[str, ...] = LANGUAGES,
+    package: str | None = None,
+) -> Drawn | None:
+    """The mutant of a number: the same for the same tree. Packages take turns.
+
+    A file counts by its size.
+    """
+    groups = files(root, languages, package)
+    if not groups:
+        return None
+    random_ = random.Random(f"{seed}/{index}")  # noqa: S311 -- a sample, no secret
+    turn = random.Random(f"{seed}/{index // len(groups)}")  # noqa: S311
+    order = turn.sample(sorted(groups), len(groups))
+    name = order[index % len(groups)]
+    paths = groups[name]
+    for _ in range(20):
+        path = random_.choices(paths, [(root / each).stat().st_size for each in paths])[0]
+        text = (root / path).read_text(encoding="utf-8")
+        if path.suffix == ".py":
+            mutant = mutate_python(text, random_)
+        else:
+            mutant = mutate_tokens(text, "verilog" if path.suffix == ".sv" else "cpp", random_)
+        if mutant is not None:
+            return Drawn(name, path, mutant)
+    return None
+
+
+def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
+    """Tests to run, narrow ones first: a mutant that survives one selection meets the next."""
+    tests = root / "tests"
+    if drawn.package == "verilog":
+        yield ["tests/matrix/test_matrix.py", "-k", "rtl"]
+        yield ["tests/rtl/test_device.py", "tests/rtl/test_ecp5.py", "tests/rtl/test_repeat.py"]
+        yield ["tests/rtl"]
+        return
+    if drawn.package == "cpp":
+        yield ["tests/matrix/test_matrix.py", "-k", "cpp"]
+        yield ["tests/hls"]
+        return
+    parts = drawn.path.relative_to(TOOLKIT).parts
+    package, stem = parts[0].removesuffix(".py"), drawn.path.stem
+    mirror = [
+        path.relative_to(root).as_posix()
+        for path in sorted((tests / package).glob(f"test_{stem}*.py"))
+    ]
+    if mirror:
+        yield mirror
+    wide = [f"tests/{name}" for name in SELECTIONS.get(package, (package,))]
+    yield [path for path in wide if (root / path).exists()]
