@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
-_PROGRAM = re.compile(r"(\.venv/bin/)?(semifreddo|python[\d.]*|pip|tox|tar|make)(?=\s|$)")
+_PROGRAM = re.compile(r"(\.venv/bin/)?(semifreddo|python[\d.]*|pip|tox|tar|make|\./\S+)(?=\s|$)")
 _INTO = re.compile(r"into `([^`\s]+)`[^`]*\Z")
 _VERB = re.compile(r"semifreddo [a-z-]+")
 
@@ -50,7 +50,8 @@ def commands(page: str) -> list[Quote]:
 
 def _split(line: str, *, block: bool) -> list[Quote]:
     parts = (" ".join(part.split()) for part in line.split("&&"))
-    return [Quote(part, block) for part in parts if _PROGRAM.match(part) and (block or " " in part)]
+    whole = block or line.startswith("./") or " " in line
+    return [Quote(part, block) for part in parts if _PROGRAM.match(part) and whole]
 
 
 def files(page: str) -> dict[str, str]:

@@ -95,6 +95,10 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "pip install --no-deps semifreddo-*.whl": Absent("is typed on a board"),
         "pip install semifreddo": Absent("is said of the time when semifreddo is on PyPI"),
         "semifreddo build DESIGN --board pynq_z2": Slow(EQUAL),
+        "./run.sh": Absent("needs Vivado; tests/vivado runs the project with tools that pretend"),
+        "semifreddo first-light": Absent(
+            "needs vendor tools or a board; tests/flow/test_first_light.py"
+        ),
         'pip install pynq==4.0.0 "numpy<2"': Absent(NETWORK),
         "semifreddo run DESIGN/build/NAME.sfb --simulated-board --vectors": PYNQ,
         "semifreddo bench DESIGN/build/NAME.sfb --simulated-board": PYNQ,
