@@ -9,10 +9,15 @@ import pytest
 
 from fakes import FakeDevice, bundle_of, other_task, vectors_of
 from nets import blended
+from semifreddo.cli.camera import frames
 from semifreddo.cli.check import _refuse_nothing
 from semifreddo.cli.main import main
 from semifreddo.core.errors import DataError
+from semifreddo.core.fixed import FixedType
+from semifreddo.core.preprocessing import Preprocessing
+from semifreddo.core.resize import resized
 from semifreddo.core.vectors import VectorSet
+from semifreddo.ir.layers import Stream
 from semifreddo.runtime import write_bundle
 from semifreddo.sim.ladder import LadderReport, RungResult
 
@@ -198,9 +203,20 @@ class FakeCamera:
     def cvtColor(picture: np.ndarray, code: int) -> np.ndarray:
         return picture[..., 0] if code == 0 else picture
 
-    @staticmethod
-    def resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        return np.resize(picture, size[::-1])
+
+def test_pictures_of_a_camera_become_what_the_model_was_trained_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    monkeypatch.setattr(FakeCamera, "read", lambda _: (True, picture))
+    monkeypatch.setitem(sys.modules, "cv2", FakeCamera)
+    grey = Stream("image", (4, 4, 1), FixedType.exact(8, 5, signed=True))
+    made = Preprocessing(resize="bilinear", mean=(0.5,), deviation=(0.25,))
+    small = resized(picture[..., :1], 4, 4, "bilinear")
+    (found,) = frames(0, grey, 1, made)
+    assert np.array_equal(found, made.raw(small, 8, 2.0**-5, signed=True))
+    (plain,) = frames(0, grey, 1)
+    assert np.array_equal(plain, resized(picture[..., :1], 4, 4, "box").astype(int) - 128)
 
 
 def test_camera(
