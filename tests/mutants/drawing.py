@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ LANGUAGES = ("python", "verilog", "cpp")
 SELECTIONS = {
     "adders": ("test_adders.py", "rtl/test_weighted.py", "hls/test_csim.py"),
     "convert": ("convert",),
-    "core": ("core", "passes", "sim", "runtime", "flow/test_config.py"),
+    "core": ("core", "passes", "sim", "runtime", "vivado", "flow/test_config.py"),
     "flow": ("flow", "cli"),
     "ir": ("ir", "sim", "runtime", "passes", "hls/test_schedule.py"),
     "nn": ("nn", "convert", "train/test_checkpoint.py"),
@@ -34,7 +35,7 @@ SELECTIONS = {
     "boards": ("boards", "vivado"),
     "cli": ("cli", "flow/test_pipeline.py"),
 }
-"""Tests that are run, by package, after those that mirror the module."""
+"""Tests that are run last, by package: after those that mirror the module, or import it."""
 
 
 @dataclass(frozen=True)
@@ -128,5 +129,13 @@ def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
     ]
     if mirror:
         yield mirror
+    module = ".".join(("semifreddo", *parts[:-1], stem))
+    users = [
+        path.relative_to(root).as_posix()
+        for path in sorted(tests.rglob("test_*.py"))
+        if re.search(rf"\b{re.escape(module)}\b", path.read_text(encoding="utf-8"))
+    ]
+    if users and users != mirror:
+        yield users
     wide = [f"tests/{name}" for name in SELECTIONS.get(package, (package,))]
     yield [path for path in wide if (root / path).exists()]

@@ -101,7 +101,14 @@ def mutate_tokens(text: str, language: str, draw: random.Random) -> Mutant | Non
 
 
 class _Plain(ast.NodeTransformer):
-    """Takes away what is not executed or only forbids: annotations, decorators of classes."""
+    """Takes away what is not executed or only forbids.
+
+    Annotations, decorators of classes, and ``strict`` of ``zip``.
+    """
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg != "strict"]
+        return self.generic_visit(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         node.decorator_list = []

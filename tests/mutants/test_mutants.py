@@ -47,6 +47,7 @@ def test_what_is_not_executed_is_no_mutant() -> None:
     assert executed("x = a | b") != executed("x = a & b")
     one, other = (f"@dataclass(frozen={flag})\nclass A: pass" for flag in (True, False))
     assert executed(one) == executed(other)
+    assert executed("zip(a, b, strict=True)") == executed("zip(a, b, strict=False)")
 
 
 @pytest.mark.skipif(find_spec("cosmic_ray") is None, reason="needs cosmic-ray: tox -e mutants")
