@@ -2,10 +2,42 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
+
+EXTRAS = {
+    "torch": "train",
+    "brevitas": "train",
+    "qonnx": "train",
+    "onnx": "train",
+    "onnxruntime": "train",
+    "safetensors": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "hls4ml": "hls",
+    "da4ml": "rtl",
+    "PIL": "report",
+    "jinja2": "report",
+}
+"""Packages by the extra that brings them."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A file of tests that imports a package of an extra is skipped by name where it is absent."""
+    report = yield
+    missing = re.search(r"No module named '(\w+)", str(report.longrepr)) if report.failed else None
+    if missing and missing[1] in EXTRAS and importlib.util.find_spec(missing[1]) is None:
+        report.outcome = "skipped"
+        reason = f"Skipped: needs {missing[1]} (extra {EXTRAS[missing[1]]})"
+        report.longrepr = (str(collector.path), 0, reason)
+    return report
 
 
 @pytest.fixture

@@ -146,6 +146,8 @@ def test_from_and_until(built: BuildConfig) -> None:
 
 
 def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hls4ml", reason="needs hls4ml (extra hls)")
+
     def stop(*_: object, **__: object) -> Path:
         raise KeyboardInterrupt
 
@@ -159,6 +161,7 @@ def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.Monke
 
 
 def test_compiler_missing(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hls4ml", reason="needs hls4ml (extra hls)")
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ToolError, match="no-such-compiler not found; install a C"):
         build(fresh)

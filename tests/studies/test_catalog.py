@@ -11,6 +11,8 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.studies.catalog import NAMES, find_study
 from semifreddo.studies.runner import render
 
+pytest.importorskip("torch", reason="needs torch (extra train)")
+
 PAGES = Path(__file__).parents[2] / "docs" / "studies"
 
 

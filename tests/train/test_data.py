@@ -29,6 +29,7 @@ def data():
 
 
 def test_digits_are_split_without_overlap():
+    pytest.importorskip("sklearn", reason="needs sklearn (extra train)")
     digits = load_dataset("digits")
     assert [len(part) for part in digits.splits.values()] == [1078, 269, 450]
     assert digits.input_shape == (1, 8, 8) and digits.labels == tuple("0123456789")
