@@ -24,6 +24,15 @@ def test_only_tensors_with_something_frozen_are_listed(plan: FreezePlan) -> None
     assert plan.channels("head.weight", 2) == (False, False)
 
 
+def test_the_text_is_stable(plan: FreezePlan) -> None:
+    """It is in checkpoints and QONNX files, whose bytes must not depend on the version."""
+    (tensor,) = plan.tensors
+    assert plan.to_json() == (
+        '{\n "format": "semifreddo-freeze/1",\n "tensors": [\n  {\n   "name": "conv.weight",\n'
+        f'   "channels": "FcFc",\n   "digest": "{tensor.digest}"\n  }}\n ]\n}}\n'
+    )
+
+
 def test_text_round_trip(plan: FreezePlan) -> None:
     assert FreezePlan.from_json(plan.to_json()) == plan
 

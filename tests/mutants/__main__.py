@@ -22,7 +22,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mutants.drawing import LANGUAGES, Drawn, draw, selections
+from mutants.drawing import LANGUAGES, Drawn, sample, selections
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
@@ -127,14 +127,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         place = Path(folder)
         if not options.show:
             copy_tree(root, place)
-        for index in range(options.count):
-            drawn = draw(root, options.seed, index, languages, options.package)
-            if drawn is None:
-                print("nothing to change", file=sys.stderr)  # noqa: T201 -- a program of its own
-                return 2
+        drawn_ones = sample(root, options.seed, options.count, languages, options.package)
+        for index, drawn in enumerate(drawn_ones):
             text = difference(root, drawn)
             if options.show:
-                print(text)  # noqa: T201
+                print(text)  # noqa: T201 -- a program of its own
                 continue
             if text not in kept:
                 begin = time.monotonic()
@@ -154,6 +151,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             print(line + text.partition("\n")[0], flush=True)  # noqa: T201
     if not options.show:
         print(summary(chosen))  # noqa: T201
+        if not chosen:
+            return 2
     return int(any(each["result"] == SURVIVED for each in chosen))
 
 

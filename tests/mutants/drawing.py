@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from mutants.operators import Mutant, mutate_python, mutate_tokens
@@ -14,6 +15,7 @@ TOOLKIT = Path("toolkit/semifreddo")
 LIBRARY = TOOLKIT / "rtl" / "library"
 TEMPLATES = TOOLKIT / "hls" / "templates"
 LANGUAGES = ("python", "verilog", "cpp")
+_ATTEMPTS = 20
 
 SELECTIONS = {
     "adders": ("test_adders.py", "rtl/test_weighted.py", "hls/test_csim.py"),
@@ -84,20 +86,21 @@ def draw(
     index: int,
     languages: tuple[str, ...] = LANGUAGES,
     package: str | None = None,
+    attempt: int = 0,
 ) -> Drawn | None:
-    """The mutant of a number: the same for the same tree. Packages take turns.
+    """The mutant of a number and an attempt: the same for the same tree. Packages take turns.
 
     A file counts by its size.
     """
     groups = files(root, languages, package)
     if not groups:
         return None
-    random_ = random.Random(f"{seed}/{index}")  # noqa: S311 -- a sample, no secret
+    random_ = random.Random(f"{seed}/{index}/{attempt}")  # noqa: S311 -- a sample, no secret
     turn = random.Random(f"{seed}/{index // len(groups)}")  # noqa: S311
     order = turn.sample(sorted(groups), len(groups))
     name = order[index % len(groups)]
     paths = groups[name]
-    for _ in range(20):
+    for _ in range(_ATTEMPTS):
         path = random_.choices(paths, [(root / each).stat().st_size for each in paths])[0]
         text = (root / path).read_text(encoding="utf-8")
         if path.suffix == ".py":
@@ -107,6 +110,33 @@ def draw(
         if mutant is not None:
             return Drawn(name, path, mutant)
     return None
+
+
+def sample(
+    root: Path,
+    seed: int,
+    count: int,
+    languages: tuple[str, ...] = LANGUAGES,
+    package: str | None = None,
+) -> Iterator[Drawn]:
+    """Mutants one by one, none of them twice; a longer sample begins with a shorter one's."""
+    seen: set[tuple[Path, str]] = set()
+    for index in range(count):
+        for attempt in range(_ATTEMPTS):
+            drawn = draw(root, seed, index, languages, package, attempt)
+            if drawn is not None and (drawn.path, drawn.mutant.text) not in seen:
+                seen.add((drawn.path, drawn.mutant.text))
+                yield drawn
+                break
+
+
+@lru_cache(maxsize=1)
+def _texts(root: Path) -> tuple[tuple[str, str], ...]:
+    """All test files."""
+    return tuple(
+        (path.relative_to(root).as_posix(), path.read_text(encoding="utf-8"))
+        for path in sorted((root / "tests").rglob("test_*.py"))
+    )
 
 
 def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
@@ -130,11 +160,7 @@ def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
     if mirror:
         yield mirror
     module = ".".join(("semifreddo", *parts[:-1], stem))
-    users = [
-        path.relative_to(root).as_posix()
-        for path in sorted(tests.rglob("test_*.py"))
-        if re.search(rf"\b{re.escape(module)}\b", path.read_text(encoding="utf-8"))
-    ]
+    users = [path for path, text in _texts(root) if re.search(rf"\b{re.escape(module)}\b", text)]
     if users and users != mirror:
         yield users
     wide = [f"tests/{name}" for name in SELECTIONS.get(package, (package,))]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mutants import __main__ as program
-from mutants.drawing import Drawn, draw, files, selections
+from mutants.drawing import Drawn, files, sample, selections
 from mutants.operators import Mutant, executed, mutate_python, token_changes
 
 ROOT = Path(__file__).parents[2]
@@ -66,14 +66,16 @@ def test_python_is_changed_by_cosmic_ray() -> None:
 
 @pytest.mark.parametrize("language", TOKENS)
 def test_the_same_seed_draws_the_same(language: str) -> None:
-    def drawn(seed: int) -> list[Drawn | None]:
-        return [draw(ROOT, seed, index, (language,)) for index in range(6)]
+    def drawn(seed: int, count: int = 6) -> list[Drawn]:
+        return list(sample(ROOT, seed, count, (language,)))
 
     assert drawn(1) == drawn(1) != drawn(2)
+    assert drawn(1, 3) == drawn(1)[:3], "a longer sample begins alike"
     for found in drawn(1):
-        assert found is not None
         before = (ROOT / found.path).read_text().splitlines()
         assert found.mutant.text.splitlines() != before
+    many = [(found.path, found.mutant.text) for found in drawn(3, 25)]
+    assert len(set(many)) == len(many) == 25
 
 
 def test_every_package_takes_its_turn() -> None:
@@ -114,7 +116,7 @@ def test_a_run_is_in_a_copy_and_goes_on(
     text = (root / file).read_text()
     changes = [text.replace("+ 1", new) for new in ("- 1", "+ 2", "+ 1 + 0")]
     found = [Drawn("core", file, Mutant(new, 2, "number")) for new in changes]
-    monkeypatch.setattr(program, "draw", lambda root, seed, index, *_: found[index])
+    monkeypatch.setattr(program, "sample", lambda root, seed, count, *_: iter(found[:count]))
     monkeypatch.setattr(program, "copy_tree", copy_files)
 
     seen: list[str] = []
@@ -144,7 +146,8 @@ def test_a_run_is_in_a_copy_and_goes_on(
     }
 
 
-def test_tests_that_pass_fail_or_hang(tmp_path: Path) -> None:
+def test_tests_that_pass_fail_or_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they start sooner
     (tmp_path / "toolkit").mkdir()
     (tmp_path / "test_good.py").write_text("def test_it():\n    assert True\n")
     (tmp_path / "test_bad.py").write_text("def test_it():\n    assert False\n")
