@@ -1,4 +1,4 @@
-"""The reference against the plainest possible arithmetic: Python integers, one at a time."""
+"""The reference against plain arithmetic; ``tests/matrix`` has every layer kind."""
 
 from __future__ import annotations
 
@@ -7,35 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+import plain
 from nets import blended, block, images
 from semifreddo.core.errors import DataError
-from semifreddo.core.fixed import FixedType, IntArray
+from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.sim import reference
-
-
-def naive_conv(net: StreamNet, layer: Conv, data: IntArray) -> IntArray:
-    """Sum of products by definition, in Python integers."""
-    weight, bias = net.weights_of(layer)
-    height, width, outputs = layer.output.shape
-    top, left = layer.padding[:2]
-    frac = max(8 + f for f in weight.frac)
-    result = np.zeros((len(data), height, width, outputs), object)
-    for n, y, x, o in np.ndindex(result.shape):
-        total = 0
-        for ky, kx in np.ndindex(layer.kernel):
-            iy, ix = y * layer.stride[0] + ky - top, x * layer.stride[1] + kx - left
-            if 0 <= iy < data.shape[1] and 0 <= ix < data.shape[2]:
-                for i in range(weight.raw.shape[2]):
-                    source = o if layer.depthwise else i
-                    total += int(data[n, iy, ix, source]) * int(weight.raw[ky, kx, i, o])
-        total <<= frac - 8 - weight.frac[o]
-        if bias is not None:
-            total += int(bias.raw[o]) << (frac - bias.frac[o])
-        result[n, y, x, o] = total
-    return layer.output.type.cast(result.astype(np.int64), frac)
-
 
 CASES = [
     {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "depthwise": False},
@@ -72,7 +50,7 @@ def test_conv_equals_its_definition(case: dict, bits: int) -> None:
     source = Stream("image", (5, 6, channels), FixedType.exact(8, 8, signed=False))
     net = StreamNet("conv", source, (layer,), (weight, bias))
     batch = images(net, 2)
-    expected = naive_conv(net, layer, batch)
+    expected = plain.streams(net, batch)["y"]
     assert np.array_equal(reference.run(net, batch), expected.reshape(2, -1))
 
 
