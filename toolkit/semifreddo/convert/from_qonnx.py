@@ -57,7 +57,12 @@ class Converted:
     constants: dict[str, npt.NDArray[Any]]
 
 
-def _operands(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
+def operands_of(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
+    """The values of a node's inputs; None for an omitted one.
+
+    Raises:
+        ConversionError: An input is computed by nothing.
+    """
     found: list[Value | None] = []
     for name in node.inputs:
         if name and name not in values:
@@ -185,7 +190,7 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
     """Convert a checked graph; see :func:`from_qonnx`."""
     context, values = Context(graph, frozen), start(graph)
     for node in graph.nodes:
-        results = handle(context, node, _operands(values, context, node))
+        results = handle(context, node, operands_of(values, context, node))
         values.update(zip(node.outputs, results, strict=False))
     last = graph.nodes[-1]
     context.image(last, settle(context, last, values.get(graph.output)))

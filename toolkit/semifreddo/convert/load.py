@@ -107,9 +107,9 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
     Raises:
         ConversionError: It is damaged, or a QCDQ export.
     """
-    _refuse_foreign_quantization(path, model)
-    _complete_imports(model)
     try:
+        _refuse_foreign_quantization(path, model)
+        _complete_imports(model)  # a damaged name is no text, which protobuf tells when it is used
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
         raise ConversionError(

@@ -20,7 +20,7 @@ import onnx
 
 from semifreddo.convert.arithmetic import settle
 from semifreddo.convert.context import Context
-from semifreddo.convert.from_qonnx import convert_graph, handle, start, unsupported
+from semifreddo.convert.from_qonnx import convert_graph, handle, operands_of, start, unsupported
 from semifreddo.convert.load import Graph, Node, check_model_proto, read_graph
 from semifreddo.convert.trace import trace
 from semifreddo.convert.values import (
@@ -122,8 +122,8 @@ def refuse(found: Sequence[Obstacle], where: str) -> None:
 
 
 def obstacles_of(proto: onnx.ModelProto) -> tuple[Obstacle, ...]:
-    """Obstacles of an exported model."""
-    path = Path(_WHOLE)
+    """Obstacles of an exported model, which is not changed."""
+    path, proto = Path(_WHOLE), copy.deepcopy(proto)
     try:
         check_model_proto(proto, path)
         graph = read_graph(proto, path)
@@ -177,7 +177,11 @@ def _walk(graph: Graph) -> Iterator[Obstacle]:
     walk = _Walk(context)
     values = start(graph)
     for node in graph.nodes:
-        operands = [values[name] if name else None for name in node.inputs]
+        try:
+            operands = operands_of(values, context, node)
+        except ConversionError as error:
+            yield walk.obstacle(node, error)
+            return  # a graph with holes cannot be judged further
         results = yield from walk.results(node, operands)
         values.update(zip(node.outputs, results, strict=False))
     if walk.stand_ins:
