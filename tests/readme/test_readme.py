@@ -28,7 +28,7 @@ from semifreddo.cli.main import make_parser
 from semifreddo.convert import check_model
 from semifreddo.train.data import load_dataset
 
-TIMEOUT_S = 1800
+TIMEOUT_S = 5400
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ def test_what_takes_seconds(page: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(7200)
+@pytest.mark.timeout(14400)
 @pytest.mark.parametrize("page", KNOWN)
 def test_a_page_from_its_first_line_to_its_last(page: str, tmp_path: Path) -> None:
     newcomer = Newcomer(tmp_path)
