@@ -145,6 +145,15 @@ def test_from_and_until(built: BuildConfig) -> None:
         build(built, until="csmi")
 
 
+def interval_of(config: BuildConfig) -> int:
+    """As HLS' own model predicts it."""
+    from semifreddo.hls.cycles import interval
+    from semifreddo.ir.schedule import ScheduledNet, default_schedule
+
+    net = load_net(config.build_dir / "net.json")
+    return interval(ScheduledNet(net, default_schedule(net)))
+
+
 def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("hls4ml", reason="needs hls4ml (extra hls)")
 
@@ -158,6 +167,9 @@ def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.Monke
     assert list((fresh.build_dir / ".scratch").iterdir()) == []
     report = build(fresh, until="project")
     assert skipped(report) == {"lower": True, "project": True}
+    project = report.project
+    assert project is not None
+    assert project.interval_cycles == interval_of(fresh) and project.task_memory_bram18 == 1
 
 
 def test_compiler_missing(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:

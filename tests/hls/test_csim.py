@@ -19,6 +19,8 @@ from hls.builders import (
     random_images,
     random_values,
 )
+from nets import blended
+from semifreddo.core.errors import TransportError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import plan_project
@@ -333,3 +335,53 @@ def test_our_headers_are_plain_cpp11_without_warnings(tmp_path: Path) -> None:
     )
     ours = re.compile(r"firmware/(zoo|.*/(semifreddo_|nnet_code_gen)).*warning:")
     assert not [line for line in log.read_text().splitlines() if ours.match(line)]
+
+
+SANITIZED = """#!/bin/sh
+# The vendor's flags: neither C++14 nor a defined overflow; the sanitizer ends at the first fault.
+# Not of shifts: the open ap_int shifts negative values to the left, which compilers define.
+for word do
+    shift
+    case "$word" in
+        -fwrapv|-std=c++14|-O2) ;;
+        *) set -- "$@" "$word" ;;
+    esac
+done
+exec g++ -std=c++0x -O1 -fsanitize=undefined -fno-sanitize=shift-base -fno-sanitize-recover=all "$@"
+"""
+
+
+@pytest.mark.parametrize("which", ["blended", pytest.param("zoo", marks=pytest.mark.slow)])
+def test_nothing_is_undefined_under_the_vendors_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(SANITIZED)
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    net, choices = (blended(), {}) if which == "blended" else (zoo(), ZOO_CHOICES)
+    project = tmp_path / "p"
+    plan_project(scheduled(net, **choices), **PART).write(project)
+    pictures = random_images(net, 8)
+    with open_project(project) as device:
+        load(device, net)
+        assert np.array_equal(device.run(pictures, 60), reference.run(net, pictures))
+
+
+def test_the_sanitizer_sees_an_overflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "compiler"
+    compiler.write_text(SANITIZED)
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    project = tmp_path / "p"
+    net = blended()
+    plan_project(scheduled(net), **PART).write(project)
+    top = project / "firmware" / "blended.cpp"
+    text = top.read_text()
+    place = text.index("{", text.index("void blended(")) + 1
+    top.write_text(
+        f"{text[:place]}\n    volatile int most = 2147483647; most = most + 1;{text[place:]}"
+    )
+    with open_project(project) as device, pytest.raises(TransportError, match="signed integer ov"):
+        load(device, net)
+        device.run(random_images(net, 8), 60)

@@ -66,6 +66,12 @@ def test_adders_are_cut_into_functions_of_their_own() -> None:
             ["2: pragma INLINE has no option offf"],
         ),
         (
+            "void f() {\n#pragma HLS PIPELINE style=flp\n}",
+            "vivado",
+            ["2: pragma PIPELINE has no option style=flp in vivado"],
+        ),
+        ("void f() {\n#pragma HLS PIPELINE style=flp\n}", "vitis", []),
+        (
             "void f() {\n#pragma HLS UNROLL\n}",
             "vivado",
             ["2: pragma UNROLL in a block of kind function"],

@@ -68,12 +68,17 @@ def _run(work: Workspace) -> Figures:
         Task.load(work.build / "task.json"),
     )
     plan.write(work.out / PROJECT_DIR)
+    from semifreddo.hls.csim import read_description
+
+    told = read_description(work.out / PROJECT_DIR)
     _keep_compilation(work)
     figures = ProjectFigures(
         tool=work.config.design.tool,
         files=len(plan.files),
         source_bytes=sum(map(len, plan.files.values())),
         digest=plan.digest,
+        interval_cycles=told["interval_cycles"],
+        task_memory_bram18=told["task_memory_bram18"],
     )
     return {"project": dataclasses.asdict(figures)}
 

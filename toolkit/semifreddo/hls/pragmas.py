@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Tool: TypeAlias = Literal["vivado", "vitis"]
@@ -23,23 +23,32 @@ class Pragma:
         scopes: Kinds of block it may stand in directly: ``function``, ``loop``.
         options: Words and ``name=`` keys that may follow.
         tools: Tools that know it.
+        only: Further options of one tool. The versions that boards list do not differ in what is
+            here: Vivado HLS 2019.2 and 2020.1, Vitis HLS 2023.1 and 2024.1.
     """
 
     scopes: frozenset[str]
     options: frozenset[str]
     tools: frozenset[str] = frozenset({"vivado", "vitis"})
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 _ANY = frozenset({"function", "loop"})
 
 PRAGMAS: Mapping[str, Pragma] = {
-    "PIPELINE": Pragma(_ANY, frozenset({"II=", "REWIND", "ENABLE_FLUSH", "OFF", "STYLE="})),
+    "PIPELINE": Pragma(
+        _ANY,
+        frozenset({"II=", "REWIND", "OFF"}),
+        only={"vivado": frozenset({"ENABLE_FLUSH"}), "vitis": frozenset({"STYLE="})},
+    ),
     "UNROLL": Pragma(frozenset({"loop"}), frozenset({"FACTOR=", "REGION", "SKIP_EXIT_CHECK"})),
     "LOOP_FLATTEN": Pragma(frozenset({"loop"}), frozenset({"OFF"})),
     "LOOP_TRIPCOUNT": Pragma(frozenset({"loop"}), frozenset({"MIN=", "MAX=", "AVG="})),
     "INLINE": Pragma(frozenset({"function"}), frozenset({"OFF", "RECURSIVE", "REGION"})),
     "ARRAY_PARTITION": Pragma(
-        _ANY, frozenset({"VARIABLE=", "COMPLETE", "CYCLIC", "BLOCK", "FACTOR=", "DIM=", "TYPE="})
+        _ANY,
+        frozenset({"VARIABLE=", "COMPLETE", "CYCLIC", "BLOCK", "FACTOR=", "DIM="}),
+        only={"vitis": frozenset({"TYPE=", "OFF="})},
     ),
     "DATAFLOW": Pragma(_ANY, frozenset({"DISABLE_START_PROPAGATION"})),
     "STREAM": Pragma(frozenset({"function"}), frozenset({"VARIABLE=", "DEPTH=", "DIM=", "OFF"})),
@@ -83,8 +92,8 @@ def _complaint(pragma: str, scope: str, tool: Tool) -> str:
         return f"pragma {name} in a block of kind {scope}"
     for word in words:
         key, equals, _ = word.partition("=")
-        if f"{key.upper()}{equals}" not in known.options:
-            return f"pragma {name} has no option {word}"
+        if f"{key.upper()}{equals}" not in known.options | known.only.get(tool, frozenset()):
+            return f"pragma {name} has no option {word}" + (f" in {tool}" if known.only else "")
     return ""
 
 

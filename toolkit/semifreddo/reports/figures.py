@@ -70,12 +70,20 @@ class VectorFigures:
 
 @dataclass(frozen=True)
 class ProjectFigures:
-    """The written hardware project."""
+    """The written HLS project.
+
+    Attributes:
+        interval_cycles: Predicted cycles between images.
+        task_memory_bram18: 18 Kbit memories that hold a task's words before the layers take them;
+            they stand beside the layers' own, which no estimate of a layer counts.
+    """
 
     tool: str
     files: int
     source_bytes: int
     digest: str
+    interval_cycles: int | None = None
+    task_memory_bram18: int | None = None
 
 
 @dataclass(frozen=True)
