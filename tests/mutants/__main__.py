@@ -46,7 +46,16 @@ def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
         "OMP_NUM_THREADS": "1",
         "MPLBACKEND": "Agg",
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-m", "not slow"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-m",
+        "not slow and not clock",
+    ]
     process = subprocess.Popen(
         [*command, "-p", "no:cacheprovider", *tests],
         cwd=place,
@@ -68,17 +77,32 @@ def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
     return SURVIVED if code == 0 else KILLED
 
 
-def judge(root: Path, place: Path, drawn: Drawn, timeout_s: float) -> tuple[str, str]:
-    """What becomes of a mutant in a copy of the tree, and in which tests."""
+def judge(
+    root: Path, place: Path, drawn: Drawn, timeout_s: float, sound: dict[str, bool]
+) -> tuple[str, str]:
+    """What becomes of a mutant in a copy of the tree, and in which tests.
+
+    Tests that fail count only if they pass without the mutant; ``sound`` keeps what is known.
+
+    Raises:
+        RuntimeError: They fail without it, too, so nothing could be told.
+    """
     file = place / drawn.path
     before = file.read_text(encoding="utf-8")
-    file.write_text(drawn.mutant.text, encoding="utf-8")
-    try:
-        for tests in selections(root, drawn):
-            if (result := run_tests(place, tests, timeout_s)) != SURVIVED:
-                return result, " ".join(tests)
-    finally:
-        file.write_text(before, encoding="utf-8")
+    for tests in selections(root, drawn):
+        file.write_text(drawn.mutant.text, encoding="utf-8")
+        try:
+            result = run_tests(place, tests, timeout_s)
+        finally:
+            file.write_text(before, encoding="utf-8")
+        if result == SURVIVED:
+            continue
+        name = " ".join(tests)
+        if name not in sound:
+            sound[name] = run_tests(place, tests, timeout_s) == SURVIVED
+        if not sound[name]:
+            raise RuntimeError(f"fails or hangs without any mutant: pytest {name}")
+        return result, name
     return SURVIVED, ""
 
 
@@ -123,6 +147,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     languages = (options.language,) if options.language else LANGUAGES
     kept = json.loads(options.results.read_text()) if options.results.is_file() else {}
     chosen: list[dict[str, Any]] = []
+    sound: dict[str, bool] = {}
     with tempfile.TemporaryDirectory(prefix="semifreddo-mutants-") as folder:
         place = Path(folder)
         if not options.show:
@@ -135,7 +160,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
                 continue
             if text not in kept:
                 begin = time.monotonic()
-                result, where = judge(root, place, drawn, options.timeout)
+                try:
+                    result, where = judge(root, place, drawn, options.timeout, sound)
+                except RuntimeError as error:
+                    print(f"mutants: {error}", file=sys.stderr)  # noqa: T201
+                    return 2
                 kept[text] = {
                     "package": drawn.package,
                     "result": result,

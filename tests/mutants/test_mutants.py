@@ -132,10 +132,10 @@ def test_a_run_is_in_a_copy_and_goes_on(
     results = tmp_path / "results.json"
     arguments = ["--results", str(results)]
     assert program.main([*arguments, "--count", "2"], root) == 0
-    assert len(seen) == 2
+    assert seen == [changes[0], text, changes[1]], "the tests pass without a mutant, told once"
     capsys.readouterr()
     assert program.main([*arguments, "--count", "3"], root) == 1
-    assert seen[2:] and set(seen[2:]) == {changes[2]}, "two were judged before"
+    assert seen[3:] and set(seen[3:]) == {changes[2]}, "two were judged before"
     out = capsys.readouterr().out
     assert "survived: toolkit/semifreddo/core/a.py:2 (number)" in out
     assert "+    return x + 1 + 0" in out
@@ -144,6 +144,20 @@ def test_a_run_is_in_a_copy_and_goes_on(
         program.KILLED,
         program.SURVIVED,
     }
+
+
+def test_tests_that_fail_anyway_tell_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = small_tree(tmp_path)
+    found = Drawn("core", Path("toolkit/semifreddo/core/a.py"), Mutant("x = 1\n", 1, "number"))
+    monkeypatch.setattr(program, "sample", lambda *_: iter([found]))
+    monkeypatch.setattr(program, "copy_tree", copy_files)
+    monkeypatch.setattr(program, "run_tests", lambda *_: program.KILLED)
+    results = tmp_path / "results.json"
+    assert program.main(["--results", str(results)], root) == 2
+    assert "fails or hangs without any mutant: pytest tests/core" in capsys.readouterr().err
+    assert not results.exists()
 
 
 def test_tests_that_pass_fail_or_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
