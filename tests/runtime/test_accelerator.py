@@ -6,6 +6,7 @@ import subprocess  # noqa: TID251 -- a fresh interpreter is what is tested
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -285,30 +286,32 @@ def test_threads_share_it(accelerator: Accelerator) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_a_task_gets_its_turn_among_many_predictions(device: FakeDevice) -> None:
-    """At most those who had asked before are served before it: eight threads, one batch each."""
+def test_a_task_gets_its_turn_among_predictions(
+    device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked before it is served before it, and nobody else."""
     accelerator = Accelerator.open(bundle_of(NET), device)
     accelerator.load_task(other_task(NET))
-    ended, overtaken = threading.Event(), []
+    served: list[int] = []
+    load = device.load
 
-    def predict() -> None:
-        while not ended.is_set():
-            accelerator.predict(VECTORS.images)
+    def noted(words: np.ndarray, timeout_s: float) -> None:
+        served.append(len(device.batches))
+        load(words, timeout_s)
 
-    threads = [threading.Thread(target=predict) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    while len(device.batches) < 50:
-        pass
-    for index in range(20):
-        before = len(device.batches)
-        accelerator.load_task(("shapes", "two")[index % 2])
-        overtaken.append(len(device.batches) - before)
-    ended.set()
+    monkeypatch.setattr(device, "load", noted)
+    turns = accelerator._lock
+    ask = [partial(accelerator.predict, VECTORS.images)] * 6
+    ask.insert(3, partial(accelerator.load_task, "shapes"))
+    threads = [threading.Thread(target=work) for work in ask]
+    with turns:
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            while len(turns._waiting) < count:
+                pass
     for thread in threads:
         thread.join()
-    # One more may end while the number is read, and one may start.
-    assert max(overtaken) <= len(threads) + 2
+    assert (served, len(device.batches)) == ([3], 6)
 
 
 def test_close(device: FakeDevice) -> None:
