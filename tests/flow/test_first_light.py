@@ -10,6 +10,7 @@ import pytest
 
 from flow.test_vivado import _with_rtl, configure, folder, hls  # noqa: F401
 from semifreddo.cli.main import main
+from semifreddo.core.errors import DataError
 from semifreddo.core.first_light import QUESTIONS, Fact, complete, read_archive, write_archive
 from semifreddo.flow.build import build
 from vivado.projects import fake_tools
@@ -157,6 +158,16 @@ def test_facts_are_answers_to_questions(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz") as archive:
         text = archive.extractfile("a/facts.md")
         assert text is not None and rb"| 7 \| 8 |" in text.read()
+
+
+def test_only_archives_of_a_sane_size_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar.gz"
+    facts = complete([], "no board")
+    write_archive(path, "x" * 1000, facts, {}, {})
+    assert read_archive(path)["title"] == "x" * 1000
+    write_archive(path, "x" * (1 << 20), facts, {}, {})
+    with pytest.raises(DataError, match="not an archive of a first light"):
+        read_archive(path)
 
 
 def test_the_page_lists_the_questions() -> None:
