@@ -64,6 +64,40 @@ def test_overrides_win(tmp_path: Path) -> None:
     assert config.origins["design.clock_mhz"] == "command line"
 
 
+def test_overrides_reach_tables_inside_sections(tmp_path: Path) -> None:
+    config = load_config(
+        write(tmp_path, GOOD),
+        [
+            'limits."task.test_accuracy".min=0.5',
+            "limits.'csim.frames_per_second'.max = 9",
+            "train.network.weight_bits=3",
+        ],
+    )
+    assert config.limits["task.test_accuracy"].min == 0.5
+    assert config.limits["csim.frames_per_second"].max == 9
+    assert config.train is not None and config.train.network is not None
+    assert config.train.network["weight_bits"] == 3
+    assert config.origins["train.network"] == "command line"
+    assert config.origins["train.core_classes"] == "design.toml"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("design.name.x=3", "'design.name' is not a section"),
+        ("train.network.repeets=3", "did you mean 'repeats'"),
+        ('limits."task.test_acc".min=0', "no figure 'task.test_acc'"),
+        ("train..x=3", "expected section.key=value"),
+        ("[train]\nx=3", "expected section.key=value"),
+        ("train=3", "expected section.key=value"),
+        ("=3", "expected section.key=value"),
+    ],
+)
+def test_overrides_that_reach_nothing(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_config(write(tmp_path, GOOD), [override])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

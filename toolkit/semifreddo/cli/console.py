@@ -84,5 +84,6 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SECTION.KEY=VALUE",
-        help="a value of design.toml, for this run only; may be repeated",
+        help="a value of design.toml, for this run only, also of a table in a section "
+        "(train.network.bits=4); may be repeated",
     )

@@ -61,6 +61,30 @@ def _deep_key(text: str) -> int | None:
     return None
 
 
+def parse_toml_key(text: str) -> tuple[str, ...]:
+    """The parts of a dotted key as TOML writes it, ``limits."task.payload_bytes".max``.
+
+    Returns:
+        None of them if the text is no such key.
+    """
+    if sys.version_info < (3, 11):
+        raise ConfigError(f"{text!r}: reading TOML needs Python 3.11 or newer")
+    import tomllib
+
+    if "\n" in text or "=" in text or text.count(".") >= MAX_DOTS:
+        return ()
+    try:
+        found: Any = tomllib.loads(f"{text} = 0")
+    except (ValueError, RecursionError):
+        return ()
+    parts = []
+    while isinstance(found, dict):
+        (part,) = found
+        parts.append(part)
+        found = found[part]
+    return tuple(parts)
+
+
 def parse_toml_value(text: str) -> Any:
     """A value as TOML writes it; anything that is not one is a plain text (``pynq_z2``)."""
     if sys.version_info < (3, 11):

@@ -15,7 +15,7 @@ from semifreddo.core.errors import ConfigError, DataError
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.reserved import why_reserved
 from semifreddo.core.tables import nearest, option, read_table
-from semifreddo.core.toml import parse_toml_value, read_toml
+from semifreddo.core.toml import parse_toml_key, parse_toml_value, read_toml
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.reports.report import Limit, figure_names
 from semifreddo.rtl.schedule import Override
@@ -302,7 +302,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
 
     Args:
         path: A design's folder, or its ``design.toml``.
-        overrides: ``section.key=value`` with a TOML value, from the command line.
+        overrides: ``section.key=value``, or a key of a table inside a section, with a TOML value,
+            from the command line.
 
     Raises:
         ConfigError: Every problem of the file, the board and the overrides, in one line.
@@ -350,16 +351,19 @@ def _apply_overrides(
     keys = set()
     for text in overrides:
         key, equals, value = text.partition("=")
-        section, dot, name = key.strip().partition(".")
-        if not (equals and dot and section and name):
+        parts = parse_toml_key(key)
+        if not equals or len(parts) < 2:
             problems.append(f"--set {text!r}: expected section.key=value")
             continue
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            problems.append(f"--set {text!r}: {section!r} is not a section")
-            continue
-        inner[name] = parse_toml_value(value.strip())
-        keys.add(f"{section}.{name}")
+        inner: Any = table
+        for depth, part in enumerate(parts[:-1], 1):
+            inner = inner.setdefault(part, {})
+            if not isinstance(inner, dict):
+                problems.append(f"--set {text!r}: {'.'.join(parts[:depth])!r} is not a section")
+                break
+        else:
+            inner[parts[-1]] = parse_toml_value(value.strip())
+            keys.add(".".join(parts))
     return keys
 
 
@@ -423,7 +427,7 @@ def _origins(
             continue
         for item in dataclasses.fields(values):
             key = f"{section.name}.{item.name}"
-            if key in set_keys:
+            if any(f"{known}.".startswith(f"{key}.") for known in set_keys):
                 origins[key] = "command line"
             elif item.name in table.get(section.name, {}):
                 origins[key] = FILE_NAME
