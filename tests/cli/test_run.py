@@ -12,6 +12,7 @@ from nets import blended
 from semifreddo.cli.camera import frames
 from semifreddo.cli.check import _refuse_nothing
 from semifreddo.cli.main import main
+from semifreddo.cli.thumbnail import thumbnail
 from semifreddo.core.errors import DataError
 from semifreddo.core.fixed import FixedType
 from semifreddo.core.preprocessing import Preprocessing
@@ -41,6 +42,29 @@ def test_vectors(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.splitlines()[0].split()[:4] == ["frames", "frames/s", "ms", "p50"]
     assert out.splitlines()[2].split()[0] == "8"
     assert out.splitlines()[2].endswith("8 of 8")
+
+
+def test_pictures_and_answers_of_vectors(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = bundle_of(NET)
+    expected = VECTORS.expected.copy()
+    expected[1] += 1
+    vectors = {"shapes": VectorSet(VECTORS.images, expected)}
+    write_bundle(tmp_path / "net.sfb", type(made)(NET, made.tasks, vectors))
+    assert main(["run", bundle, "--show", "2"]) == 1
+    out = capsys.readouterr().out
+    blocks = out.split("\n\n")
+    label = f"class {VECTORS.expected[0].argmax()}"
+    raw = [" ".join(map(str, row)) for row in VECTORS.expected[:2]]
+    assert blocks[0].endswith(f"image 0: {label}; {raw[0]} (equal to the software's)")
+    wrong = " ".join(map(str, expected[1]))
+    assert blocks[1].endswith(f"{raw[1]} (expected {wrong})")
+    drawn = thumbnail(VECTORS.images[0], 0, 255)
+    assert blocks[0].splitlines()[: len(drawn)] == [f"  {line}".rstrip() for line in drawn]
+    assert "image 2" not in out
+    assert main(["run", bundle]) == 1
+    assert "image 0:" not in capsys.readouterr().out
 
 
 def test_wrong_vectors_fail(

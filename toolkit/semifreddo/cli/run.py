@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 from semifreddo.cli.console import Stopwatch, describe, progress, table
 from semifreddo.cli.device import add_device, opened, software
 from semifreddo.cli.live import Meter
+from semifreddo.cli.thumbnail import thumbnail
 from semifreddo.core.errors import DataError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from semifreddo.core.vectors import VectorSet
     from semifreddo.runtime import Accelerator
     from semifreddo.runtime.packing import Layout
+    from semifreddo.runtime.results import Prediction
 
 _BATCH = 64
+_SHOWN = 10
 _EPILOG = """\
 examples:
   semifreddo run digits.sfb                        the golden vectors of the bundle
+  semifreddo run digits.sfb --show 3               and pictures and answers of the first three
   semifreddo run digits.sfb --images scans.npz     array "images", uint8 (n, h, w, c) or (n, h, w)
   semifreddo run digits.sfb --images pictures/     PNG, JPEG, BMP, TIFF, WebP; 2.png before 10.png
   semifreddo run digits.sfb --images one.jpg --resize
@@ -50,7 +55,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add_device(parser)
     parser.add_argument("--frames", type=int, metavar="N", help="most pictures of the camera")
     parser.add_argument("--verify", action="store_true", help="compare with the integer reference")
-    parser.add_argument("--show", type=int, default=10, metavar="N", help="answers to print")
+    parser.add_argument(
+        "--show",
+        type=int,
+        metavar="N",
+        help="answers to print (10; of vectors none, or N with their pictures)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -60,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.camera is not None:
             return _run_camera(accelerator, arguments)
         if arguments.images is None:
-            return _run_vectors(accelerator)
+            return _run_vectors(accelerator, arguments.show or 0)
         return _run_images(accelerator, arguments)
 
 
-def _run_vectors(accelerator: Accelerator) -> int:
+def _run_vectors(accelerator: Accelerator, show: int) -> int:
     import numpy as np
 
     from semifreddo.runtime.results import CheckReport
@@ -77,6 +87,8 @@ def _run_vectors(accelerator: Accelerator) -> int:
         answers = accelerator.predict(vectors.images[part].astype(np.int32))
         meter.add(vectors.images[part], answers, watch.seconds, vectors.expected[part])
         raw.append(answers.raw)
+        for index in range(min(len(answers), max(0, show - start))):
+            _print_vector(accelerator, start + index, vectors, answers[index])
     report = CheckReport.compare(vectors.expected, np.concatenate([*raw, vectors.expected[:0]]))
     print(meter)
     if vectors.random:
@@ -88,6 +100,20 @@ def _run_vectors(accelerator: Accelerator) -> int:
             f"task {accelerator.task.name!r} has empty golden vectors: nothing was compared"
         )
     return 0 if report.ok else 1
+
+
+def _print_vector(
+    accelerator: Accelerator, number: int, vectors: VectorSet, answer: Prediction
+) -> None:
+    """An image of the vectors, and what the device and the software say of it."""
+    kind = accelerator.net.input.type
+    for line in thumbnail(vectors.images[number], kind.min_raw, kind.max_raw):
+        print(f"  {line}".rstrip())
+    expected = vectors.expected[number]
+    same = (answer.raw == expected).all()
+    label = f"{answer.label}; " if accelerator.net.output.pixels == 1 else ""
+    verdict = "equal to the software's" if same else f"expected {' '.join(map(str, expected))}"
+    print(f"image {number}: {label}{' '.join(map(str, answer.raw))} ({verdict})\n")
 
 
 def _run_images(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
@@ -136,6 +162,7 @@ def _stream(
 ) -> int:
     meter = Meter(software(accelerator) if arguments.verify else None)
     shown: list[tuple[object, ...]] = []
+    wanted = _SHOWN if arguments.show is None else arguments.show
     counts: Counter[str] = Counter()
     # A result that is an image has no class.
     classes, total = accelerator.net.output.pixels == 1, 0
@@ -146,7 +173,7 @@ def _stream(
         meter.add(part, answers, watch.seconds - begin)
         first = total
         counts.update(answers.labels if classes else ())
-        for index in range(min(len(answers), arguments.show - len(shown))):
+        for index in range(min(len(answers), wanted - len(shown))):
             raw = " ".join(map(str, answers.raw[index]))
             name = names[first + index] if names else first + index
             shown.append((name, *((answers[index].label,) if classes else ()), raw))
