@@ -274,14 +274,24 @@ def scheduled(net: StreamNet) -> ScheduledNet:
     return ScheduledNet(net, Schedule(layers, default.input_fifo_depth))
 
 
+UNOPTIMIZED = """#!/bin/sh
+# The program runs for a second, and is compiled for a minute otherwise.
+exec g++ "$@" -O0
+"""
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("whole", PARTS)
-def test_the_generated_cpp(tmp_path: Path, whole: bool) -> None:
+def test_the_generated_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
     """The default run with integers as they are simulated, all of it as synthesis sees them."""
     pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
     from semifreddo.hls import plan_project
     from semifreddo.hls.transport import open_project
 
+    compiler = tmp_path / "compiler"
+    compiler.write_text(UNOPTIMIZED)
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
     net = matrix_net(whole=whole)
     tool = "vitis" if whole else "vivado"
     plan = plan_project(scheduled(net), tool=tool, part="xc7z020clg400-1", clock_ns=10.0)

@@ -27,10 +27,20 @@ def test_notebook_has_no_outputs(path: Path) -> None:
         assert cell.get("execution_count") is None
 
 
+LONG = "01_one_device_two_tasks"
+"""Trains and compiles as `semifreddo demo` does, which tests/flow/test_pipeline.py runs."""
+
+
 @pytest.mark.timeout(1800)  # two minutes alone, several beside other jobs; a cell has a limit
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem == LONG))
+        for path in NOTEBOOKS
+    ],
+)
 def test_notebook_runs(path: Path, tmp_path: Path) -> None:
     if path.stem == PYNQ:
         pytest.skip("needs pynq: tox -e pynq3,pynq4")

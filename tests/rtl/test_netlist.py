@@ -51,6 +51,7 @@ def check(net: StreamNet, design: RtlDesign, simulate: Build) -> None:
         assert np.array_equal(results(net, design, executable, stalls), expected), stalls
 
 
+@pytest.mark.slow
 def test_netlists_of_layers_and_a_changed_look_up_table(simulate: Build, tmp_path: Path) -> None:
     net, schedule = random_net(38)
     design = netlist_design(make_design(net, schedule), tmp_path)
