@@ -70,6 +70,7 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         ".venv/bin/pip install tox": Absent(NETWORK),
         ".venv/bin/tox -e demo": Slow(as_="semifreddo demo"),
         ".venv/bin/tox": Absent("runs these tests"),
+        "tox -e quick": Absent("runs a part of these tests"),
         "pip install '.[all]'": Absent(NETWORK),
         "semifreddo build hls_projects/digits": Slow(EQUAL),
         "semifreddo check hls_projects/digits": Slow(EQUAL),
