@@ -58,6 +58,20 @@ def test_no_combination_is_better(drawn: list[tuple[list[Figures], int]], dsp: i
     assert (luts, slices) == best(layers, limits, dsp)
 
 
+def test_layers_that_tie_take_no_slice_too_many() -> None:
+    """The third layer's LUT may be saved by three slices or the fourth's by one."""
+    saving = [(1, 1, 3), (1, 2, 0)], [(1, 3, 1), (1, 4, 0)]
+    layers = {f"layer{place}": options(found) for place, found in enumerate(saving)}
+    limits = dict.fromkeys(layers, 1)
+    for dsp in range(6):
+        chosen = allocate(layers, limits, dsp)
+        luts, slices = (
+            int(sum(getattr(option.area, name) for option in chosen.values()))
+            for name in ("lut", "dsp")
+        )
+        assert (luts, slices) == best(layers, limits, dsp)
+
+
 @pytest.mark.parametrize(
     ("dsp", "expected"), [(0, (30, 0)), (1, (25, 1)), (2, (19, 2)), (3, (14, 3)), (9, (14, 3))]
 )

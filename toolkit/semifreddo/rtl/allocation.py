@@ -40,6 +40,8 @@ def allocate(
                 table[row, used:] = best[: left + 1 - used] + option.area.lut
         picks[name] = table.argmin(axis=0)
         best = table.min(axis=0)
+    # Layers whose options tie in LUTs may differ in slices: give away no more than the sum needs.
+    left = int(best.argmin())
     chosen = {}
     for name, front in reversed(fronts.items()):
         chosen[name] = front[int(picks[name][left])]
