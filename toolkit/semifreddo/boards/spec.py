@@ -21,7 +21,10 @@ from semifreddo.core.toml import read_toml
 
 FILE_NAME = "board.toml"
 BLOCK_DESIGN_FILE = "block_design.tcl"
+"""In a board's folder: the Tcl procedure that places its processing system."""
+
 CONSTRAINTS_FILE = "constraints.xdc"
+"""In a board's folder: what Vivado is told about pins and clocks."""
 
 _PACKAGE = Path(__file__).resolve().parent
 _FOLDERS = (_PACKAGE / "data", _PACKAGE.parents[2] / "boards")
