@@ -10,7 +10,8 @@ import pytest
 from hls.builders import Builder
 from hls.test_csim import PART, scheduled
 from semifreddo.hls import plan_project
-from semifreddo.hls.cycles import DRAIN, interval, of_layer
+from semifreddo.hls.cycles import DRAIN, interval
+from semifreddo.hls.kinds import codes_of
 from semifreddo.ir.schedule import LayerSchedule
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
@@ -25,7 +26,7 @@ def test_convolutions_and_fully_connected_layers() -> None:
     made = scheduled(
         b.net(), loaded=LayerSchedule(rows_per_cycle=3), table=LayerSchedule(frozen="constants")
     )
-    found = {layer.name: of_layer(made.net, layer, made[layer.name]) for layer in made.net.layers}
+    found = {name: code.cycles for name, code in codes_of(made).items()}
     assert found == {
         "loaded": 10 * 8 + 48 * (18 // 3 - 1),
         "frozen": 10 * 8,

@@ -10,12 +10,11 @@ from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import EXACT_RESULTS
 from semifreddo.ir.kinds import KindTable
-from semifreddo.ir.layers import HIGHEST, LAYER_KINDS, Cast, Layer, Stream
-from semifreddo.ir.text import DETAILS
+from semifreddo.ir.layers import LAYER_KINDS, ROLES, Cast, Layer, Stream
 from semifreddo.ir.validate import OUTPUT_SHAPES
 from semifreddo.sim.reference import EXACT_VALUES
 
-TABLES = [EXACT_RESULTS, OUTPUT_SHAPES, DETAILS, EXACT_VALUES]
+TABLES = [EXACT_RESULTS, OUTPUT_SHAPES, EXACT_VALUES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,4 +51,6 @@ def test_missing_lists_what_is_not_registered() -> None:
 
 
 def test_only_blend_factors_are_narrower_than_their_storage() -> None:
-    assert HIGHEST == {"weight": None, "bias": None, "alpha": 8}
+    storage = FixedType.exact(4, 0, signed=False)
+    ranges = {role: ROLES[role].range_of(storage) for role in ROLES}
+    assert ranges == {"weight": (0, 15), "bias": (0, 15), "alpha": (0, 8)}

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from nets import blended
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Cast, Conv, Route, Stream
+from semifreddo.ir.text import details
 
 GOLDEN = """\
 net blended
@@ -17,6 +20,29 @@ mix = Blend(core, adapter) %mix.alpha -> 4x4x4 u8.4:RND_CONV:SAT
 pool = AvgPool(mix) kernel=4x4 stride=4x4 -> 1x1x4 u8.4:RND_CONV:SAT
 logits = Linear(pool) %head.weight -> 1x1x3 s20.7:TRN:WRAP
 """
+
+
+def test_fields_of_a_kind_are_printed_by_their_type() -> None:
+    kind = FixedType.exact(8, 0, signed=False)
+    layers = [
+        Conv(
+            inputs=("a",),
+            output=Stream("b", (2, 2, 1), kind),
+            weight="w",
+            bias=None,
+            kernel=(3, 1),
+            stride=(1, 2),
+            padding=(0, 0, 0, 0),
+            depthwise=True,
+        ),
+        Route(inputs=("b",), output=Stream("c", (2, 2, 1), kind), indices=(0,)),
+        Cast(inputs=("c",), output=Stream("d", (2, 2, 1), kind)),
+    ]
+    assert [details(layer) for layer in layers] == [
+        " kernel=3x1 stride=1x2 depthwise %w",
+        " indices=0",
+        "",
+    ]
 
 
 def test_text_is_stable() -> None:

@@ -20,8 +20,8 @@ from semifreddo.convert.values import (
     Value,
 )
 from semifreddo.convert.weighted import bias_block
-from semifreddo.core.fixed import bits_for
-from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Conv, Linear
+from semifreddo.core.fixed import FixedType, bits_for
+from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend, Conv, Weighted
 
 _SCALER_BITS = 16
 
@@ -110,7 +110,7 @@ def _attach_bias(context: Context, node: Node, signal: Signal, bias: Constant) -
         context.readers(context.origins[maker.name].tensor) == 1
         and not any(maker.name in layer.inputs for layer in context.layers)
     )
-    if not isinstance(maker, Conv | Linear) or maker.bias is not None or not only_here:
+    if not isinstance(maker, Weighted) or maker.bias is not None or not only_here:
         context.refuse(
             node,
             f"adds the constant {bias.parameter or bias.name!r} to a stream that is not the fresh "
@@ -136,9 +136,11 @@ def _blend(
     first, second = context.image(node, frozen), context.image(node, trainable)
     channels = first.channels
     assert alpha.quantized is not None
-    if (
-        alpha.quantized.frac != ALPHA_FRAC
-    ).any() or not 0 <= alpha.raw.min() <= alpha.raw.max() <= 8:
+    wide = FixedType.exact(alpha.quantized.bits, 0, signed=alpha.quantized.signed)
+    low, high = ROLES["alpha"].range_of(wide)
+    if (alpha.quantized.frac != ALPHA_FRAC).any() or not (
+        low <= alpha.raw.min() and alpha.raw.max() <= high
+    ):
         context.refuse(
             node,
             f"blend factors {alpha.parameter or alpha.name!r} are not k/8 with k from 0 to 8; "

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from semifreddo.convert.values import Constant
 from semifreddo.core.errors import ConversionError
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
-from semifreddo.ir.layers import Role, WeightBlock
+from semifreddo.ir.layers import ROLES, Role, WeightBlock
 
 Frozen: TypeAlias = Literal["plan", "all", "none"]
 
@@ -92,9 +92,8 @@ class Blocks:
         outputs = draft.raw.shape[-1]
         if constant.parameter is not None:
             self._tensors.setdefault(name, _torch_layout(constant, draft, what))
-        bits, signed = constant.quantized.bits, constant.quantized.signed
-        if role == "alpha":
-            bits, signed = 4, False
+        chosen = (constant.quantized.bits, constant.quantized.signed)
+        bits, signed = ROLES[role].storage or chosen
         block = WeightBlock(
             name=name,
             role=role,

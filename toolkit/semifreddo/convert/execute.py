@@ -17,8 +17,8 @@ from semifreddo.convert.load import load_model, read_graph
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
-from semifreddo.ir.exact import exact_result, product_bounds
-from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, Stream
+from semifreddo.ir.exact import exact_result, product_bounds, range_of_inputs
+from semifreddo.ir.layers import Cast, Layer, Stream, Weighted
 from semifreddo.ir.net import StreamNet
 
 _FLOAT_BITS = 24
@@ -27,8 +27,8 @@ _BATCH_VALUES = 1 << 25
 """All tensors of a batch together stay near this many values (4 bytes each)."""
 
 
-def _weighted_limit(net: StreamNet, layer: Conv | Linear) -> int:
-    """Largest integer a channel of a weighted layer can reach in units of its last bit."""
+def _weighted_reach(layer: Weighted, net: StreamNet) -> int:
+    """Largest integer that a weighted layer computes, in units of its last bit."""
     weight, bias = net.weights_of(layer)
     source = net.input_streams(layer)[0].type
     fixed = replace(weight, frozen=(True,) * weight.outputs)
@@ -42,19 +42,22 @@ def _weighted_limit(net: StreamNet, layer: Conv | Linear) -> int:
     return int((reach + np.ldexp(np.abs(bias.raw).astype(np.float64), finest - biases)).max())
 
 
+def _reach(layer: Layer, net: StreamNet) -> int:
+    """Largest integer that a layer computes, in units of its last bit; 0 if it only chooses."""
+    if isinstance(layer, Weighted):
+        return _weighted_reach(layer, net)
+    inputs = net.input_streams(layer)
+    exact = exact_result(layer, inputs, net.block.__getitem__)
+    return 0 if exact == range_of_inputs(inputs) else max(-exact.low, exact.high)
+
+
 def float_limit(net: StreamNet) -> str:
     """Why single precision cannot execute a network exactly; empty if it can.
 
     A float holds integers up to 2**24. The check is a worst case over all images.
     """
     for layer in net.layers:
-        if isinstance(layer, Conv | Linear):
-            reach = _weighted_limit(net, layer)
-        elif isinstance(layer, Add | AvgPool | Blend):
-            exact = exact_result(layer, net.input_streams(layer), net.block.__getitem__)
-            reach = max(-exact.low, exact.high)
-        else:
-            continue  # nothing is computed, so nothing becomes larger
+        reach = _reach(layer, net)
         if reach > 1 << _FLOAT_BITS:
             return (
                 f"layer {layer.name} can reach {reach} (2**{reach.bit_length() - 1} and more), and "

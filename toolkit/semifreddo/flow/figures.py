@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semifreddo.ir.layers import Conv, Linear
+from semifreddo.ir.layers import Weighted
 from semifreddo.ir.net import StreamNet
 from semifreddo.reports.figures import NetFigures
 
@@ -18,7 +18,7 @@ def net_figures(net: StreamNet) -> NetFigures:
         configurable_bits += loadable * block.bits
     total = by_frozen = 0
     for layer in net.layers:
-        if isinstance(layer, Conv | Linear):
+        if isinstance(layer, Weighted):
             weight = net.block[layer.weight]
             total += layer.output.pixels * weight.rows * weight.outputs
             by_frozen += layer.output.pixels * weight.rows * len(weight.frozen_channels)

@@ -19,7 +19,8 @@ from hls4ml.model.types import FixedPrecisionType, Source
 from hls4ml.writer import register_writer
 
 from semifreddo.core.fixed import FixedType
-from semifreddo.hls.lowered import Lowered
+from semifreddo.hls.kinds import CODES
+from semifreddo.hls.lowered import FORK, Lowered
 from semifreddo.hls.writer import SemifreddoVitisWriter, SemifreddoVivadoWriter
 
 HEADERS = (
@@ -71,48 +72,11 @@ class SemifreddoLayer(Layer):  # type: ignore[misc]
             self.set_attr("logic_code", Source(lowered.logic + "\n"))
 
 
-class SemifreddoConv2D(SemifreddoLayer):
-    """Partly frozen convolution."""
-
-
-class SemifreddoDense(SemifreddoLayer):
-    """Partly frozen fully connected layer."""
-
-
-class SemifreddoPool(SemifreddoLayer):
-    """Exact maximum or mean."""
-
-
-class SemifreddoBlend(SemifreddoLayer):
-    """Alpha blending of two streams."""
-
-
-class SemifreddoAdd(SemifreddoLayer):
-    """Sum of two streams."""
-
-
-class SemifreddoCast(SemifreddoLayer):
-    """Change of format."""
-
-
-class SemifreddoRoute(SemifreddoLayer):
-    """Wiring between channels."""
-
-
-class SemifreddoFork(SemifreddoLayer):
-    """Copies of a stream for several readers."""
-
-
-LAYERS = (
-    SemifreddoConv2D,
-    SemifreddoDense,
-    SemifreddoPool,
-    SemifreddoBlend,
-    SemifreddoAdd,
-    SemifreddoCast,
-    SemifreddoRoute,
-    SemifreddoFork,
+LAYERS: tuple[type[SemifreddoLayer], ...] = tuple(
+    type(f"Semifreddo{component}", (SemifreddoLayer,), {"__doc__": f"A {component}."})
+    for component in dict.fromkeys([*(code.component for code in CODES.functions), FORK])
 )
+"""hls4ml's class of every component; a process says the rest (:class:`Lowered`)."""
 
 
 class SemifreddoConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]

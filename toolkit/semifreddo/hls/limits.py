@@ -6,12 +6,9 @@ as many elements in registers and copies of a loop's body as their default thres
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import lcm
-
 from semifreddo.core.errors import ProjectError
-from semifreddo.hls.lower import pool_function
-from semifreddo.ir.layers import AvgPool, Conv, Layer, Linear, MaxPool, Stream
+from semifreddo.hls.kinds import codes_of
+from semifreddo.ir.layers import Stream
 from semifreddo.ir.schedule import ScheduledNet
 
 STREAM_BITS = 4_096
@@ -27,11 +24,11 @@ def check_limits(scheduled: ScheduledNet) -> None:
     Raises:
         ProjectError: Names the layer, the limit and what to do.
     """
-    net = scheduled.net
+    net, codes = scheduled.net, codes_of(scheduled)
     _check_stream(net.name, net.input)
     for layer in net.layers:
         _check_stream(net.name, layer.output)
-        for count, what in _counts(scheduled, layer):
+        for count, what in codes[layer.name].counts:
             if count > ELEMENTS:
                 raise ProjectError(
                     f"{net.name}: layer {layer.name!r} has {count} {what}, HLS takes at most "
@@ -47,24 +44,3 @@ def _check_stream(name: str, stream: Stream) -> None:
             f"{stream.type.width} bits has {bits} bits, a word of an HLS stream at most "
             f"{STREAM_BITS}; use fewer channels or bits, or build the RTL core"
         )
-
-
-def _counts(scheduled: ScheduledNet, layer: Layer) -> Iterator[tuple[int, str]]:
-    net = scheduled.net
-    source = net.streams[layer.inputs[0]]
-    pool = isinstance(layer, MaxPool | AvgPool) and pool_function(layer).endswith("windows")
-    if isinstance(layer, Conv) or pool:
-        assert isinstance(layer, Conv | MaxPool | AvgPool)
-        height, width = layer.kernel
-        yield height * width * source.channels, "values in a window"
-    if not isinstance(layer, Conv | Linear):
-        return
-    weight, choice = net.block[layer.weight], scheduled[layer.name]
-    frozen = len(weight.frozen_channels)
-    if isinstance(layer, Linear):
-        banks = lcm(source.channels, choice.rows_per_cycle)
-        adders = bool(frozen) and choice.frozen == "adders"
-        yield weight.rows if adders else banks, "values of an image in registers"
-    multiplied = [len(weight.configurable_channels)]
-    multiplied += [frozen] if choice.frozen == "constants" else []
-    yield max(multiplied) * choice.rows_per_cycle, "multiplications at once"

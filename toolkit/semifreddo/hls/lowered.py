@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from semifreddo.ir.layers import Stream
 
+FORK = "Fork"
+"""Component of the copies of a stream for several readers."""
+
 
 @dataclass(frozen=True)
 class Port:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.hls import cycles
+from semifreddo.hls.kinds import codes_of
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.schedule import ScheduledNet
 
@@ -97,7 +98,7 @@ def description(
     versions: Mapping[str, str],
 ) -> str:
     """``semifreddo.json``: what the project was made from, for programs."""
-    net, schedule = scheduled.net, scheduled.schedule
+    net, schedule, codes = scheduled.net, scheduled.schedule, codes_of(scheduled)
     data = {
         "format": "semifreddo-hls/1",
         "net": net.name,
@@ -131,7 +132,7 @@ def description(
                     "rows_per_cycle": scheduled[layer.name].rows_per_cycle,
                     "frozen": scheduled[layer.name].frozen,
                     "fifo_depth": scheduled[layer.name].fifo_depth,
-                    "cycles": cycles.of_layer(net, layer, scheduled[layer.name]),
+                    "cycles": codes[layer.name].cycles,
                 }
                 for layer in net.layers
             },

@@ -30,6 +30,7 @@ from semifreddo.ir.layers import (
     Route,
     Stream,
     WeightBlock,
+    Weighted,
 )
 
 
@@ -129,7 +130,7 @@ _Finder: TypeAlias = Callable[[str], WeightBlock]
 
 
 @EXACT_RESULTS.register(Conv, Linear)
-def _weighted_result(layer: Conv | Linear, inputs: _Streams, block: _Finder) -> Exact:
+def _weighted_result(layer: Weighted, inputs: _Streams, block: _Finder) -> Exact:
     bias = None if layer.bias is None else block(layer.bias)
     return _weighted(inputs[0].type, block(layer.weight), bias)
 
@@ -138,12 +139,6 @@ def _weighted_result(layer: Conv | Linear, inputs: _Streams, block: _Finder) -> 
 def _mean_result(layer: AvgPool, inputs: _Streams, _block: _Finder) -> Exact:
     source, area = inputs[0].type, prod(layer.kernel)
     return Exact(source.frac + area.bit_length() - 1, source.min_raw * area, source.max_raw * area)
-
-
-@EXACT_RESULTS.register(MaxPool, Cast)
-def _same_result(_layer: MaxPool | Cast, inputs: _Streams, _block: _Finder) -> Exact:
-    source = inputs[0].type
-    return Exact(source.frac, source.min_raw, source.max_raw)
 
 
 def _aligned(inputs: _Streams) -> tuple[int, list[int], list[int]]:
@@ -167,7 +162,12 @@ def _blend_result(_layer: Blend, inputs: _Streams, _block: _Finder) -> Exact:
     return Exact(frac + ALPHA_FRAC, min(lows) * whole, max(highs) * whole)
 
 
-@EXACT_RESULTS.register(Route)
-def _routed_result(_layer: Route, inputs: _Streams, _block: _Finder) -> Exact:
+def range_of_inputs(inputs: tuple[Stream, ...]) -> Exact:
+    """Range of a result that is one of the input values, whichever."""
     frac, lows, highs = _aligned(inputs)
     return Exact(frac, min(lows), max(highs))
+
+
+@EXACT_RESULTS.register(MaxPool, Cast, Route)
+def _chosen_result(_layer: Layer, inputs: _Streams, _block: _Finder) -> Exact:
+    return range_of_inputs(inputs)

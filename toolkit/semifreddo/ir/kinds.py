@@ -57,6 +57,11 @@ class KindTable(Generic[Result]):
         return function(layer, *arguments)
 
     @property
+    def functions(self) -> tuple[Any, ...]:
+        """What kinds have registered, in that order."""
+        return tuple(self._functions.values())
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Kinds without a function."""
         return tuple(name for name, kind in LAYER_KINDS.items() if kind not in self._functions)

@@ -23,8 +23,33 @@ Role: TypeAlias = Literal["weight", "bias", "alpha"]
 ALPHA_FRAC = 3
 """Blend factors are k/8: three fraction bits, k from 0 to 8."""
 
-HIGHEST: dict[Role, int | None] = {"weight": None, "bias": None, "alpha": 1 << ALPHA_FRAC}
-"""Largest value of each role; ``None`` where the storage format is the only limit."""
+
+@dataclass(frozen=True)
+class RoleFormat:
+    """What the values of all blocks of one role have in common.
+
+    Attributes:
+        lowest: Smallest value that a task may load; None where storage is the only limit.
+        highest: Largest value, likewise.
+        storage: Bits and sign of a stored value, whatever format the model's quantizer had; None
+            where the quantizer decides.
+    """
+
+    lowest: int | None = None
+    highest: int | None = None
+    storage: tuple[int, bool] | None = None
+
+    def range_of(self, storage: FixedType) -> tuple[int, int]:
+        """Smallest and largest value that a task may load into blocks with some storage."""
+        low = storage.min_raw if self.lowest is None else self.lowest
+        return low, storage.max_raw if self.highest is None else self.highest
+
+
+ROLES: dict[Role, RoleFormat] = {
+    "weight": RoleFormat(),
+    "bias": RoleFormat(),
+    "alpha": RoleFormat(0, 1 << ALPHA_FRAC, storage=(ALPHA_FRAC + 1, False)),
+}
 
 
 @dataclass(frozen=True)
@@ -103,13 +128,12 @@ class WeightBlock:
     @property
     def max_value(self) -> int:
         """Largest value a task may load."""
-        highest = HIGHEST[self.role]
-        return self.type.max_raw if highest is None else highest
+        return ROLES[self.role].range_of(self.type)[1]
 
     @property
     def min_value(self) -> int:
         """Smallest value a task may load."""
-        return self.type.min_raw
+        return ROLES[self.role].range_of(self.type)[0]
 
     @property
     def outputs(self) -> int:
@@ -178,19 +202,11 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv(Layer):
-    """Convolution (cross-correlation) with zero padding.
-
-    ``depthwise`` convolutions have weight shape ``(kh, kw, 1, channels)``; pointwise ones are
-    ordinary convolutions with a 1x1 kernel. ``padding`` is (top, left, bottom, right).
-    """
+class Weighted(Layer):
+    """What layers with a weight have: the names of its block and of the bias' block."""
 
     weight: str
     bias: str | None
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    padding: tuple[int, int, int, int]
-    depthwise: bool
 
     @property
     def block_names(self) -> tuple[str, ...]:
@@ -198,15 +214,22 @@ class Conv(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Linear(Layer):
+class Conv(Weighted):
+    """Convolution (cross-correlation) with zero padding.
+
+    ``depthwise`` convolutions have weight shape ``(kh, kw, 1, channels)``; pointwise ones are
+    ordinary convolutions with a 1x1 kernel. ``padding`` is (top, left, bottom, right).
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+    depthwise: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Weighted):
     """Fully connected layer over the whole input image, flattened (height, width, channel)."""
-
-    weight: str
-    bias: str | None
-
-    @property
-    def block_names(self) -> tuple[str, ...]:
-        return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,6 +247,11 @@ class AvgPool(Layer):
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+
+    @property
+    def padding(self) -> tuple[int, int, int, int]:
+        """None: a mean over padding would be another function."""
+        return (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, kw_only=True)

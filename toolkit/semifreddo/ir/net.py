@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints, digest_json
 from semifreddo.core.errors import NetError
-from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
+from semifreddo.ir.layers import Layer, Stream, WeightBlock, Weighted
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class StreamNet:
         """The streams a layer reads."""
         return tuple(self.streams[name] for name in layer.inputs)
 
-    def weights_of(self, layer: Conv | Linear) -> tuple[WeightBlock, WeightBlock | None]:
+    def weights_of(self, layer: Weighted) -> tuple[WeightBlock, WeightBlock | None]:
         """The weight and bias block of a weighted layer."""
         return self.block[layer.weight], None if layer.bias is None else self.block[layer.bias]
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
+from semifreddo.ir.layers import Layer, Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
 
 FrozenStrategy: TypeAlias = Literal["adders", "constants"]
@@ -114,7 +114,7 @@ class ScheduledNet:
                 f"schedule: layer {layer.name!r}: frozen = {choice.frozen!r}; "
                 "use 'adders' or 'constants'"
             )
-        rows = self.net.block[layer.weight].rows if isinstance(layer, Conv | Linear) else 1
+        rows = self.net.block[layer.weight].rows if isinstance(layer, Weighted) else 1
         if choice.rows_per_cycle < 1 or rows % choice.rows_per_cycle:
             fits = [number for number in range(1, rows + 1) if rows % number == 0]
             below = [number for number in fits if number < choice.rows_per_cycle][-1:]
@@ -167,7 +167,7 @@ def default_schedule(net: StreamNet) -> Schedule:
         layer.name: LayerSchedule(
             frozen=(
                 _frozen_strategy(net.block[layer.weight])
-                if isinstance(layer, Conv | Linear)
+                if isinstance(layer, Weighted)
                 else "adders"
             ),
             fifo_depth=_default_depth(net, layer.output),

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from semifreddo.core.digest import digest_ints
-from semifreddo.core.errors import NetError
-from semifreddo.ir.kinds import KindTable
-from semifreddo.ir.layers import (
-    Add,
-    AvgPool,
-    Blend,
-    Cast,
-    Conv,
-    Layer,
-    Linear,
-    MaxPool,
-    Route,
-    Stream,
-    WeightBlock,
-)
+from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 
 
@@ -25,40 +13,24 @@ def _stream(stream: Stream) -> str:
     return f"{'x'.join(map(str, stream.shape))} {stream.type}"
 
 
-DETAILS: KindTable[list[str]] = KindTable("text form", "semifreddo.ir.text", NetError)
-"""Functions of (layer): what is printed between its inputs and its blocks."""
+_SIZES = ("kernel", "stride")
+"""Fields that are heights and widths."""
 
 
-@DETAILS.register(Conv)
-def _conv_details(layer: Conv) -> list[str]:
-    return [*_pool_details(layer), *(["depthwise"] if layer.depthwise else [])]
-
-
-@DETAILS.register(MaxPool)
-def _pool_details(layer: Conv | MaxPool) -> list[str]:
-    padding = [f"padding={','.join(map(str, layer.padding))}"] if any(layer.padding) else []
-    return [*_window_details(layer), *padding]
-
-
-@DETAILS.register(AvgPool)
-def _window_details(layer: Conv | MaxPool | AvgPool) -> list[str]:
-    kernel, stride = ("x".join(map(str, size)) for size in (layer.kernel, layer.stride))
-    return [f"kernel={kernel}", f"stride={stride}"]
-
-
-@DETAILS.register(Route)
-def _route_details(layer: Route) -> list[str]:
-    return [f"indices={','.join(map(str, layer.indices))}"]
-
-
-@DETAILS.register(Linear, Add, Blend, Cast)
-def _no_details(_layer: Layer) -> list[str]:
+def _field(name: str, value: object) -> list[str]:
+    """One field of a layer's kind; flags that are not set and no padding are not printed."""
+    if isinstance(value, bool):
+        return [name] * value
+    if isinstance(value, tuple) and (name != "padding" or any(value)):
+        return [f"{name}={('x' if name in _SIZES else ',').join(map(str, value))}"]
     return []
 
 
-def _details(layer: Layer) -> str:
-    parts = [*DETAILS(layer), *(f"%{name}" for name in layer.block_names)]
-    return "".join(f" {part}" for part in parts)
+def details(layer: Layer) -> str:
+    """What is printed behind the inputs of a layer: its own fields, then its blocks."""
+    own = [field.name for field in fields(layer) if field.name != "inputs"]
+    parts = [part for name in own for part in _field(name, getattr(layer, name))]
+    return "".join(f" {part}" for part in [*parts, *(f"%{name}" for name in layer.block_names)])
 
 
 def _block(block: WeightBlock) -> str:
@@ -78,7 +50,7 @@ def net_to_text(net: StreamNet) -> str:
     lines = [f"net {net.name}", f"input {net.input.name}: {_stream(net.input)}"]
     lines += [f"block %{block.name}: {_block(block)}" for block in net.blocks]
     lines += [
-        f"{layer.name} = {layer.kind}({', '.join(layer.inputs)}){_details(layer)}"
+        f"{layer.name} = {layer.kind}({', '.join(layer.inputs)}){details(layer)}"
         f" -> {_stream(layer.output)}"
         for layer in net.layers
     ]

@@ -22,6 +22,7 @@ from semifreddo.ir.layers import (
     Shape,
     Stream,
     WeightBlock,
+    Weighted,
 )
 from semifreddo.ir.net import Repeat, StreamNet
 
@@ -47,7 +48,7 @@ def _expect(layer: Layer, what: str, expected: object, found: object) -> None:
         raise NetError(f"{layer.name} ({layer.kind}): {what} is {found}, expected {expected}")
 
 
-def _check_bias(layer: Conv | Linear, bias: WeightBlock | None, outputs: int) -> None:
+def _check_bias(layer: Weighted, bias: WeightBlock | None, outputs: int) -> None:
     if bias is not None:
         _expect(layer, "bias shape", (outputs,), bias.raw.shape)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from semifreddo.ir.layers import ALPHA_FRAC
 from semifreddo.nn.quant import activation_quant, constant_quant
+from semifreddo.nn.tensors import OWNERS, QuantizedTensor
 
 _ALPHA_BITS = ALPHA_FRAC + 1
 
@@ -48,6 +49,37 @@ class AlphaBlend(nn.Module):
     def forward(self, frozen: Tensor, trainable: Tensor) -> Tensor:
         alpha = self.factors()
         return cast(Tensor, self.out(frozen * alpha + trainable * (1 - alpha)))
+
+
+class BlendFactors(QuantizedTensor):
+    """The factors of a blend, one per channel; the parameter may be one for all channels."""
+
+    role = "alpha"
+    dim = 1
+
+    @property
+    def present(self) -> bool:
+        return True
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        logit: nn.Parameter = self.module.logit
+        return logit
+
+    @property
+    def outputs(self) -> int:
+        return int(self.module.alpha.shape[self.dim])
+
+    @property
+    def quantizer(self) -> None:
+        return None
+
+    def quantized(self) -> tuple[Tensor, Tensor]:
+        self.module.factors()
+        return self.module.alpha.flatten(), torch.tensor(2.0**-ALPHA_FRAC)
+
+
+OWNERS[AlphaBlend] = (BlendFactors,)
 
 
 class CoreShuffle(nn.Module):

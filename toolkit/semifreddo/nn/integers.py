@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,9 @@ from torch import Tensor, nn
 
 from semifreddo.core.errors import ConversionError
 from semifreddo.ir.freeze import IntegerTensor
-from semifreddo.ir.layers import ALPHA_FRAC
-from semifreddo.nn.blend import AlphaBlend
 from semifreddo.nn.inputs import ModelInput, as_input, batch_of
 from semifreddo.nn.pin import grid_frac, scale_to_frac
+from semifreddo.nn.tensors import quantized_tensors
 
 
 def _plain(value: Any) -> Tensor:
@@ -61,7 +59,8 @@ def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
     # The grid seen may be coarser than the format if every value happens to be even.
     frac = max([grid_frac(source), *[_act_frac(act) for act in acts[-1:]]])
     name = next(name for name, module in model.named_modules() if module is last)
-    names = [f"{name}.weight"] + ([f"{name}.bias"] if f"{name}.bias" in _names(model) else [])
+    tensors = quantized_tensors(model)
+    names = [f"{name}.weight"] + [f"{name}.bias"] * (f"{name}.bias" in tensors)
     fracs = [integer_tensor(model, tensor).frac for tensor in names]
     return max([frac + max(fracs[0]), *[max(bias) for bias in fracs[1:]]])
 
@@ -114,40 +113,9 @@ def raw_outputs(
     return np.concatenate(results)
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Names of all quantized tensors with the modules that own them."""
-    for path, module in model.named_modules():
-        dot = f"{path}." if path else ""
-        if isinstance(module, AlphaBlend):
-            yield f"{dot}alpha", module
-        elif isinstance(module, QuantWeightBiasInputOutputLayer):
-            if module.weight_quant.is_quant_enabled:
-                yield f"{dot}weight", module
-            if module.bias is not None and module.bias_quant.is_quant_enabled:
-                yield f"{dot}bias", module
-
-
-def _names(model: nn.Module) -> tuple[str, ...]:
-    return tuple(name for name, _ in _tensors(model))
-
-
 def quantized_tensor_names(model: nn.Module) -> tuple[str, ...]:
     """Every quantized weight, bias and alpha, by parameter name, in module order."""
-    return _names(model)
-
-
-def _quantized(name: str, module: Any) -> tuple[Tensor, Tensor]:
-    """Values and scale of a weight or bias."""
-    if name.endswith("weight"):
-        quantized = module.quant_weight()
-    elif module.bias_quant.requires_input_scale and module.bias_quant._cached_bias is None:
-        raise ConversionError(
-            f"{name}: its scale is the accumulator's, which is known only after a run; call "
-            "cache_bias_scales(model, images) first"
-        )
-    else:
-        quantized = module.quant_bias()
-    return quantized.value, quantized.scale
+    return tuple(quantized_tensors(model))
 
 
 def cache_bias_scales(model: nn.Module, images: npt.NDArray[np.integer]) -> None:
@@ -175,16 +143,13 @@ def integer_tensor(model: nn.Module, name: str) -> IntegerTensor:
         KeyError: The model has no such quantized tensor.
         ConversionError: The scale is not a power of two, or a value is NaN or infinite.
     """
-    module = dict(_tensors(model))[name]
+    tensor = quantized_tensors(model)[name]
+    module = tensor.module
     training = module.training
     module.eval()
     try:
         with torch.no_grad():
-            if isinstance(module, AlphaBlend):
-                module.factors()
-                value, scale = module.alpha.flatten(), torch.tensor(2.0**-ALPHA_FRAC)
-            else:
-                value, scale = _quantized(name, module)
+            value, scale = tensor.quantized()
     finally:
         module.train(training)
     return _integers(name, value.detach(), scale.detach())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.fold import batch_norms, norm_pairs
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.nn.pin import pin_stock_scale, pinned, scale_of
+from semifreddo.nn.tensors import QuantizedTensor, quantized_tensors
 
 Flags = npt.NDArray[np.bool_]
 
@@ -35,7 +35,7 @@ def matching(names: Sequence[str], pattern: str) -> list[str]:
     """Tensors selected by a glob pattern over tensor names or the module paths around them.
 
     Raises:
-        ConfigError: The pattern matches none; the message suggests the nearest path.
+        ConfigError: The pattern matches none; the nearest path is suggested.
     """
     found = [
         name for name in names if any(fnmatch.fnmatchcase(path, pattern) for path in _paths(name))
@@ -72,22 +72,10 @@ def _flags(
     return flags
 
 
-def _split(model: nn.Module, name: str) -> tuple[Any, str]:
-    path, _, kind = name.rpartition(".")
-    return model.get_submodule(path), kind
-
-
-def _latent(model: nn.Module, name: str) -> tuple[nn.Parameter, int]:
-    """The parameter behind a quantized tensor, and its channel dimension."""
-    module, kind = _split(model, name)
-    return (module.logit, 1) if kind == "alpha" else (getattr(module, kind), 0)
-
-
-def _pin(model: nn.Module, name: str) -> None:
-    module, kind = _split(model, name)
-    if kind == "alpha":
+def _pin(model: nn.Module, tensor: QuantizedTensor) -> None:
+    proxy, name = tensor.quantizer, tensor.name
+    if proxy is None:
         return
-    proxy = getattr(module, f"{kind}_quant")
     if getattr(proxy, "requires_input_scale", False):
         if not pinned(model):
             raise ConfigError(
@@ -151,23 +139,21 @@ def freeze(
             frozen layer is followed by a batch norm that is not folded, or ``example`` is needed.
         ConversionError: A scale is not a power of two.
     """
-    names = quantized_tensor_names(model)
+    tensors = quantized_tensors(model)
     selected = {
-        name for pattern in [*layers, *(channels or {})] for name in matching(names, pattern)
+        name
+        for pattern in [*layers, *(channels or {})]
+        for name in matching(list(tensors), pattern)
     }
-    outputs = {}
-    for name in names:
-        parameter, dim = _latent(model, name)
-        module, kind = _split(model, name)
-        outputs[name] = module.alpha.shape[1] if kind == "alpha" else parameter.shape[dim]
+    outputs = {name: tensor.outputs for name, tensor in tensors.items()}
     flags = _flags(outputs, layers, channels or {}, fraction)
     frozen = {name: flag for name, flag in flags.items() if flag.any()}
     norms = _frozen_norms(model, frozen, example)
     for name in sorted(selected):
         if flags[name].any():
-            _pin(model, name)
+            _pin(model, tensors[name])
         if flags[name].all():
-            _latent(model, name)[0].requires_grad_(False)
+            tensors[name].parameter.requires_grad_(False)
     for norm in norms:
         model.get_submodule(norm).eval().requires_grad_(False)
     return FreezePlan.of(frozen, partial(integer_tensor, model))
@@ -233,9 +219,8 @@ def _keep(tensor: Tensor, flags: Flags | None = None, dim: int = 0) -> _Kept:
     return _Kept(tensor, mask, tensor.detach().clone())
 
 
-def _scale_buffers(model: nn.Module, name: str) -> list[Tensor]:
-    module, kind = _split(model, name)
-    scale = None if kind == "alpha" else scale_of(getattr(module, f"{kind}_quant"))
+def _scale_buffers(tensor: QuantizedTensor) -> list[Tensor]:
+    scale = None if tensor.quantizer is None else scale_of(tensor.quantizer)
     return [] if scale is None else list(scale.buffers())
 
 
@@ -262,10 +247,11 @@ class FreezeGuard:
         self._model, self._plan = model, plan
         self._handles: list[RemovableHandle] = []
         self._kept: list[_Kept] = []
+        tensors = quantized_tensors(model)
         for name, flag in flags.items():
-            parameter, dim = _latent(model, name)
-            self._kept.append(_keep(parameter, flag, dim))
-            self._kept += [_keep(buffer) for buffer in _scale_buffers(model, name)]
+            tensor = tensors[name]
+            self._kept.append(_keep(tensor.parameter, flag, tensor.dim))
+            self._kept += [_keep(buffer) for buffer in _scale_buffers(tensor)]
         for path in _frozen_norms(model, flags, example):
             norm = model.get_submodule(path)
             self._kept += [_keep(tensor) for tensor in (*norm.parameters(), *norm.buffers())]
