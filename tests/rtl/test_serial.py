@@ -133,7 +133,14 @@ def frozen_net(signed: bool, seed: int = 0) -> StreamNet:
 
 
 @pytest.mark.parametrize(
-    ("signed", "digit"), [(True, 0), (False, 1), (True, 1), (True, 2), (False, 3)]
+    ("signed", "digit"),
+    [
+        pytest.param(True, 0, marks=pytest.mark.slow),
+        (False, 1),
+        pytest.param(True, 1, marks=pytest.mark.slow),
+        (True, 2),
+        pytest.param(False, 3, marks=pytest.mark.slow),
+    ],
 )
 def test_frozen_channels_in_simulation(signed: bool, digit: int, simulate: Build) -> None:
     net = frozen_net(signed)

@@ -48,6 +48,7 @@ def test_powers_of_two() -> None:
     assert set(np.abs(raw).ravel()) == {1 << bit for bit in range(7)}
 
 
+@pytest.mark.slow
 def test_rivals_are_exact_and_a_wrong_one_is_not_counted(bench: Bench, tmp_path: Path) -> None:
     pytest.importorskip("da4ml")
     try:

@@ -114,11 +114,11 @@ WIDE = Geometry(4, 70, (3, 3), (1, 1), 1, 1, (4, 70))
     "component",
     [
         Bank(144, 64, 1, 2, (0,), registered=True),
-        Bank(9, 24, 1, 1, (0,), registered=True),
+        pytest.param(Bank(9, 24, 1, 1, (0,), registered=True), marks=pytest.mark.slow),
         Window(WIDE, 24),
-        Window(WIDE, 2),
+        pytest.param(Window(WIDE, 2), marks=pytest.mark.slow),
         Fifo(48, 71),
-        Fifo(4, 71),
+        pytest.param(Fifo(4, 71), marks=pytest.mark.slow),
     ],
     ids=["bank-blocks", "bank-luts", "window-blocks", "window-luts", "fifo-blocks", "fifo-luts"],
 )
