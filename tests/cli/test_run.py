@@ -263,8 +263,6 @@ def test_bench(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["batch", "frames", "frames/s"]
     assert [line.split()[:2] for line in lines[2:]] == [["1", "16"], ["8", "16"]]
-    assert main(["bench"]) == 2
-    assert "bench: give a bundle, or --host" in capsys.readouterr().err
     assert main(["bench", bundle, "--batch", "0"]) == 2
 
 

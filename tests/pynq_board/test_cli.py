@@ -34,12 +34,12 @@ def test_no_board_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path
 @pytest.mark.clock
 def test_host_overhead(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """1,000 images in at most 20 ms, and at least five times faster than one by one."""
-    from semifreddo.runtime.bench import host_costs
+    from semifreddo.studies.host_costs import host_costs
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)  # hls4ml's takes seconds
     costs = {cost.driver: cost for cost in host_costs(repeats=3)}
     assert costs["semifreddo"].seconds < 0.020
     assert costs["loop over single images"].seconds > 5 * costs["semifreddo"].seconds
     assert costs["semifreddo"].registers < 100
-    assert main(["bench", "--host"]) == 0
+    assert main(["study", "host_costs"]) == 0
     assert "loop over single images" in capsys.readouterr().out

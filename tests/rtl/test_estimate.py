@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -13,18 +12,15 @@ from nets import blended
 from rtl.random_nets import random_net
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Cast, Conv, Linear, Route, Stream, WeightBlock
+from semifreddo.ir.layers import Cast, Conv, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.schedule import signed_digits
-from semifreddo.rtl.calibration import Compared, cross_validated, distribution, fit, listing, ratios
-from semifreddo.rtl.components.costs import COSTS, Area, Parts, in_blocks
+from semifreddo.rtl.components.costs import in_blocks
 from semifreddo.rtl.components.memories import Bank
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import estimate, stream_parts
 from semifreddo.rtl.graph_size import signed_digit_count
-from semifreddo.rtl.sample_layers import samples
 from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.tools.cells import CellCounts
 
 
 def slack(net: StreamNet) -> int:
@@ -122,50 +118,6 @@ def test_signed_digits_are_counted_like_one_by_one() -> None:
     assert signed_digit_count(values).tolist() == [len(list(signed_digits(int(v)))) for v in values]
 
 
-def compared(rng: np.random.Generator, costs: dict[str, Area]) -> Compared:
-    """A layer that costs exactly what its parts cost by ``costs``."""
-    parts = Parts()
-    for kind in ("control", "adder_bit", "pipeline_bit", "clipped_bit"):
-        parts.add(kind, int(rng.integers(1, 200)))
-    lut = sum(costs[kind].lut * count for kind, count in parts.counts.items())
-    ff = sum(costs[kind].ff * count for kind, count in parts.counts.items())
-    return Compared("frozen 3x3", parts, parts.area(), CellCounts(lut=round(lut), ff=round(ff)))
-
-
-def test_fit_finds_the_costs_that_explain_the_layers() -> None:
-    rng = np.random.default_rng(0)
-    true = {kind: Area(cost.lut * 1.5, cost.ff * 0.7) for kind, cost in COSTS.items()}
-    fitted = fit([compared(rng, true) for _ in range(60)], strength=1e-6)
-    for kind in ("control", "adder_bit", "pipeline_bit", "clipped_bit"):
-        assert fitted[kind].lut == pytest.approx(true[kind].lut, rel=0.05)
-        assert fitted[kind].ff == pytest.approx(true[kind].ff, rel=0.05)
-    assert fitted["ram_lut"] == COSTS["ram_lut"]
-
-
-def test_cross_validation_predicts_without_the_layer() -> None:
-    rng = np.random.default_rng(0)
-    true = {kind: Area(cost.lut * 1.2, cost.ff) for kind, cost in COSTS.items()}
-    layers = [compared(rng, true) for _ in range(64)]
-    errors = [abs(each.error("lut")) for each in layers]
-    held_out = [abs(each.error("lut")) for each in cross_validated(layers)]
-    assert len(held_out) == 64
-    assert max(held_out) < 0.05 < min(errors)
-
-
-def test_distribution_of_errors() -> None:
-    parts = Parts()
-    found = [
-        Compared("frozen 3x3", parts, Area(110, 100), CellCounts(lut=100, ff=100)),
-        Compared("digits 3x3", parts, Area(200, 90, 2), CellCounts(lut=250, ff=100, dsp=2)),
-    ]
-    text = distribution(found)
-    assert "| LUT | 2 | 15.0% | 19.0% | 20.0% | -11.4% |" in text
-    assert "| FF | 2 | 5.0% | 9.0% | 10.0% | -5.0% |" in text
-    assert "| DSP | 1 | exact in 2 of 2 | | 0% | +0.0% |" in text
-    assert "| LUT, digits | 1 | 20.0% | 20.0% | 20.0% | -20.0% |" in text
-    assert "-20%" in listing(found)
-
-
 def test_memories_are_blocks_where_yosys_makes_blocks_of_them() -> None:
     # By synthesis of memories with a registered output: the widest that is still distributed.
     widest = {64: 32, 128: 16, 256: 8, 512: 4, 1024: 2}
@@ -185,28 +137,6 @@ def test_a_bank_is_as_narrow_as_its_reader_allows() -> None:
         counts = bank.counts().counts
         assert counts["bram18"] == 4
         assert "ram_lut" not in counts
-
-
-def test_luts_of_another_family_for_each_predicted_one() -> None:
-    parts = Parts()
-    found = [
-        Compared("frozen 3x3", parts, Area(100), CellCounts(lut=150)),
-        Compared("lut 3x3", parts, Area(200), CellCounts(lut=450)),
-    ]
-    text = ratios(found)
-    assert "| all | 2 | 1.50 | 1.88 | 2.25 | 2.00 |" in text
-    assert "| frozen | 1 | 1.50 | 1.50 | 1.50 | 1.50 |" in text
-
-
-def test_samples_are_the_same_for_the_same_seed_and_of_every_kind() -> None:
-    first, second = (list(islice(samples(5), 48)) for _ in range(2))
-    assert [s.net.device_digest for s in first] == [s.net.device_digest for s in second]
-    assert len({s.net.device_digest for s in first}) == 48
-    assert {type(s.layer).__name__ for s in first} >= {"Conv", "Linear", "AvgPool", "MaxPool"}
-    weighted = [s for s in first if isinstance(s.layer, Conv | Linear)]
-    assert {s.choice.multiplier for s in weighted} == {"lut", "dsp"}
-    for sample in weighted:
-        RtlSchedule({sample.layer.name: sample.choice}).check(sample.net)
 
 
 def test_a_stream_with_one_reader_needs_no_fork() -> None:

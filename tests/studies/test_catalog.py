@@ -8,15 +8,20 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.studies.catalog import NAMES, find_study
+from semifreddo.flow.build import stages
+from semifreddo.flow.config import load_config
+from semifreddo.studies.catalog import MEASUREMENTS, STUDIES, find_study
 from semifreddo.studies.runner import render
 
 pytest.importorskip("torch", reason="needs torch (extra train)")
 
+MEASURED = {"residency", "digit_width", "standard_cells", "rivals", "host_costs"}
+"""Measurements that docs/performance.md shows; the others are in docs/rtl-measurements.md."""
+
 PAGES = Path(__file__).parents[2] / "docs" / "studies"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STUDIES)
 def test_a_study_says_what_it_claims(name):
     study = find_study(name)
     assert study.name == name
@@ -31,10 +36,24 @@ def test_a_name_nearly_right():
         find_study("vertical_freezin")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", STUDIES)
 def test_the_page_is_the_record(name):
     record = json.loads((PAGES / f"{name}.json").read_text())
     study = find_study(name)
     assert record["settings"] == json.loads(json.dumps(study.settings())), "measure it again"
     assert record["sealed"] and len(record["seeds"]) >= 3
     assert (PAGES / f"{name}.md").read_text() == render(study, record)
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_a_measurement_is_quoted_where_its_figures_are(name):
+    measurement = find_study(name)
+    assert measurement.name == name and measurement.title
+    page = "performance.md" if name in MEASURED else "rtl-measurements.md"
+    assert f"semifreddo study {name}" in (PAGES.parent / page).read_text()
+
+
+def test_no_stage_of_a_build_has_a_study_in_its_code():
+    config = load_config(PAGES.parents[1] / "hls_projects" / "digits")
+    codes = {part for stage in stages(config) for part in stage.code}
+    assert "rtl" in codes and not any(part.startswith("studies") for part in codes)

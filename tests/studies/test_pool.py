@@ -31,8 +31,8 @@ def test_dask_gives_what_one_process_gives():
 
 
 def test_kinds():
-    assert isinstance(make_pool("serial"), Serial)
-    assert make_pool("processes:3").count == 3
+    assert isinstance(make_pool("serial"), Serial) and make_pool("serial").jobs == 1
+    assert make_pool("processes:3").jobs == 3
     assert make_pool("dask:tcp://localhost:8786").address == "tcp://localhost:8786"
 
 

@@ -2,7 +2,7 @@
 
 No adder graph is solved and no Verilog is made. Cycles are exact; resources are the counts of
 :mod:`semifreddo.rtl.structure` times the costs of :mod:`semifreddo.rtl.components.costs`. How far
-they are off against Yosys is measured by :mod:`semifreddo.rtl.calibration`; the
+they are off against Yosys is measured by ``semifreddo study calibration``; the
 figures are in ``docs/rtl-measurements.md``.
 """
 

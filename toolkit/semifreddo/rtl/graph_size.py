@@ -4,7 +4,7 @@ The adders are those of the canonical signed digits, times the share that is lef
 sums share sub-expressions. The share falls with the size of the matrix and with the digits per
 weight, and rises with the weights' entropy: the fewer different weights there are, the more often
 the same sub-expression comes. The exponents were fitted to graphs that da4ml found for 500 random
-matrices; ``python -m semifreddo.rtl.calibration --graphs`` measures the errors on others.
+matrices; ``semifreddo study adder_graphs`` measures the errors on others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All studies by name."""
+"""All studies and measurements by name."""
 
 from __future__ import annotations
 
@@ -7,25 +7,36 @@ from importlib import import_module
 from typing import Any
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.studies.measurement import Measurement
 from semifreddo.studies.study import Study
 
-_STUDIES = {
-    "vertical_freezing": "semifreddo.studies.vertical_freezing:VerticalFreezing",
+STUDIES = {
+    "vertical_freezing": "vertical_freezing:VerticalFreezing",
 }
+MEASUREMENTS = {
+    "calibration": "hardware.calibration:Calibration",
+    "adder_graphs": "hardware.calibration:AdderGraphs",
+    "residency": "hardware.tables:Residency",
+    "digit_width": "hardware.tables:DigitWidth",
+    "standard_cells": "hardware.tables:StandardCells",
+    "rivals": "hardware.tables:Rivals",
+    "host_costs": "host_costs:HostCosts",
+}
+_ALL = STUDIES | MEASUREMENTS
 
-NAMES = tuple(_STUDIES)
 
-
-def find_study(name: str) -> Study[Any, Any]:
-    """The study of a name, with its default settings.
+def find_study(name: str) -> Study[Any, Any] | Measurement:
+    """The study or measurement of a name, with its default settings.
 
     Raises:
         ConfigError: There is none.
     """
-    if name not in _STUDIES:
-        near = difflib.get_close_matches(name, NAMES, 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; studies are {', '.join(NAMES)}"
+    if name not in _ALL:
+        near = difflib.get_close_matches(name, _ALL, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; studies are {', '.join(_ALL)}"
         raise ConfigError(f"no study is called {name!r}{hint}")
-    module, _, kind = _STUDIES[name].partition(":")
-    study: Study[Any, Any] = getattr(import_module(module), kind)()
-    return study
+    module, _, kind = _ALL[name].partition(":")
+    made: Study[Any, Any] | Measurement = getattr(
+        import_module(f"semifreddo.studies.{module}"), kind
+    )()
+    return made

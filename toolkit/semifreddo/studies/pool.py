@@ -24,6 +24,8 @@ class Pool(Protocol):
 class Serial:
     """One after the other, in this process."""
 
+    jobs = 1
+
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         return map(function, items)
 
@@ -32,11 +34,11 @@ class Processes:
     """Processes on this machine; spawned, because threads of torch do not survive a fork."""
 
     def __init__(self, count: int) -> None:
-        self.count = count
+        self.jobs = count
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.count, mp_context=context) as executor:
+        with ProcessPoolExecutor(self.jobs, mp_context=context) as executor:
             waiting: set[Future[Result]] = {executor.submit(function, item) for item in items}
             try:
                 while waiting:
@@ -73,7 +75,7 @@ class Dask:
                 yield future.result()
 
 
-def make_pool(text: str) -> Pool:
+def make_pool(text: str) -> Serial | Processes | Dask:
     """A pool as the command line names it: ``serial``, ``processes:N`` or ``dask:ADDRESS``.
 
     Raises:

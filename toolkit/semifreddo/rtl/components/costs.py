@@ -3,7 +3,7 @@
 A layer is a number of parts of each kind: bits of adders, bits of a multiplexer, words of a memory.
 :mod:`semifreddo.rtl.components` count them; here is what one of each costs. Memories follow from
 the device (UG474, UG473); the other numbers were fitted to Yosys 0.70 by
-``python -m semifreddo.rtl.calibration --cache FOLDER --fit``.
+``semifreddo study calibration --set fit=true``.
 """
 
 from __future__ import annotations

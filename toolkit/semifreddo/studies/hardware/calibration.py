@@ -1,37 +1,37 @@
 """How good the estimator is: predicted against synthesised, over many different layers.
 
-``python -m semifreddo.rtl.calibration --cache FOLDER`` synthesises random layers of every kind with
-Yosys (7 series), each out of context, and prints the distribution of the errors. Results are kept
-by content, so that it goes on where it stopped and does again only what a change of the generator
-made different. The errors are those that each layer has by costs
-(:mod:`semifreddo.rtl.components.costs`) that are fitted to seven eighths of the layers, without it;
-``--fit`` prints costs fitted to all.
-``--family ecp5`` tells how many LUTs of that family come for each that is predicted.
+``semifreddo study calibration`` synthesises random layers of every kind with Yosys (7 series), each
+out of context, and prints the distribution of the errors. Results are kept by content, so that it
+goes on where it stopped and does again only what a change of the generator made different. The
+errors are those that each layer has by costs (:mod:`semifreddo.rtl.components.costs`) that are
+fitted to seven eighths of the layers, without it; ``--set fit=true`` prints costs fitted to all.
+``--set family=ecp5`` tells how many LUTs of that family come for each that is predicted.
+``semifreddo study adder_graphs`` needs no Yosys.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar
 
 import numpy as np
 
 from semifreddo import adders
-from semifreddo.core.errors import SemifreddoError
+from semifreddo.core.tables import option
 from semifreddo.rtl.components.costs import COSTS, Area, Parts
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.estimate import models_of
 from semifreddo.rtl.folding import make_plan
 from semifreddo.rtl.graph_size import graph_size
-from semifreddo.rtl.sample_layers import Sample, samples
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.synthesis import Part, design_parts, synthesize_parts
+from semifreddo.studies.hardware.sample_layers import Sample, samples
+from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts, Family
+from semifreddo.tools.runner import Progress
 
 SEED = 0
 FOLDS = 8
@@ -75,7 +75,13 @@ def _predicted(sample: Sample) -> tuple[Parts, Area]:
 
 
 def compare(
-    chosen: Sequence[Sample], cache: Path, jobs: int, timeout_s: float, family: Family = "xc7"
+    chosen: Sequence[Sample],
+    cache: Path,
+    *,
+    jobs: int,
+    timeout_s: float,
+    family: Family,
+    say: Progress,
 ) -> list[Compared]:
     """Synthesise what is not kept yet.
 
@@ -89,16 +95,12 @@ def compare(
         cache=cache,
         timeout_s=timeout_s,
         jobs=jobs,
-        progress=_say,
+        progress=say,
     )
     return [
         Compared(sample.title, *_predicted(sample), part.cells)
         for sample, part in zip(chosen, made, strict=True)
     ]
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
 
 
 def _part(sample: Sample, index: int) -> Part:
@@ -242,43 +244,44 @@ def graph_errors(count: int) -> str:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m semifreddo.rtl.calibration")
-    parser.add_argument("--cache", type=Path, help="folder that keeps results")
-    parser.add_argument("--layers", type=int, default=64, help="how many (64)")
-    parser.add_argument("--jobs", type=int, default=1, help="Yosys runs at the same time (1)")
-    parser.add_argument("--timeout", type=float, default=600.0, help="seconds for a layer (600)")
-    parser.add_argument(
-        "--family", default="xc7", choices=get_args(Family), help="of others: LUTs for each (xc7)"
-    )
-    parser.add_argument("--fit", action="store_true", help="print costs fitted to all")
-    parser.add_argument("--graphs", action="store_true", help="adder graphs only; needs no Yosys")
-    chosen = parser.parse_args(arguments)
-    if chosen.graphs:
-        sys.stdout.write(f"{graph_errors(chosen.layers)}\n")
-        return 0
-    if chosen.cache is None:
-        parser.error("--cache is missing: a folder for the results")
-    try:
-        layers = list(islice(samples(SEED), chosen.layers))
-        compared = compare(layers, chosen.cache, chosen.jobs, chosen.timeout, chosen.family)
-    except SemifreddoError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return error.exit_code
-    if chosen.family != "xc7":
-        sys.stdout.write(f"{listing(compared)}\n\n{ratios(compared)}\n")
-        return 0
-    sys.stdout.write(
-        f"{listing(compared)}\n\nBy costs fitted to other layers:\n\n"
-        f"{distribution(cross_validated(compared))}\n\nBy the costs there are:\n\n"
-        f"{distribution(compared)}\n"
-    )
-    if chosen.fit:
-        lines = [f'    "{kind}": {cost},' for kind, cost in fit(compared).items()]
-        sys.stdout.write("\n".join(["", *lines, ""]))
-    return 0
+@dataclass(frozen=True)
+class Calibration(Measurement):
+    """Predicted against synthesised."""
+
+    name: ClassVar[str] = "calibration"
+    title: ClassVar[str] = "how far the estimator of cells is off"
+
+    layers: int = option(64, help="how many random layers", low=1)
+    timeout_s: float = option(600.0, help="seconds for a layer", low=1)
+    family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
+    fit: bool = option(False, help="print costs fitted to all layers, too")
+
+    def run(self, folder: Path, jobs: int, say: Progress) -> str:
+        layers = list(islice(samples(SEED), self.layers))
+        compared = compare(
+            layers, folder, jobs=jobs, timeout_s=self.timeout_s, family=self.family, say=say
+        )
+        if self.family != "xc7":
+            return f"{listing(compared)}\n\n{ratios(compared)}\n"
+        text = (
+            f"{listing(compared)}\n\nBy costs fitted to other layers:\n\n"
+            f"{distribution(cross_validated(compared))}\n\nBy the costs there are:\n\n"
+            f"{distribution(compared)}\n"
+        )
+        if self.fit:
+            lines = [f'    "{kind}": {cost},' for kind, cost in fit(compared).items()]
+            text += "\n".join(["", *lines, ""])
+        return text
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@dataclass(frozen=True)
+class AdderGraphs(Measurement):
+    """Predicted against solved adder graphs."""
+
+    name: ClassVar[str] = "adder_graphs"
+    title: ClassVar[str] = "how far the predicted size of adder graphs is off"
+
+    graphs: int = option(64, help="how many random frozen matrices", low=1)
+
+    def run(self, _folder: Path, _jobs: int, _say: Progress) -> str:
+        return f"{graph_errors(self.graphs)}\n"

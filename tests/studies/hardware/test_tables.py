@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semifreddo.core.errors import LadderError, ProjectError, ToolError
-from semifreddo.rtl import measure, tables
+from semifreddo.core.errors import ConfigError, LadderError, ProjectError, ToolError
 from semifreddo.rtl.design import make_design
-from semifreddo.rtl.measure import Bench, markdown
-from semifreddo.rtl.table_nets import block_net, conv_net, dense_net, pictures
-from semifreddo.rtl.table_rivals import da4ml_rtl, plain_constants
 from semifreddo.rtl.verilator import find_verilator
 from semifreddo.sim import reference
+from semifreddo.studies.hardware import tables
+from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net, pictures
+from semifreddo.studies.hardware.rivals import da4ml_rtl, plain_constants
+from semifreddo.studies.hardware.workbench import Workbench, markdown
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.liberty import CellArea
 
@@ -23,8 +24,8 @@ SMALL = (3, 4, 2)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path / "cache", 300, 1, lambda _: None)
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path / "cache", 300, 1, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_powers_of_two() -> None:
 
 
 @pytest.mark.slow
-def test_rivals_are_exact_and_a_wrong_one_is_not_counted(bench: Bench, tmp_path: Path) -> None:
+def test_rivals_are_exact_and_a_wrong_one_is_not_counted(bench: Workbench, tmp_path: Path) -> None:
     pytest.importorskip("da4ml")
     try:
         find_verilator()
@@ -71,15 +72,17 @@ def test_rivals_take_chains_of_linear_layers_only() -> None:
         plain_constants(make_design(conv_net(3, 4, bits=4, frozen=4)))
 
 
-def test_tables_put_counts_in_their_places(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tables_put_counts_in_their_places(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
 
-    def cells(self: Bench, parts, *, use_dsp: bool) -> list[CellCounts]:
+    def cells(self: Workbench, parts, *, use_dsp: bool) -> list[CellCounts]:
         seen.extend(part.top for part in parts)
         return [CellCounts(lut=1000 * len(seen), dsp=7 * use_dsp, ff=5) for _ in parts]
 
-    monkeypatch.setattr(Bench, "prove", lambda self, design: None)
-    monkeypatch.setattr(Bench, "cells", cells)
+    monkeypatch.setattr(Workbench, "prove", lambda self, design: None)
+    monkeypatch.setattr(Workbench, "cells", cells)
     text = tables.residency(bench, bits=[(4, False)], folded=[])
     assert text.splitlines()[2] == (
         "| 1 | 4 | 1,000 | 5 | 2,000 | 3,000 + 7 | 4,000 | 5,000 + 7 | 4.00 |"
@@ -90,19 +93,19 @@ def test_tables_put_counts_in_their_places(bench: Bench, monkeypatch: pytest.Mon
     assert second.startswith("| 3→4, 4/8 | 1 | ")
 
 
-def test_rates_of_a_block_are_equal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_of_a_block_are_equal(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Loadable and frozen cores wait for no one at the rate that the table names."""
     units: list[tuple[int, ...]] = []
 
-    def area(self: Bench, files, top: str, liberty: Path) -> CellArea:
+    def area(self: Workbench, files, top: str, liberty: Path) -> CellArea:
         return CellArea(total=100.0 * len(units), sequential=40.0, cells=1, seconds=0.0)
 
-    def prove(self: Bench, design) -> None:
+    def prove(self: Workbench, design) -> None:
         units.append(tuple(unit.word_cycles for unit in design.core.units))
 
-    monkeypatch.setattr(Bench, "prove", prove)
-    monkeypatch.setattr(Bench, "area", area)
-    monkeypatch.setattr(Bench, "cells", lambda self, parts, **_: [CellCounts(lut=len(units))])
+    monkeypatch.setattr(Workbench, "prove", prove)
+    monkeypatch.setattr(Workbench, "area", area)
+    monkeypatch.setattr(Workbench, "cells", lambda self, parts, **_: [CellCounts(lut=len(units))])
     lines = tables.standard_cells(bench, Path("cells.lib")).splitlines()
     assert lines[2] == "| 1 | all loadable | 300 | 260 | 1.00 | 1.00 | 3 | 1.00 |"
     assert lines[7] == "| 18 | all frozen | 400 | 360 | 1.50 | 1.56 | 4 | 1.50 |"
@@ -110,11 +113,11 @@ def test_rates_of_a_block_are_equal(bench: Bench, monkeypatch: pytest.MonkeyPatc
     assert [found[:3] for found in units[3:]] == [(16, 16, 16), (16, 18, 18), (18, 18, 18)]
 
 
-def test_rivals_without_fifos(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rivals_without_fifos(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("da4ml")
     found = [CellCounts(lut=120, lut_as_ram=20), CellCounts(lut=220, lut_as_ram=20, ff=3)]
-    monkeypatch.setattr(Bench, "prove", lambda self, design: None)
-    monkeypatch.setattr(Bench, "cells", lambda self, parts, *, use_dsp: [*found, *found])
+    monkeypatch.setattr(Workbench, "prove", lambda self, design: None)
+    monkeypatch.setattr(Workbench, "cells", lambda self, parts, *, use_dsp: [*found, *found])
     lines = tables.rivals(bench, SMALL).splitlines()
     assert lines[3] == "| plain constants, left to Yosys | 1 | 220 | 20 | 1.83 | 2.00 | 0 | 3 |"
     assert lines[5].startswith("| this RTL, one bit per cycle | 1")
@@ -126,9 +129,27 @@ def test_markdown() -> None:
     )
 
 
-def test_a_liberty_file_must_be_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tables.main(["standard-cells"]) == 2
-    assert capsys.readouterr().err == (
-        "error: table standard-cells: name a liberty file with --liberty FILE\n"
-    )
-    assert measure.__doc__
+def test_a_liberty_file_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^study standard_cells: name a liberty file with --set"):
+        tables.StandardCells().run(tmp_path, 1, print)
+
+
+def test_every_table_is_measured_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def table(name: str, bench: Workbench, *more: object) -> str:
+        seen.append((name, bench.cache, bench.timeout_s, bench.jobs, *more))
+        return name
+
+    for name in ("residency", "digits", "standard_cells", "rivals"):
+        monkeypatch.setattr(tables, name, partial(table, name))
+    kinds = (tables.Residency, tables.DigitWidth, tables.Rivals)
+    for kind in kinds:
+        kind(timeout_s=9).run(tmp_path, 2, print)
+    tables.StandardCells(liberty=Path("cells.lib")).run(tmp_path, 1, print)
+    assert seen == [
+        ("residency", tmp_path, 9, 2),
+        ("digits", tmp_path, 9, 2),
+        ("rivals", tmp_path, 9, 2),
+        ("standard_cells", tmp_path, 3600.0, 1, Path("cells.lib")),
+    ]

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from semifreddo.core import scratch
 from semifreddo.core.block_design import DMA, ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError
 from semifreddo.core.fixed import FixedType
+from semifreddo.core.tables import option
 from semifreddo.ir.layers import Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
@@ -31,6 +32,9 @@ from semifreddo.runtime.bundle import Bundle
 from semifreddo.runtime.core_model import LoopbackCore
 from semifreddo.runtime.pynq import open_pynq
 from semifreddo.runtime.transport import DeviceInfo
+from semifreddo.studies.measurement import Measurement
+from semifreddo.studies.tables import table
+from semifreddo.tools.runner import Progress
 
 SHAPE, CLASSES = (28, 28, 1), 10
 Driver = Callable[[npt.NDArray[np.uint8]], npt.NDArray[Any]]
@@ -57,6 +61,32 @@ class HostCost:
     def us_per_image(self) -> float:
         """Microseconds per image."""
         return self.seconds / self.images * 1e6
+
+
+@dataclass(frozen=True)
+class HostCosts(Measurement):
+    """The table of all drivers."""
+
+    name: ClassVar[str] = "host_costs"
+    title: ClassVar[str] = "what the host adds on PYNQ"
+
+    images: int = option(1000, help="28x28 images in a batch", low=1)
+    repeats: int = option(7, help="of which the median is taken", low=1)
+
+    def run(self, _folder: Path, _jobs: int, _say: Progress) -> str:
+        costs = host_costs(self.images, self.repeats)
+        rows = [
+            (
+                cost.driver,
+                f"{1e3 * cost.seconds:.2f}",
+                f"{cost.us_per_image:.2f}",
+                f"{cost.seconds / costs[0].seconds:.1f}",
+                cost.registers,
+            )
+            for cost in costs
+        ]
+        head = (f"{self.images} images 28x28", "ms", "us per image", "times ours", "registers")
+        return table(head, rows)
 
 
 def _net() -> StreamNet:

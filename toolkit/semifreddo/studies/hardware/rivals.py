@@ -25,9 +25,9 @@ from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import CLOCK, literal, module, part, stream_ports, vector
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.netlist import quiet
-from semifreddo.rtl.table_nets import pictures
 from semifreddo.rtl.unit import delay, depth_for, fifo, issue, word_bits
 from semifreddo.sim import reference
+from semifreddo.studies.hardware.networks import pictures
 
 _LEVELS = 2
 """Levels of adders between da4ml's registers; as in our graphs."""

@@ -1,25 +1,28 @@
-"""Measures the tables of ``docs/performance.md``: ``python -m semifreddo.rtl.tables TABLE``.
+"""The tables of ``docs/performance.md`` about sizes of hardware, one measurement each.
 
 Every design is simulated against the integers before it is counted.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from semifreddo.core.errors import ConfigError, SemifreddoError
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import option
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.measure import Bench, markdown
 from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.rtl.synthesis import Part, files_below
-from semifreddo.rtl.table_nets import block_net, conv_net, dense_net
-from semifreddo.rtl.table_rivals import da4ml_rtl, plain_constants
+from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net
+from semifreddo.studies.hardware.rivals import da4ml_rtl, plain_constants
+from semifreddo.studies.hardware.workbench import Workbench, markdown
+from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.runner import Progress
 
 BITS = ((8, False), (6, False), (4, False), (3, False), (2, False), (8, True))
 """Bits of the weights of table 1, and whether they are powers of two."""
@@ -29,7 +32,7 @@ FOLDED_BITS = ((8, False), (4, False))
 
 
 def residency(
-    bench: Bench,
+    bench: Workbench,
     bits: Sequence[tuple[int, bool]] = BITS,
     folded: Sequence[tuple[int, bool]] = FOLDED_BITS,
 ) -> str:
@@ -73,7 +76,7 @@ def _with_dsp(found: CellCounts) -> str:
 
 
 def digits(
-    bench: Bench,
+    bench: Workbench,
     layers: Sequence[tuple[int, int, int, int]] = ((3, 16, 8, 8), (16, 32, 4, 8), (16, 32, 4, 4)),
     widths: Sequence[int] = (0, 4, 2, 1),
 ) -> str:
@@ -115,7 +118,7 @@ def digits(
     return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), rows)
 
 
-def standard_cells(bench: Bench, liberty: Path) -> str:
+def standard_cells(bench: Workbench, liberty: Path) -> str:
     """Table 3: size of a SemifreddoNet block at equal throughput, three residencies.
 
     At 18 cycles per pixel loadable cores take 18 for two of their 36 rows at once, frozen ones 16
@@ -154,7 +157,7 @@ def standard_cells(bench: Bench, liberty: Path) -> str:
     return markdown((*head, "xc7 LUT", "loadable / this"), rows)
 
 
-def rivals(bench: Bench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
+def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
     """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
     net = dense_net(sizes)
     ours = make_design(net)
@@ -194,7 +197,7 @@ def _design(net: StreamNet, choice: Choice) -> RtlDesign:
     return make_design(net, RtlSchedule({"conv": choice}))
 
 
-def _layer(bench: Bench, net: StreamNet, choice: Choice) -> CellCounts:
+def _layer(bench: Workbench, net: StreamNet, choice: Choice) -> CellCounts:
     """Cells of the only layer of a network."""
     design = _design(net, choice)
     bench.prove(design)
@@ -203,47 +206,63 @@ def _layer(bench: Bench, net: StreamNet, choice: Choice) -> CellCounts:
     return bench.cells([part], use_dsp=choice.multiplier == "dsp")[0]
 
 
-TABLES = ("residency", "digits", "standard-cells", "rivals")
+@dataclass(frozen=True)
+class HardwareTable(Measurement):
+    """One of the tables above."""
+
+    timeout_s: float = option(3600.0, help="seconds for each run of a tool", low=1)
+
+    def run(self, folder: Path, jobs: int, say: Progress) -> str:
+        return self.measure(Workbench(folder, self.timeout_s, jobs, say))
+
+    @abc.abstractmethod
+    def measure(self, bench: Workbench) -> str:
+        """Prove, count, and give the table."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m semifreddo.rtl.tables")
-    parser.add_argument("table", choices=TABLES)
-    parser.add_argument("--liberty", type=Path, help="standard cells, for table standard-cells")
-    parser.add_argument("--cache", type=Path, default=Path("build/tables"), help="results so far")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--timeout", type=float, default=3600, help="seconds for each tool run")
-    chosen = parser.parse_args(arguments)
-    bench = Bench(
-        chosen.cache, chosen.timeout, chosen.jobs, lambda line: _say(sys.stderr.write, line)
-    )
-    try:
-        text = _table(chosen.table, bench, chosen.liberty)
-    except SemifreddoError as error:
-        _say(sys.stderr.write, f"error: {error}")
-        return error.exit_code
-    sys.stdout.write(text)
-    return 0
+@dataclass(frozen=True)
+class Residency(HardwareTable):
+    """Table 1."""
+
+    name: ClassVar[str] = "residency"
+    title: ClassVar[str] = "frozen, half frozen and loadable"
+
+    def measure(self, bench: Workbench) -> str:
+        return residency(bench)
 
 
-def _table(name: str, bench: Bench, liberty: Path | None) -> str:
-    if name == "standard-cells":
-        if liberty is None:
-            raise ConfigError("table standard-cells: name a liberty file with --liberty FILE")
-        return standard_cells(bench, liberty)
-    tables: Mapping[str, Callable[[Bench], str]] = {
-        "residency": residency,
-        "digits": digits,
-        "rivals": rivals,
-    }
-    return tables[name](bench)
+@dataclass(frozen=True)
+class DigitWidth(HardwareTable):
+    """Table 2."""
+
+    name: ClassVar[str] = "digit_width"
+    title: ClassVar[str] = "digit width of frozen layers"
+
+    def measure(self, bench: Workbench) -> str:
+        return digits(bench)
 
 
-def _say(write: Callable[[str], int], line: str) -> None:
-    write(f"{line}\n")
-    sys.stderr.flush()
+@dataclass(frozen=True)
+class StandardCells(HardwareTable):
+    """Table 3."""
+
+    name: ClassVar[str] = "standard_cells"
+    title: ClassVar[str] = "a whole block, in standard cells"
+
+    liberty: Path | None = option(None, help="standard cells")  # noqa: RUF009 -- makes a field
+
+    def measure(self, bench: Workbench) -> str:
+        if self.liberty is None:
+            raise ConfigError(f"study {self.name}: name a liberty file with --set liberty=FILE")
+        return standard_cells(bench, self.liberty)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@dataclass(frozen=True)
+class Rivals(HardwareTable):
+    """Table 4."""
+
+    name: ClassVar[str] = "rivals"
+    title: ClassVar[str] = "other ways to make the same network"
+
+    def measure(self, bench: Workbench) -> str:
+        return rivals(bench)

@@ -20,9 +20,9 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import Part, files_below, synthesize_parts
-from semifreddo.rtl.table_nets import pictures
 from semifreddo.rtl.verilator import build
 from semifreddo.sim import reference
+from semifreddo.studies.hardware.networks import pictures
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.liberty import CellArea, area_script, standard_cell_area
 from semifreddo.tools.runner import Progress
@@ -33,7 +33,7 @@ _STALLS = ((0, 0), (300, 400))
 
 
 @dataclass(frozen=True)
-class Bench:
+class Workbench:
     """Where results are kept, and how long things may take.
 
     Attributes:
