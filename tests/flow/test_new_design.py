@@ -18,6 +18,7 @@ from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.new_design import network_for, write_design
 from semifreddo.flow.rtl import schedule_of
+from semifreddo.flow.training import dataset_of
 from semifreddo.ir.serial import load_net
 
 MINI = (
@@ -55,7 +56,8 @@ def test_the_file(images: Path, tmp_path: Path) -> None:
     keys = [line for line in text.splitlines() if "=" in line and not line.startswith("#")]
     assert len(keys) <= 18
     assert tomllib.loads(text)["train"]["network"]["input_shape"] == [3, 28, 20]
-    assert "# cifar10: images of 28x20x3, 6 classes, 48 to train on." in text
+    assert "# cifar10: images of 20x28 pixels (width x height), channels: 3;\n" in text
+    assert "# 6 classes, 48 images to train on." in text
 
 
 def test_images_beside_the_design(
@@ -148,3 +150,24 @@ def test_real_images_build_whole(name: str, tmp_path: Path) -> None:
     report = build(few)
     assert report.bundle is not None
     assert {rung.name: rung.status for rung in report.ladder}["csim"] == "equal"
+
+
+def test_pictures_of_any_size_train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The size that `new` was told is the network's, and every later reader scales to it."""
+    image = pytest.importorskip("PIL.Image", reason="needs pillow")
+    monkeypatch.chdir(tmp_path)
+    for kind in range(2):
+        (tmp_path / "pictures" / f"kind {kind}").mkdir(parents=True)
+        for number in range(12):
+            picture = image.new("RGB", (20 + number, 30), (120 * kind, number, 0))
+            picture.save(tmp_path / "pictures" / f"kind {kind}" / f"{number}.png")
+    command = ["new", "mine", "--dataset", "pictures", "--data", "pictures"]
+    assert main(command) == 1
+    assert main([*command, "--size", "16"]) == 2
+    assert main([*command, "--size", "12x16"]) == 0
+    config = load_config(Path("mine"))
+    data = dataset_of(config)
+    assert data.input_shape == (3, 16, 12) and data.labels == ("kind 0", "kind 1")
+    assert data.preprocessing.resize == "bilinear"
+    with pytest.raises(ConfigError, match="--size: images of digits have their size"):
+        write_design(Path("other"), "digits", None, "pynq_z2", (8, 8))

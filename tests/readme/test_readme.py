@@ -109,6 +109,28 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
             "places and routes for long; see tests/rtl/test_ecp5.py"
         ),
     },
+    "docs/own-data.md": {
+        "semifreddo new garden --dataset pictures --data plants --size 32x32": Quick(),
+        "semifreddo train garden": Slow("test +"),
+        "semifreddo export garden": Slow(),
+        "semifreddo build garden": Slow(EQUAL),
+        "semifreddo check garden": Slow(EQUAL),
+        "semifreddo run garden/build/garden.sfb --images plants/oak --resize": Slow(
+            r"1\.png +(oak|rose|tulip)"
+        ),
+        "semifreddo new shapes --dataset arrays --data shapes.npz": Quick(),
+        "semifreddo train shapes": Slow("test +"),
+        "semifreddo export shapes": Slow(),
+        "semifreddo build shapes": Slow(EQUAL),
+        "semifreddo retarget garden --groups tree=0 flower=1,2 -o flowers.json": Slow(
+            "task flowers: "
+        ),
+        "semifreddo retarget garden --dataset pictures --data weeds -o weeds.json": Slow(
+            "task weeds: "
+        ),
+        "semifreddo run garden/build/garden.sfb --task flowers.json --images plants/rose "
+        "--resize": Slow("(tree|flower)"),
+    },
     "docs/own-model.md": {
         "python examples/own_model.py my_design": Slow("parity: (even|odd)"),
         "semifreddo train digits_net": Quick(r"test +9\d\.\d\d%"),
@@ -187,9 +209,27 @@ class Newcomer:
         np.savez(self._home / "images" / "fashion_mnist.npz", **arrays)
         np.savez(self.clone / "scans.npz", images=digits.images[:20])
         np.save(self.clone / "batch.npy", digits.images[:3].transpose(0, 3, 1, 2))
+        np.savez(
+            self.clone / "shapes.npz",
+            **{
+                key: array[:, ::2, ::2] if array.ndim > 1 else array
+                for key, array in arrays.items()
+            },
+        )
+        self._bring_plants(random)
         (self.clone / "pictures").mkdir()
         for name, index in (("2.png", 0), ("10.png", 1)):
             Image.fromarray(digits.images[index, :, :, 0]).save(self.clone / "pictures" / name)
+
+    def _bring_plants(self, random: np.random.Generator) -> None:
+        for place, classes in (("plants", ("oak", "rose", "tulip")), ("weeds", ("dock", "nettle"))):
+            for level, name in enumerate(classes):
+                (self.clone / place / name).mkdir(parents=True)
+                for number in range(1, 21):
+                    height, width = random.integers(30, 50, 2)
+                    colour = random.integers(0, 60, (height, width, 3)) + 90 * level
+                    path = self.clone / place / name / f"{number}.png"
+                    Image.fromarray(colour.astype(np.uint8)).save(path)
 
     def types(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command line in the clone."""
@@ -225,7 +265,7 @@ def follow(page: str, newcomer: Newcomer, kinds: tuple[type, ...]) -> Iterator[t
         yield quote.text, done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/own-model.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/own-data.md", "docs/own-model.md"])
 def test_what_takes_seconds(page: str, tmp_path: Path) -> None:
     assert list(follow(page, Newcomer(tmp_path), (Quick,)))
 

@@ -274,3 +274,28 @@ def test_real_images(name):
         with np.load(MINI / "gtsrb_mini.npz") as archive:
             flags = archive["is_val_train"]
         assert len(data.val) == flags.sum()
+
+
+def test_arrays_of_a_folder_are_those_of_an_archive(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 40), ("test", 9)):
+        arrays[f"x_{part}"] = random.integers(0, 256, (count, 5, 4), dtype=np.uint8)
+        arrays[f"y_{part}"] = np.arange(count) % 3
+    np.savez(tmp_path / "mine.npz", **arrays)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"neither arrays\*\.npz nor x_train\.npy"):
+        load_dataset("arrays", folder)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    np.save(folder / "other.npy", np.zeros(3))
+    loaded = load_dataset("arrays", folder)
+    assert loaded.digest == load_dataset("arrays", tmp_path / "mine.npz").digest
+    assert loaded.input_shape == (1, 5, 4) and loaded.labels == ("0", "1", "2")
+    np.save(folder / "y_test.npy", np.arange(9) / 2)
+    with pytest.raises(DataError, match="y_test holds float64, and labels are whole numbers"):
+        load_dataset("arrays", folder)
+    (folder / "y_test.npy").unlink()
+    with pytest.raises(DataError, match="has no array 'y_test'"):
+        load_dataset("arrays", folder)

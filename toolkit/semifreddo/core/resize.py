@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 
 import numpy as np
@@ -59,6 +60,7 @@ def resized(
     return ((result + (1 << (2 * _BITS - 1))) >> (2 * _BITS)).astype(np.uint8)
 
 
+@lru_cache(maxsize=64)  # pictures of a folder mostly have the same size
 def _taps(size: int, wanted: int, how: str) -> list[tuple[int, list[int]]]:
     """For each result line the first line it reads, and whole weights that sum to one."""
     radius, height_at = _FILTERS[how]

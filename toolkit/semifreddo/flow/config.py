@@ -182,7 +182,10 @@ class TrainSection:
     (``groups``).
     """
 
-    dataset: str = option(help="digits, fashion_mnist, cifar10, cifar100 or gtsrb")
+    dataset: str = option(
+        help="pictures or arrays of your own, or digits, mnist, fashion_mnist, cifar10, cifar100, "
+        "gtsrb"
+    )
     core_classes: tuple[int, ...] | None = option(
         None,
         help="classes the frozen core is trained on; with [model], classes of the first training "

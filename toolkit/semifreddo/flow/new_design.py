@@ -14,7 +14,7 @@ from semifreddo.core.errors import ConfigError, SemifreddoError
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import FILE_NAME, BuildConfig, load_config
 from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.train.data import Dataset, load_dataset
+from semifreddo.train.data import PICTURES, Dataset, load_dataset
 
 _SMALLEST_MAP = 4
 """Blocks halve the image until its map is as small as this."""
@@ -31,7 +31,8 @@ _FEW_IMAGES = 10_000
 _VECTORS = 256
 
 _TEXT = """\
-# {dataset}: images of {height}x{width}x{channels}, {classes} classes, {images:,} to train on.
+# {dataset}: images of {width}x{height} pixels (width x height), channels: {channels};
+# {classes} classes, {images:,} images to train on.
 # Written by `semifreddo new`; every key may be changed.
 
 [design]
@@ -61,7 +62,13 @@ shuffle = true
 """
 
 
-def write_design(folder: Path, dataset: str, data: Path | None, board: str) -> BuildConfig:
+def write_design(
+    folder: Path,
+    dataset: str,
+    data: Path | None,
+    board: str,
+    size: tuple[int, int] | None = None,
+) -> BuildConfig:
     """Write a design for an image set.
 
     Args:
@@ -69,6 +76,7 @@ def write_design(folder: Path, dataset: str, data: Path | None, board: str) -> B
         dataset: One of :data:`semifreddo.train.data.NAMES`.
         data: Folder or file of the images, if they are not embedded.
         board: Name of a board, or path of a board.toml.
+        size: Height and width to which pictures are scaled; ``None`` if they have one size.
 
     Returns:
         The design as it is read back.
@@ -82,7 +90,10 @@ def write_design(folder: Path, dataset: str, data: Path | None, board: str) -> B
     if file.exists():
         raise ConfigError(f"{file}: is there already; choose another folder, or edit the file")
     load_board(board)
-    text = _text(folder, load_dataset(dataset, data), dataset, data, board)
+    if size is not None and dataset != PICTURES:
+        raise ConfigError(f"--size: images of {dataset} have their size; it is for {PICTURES}")
+    shape = None if size is None else (None, *size)
+    text = _text(folder, load_dataset(dataset, data, shape=shape), dataset, data, board)
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     write_atomic(file, text)
     try:
@@ -144,7 +155,7 @@ def _text(folder: Path, images: Dataset, dataset: str, data: Path | None, board:
         board=json.dumps(_seen_from(folder, Path(board)) if board.endswith(".toml") else board),
         vectors=min(_VECTORS, len(images.test)),
         data="" if data is None else f"\ndata = {json.dumps(_seen_from(folder, data))}",
-        core=list(range((len(images.labels) + 1) // 2)),
+        core=list(range(max(2, (len(images.labels) + 1) // 2))),
         widths=list(network.widths),
         strides=list(network.strides),
         options="\n".join(options),

@@ -83,7 +83,8 @@ def images_of(target: Target, dataset: str | None, data: Path | None) -> Dataset
         ConfigError: Neither is known.
     """
     if dataset is not None:
-        return load_dataset(dataset, data)
+        height, width, channels = target.device.input.shape
+        return load_dataset(dataset, data, shape=(channels, height, width))
     if target.config is None:
         raise ConfigError("a bundle names no images; name them with --dataset")
     if target.config.train is None:

@@ -26,6 +26,7 @@ from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 from semifreddo.train.data import Dataset, load_dataset
 from semifreddo.train.freeze import freeze, frozen_share, matching
 from semifreddo.train.options import TrainOptions
+from semifreddo.train.pictures import Shape
 from semifreddo.train.recipes import (
     measured,
     raw_images,
@@ -63,7 +64,12 @@ def select(data: Dataset, classes: Sequence[int] | None, groups: Groups | None) 
 def dataset_of(config: BuildConfig) -> Dataset:
     """The design's images, with the data set's own classes."""
     train = training_of(config)
-    data = load_dataset(train.dataset, None if train.data is None else config.path(train.data))
+    shape: Shape | None = None
+    if train.network is not None:
+        channels, height, width = SemifreddoConfig.from_dict(train.network).input_shape
+        shape = channels, height, width
+    folder = None if train.data is None else config.path(train.data)
+    data = load_dataset(train.dataset, folder, shape=shape)
     return normalised(data, train.mean or (), train.deviation or ())
 
 

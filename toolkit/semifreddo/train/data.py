@@ -14,9 +14,19 @@ import numpy.typing as npt
 from semifreddo.core.digest import digest_ints
 from semifreddo.core.errors import DataError
 from semifreddo.core.preprocessing import IDENTITY, Preprocessing
-from semifreddo.train.sources import DIGIT_NAMES, ORIGINALS, Images, Labels, Source, find_source
+from semifreddo.train.pictures import Shape, read_folder
+from semifreddo.train.sources import (
+    DIGIT_NAMES,
+    ORIGINALS,
+    Images,
+    Labels,
+    Source,
+    find_source,
+    stratified,
+)
 
-NAMES = ("digits", *ORIGINALS)
+PICTURES = "pictures"
+NAMES = ("digits", *ORIGINALS, PICTURES)
 
 Splits = TypeVar("Splits", bound="TrainVal")
 """Either kind of data: a method gives the kind that it was called on."""
@@ -215,24 +225,6 @@ def _balanced(split: Split, count: int, seed: int) -> npt.NDArray[np.intp]:
     return np.lexsort((np.argsort(order), rank))[:count]
 
 
-def stratified(labels: Labels, shares: Sequence[float], seed: int) -> list[npt.NDArray[np.intp]]:
-    """Cut indices into parts that have each class in the same proportion.
-
-    Args:
-        labels: Class of each element.
-        shares: Fraction of all but the last part, which is the rest.
-        seed: Of the random choice.
-    """
-    random = np.random.default_rng(seed)
-    parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in range(len(shares) + 1)]
-    for label in np.unique(labels):
-        index = random.permutation(np.flatnonzero(labels == label))
-        cuts = np.rint(np.cumsum(shares) * len(index)).astype(int)
-        for part, piece in zip(parts, np.split(index, cuts), strict=True):
-            part.append(piece)
-    return [np.sort(np.concatenate(part)) for part in parts]
-
-
 def _digits(seed: int) -> Dataset:
     from sklearn.datasets import load_digits
 
@@ -261,18 +253,27 @@ def _with_validation(name: str, source: Source, seed: int) -> Dataset:
     return Dataset(name, *parts, source.labels, test, preprocessing=made)
 
 
-def load_dataset(name: str, directory: Path | str | None = None, *, seed: int = 0) -> Dataset:
+def load_dataset(
+    name: str,
+    directory: Path | str | None = None,
+    *,
+    seed: int = 0,
+    shape: Shape | None = None,
+) -> Dataset:
     """Load a data set and cut off its validation split.
 
     ``digits`` (8x8, embedded in scikit-learn) is cut 60/15/25, stratified. The others come from an
     .npz archive (arrays x_train, y_train, x_test, y_test, optionally label_names and is_val_train)
     or from the original files; 15 % of their training images, stratified, are for validation,
-    except that GTSRB is cut by track.
+    except that GTSRB is cut by track. ``arrays`` is any such archive, or a folder with the
+    arrays as .npy files; ``pictures`` a folder with a sub-folder of pictures for each class
+    (:func:`semifreddo.train.pictures.read_folder`).
 
     Args:
         name: One of :data:`NAMES`.
         directory: Where the files are (or in its sub-folder ``name``), or an .npz file itself.
         seed: Of the split.
+        shape: Of ``pictures`` only: channels, height and width that they get.
 
     Raises:
         DataError: Unknown name, missing directory, missing or damaged files.
@@ -283,4 +284,6 @@ def load_dataset(name: str, directory: Path | str | None = None, *, seed: int = 
         return _digits(seed)
     if directory is None:
         raise DataError(f"{name}: name the directory its files are in")
+    if name == PICTURES:
+        return _with_validation(name, read_folder(Path(directory), shape), seed)
     return _with_validation(name, find_source(name, Path(directory)), seed)

@@ -6,15 +6,16 @@ import csv
 import gzip
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.arrays import read_arrays
+from semifreddo.core.arrays import read_array, read_arrays
 from semifreddo.core.errors import DataError
 from semifreddo.core.resize import resized
 
@@ -64,6 +65,24 @@ class Source:
     resize: str = ""
 
 
+def stratified(labels: Labels, shares: Sequence[float], seed: int) -> list[npt.NDArray[np.intp]]:
+    """Cut indices into parts that have each class in the same proportion.
+
+    Args:
+        labels: Class of each element.
+        shares: Fraction of all but the last part, which is the rest.
+        seed: Of the random choice.
+    """
+    random = np.random.default_rng(seed)
+    parts: list[list[npt.NDArray[np.intp]]] = [[] for _ in range(len(shares) + 1)]
+    for label in np.unique(labels):
+        index = random.permutation(np.flatnonzero(labels == label))
+        cuts = np.rint(np.cumsum(shares) * len(index)).astype(int)
+        for part, piece in zip(parts, np.split(index, cuts), strict=True):
+            part.append(piece)
+    return [np.sort(np.concatenate(part)) for part in parts]
+
+
 def read_npz(path: Path) -> Source:
     """An archive with arrays x_train, y_train, x_test, y_test and, optionally, label_names.
 
@@ -71,9 +90,22 @@ def read_npz(path: Path) -> Source:
         DataError: Corrupt, or without those arrays.
     """
     found = read_arrays(path, str(path), what="an .npz archive of plain arrays", wanted=_wanted)
+    return _of_arrays(path, found)
+
+
+def _read_npy(folder: Path) -> Source | None:
+    """The arrays of :func:`read_npz` as .npy files of a folder."""
+    files = [file for file in sorted(folder.glob("*.npy")) if _wanted(file.stem)]
+    return _of_arrays(folder, {f.stem: read_array(f, str(f)) for f in files}) if files else None
+
+
+def _of_arrays(path: Path, found: Mapping[str, npt.NDArray[Any]]) -> Source:
     missing = [key for key in _NEEDED if key not in found]
     if missing:
         raise DataError(f"{path}: has no array {missing[0]!r}; needed: {' '.join(_NEEDED)}")
+    for key in ("y_train", "y_test"):
+        if not np.issubdtype(found[key].dtype, np.integer):
+            raise DataError(f"{path}: {key} holds {found[key].dtype}, and labels are whole numbers")
     y_train, y_test = (found[key].astype(np.int64) for key in ("y_train", "y_test"))
     classes = int(max(y_train.max(initial=0), y_test.max(initial=0))) + 1
     names = found.get("label_names", np.arange(classes))
@@ -255,6 +287,7 @@ ORIGINALS: Mapping[str, Callable[[Path], Source | None]] = {
     "cifar10": lambda folder: _read_cifar(folder, "cifar10"),
     "cifar100": lambda folder: _read_cifar(folder, "cifar100"),
     "gtsrb": _read_gtsrb,
+    "arrays": _read_npy,
 }
 """Readers of the original files in a folder; None if the folder has none of them."""
 
@@ -288,6 +321,11 @@ def find_source(name: str, directory: Path) -> Source:
         source = ORIGINALS[name](folder)
         if source is not None:
             return source
+    if name == "arrays":
+        raise DataError(
+            f"{directory}: neither arrays*.npz nor x_train.npy, y_train.npy, x_test.npy and "
+            "y_test.npy are there; name the .npz file itself, or its folder"
+        )
     raise DataError(
         f"{directory}: neither {name}*.npz nor the original {name} files are there (nor in "
         f"{directory / name}); download them from the data set's own site"
