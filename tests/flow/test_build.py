@@ -25,6 +25,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build, stages
 from semifreddo.flow.check import check_bundle, check_design, check_task
 from semifreddo.flow.config import BuildConfig, load_config
+from semifreddo.flow.seen import plain, value_of
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
@@ -252,7 +253,7 @@ def test_every_stage_declares_itself(fresh: BuildConfig) -> None:
         assert stage.summary
         assert set(stage.reads) <= made
         made |= set(stage.writes)
-        json.dumps(stage.settings(fresh))
+        json.dumps({key: plain(value_of(fresh, key)) for key in stage.decides})
 
 
 def test_check_design(built: BuildConfig, fresh: BuildConfig) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes import other_task
+from semifreddo import adders
 from semifreddo.core.errors import (
     ConfigError,
     LadderError,
@@ -22,18 +24,20 @@ from semifreddo.core.errors import (
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow import cosim, synth
 from semifreddo.flow.backend import Backend
-from semifreddo.flow.build import BACKENDS, build
+from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.rtl import RTL_STAGE, budget_of, load_design
+from semifreddo.flow.rtl import RTL_STAGE, budget_of, built_design, generated_again
+from semifreddo.flow.stage import run_stage
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.cosim import Stalls
-from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.design import make_design
 from semifreddo.rtl.ecp5 import Ecp5Bitstream, Ecp5Plan
 from semifreddo.rtl.explanation import RESOURCES
 from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.synthesis import DesignResources
+from semifreddo.rtl.synthesis import DesignResources, design_parts
+from semifreddo.rtl.written import WrittenDesign
 from semifreddo.runtime import Accelerator
 from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts
@@ -49,10 +53,17 @@ def waiting(report: BuildReport) -> dict[str, str]:
 
 
 def test_rtl_is_written_whole(built: BuildConfig) -> None:
-    design = load_design(built.build_dir)
+    design = generated_again(built.build_dir, load_net(built.build_dir / "net.json"))
     folder = built.build_dir / "rtl"
     written = {file.name: file.read_text() for file in (folder / "verilog").iterdir()}
     assert written == dict(design.files)
+    read = built_design(built.build_dir)
+    assert (dict(read.files), read.top, read.net) == (dict(design.files), design.top, design.net)
+    assert design_parts(read) == design_parts(design)
+    assert (read.cycles_per_image, read.latency_cycles) == (
+        design.cycles_per_image,
+        design.latency_cycles,
+    )
     report = BuildReport.load(built.build_dir / "report.json")
     assert report.rtl is not None
     assert report.rtl.digest == design.digest
@@ -151,15 +162,15 @@ def test_verilator_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> None:
     """Change the text of a file that is simulated, but not what is compared with it."""
-    real = cosim.load_design
+    real = cosim.built_design
 
-    def broken(build_dir: Path) -> RtlDesign:
+    def broken(build_dir: Path) -> WrittenDesign:
         design = real(build_dir)
         assert old in design.files[name]
         files = dict(design.files) | {name: design.files[name].replace(old, new)}
         return dataclasses.replace(design, files=files)
 
-    monkeypatch.setattr(cosim, "load_design", broken)
+    monkeypatch.setattr(cosim, "built_design", broken)
 
 
 def test_wrong_rtl_names_the_layer(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -320,3 +331,20 @@ def test_stalls_come_from_the_design(fresh: BuildConfig) -> None:
     assert cosim.stalls_of(config.cosim) == Stalls(500, 0, 7, 200_000)
     with pytest.raises(ConfigError, match=r"cosim input_stalls: 1\.5, expected 0\.95 or less"):
         again(fresh, "cosim.input_stalls=1.5")
+
+
+def test_nothing_is_generated_twice(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages behind ``rtl`` read its files: the generator runs once in a whole build."""
+    made: list[str] = []
+    generator = sys.modules[make_design.__module__]
+    make, solve = generator.make_core, adders.solve
+    monkeypatch.setattr(generator, "make_core", lambda *a: made.append("core") or make(*a))
+    monkeypatch.setattr(adders, "solve", lambda *a: made.append("adders") or solve(*a))
+    build(built, first="rtl", until="rtl")
+    assert made.count("core") == 1
+    made.clear()
+    fake_synthesis(monkeypatch, 100)
+    build(built, first="cosim", until="synth")
+    archive = next(stage for stage in stages(built) if stage.name == "archive")
+    run_stage(archive, built, force=True)
+    assert made == []

@@ -43,8 +43,8 @@ STAGE = Stage(
     writes=("result.txt", "tree"),
     code=("flow",),
     run=double,
-    files=lambda config: (config.root / "input.txt",),
-    settings=lambda config: config.clock_mhz,
+    more_files=lambda config: (config.root / "input.txt",),
+    decides=("clock_mhz",),
 )
 
 

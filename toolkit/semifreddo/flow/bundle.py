@@ -84,10 +84,7 @@ def bundle_stage(
         writes=(config.bundle_path.name,),
         code=("runtime", "flow"),
         run=partial(_run, tuple(devices), tuple(boards)),
-        files=lambda config: tuple(config.path(path) for path in config.task.extra),
-        settings=lambda config: [
-            config.vectors.bundled_count,
-            [str(path) for path in config.task.extra],
-            package_versions(),
-        ],
+        decides=("name", "vectors.bundled_count"),
+        files=("task.extra",),
+        versions=package_versions,
     )

@@ -18,7 +18,7 @@ from semifreddo.flow.backend import Backend, Device
 from semifreddo.flow.config import BuildConfig, CosimSection
 from semifreddo.flow.device import compiled, default_workers, open_device
 from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
-from semifreddo.flow.rtl import RTL_DIR, RTL_STAGE, load_design
+from semifreddo.flow.rtl import RTL_DIR, RTL_STAGE, built_design
 from semifreddo.flow.rungs import device_rung
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
@@ -27,10 +27,10 @@ from semifreddo.ir.task import Task
 from semifreddo.reports.figures import CosimFigures, TrafficFigures
 from semifreddo.rtl.bench import Bench
 from semifreddo.rtl.cosim import Stalls
-from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.transport import open_rtl
 from semifreddo.rtl.verilator import build as verilate
 from semifreddo.rtl.verilator import find_verilator
+from semifreddo.rtl.written import WrittenDesign
 from semifreddo.sim import reference
 from semifreddo.sim.ladder import Rung
 
@@ -70,7 +70,7 @@ def rtl_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task) 
         yield device_rung(accelerator, trace)
 
 
-def _compile(work: Workspace, design: RtlDesign, *, waves: bool = False) -> Path:
+def _compile(work: Workspace, design: WrittenDesign, *, waves: bool = False) -> Path:
     return verilate(
         design,
         work.build / _COMPILED / ("waves" if waves else "plain"),
@@ -87,7 +87,7 @@ def _run(work: Workspace) -> Figures:
     vectors = VectorSet.load(work.build / "vectors.npz")
     if config.cosim.images is not None:
         vectors = vectors.head(config.cosim.images)
-    design = load_design(work.build)
+    design = built_design(work.build)
     work.report("      compiling with Verilator")
     program, seconds = compiled(lambda: _compile(work, design))
     work.report(f"      compiled in {seconds:.1f} s")
@@ -110,7 +110,7 @@ def _run(work: Workspace) -> Figures:
     return figures
 
 
-def _write_waves(work: Workspace, design: RtlDesign, task: Task, vectors: VectorSet) -> None:
+def _write_waves(work: Workspace, design: WrittenDesign, task: Task, vectors: VectorSet) -> None:
     """Waveforms of the first images, from a slower variant of the simulation."""
     work.report("      compiling with waveforms")
     bench = Bench(_compile(work, design, waves=True), design.net, work.config.cosim.timeout_s)
@@ -119,7 +119,7 @@ def _write_waves(work: Workspace, design: RtlDesign, task: Task, vectors: Vector
 
 
 def _measure(
-    work: Workspace, design: RtlDesign, executable: Path, task: Task, vectors: VectorSet
+    work: Workspace, design: WrittenDesign, executable: Path, task: Task, vectors: VectorSet
 ) -> CosimFigures:
     """Speed, stalls between layers, and tasks swapped in mid-stream."""
     section = work.config.cosim
@@ -172,9 +172,9 @@ def cosim_stage(config: BuildConfig) -> Stage:
         summary="simulate the Verilog and climb to its rung",
         reads=("net.json", "task.json", "vectors.npz", RTL_DIR),
         writes=(DEVICE, LADDER, *((WAVES,) if config.cosim.waves else ())),
-        code=("rtl", "adders", "tools", "runtime", "sim", "flow"),
+        code=("rtl", "tools", "runtime", "sim", "flow"),
         run=_run,
-        settings=lambda config: dataclasses.asdict(config.cosim),
+        decides=("cosim",),
         waits=lambda *_: _waits_for_verilator(),
     )
 

@@ -104,14 +104,10 @@ CSIM_STAGE = Stage(
     writes=(DEVICE, LADDER),
     code=("hls", "tools", "runtime", "sim", "nn", "train", "convert", "passes", "flow"),
     run=_run,
-    files=lambda config: (
-        config.path(config.design.checkpoint),
-        config.path(config.design.model),
-        *code_files(config),
-    ),
-    settings=lambda config: (
-        None if config.model is None else [config.model.source, str(dict(config.model.arguments))]
-    ),
+    decides=("model.source", "model.arguments"),
+    files=("design.checkpoint", "design.model"),
+    more_files=code_files,
+    uses=("csim",),
 )
 
 CSIM = Backend(

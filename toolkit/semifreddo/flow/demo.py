@@ -19,7 +19,7 @@ from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
 from semifreddo.flow.project import PROJECT_DIR, plan_design
-from semifreddo.flow.rtl import VERILOG_DIR, load_design
+from semifreddo.flow.rtl import VERILOG_DIR, generated_again
 from semifreddo.flow.rungs import device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import digest_tree
 from semifreddo.flow.trained import load_trained
@@ -248,7 +248,7 @@ def _shared_sources(config: BuildConfig, made: Retargeted) -> tuple[int, str]:
         for name, content in plan.files.items()
         if not name.startswith(_TASK_FILES)
     }
-    verilog = load_design(build, net).files
+    verilog = generated_again(build, net).files
     shared |= {f"{VERILOG_DIR}/{name}": text.encode() for name, text in verilog.items()}
     for name, content in shared.items():
         if (build / name).read_bytes() != content:

@@ -8,7 +8,7 @@ from semifreddo.core.errors import ToolError
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
-from semifreddo.flow.rtl import RTL_DIR, load_design
+from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.synth import CACHE
 from semifreddo.reports.figures import BitstreamFigures
@@ -36,7 +36,7 @@ def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
 
 def _run(work: Workspace) -> Figures:
     config = work.config
-    plan = plan_ecp5(load_design(work.build), config.board, clock_mhz=config.clock_mhz)
+    plan = plan_ecp5(built_design(work.build), config.board, clock_mhz=config.clock_mhz)
     file = _file(config)
     (work.build / _WORK).mkdir(parents=True, exist_ok=True)
     made = build_bitstream(
@@ -73,14 +73,11 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             summary="place, route and pack for the ECP5",
             reads=("net.json", RTL_DIR),
             writes=(_file(config),),
-            code=("rtl", "adders", "boards", "tools", "flow"),
+            code=("rtl", "boards", "tools", "flow"),
             run=_run,
-            settings=lambda config: [
-                config.board.name,
-                config.board.part,
-                config.clock_mhz,
-                config.synth.seeds,
-            ],
+            decides=("name", "clock_mhz", "synth.seeds"),
+            files=("board.folder",),
+            uses=("board", "synth"),
             waits=_waits,
         ),
     )

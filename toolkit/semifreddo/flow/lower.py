@@ -161,13 +161,6 @@ LOWER = Stage(
     writes=("net.json", "net.txt", "task.json", "vectors.npz"),
     code=("convert", "passes", "sim", "flow"),
     run=_run,
-    files=lambda config: tuple(
-        config.path(path) for path in (config.design.model, config.vectors.file) if path is not None
-    ),
-    settings=lambda config: [
-        config.name,
-        config.task_name,
-        config.task.labels,
-        config.vectors.random_count,
-    ],
+    decides=("name", "task_name", "task.labels", "vectors.random_count"),
+    files=("design.model", "vectors.file"),
 )

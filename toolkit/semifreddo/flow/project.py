@@ -90,11 +90,6 @@ PROJECT = Stage(
     writes=(PROJECT_DIR,),
     code=("hls", "adders", "flow"),
     run=_run,
-    settings=lambda config: [
-        config.design.tool,
-        config.board.part,
-        config.clock_mhz,
-        installed_version("hls4ml"),
-        installed_version("da4ml"),
-    ],
+    decides=("design.tool", "board.part", "clock_mhz"),
+    versions=lambda: [installed_version(name) for name in ("hls4ml", "da4ml")],
 )

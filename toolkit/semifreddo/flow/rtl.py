@@ -19,11 +19,12 @@ from semifreddo.reports.figures import RtlFigures, RtlLayerFigures
 from semifreddo.rtl.design import RtlDesign, make_design
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.scheduler import Scheduled, choose
+from semifreddo.rtl.written import VERILOG, WrittenDesign, load_design, save_design
 
 RTL_DIR = "rtl"
-"""In the build folder: ``verilog/`` with every file of the design, and its schedule."""
+"""In the build folder: the saved design, with every file in ``verilog/``, and its schedule."""
 
-VERILOG_DIR = f"{RTL_DIR}/verilog"
+VERILOG_DIR = f"{RTL_DIR}/{VERILOG}"
 
 _SCHEDULE = "schedule.json"
 _EXPLANATION = "schedule.txt"
@@ -56,15 +57,19 @@ def budget_of(config: BuildConfig) -> Resources:
     )
 
 
-def load_design(build: Path, net: StreamNet | None = None) -> RtlDesign:
-    """The design that the stage has made in a build folder, made again from its schedule.
+def built_design(build: Path) -> WrittenDesign:
+    """The design that the stage has written into a build folder.
 
-    Args:
-        build: The build folder.
-        net: A network of the same device, if not the folder's own.
+    Raises:
+        ProjectError: It is missing or damaged.
     """
+    return load_design(build / RTL_DIR, load_net(build / "net.json"))
+
+
+def generated_again(build: Path, net: StreamNet) -> RtlDesign:
+    """The design of a network, generated with the schedule that the stage has chosen."""
     data = json.loads((build / RTL_DIR / _SCHEDULE).read_text(encoding="utf-8"))
-    return make_design(net or load_net(build / "net.json"), RtlSchedule.from_json(data))
+    return make_design(net, RtlSchedule.from_json(data))
 
 
 def _run(work: Workspace) -> Figures:
@@ -74,7 +79,7 @@ def _run(work: Workspace) -> Figures:
     design = make_design(net, scheduled.schedule)
     seconds = time.perf_counter() - start
     folder = work.out / RTL_DIR
-    design.write(work.out / VERILOG_DIR)
+    save_design(design, folder)
     write_atomic(folder / _SCHEDULE, json.dumps(scheduled.schedule.to_json(), indent=1) + "\n")
     write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
     for line in str(scheduled.explanation).splitlines():
@@ -109,11 +114,6 @@ RTL_STAGE = Stage(
     writes=(RTL_DIR,),
     code=("rtl", "adders", "flow"),
     run=_run,
-    settings=lambda config: [
-        dataclasses.asdict(config.rtl) | {"unrolled": sorted(config.rtl.unrolled)},
-        dataclasses.asdict(config.board.resources),
-        luts_for_one(config),
-        config.clock_mhz,
-        installed_version("da4ml"),
-    ],
+    decides=("rtl", "board.part", "board.resources", "clock_mhz"),
+    versions=lambda: installed_version("da4ml"),
 )

@@ -26,6 +26,7 @@ from semifreddo.core.plain_json import parse_json
 from semifreddo.core.scratch import sweep
 from semifreddo.core.tables import option, read_table
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.seen import files_of, plain, seen, value_of
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SCRATCH = ".scratch"
@@ -43,7 +44,7 @@ class Workspace:
     """What a running stage sees.
 
     Attributes:
-        config: The design.
+        config: The design, as far as the stage declares that it sees it.
         build: The build folder, where outputs of earlier stages lie; read only.
         out: Scratch folder for this stage's outputs, named as declared.
         report: Takes one line about progress.
@@ -66,8 +67,13 @@ class Stage:
         writes: Its own outputs: files or folders, relative to the build folder.
         code: Subpackages or modules whose code decides the result.
         run: Makes the outputs and gives figures that go into the record.
-        files: Files of the design it reads; an absent one counts as absent.
-        settings: Values of the design that decide the result, as JSON.
+        decides: Keys of the design whose values decide the result (``rtl``, ``board.part``,
+            ``clock_mhz``; see :func:`~semifreddo.flow.seen.seen`).
+        files: Keys that name files of the design whose contents decide it; an absent one counts as
+            absent.
+        more_files: Further such files, which no key names.
+        uses: Keys that it looks at and that decide nothing: limits of time, processes, messages.
+        versions: Versions of packages that decide the result, as JSON.
         waits: Why it cannot run here, e.g. which tool is missing and how to get it; empty if it
             can. A plain build goes on without such a stage. Is told whether the user asked for this
             stage by name, and what takes a line about progress: a tool's first run takes minutes.
@@ -79,8 +85,11 @@ class Stage:
     writes: tuple[str, ...]
     code: tuple[str, ...]
     run: Callable[[Workspace], Figures]
-    files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
-    settings: Callable[[BuildConfig], object] = lambda _: None
+    decides: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    more_files: Callable[[BuildConfig], tuple[Path, ...]] = lambda _: ()
+    uses: tuple[str, ...] = ()
+    versions: Callable[[], object] = lambda: None
     waits: Callable[[BuildConfig, bool, Report], str] = lambda *_: ""
 
     def outputs(self, config: BuildConfig) -> dict[str, Path]:
@@ -175,11 +184,17 @@ def stage_key(stage: Stage, config: BuildConfig) -> str:
         {
             "stage": stage.name,
             "code": code_digest((*stage.code, "core", "ir")),
-            "settings": stage.settings(config),
-            "files": [digest_tree(path) for path in stage.files(config)],
+            "settings": {key: plain(value_of(config, key)) for key in stage.decides},
+            "versions": stage.versions(),
+            "files": [digest_tree(path) for path in _files(stage, config)],
             "reads": [digest_tree(config.build_dir / name) for name in stage.reads],
         }
     )
+
+
+def _files(stage: Stage, config: BuildConfig) -> list[Path]:
+    found = [path for key in stage.files for path in files_of(config, key)]
+    return [*found, *stage.more_files(config)]
 
 
 def is_current(record: StageRecord | None, stage: Stage, config: BuildConfig) -> bool:
@@ -237,7 +252,8 @@ def run_stage(
     with tempfile.TemporaryDirectory(prefix=f"{stage.name}-", dir=scratch) as folder:
         out = Path(folder) / "out"
         out.mkdir()
-        figures = stage.run(Workspace(config, config.build_dir, out, report))
+        visible = seen(config, stage.name, (*stage.decides, *stage.files, *stage.uses))
+        figures = stage.run(Workspace(visible, config.build_dir, out, report))
         missing = [name for name in stage.writes if not (out / name).exists()]
         if missing:
             raise SemifreddoError(f"stage {stage.name}: did not make {missing[0]!r}; this is a bug")

@@ -11,7 +11,7 @@ from semifreddo.core.files import write_atomic
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
-from semifreddo.flow.rtl import RTL_DIR, load_design
+from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
 from semifreddo.rtl.explanation import RESOURCES, Shortage
@@ -69,7 +69,7 @@ def _run(work: Workspace) -> Figures:
     assert family is not None  # _waits
     start = time.perf_counter()
     found = synthesize_design(
-        load_design(work.build),
+        built_design(work.build),
         family=family,
         cache=work.build / CACHE,
         timeout_s=config.synth.timeout_s,
@@ -107,12 +107,10 @@ SYNTH = Backend(
             summary="measure the Verilog with Yosys",
             reads=("net.json", RTL_DIR),
             writes=(RESULT,),
-            code=("rtl", "adders", "tools", "flow"),
+            code=("rtl", "tools", "flow"),
             run=_run,
-            settings=lambda config: [
-                config.board.part,
-                dataclasses.asdict(config.board.resources),
-            ],
+            decides=("board.part", "board.resources"),
+            uses=("name", "board.name", "synth"),
             waits=_waits,
         ),
     )

@@ -119,7 +119,9 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             writes=(LADDER,),
             code=("vivado", "tools", "sim", "flow"),
             run=_run,
-            settings=lambda config: [config.design.tool, config.clock_mhz, config.board.name],
+            decides=("name", "design.tool", "clock_mhz"),
+            files=("board.folder",),
+            uses=("board", "vivado"),
             waits=_waits,
         ),
     )

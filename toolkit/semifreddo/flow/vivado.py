@@ -16,7 +16,7 @@ from semifreddo.core.project import STAMP, ProjectPlan
 from semifreddo.flow.backend import Backend, BoardDevice
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.project import PROJECT_DIR
-from semifreddo.flow.rtl import RTL_DIR, load_design
+from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.serial import load_net
@@ -63,7 +63,7 @@ def core_of(config: BuildConfig, build: Path) -> Core:
     """The hardware that gets into the bitstream."""
     if config.vivado.core == "hls":
         return hls_core(config, build)
-    design = load_design(build)
+    design = built_design(build)
     return RtlCore(design.top, packaged_files(design.files, design.top))
 
 
@@ -232,13 +232,9 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             writes=(archive,),
             code=("vivado", "tools", "rtl", "boards", "flow"),
             run=_archive,
-            files=lambda config: (config.board.folder,),
-            settings=lambda config: [
-                config.vivado.core,
-                config.design.tool,
-                config.clock_mhz,
-                config.name,
-            ],
+            decides=("name", "vivado.core", "design.tool", "clock_mhz"),
+            files=("board.folder",),
+            uses=("board",),
         ),
         Stage(
             name="bitstream",
@@ -247,7 +243,10 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             writes=(*_files(config), _REPORTS),
             code=("vivado", "tools", "flow"),
             run=_bitstream,
-            waits=_waits,  # where Vivado runs is no setting: a bitstream stays when it is not given
+            # The archive has all that decides. Where Vivado runs does not: a bitstream stays when
+            # no Vivado is named any more.
+            uses=("name", "design.tool", "clock_mhz", "board", "vivado"),
+            waits=_waits,
         ),
     )
 

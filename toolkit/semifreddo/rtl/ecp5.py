@@ -15,8 +15,8 @@ from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.rtl import library
 from semifreddo.rtl.components.verilog import Port, instance, module
-from semifreddo.rtl.design import RtlDesign
 from semifreddo.rtl.synthesis import Part, design_parts, files_below, summary, synthesize_parts
+from semifreddo.rtl.written import Verilog
 from semifreddo.tools.nextpnr import Routed, pack_bitstream, place_and_route, require_clock
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import link_ecp5
@@ -82,7 +82,7 @@ class Ecp5Bitstream:
 
 
 def plan_ecp5(
-    design: RtlDesign,
+    design: Verilog,
     board: BoardSpec,
     *,
     clock_mhz: float | None = None,
@@ -168,7 +168,7 @@ def pll_settings(oscillator_mhz: float, clock_mhz: float) -> PllSettings:
     )
 
 
-def serial_module(design: RtlDesign, divisor: int) -> str:
+def serial_module(design: Verilog, divisor: int) -> str:
     """The device with a serial line in place of its buses."""
     lines = [
         "wire sent_tvalid, sent_tready, sent_tlast, results_tvalid, results_tready, results_tlast;",
@@ -206,7 +206,7 @@ def serial_module(design: RtlDesign, divisor: int) -> str:
 
 
 def _board_module(
-    design: RtlDesign, board: BoardSpec, top: str, pll: PllSettings, clock_mhz: float
+    design: Verilog, board: BoardSpec, top: str, pll: PllSettings, clock_mhz: float
 ) -> str:
     assert board.oscillator_mhz is not None
     pin = f"clk_{board.oscillator_mhz:g}mhz"

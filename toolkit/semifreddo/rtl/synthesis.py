@@ -22,7 +22,7 @@ from pathlib import Path
 
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.files import write_atomic
-from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.written import Verilog
 from semifreddo.tools import cells as counting
 from semifreddo.tools import lut_pairs
 from semifreddo.tools.cells import CellCounts, Family
@@ -84,7 +84,7 @@ class DesignResources:
         return sum(self.by_layer.values(), self.streams + self.bus)
 
 
-def design_parts(design: RtlDesign) -> list[Part]:
+def design_parts(design: Verilog) -> list[Part]:
     """The parts of a design; every cell of it is in exactly one."""
     core = design.core
     units = {unit.module: unit.layer for unit in core.units}
@@ -149,7 +149,7 @@ def declaration(text: str) -> str:
 
 
 def synthesize_design(
-    design: RtlDesign,
+    design: Verilog,
     *,
     family: Family,
     cache: Path,

