@@ -22,6 +22,7 @@ EXTRAS = {
     "da4ml": "rtl",
     "PIL": "report",
     "jinja2": "report",
+    "shtab": "completion",
 }
 """Packages by the extra that brings them."""
 

@@ -82,6 +82,7 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "semifreddo --help": Quick("the way of a design"),
         "semifreddo VERB --help": Quick("examples:", as_="semifreddo build --help"),
         "semifreddo doctor": Quick(r"g\+\+"),
+        "semifreddo completion bash": Quick("complete "),
         "semifreddo new clothes --dataset fashion_mnist --data ~/images --board pynq_z2": Quick(),
         "semifreddo train clothes": Slow("test +"),
         "semifreddo export clothes": Slow(),
@@ -122,6 +123,7 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "semifreddo train shapes": Slow("test +"),
         "semifreddo export shapes": Slow(),
         "semifreddo build shapes": Slow(EQUAL),
+        "semifreddo run garden/build/garden.sfb --show 20": Slow("12 of 12"),
         "semifreddo retarget garden --groups tree=0 flower=1,2 -o flowers.json": Slow(
             "task flowers: "
         ),

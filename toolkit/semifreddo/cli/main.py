@@ -18,6 +18,7 @@ from semifreddo.cli import (
     bench,
     build,
     check,
+    completion,
     demo,
     doctor,
     first_light,
@@ -46,6 +47,7 @@ _VERBS = (
     first_light,
     demo,
     study,
+    completion,
 )
 """In the order in which help lists them."""
 
