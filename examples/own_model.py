@@ -101,7 +101,8 @@ def export(folder: Path, data: Dataset, options: TrainOptions) -> None:
         labels=data.labels,
         info=trained.figures,
     )
-    export_vectors(trained.model, data.test.images[:64], folder / "vectors.npz")
+    images, labels = data.test.images[:64], data.test.labels[:64]
+    export_vectors(trained.model, images, folder / "vectors.npz", truth=labels)
     save_checkpoint(trained, folder / "model.safetensors")  # for the torch rung and retarget
     # [/snippet]
     frozen, weights = frozen_share(trained.model, plan)

@@ -71,3 +71,21 @@ def test_random_images_are_called_so_wherever_they_go(tmp_path):
     assert str(loaded) == "2 random images, answered by the integer reference"
     plain = VectorSet.from_bytes(VectorSet(images, expected).to_bytes())
     assert not plain.random and str(plain) == "3 golden vectors"
+
+
+def test_the_truth_travels_and_must_be_a_class_of_each_image(tmp_path: Path) -> None:
+    images, expected = np.zeros((3, 2, 2, 1), np.uint8), np.zeros((3, 4), np.int64)
+    vectors = VectorSet(images, expected, truth=np.array([3, 0, 2]))
+    vectors.head(2).save(tmp_path / "v.npz")
+    again = VectorSet.load(tmp_path / "v.npz").truth
+    assert again is not None and again.tolist() == [3, 0]
+    assert VectorSet.from_bytes(VectorSet(images, expected).to_bytes()).truth is None
+    assert vectors.digest == VectorSet(images, expected).digest  # what every rung computes
+    for wrong, message in (
+        ([0, 1], "one integer per image"),
+        ([0.0, 1.0, 2.0], "one integer per image"),
+        ([0, 1, 4], r"truth 0\.\.4, but the classes of 4 outputs are 0\.\.3"),
+        ([0, -1, 2], r"truth -1\.\.2"),
+    ):
+        with pytest.raises(DataError, match=message):
+            VectorSet(images, expected, truth=np.array(wrong))

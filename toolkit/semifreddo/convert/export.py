@@ -81,6 +81,7 @@ def export_vectors(
     images: npt.NDArray[np.uint8],
     path: Path | str,
     preprocessing: Preprocessing = IDENTITY,
+    truth: npt.NDArray[np.integer] | None = None,
 ) -> None:
     """Write golden vectors: stored images as raw integers, and the model's raw answers to them.
 
@@ -89,9 +90,10 @@ def export_vectors(
         images: Stored pixels, uint8 ``(n, h, w, c)``, at least one.
         path: The ``.npz`` file that ``[vectors] file`` in design.toml names.
         preprocessing: Of the training images, which may have a mean and a deviation.
+        truth: Class of each image, ``(n,)``; with it the report shows which answers are wrong.
 
     Raises:
-        DataError: No images, or not uint8 ``(n, h, w, c)``.
+        DataError: No images, not uint8 ``(n, h, w, c)``, or not one class of the model per image.
         ConfigError: The model does not take images of this shape.
         ConversionError: The model's outputs are not integers at a power-of-two scale.
     """
@@ -106,4 +108,4 @@ def export_vectors(
         )
     height, width, channels = images.shape[1:]
     raw = ModelInput(model, (channels, height, width)).raw(images, preprocessing)
-    VectorSet(raw, raw_outputs(model, raw)).save(path)
+    VectorSet(raw, raw_outputs(model, raw), truth=truth).save(path)

@@ -18,7 +18,9 @@ from semifreddo.core.files import write_atomic
 _NAMES = ("images", "expected")
 _RANDOM = "random"
 """Member of a file whose images are random; absent in all others."""
-_WANTED = (*_NAMES, _RANDOM)
+_TRUTH = "truth"
+"""Member with each image's class; absent if nobody knows it."""
+_WANTED = (*_NAMES, _RANDOM, _TRUTH)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +33,14 @@ class VectorSet:
         random: Whether the images are random and the answers the integer reference's, because
             nobody gave golden vectors. They show that a device computes the same integers as the
             reference, and nothing about the trained model.
+        truth: ``(n,)`` class of each image, an index into the task's labels; None if nobody knows.
+            No rung reads it: it tells how many answers are right.
     """
 
     images: npt.NDArray[np.integer]
     expected: npt.NDArray[np.integer]
     random: bool = False
+    truth: npt.NDArray[np.integer] | None = None
 
     def __post_init__(self) -> None:
         for name, array, ndim in (("images", self.images, 4), ("expected", self.expected, 2)):
@@ -48,13 +53,29 @@ class VectorSet:
             raise DataError(
                 f"vectors: {len(self.images)} images but {len(self.expected)} expected outputs"
             )
+        if self.truth is not None:
+            self._check_truth(self.truth)
+
+    def _check_truth(self, truth: npt.NDArray[np.integer]) -> None:
+        if truth.dtype.kind not in "iu" or truth.shape != (len(self.images),):
+            raise DataError(
+                f"vectors: truth must be one integer per image, got {truth.dtype} with shape "
+                f"{truth.shape} for {len(self.images)} images"
+            )
+        outputs = self.expected.shape[1]
+        if len(truth) and not 0 <= truth.min() <= truth.max() < outputs:
+            raise DataError(
+                f"vectors: truth {truth.min()}..{truth.max()}, but the classes of {outputs} "
+                f"outputs are 0..{outputs - 1}"
+            )
 
     def __len__(self) -> int:
         return len(self.images)
 
     def head(self, count: int) -> VectorSet:
         """The first ``count`` vectors."""
-        return VectorSet(self.images[:count], self.expected[:count], self.random)
+        truth = None if self.truth is None else self.truth[:count]
+        return VectorSet(self.images[:count], self.expected[:count], self.random, truth)
 
     def __str__(self) -> str:
         """How many, and of which kind."""
@@ -72,6 +93,8 @@ class VectorSet:
             arrays = {"images": self.images, "expected": self.expected}
             if self.random:
                 arrays[_RANDOM] = np.ones(1, np.uint8)
+            if self.truth is not None:
+                arrays[_TRUTH] = self.truth
             for name, array in arrays.items():
                 member = io.BytesIO()
                 np.lib.format.write_array(member, _narrow(array), allow_pickle=False)
@@ -116,7 +139,7 @@ class VectorSet:
         if missing := [name for name in _NAMES if name not in found]:
             raise DataError(f"{where}: not a vector file (has no array {missing[0]!r})")
         try:
-            return cls(found["images"], found["expected"], _RANDOM in found)
+            return cls(found["images"], found["expected"], _RANDOM in found, found.get(_TRUTH))
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
 

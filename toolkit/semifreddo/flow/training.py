@@ -229,9 +229,9 @@ def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -
 
 
 def vectors_of(trained: TrainedModel, data: Dataset) -> VectorSet:
-    """The test split as the device reads it, with the model's raw answers."""
+    """The test split as the device reads it, with the model's raw answers and the true classes."""
     images = raw_images(trained.model, data.test)
-    return VectorSet(images, raw_outputs(trained.model, images))
+    return VectorSet(images, raw_outputs(trained.model, images), truth=data.test.labels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
