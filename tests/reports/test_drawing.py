@@ -25,7 +25,7 @@ def test_colours_show_the_frozen_share() -> None:
     partial = next(line for line in drawing.splitlines() if "<title>adapter:" in line)
     assert "36 frozen and 0 configurable values" in frozen_core
     assert FROZEN in frozen_core
-    assert f'width="0.0" height="6" fill="{CONFIGURABLE}"' in frozen_core
+    assert f'width="0.0" height="6" style="fill:{CONFIGURABLE}"' in frozen_core
     assert "10 frozen and 30 configurable values" in partial
 
 

@@ -23,6 +23,9 @@ from semifreddo.sim import reference
 pytest.importorskip("jinja2", reason="needs the report extra")
 from PIL import Image
 
+from reports.hard_report import COMMAND, DESIGN, full_report
+from reports.hard_report import net as hard_net
+from reports.hard_report import vectors as hard_vectors
 from semifreddo.reports.html import _png, render_html
 
 REPORT = BuildReport(
@@ -88,18 +91,61 @@ def test_absent_figures_are_dashes_not_zeros() -> None:
 
 def test_a_sample_picture_shows_the_image() -> None:
     image = np.array([[[0], [128]], [[255], [64]]], np.uint8)
-    picture = Image.open(io.BytesIO(_png(image, 255)))
+    picture = Image.open(io.BytesIO(_png(image, 0, 255)))
     assert picture.size == (64, 64)
     assert [picture.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]
+    signed = Image.open(io.BytesIO(_png(image - 128, -128, 127)))
+    assert [signed.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]
 
 
-def test_a_wide_table_scrolls_by_itself_and_every_colour_has_a_dark_one() -> None:
-    page = render_html(REPORT, None)
-    assert page.count("<table>") >= 3
-    assert page.count("<table>") == page.count('<div class="scroll"><table>')
+def test_every_cell_of_a_narrow_page_names_its_column_and_every_colour_has_a_dark_one() -> None:
+    page = render_html(full_report(), None)
+    rows = [row for row in re.findall(r"<tr>.*?</tr>", page, re.S) if "<td" in row]
+    assert len(rows) > 30
+    for row in rows:
+        for kind, text in re.findall(r"<td([^>]*)>((?:(?!</td>).)+)</td>", row, re.S):
+            speaks_for_itself = 'class="name"' in kind or "was up to" in text or "waits:" in text
+            assert speaks_for_itself or "data-label=" in kind or 'class="bar"' in text, (kind, text)
     light, _, dark = page.partition("prefers-color-scheme: dark")
     used = set(re.findall(r"var\((--\w+)\)", page))
     assert used
     for name in used:
         assert f"{name}: #" in light
         assert f"{name}: #" in dark
+
+
+def test_a_full_report_shows_each_figure() -> None:
+    net = hard_net()
+    page = render_html(full_report(), net, hard_vectors(net), files={"a b/c.txt": "why"})
+    for text in (
+        COMMAND,
+        "made by <code>semifreddo build",
+        "41 of 60 are answered right (68.33 %)",
+        "which was for pynq_z2 at 100 MHz",
+        "+0.99 points",
+        "-92.0 %",
+        "The line marks the share that the design may use: 70 %",
+        "1,111,000 = 482.2 %",
+        "2,345,679 cycles = 7,037.04 µs = 7.0370 ms",
+        "8.1 %",  # stalled: 10,000,000 of 123,456,789 cycles
+        "81.0 %",
+        '<a href="a%20b/c.txt">a b/c.txt</a>: why',
+        '<a href="cosim/waves.vcd">',
+        f'<a href="{DESIGN}.sfb">',
+        "By Vitis HLS 2023.2",
+        ">groups</td>",
+    ):
+        assert text in page, text
+    assert "<script" not in page and "http://www.w3.org/2000/svg" in page
+    assert not re.search(r'(?:src|href)="(?!data:)(?:\w+:|//)', page)
+
+
+def test_no_classes_no_confusion() -> None:
+    net = blended()
+    batch = images(net, 20).astype(np.uint8)
+    vectors = VectorSet(batch, reference.run(net, batch))
+    assert "Worst images" not in render_html(REPORT, net, vectors)
+    known = VectorSet(batch, vectors.expected, truth=np.zeros(20, int))
+    assert "Worst images" in render_html(REPORT, net, known)
+    beyond = VectorSet(batch, vectors.expected, truth=np.full(20, 2))  # the task has two labels
+    assert "Worst images" not in render_html(REPORT, net, beyond)

@@ -61,7 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     board = [] if arguments.board is None else [f"design.board={json.dumps(arguments.board)}"]
     config = load_config(arguments.design, [*arguments.set, *board])
-    report = build(config, first=arguments.first, until=arguments.until, progress=progress)
+    report = build(
+        config,
+        first=arguments.first,
+        until=arguments.until,
+        progress=progress,
+        command=arguments.command,
+    )
     print(build_summary(report))
     if report.bundle is not None:
         progress(f"bundle: {config.bundle_path}")

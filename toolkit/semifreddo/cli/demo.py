@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = prepare(arguments.out)
     from semifreddo.flow.demo import run_demo
 
-    result = run_demo(config, seed=arguments.seed, progress=progress)
+    result = run_demo(config, seed=arguments.seed, progress=progress, command=arguments.command)
     print(demo_table(result))
     progress(f"report: {result.folder / 'build' / 'report.html'}")
     return 0

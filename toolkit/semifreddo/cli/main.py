@@ -10,6 +10,7 @@ import argparse
 import errno
 import io
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -103,7 +104,9 @@ def _print_any_label() -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code."""
     _print_any_label()
-    arguments = make_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = make_parser().parse_args(words)
+    arguments.command = shlex.join(["semifreddo", *words])
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING)
     try:
         code: int = arguments.run(arguments)

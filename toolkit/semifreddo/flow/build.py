@@ -18,8 +18,11 @@ from semifreddo.flow.cosim import RTL
 from semifreddo.flow.csim import CSIM
 from semifreddo.flow.doctor import package_versions
 from semifreddo.flow.ecp5 import ECP5
+from semifreddo.flow.history import remembered
 from semifreddo.flow.lock import build_lock
 from semifreddo.flow.lower import LOWER
+from semifreddo.flow.project import PROJECT_DIR
+from semifreddo.flow.rtl import RTL_DIR
 from semifreddo.flow.rungs import board_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
 from semifreddo.flow.synth import SYNTH
@@ -56,6 +59,14 @@ _CURVES = {
 }
 """Pictures that `semifreddo train` leaves in the build folder, shown in the report."""
 
+_FILES = {
+    "report.json": "this page's figures, for other programs",
+    "net.txt": "the integer network, readable",
+    f"{PROJECT_DIR}/ADDRESS_MAP.md": "the weight port, for a driver of one's own",
+    f"{RTL_DIR}/schedule.txt": "why every layer of the Verilog is as fast as it is",
+}
+"""Files of the build folder that people read, by path; the report links to those that exist."""
+
 
 def stages(config: BuildConfig) -> tuple[Stage, ...]:
     """The stages of a design, in order."""
@@ -77,6 +88,7 @@ def build(
     first: str | None = None,
     until: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
+    command: str = "",
 ) -> BuildReport:
     """Bring a design's build folder up to date.
 
@@ -87,6 +99,7 @@ def build(
         first: Run this stage and all after it even if they are up to date.
         until: Stop after this stage.
         progress: Takes one line at a time.
+        command: What the user typed, for the report.
 
     Returns:
         The report, which is also written to ``build/report.json`` (and ``report.html``).
@@ -116,10 +129,9 @@ def build(
                 progress(_outcome(record))
                 records.append(record)
         except SemifreddoError:
-            _write(config, assemble(config, records))
+            _write(config, assemble(config, records, command))
             raise
-        report = assemble(config, records)
-        _write(config, report)
+        report = _write(config, assemble(config, records, command))
     if until is None:
         report.check_limits(config.limits)
     return report
@@ -144,7 +156,7 @@ def _outcome(record: StageRecord) -> str:
     return "      up to date" if record.skipped else f"      done in {record.seconds:.1f} s"
 
 
-def assemble(config: BuildConfig, records: Sequence[StageRecord]) -> BuildReport:
+def assemble(config: BuildConfig, records: Sequence[StageRecord], command: str = "") -> BuildReport:
     """Put the figures of stages together; what no stage measured stays None."""
     table: dict[str, Any] = {
         "design": config.name,
@@ -153,14 +165,17 @@ def assemble(config: BuildConfig, records: Sequence[StageRecord]) -> BuildReport
             "board": config.board.name,
             "part": config.board.part,
             "clock_mhz": config.clock_mhz,
+            "board_share": config.rtl.board_share,
             **{name: getattr(config.board.resources, name) for name in _RESOURCES},
         },
+        "command": command,
         "stages": [
             {
                 "name": record.stage,
                 "seconds": None if record.waits else round(record.seconds, 3),
                 "skipped": record.skipped,
                 "waits": record.waits,
+                "outputs": list(record.outputs),
             }
             for record in records
         ],
@@ -202,11 +217,14 @@ def _absent(climbed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _write(config: BuildConfig, report: BuildReport) -> None:
+def _write(config: BuildConfig, report: BuildReport) -> BuildReport:
+    """Write the report and its page, with what has changed since the last build."""
+    report = remembered(config.build_dir, report)
     report.save(config.build_dir / "report.json")
     page = _page(config, report)
     if page is not None:
         write_atomic(config.build_dir / "report.html", page)
+    return report
 
 
 def _page(config: BuildConfig, report: BuildReport) -> str | None:
@@ -221,4 +239,5 @@ def _page(config: BuildConfig, report: BuildReport) -> str | None:
         vectors = VectorSet.load(config.build_dir / "vectors.npz")
     curves = {title: config.build_dir / name for title, name in _CURVES.items()}
     pictures = {title: path.read_bytes() for title, path in curves.items() if path.is_file()}
-    return render_html(report, net, vectors, pictures)
+    files = {path: what for path, what in _FILES.items() if (config.build_dir / path).is_file()}
+    return render_html(report, net, vectors, pictures, files)

@@ -13,6 +13,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import BoardDevice, Device
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import package_versions
+from semifreddo.flow.figures import task_figures
 from semifreddo.flow.ladder import load_ladder
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.serial import load_net
@@ -53,6 +54,7 @@ def _run(devices: Sequence[Device], boards: Sequence[BoardDevice], work: Workspa
         load_ladder(work.build / device.ladder).check()  # nothing unequal leaves the build folder
     task = Task.load(work.build / "task.json")
     vectors = VectorSet.load(work.build / "vectors.npz").head(config.vectors.bundled_count)
+    tasks = {task.name: task, **tasks_of(config, task.name)}
     transports: dict[str, TransportFile | DeviceFiles] = {
         device.name: TransportFile.of(work.build / device.file, work.build) for device in made
     }
@@ -60,14 +62,19 @@ def _run(devices: Sequence[Device], boards: Sequence[BoardDevice], work: Workspa
         transports |= _board_files(board, work.build)
     bundle = Bundle(
         net=load_net(work.build / "net.json"),
-        tasks={task.name: task, **tasks_of(config, task.name)},
+        tasks=tasks,
         vectors={task.name: vectors},
         transports=transports,
         versions=package_versions(),
     )
     path = work.out / config.bundle_path.name
     write_bundle(path, bundle)
-    figures = BundleFigures(path.name, path.stat().st_size, digest_file(path))
+    figures = BundleFigures(
+        file=path.name,
+        size_bytes=path.stat().st_size,
+        sha256=digest_file(path),
+        tasks=tuple(task_figures(found) for found in tasks.values()),
+    )
     return {"bundle": dataclasses.asdict(figures)}
 
 

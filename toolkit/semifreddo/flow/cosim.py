@@ -137,6 +137,7 @@ def _measure(
         stalled_images=len(vectors),
         swapped_images=swapped,
         waves=WAVES if section.waves else None,
+        traffic_cycles=int(found.exchange.end_cycles[-1]),
         layers=tuple(
             TrafficFigures(name, seen.words, seen.stalled_cycles, seen.starved_cycles)
             for name, seen in found.traffic.items()

@@ -108,7 +108,11 @@ class _Clock:
 
 
 def run_demo(
-    config: BuildConfig, *, seed: int = 0, progress: Progress = lambda _: None
+    config: BuildConfig,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+    command: str = "",
 ) -> DemoResult:
     """Train, freeze, build, check, run, retarget, check and run again.
 
@@ -118,6 +122,7 @@ def run_demo(
         config: From :func:`~semifreddo.flow.demo_design.prepare`.
         seed: Of all training.
         progress: Takes one line at a time.
+        command: What the user typed, for the report.
 
     Raises:
         LadderError: Two rungs computed different integers.
@@ -130,7 +135,7 @@ def run_demo(
     with clock.step("export", "QONNX with the freeze plan inside, golden vectors"):
         export_design(config, progress=progress)
     with clock.step("build", "integer network, HLS project, Verilog, their simulations, bundle"):
-        report = build(config, progress=progress)
+        report = build(config, progress=progress, command=command)
     before = _built_digests(config)
     vectors = VectorSet.load(config.build_dir / "vectors.npz")
     with _devices(config) as devices:

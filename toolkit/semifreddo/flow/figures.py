@@ -1,10 +1,22 @@
-"""Figures that follow from a network alone."""
+"""Figures that follow from a network or a task alone."""
 
 from __future__ import annotations
 
 from semifreddo.ir.layers import Weighted
 from semifreddo.ir.net import StreamNet
-from semifreddo.reports.figures import NetFigures
+from semifreddo.ir.task import Task
+from semifreddo.reports.figures import NetFigures, TaskFigures
+
+
+def task_figures(task: Task) -> TaskFigures:
+    """Size and accuracy of a task."""
+    return TaskFigures(
+        name=task.name,
+        labels=task.labels,
+        payload_bytes=task.payload_bytes,
+        test_accuracy=task.metrics.get("test_accuracy"),
+        metrics=task.metrics,
+    )
 
 
 def net_figures(net: StreamNet) -> NetFigures:

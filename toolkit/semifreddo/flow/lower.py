@@ -15,12 +15,12 @@ from semifreddo.core.files import write_atomic
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.figures import net_figures
+from semifreddo.flow.figures import net_figures, task_figures
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import save_net
 from semifreddo.ir.task import Task
-from semifreddo.reports.figures import TaskFigures, VectorFigures
+from semifreddo.reports.figures import VectorFigures
 from semifreddo.sim import reference
 
 _RANDOM_SEED = 0
@@ -129,16 +129,9 @@ def _run(work: Workspace) -> Figures:
         work.report(
             f"{vectors}: [vectors] file is not set (semifreddo.convert.export_vectors writes one)"
         )
-    figures = TaskFigures(
-        name=task.name,
-        labels=task.labels,
-        payload_bytes=task.payload_bytes,
-        test_accuracy=task.metrics.get("test_accuracy"),
-        metrics=task.metrics,
-    )
     return {
         "net": dataclasses.asdict(net_figures(lowered.net)),
-        "task": dataclasses.asdict(figures),
+        "task": dataclasses.asdict(task_figures(task)),
         "vectors": dataclasses.asdict(VectorFigures(len(vectors), vectors.random)),
     }
 

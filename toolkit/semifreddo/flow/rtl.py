@@ -98,6 +98,7 @@ def _run(work: Workspace) -> Figures:
         frames_per_second=round(config.clock_mhz * 1e6 / interval, 1),
         latency_cycles=design.latency_cycles,
         reason=scheduled.explanation.reason,
+        part_luts=luts_for_one(config),
         **scheduled.explanation.total,
         layers=tuple(
             RtlLayerFigures(**dataclasses.asdict(row)) for row in scheduled.explanation.layers

@@ -13,14 +13,16 @@ from html import escape
 from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
 
-FROZEN = "#2f6db3"
-CONFIGURABLE = "#e8862e"
-NEUTRAL = "#8a8f98"
+FROZEN = "var(--frozen, #2f6db3)"
+CONFIGURABLE = "var(--configurable, #e8862e)"
+NEUTRAL = "var(--neutral, #8a8f98)"
+"""Colours of the page around the drawing, which may be dark; without a page, those given."""
 
 _BOX_WIDTH, _BOX_HEIGHT = 150, 58
 _GAP_X, _GAP_Y = 46, 22
 _MARGIN = 16
-_NAME_LETTERS = 21
+_NAME_LETTERS = 17
+"""As many as fit into a box, in a wide font."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _edge(source: _Box, target: _Box) -> str:
     bend = max(_GAP_X / 2, (x2 - x1) / 2)
     return (
         f'<path d="M{x1:g},{y1:g} C{x1 + bend:g},{y1:g} {x2 - bend:g},{y2:g} {x2:g},{y2:g}" '
-        f'fill="none" stroke="#c3c7cd" stroke-width="1.5"/>'
+        'style="fill:none; stroke:var(--wire, #c3c7cd)" stroke-width="1.5"/>'
     )
 
 
@@ -117,10 +119,10 @@ def _node(box: _Box) -> str:
     parts = [
         f"<g><title>{escape(title)}</title>",
         f'<rect x="{box.x:g}" y="{box.y:g}" width="{_BOX_WIDTH}" height="{_BOX_HEIGHT}" rx="7" '
-        f'fill="#fff" stroke="{box.color}" stroke-width="2"/>',
+        f'style="fill:var(--card, #fff); stroke:{box.color}" stroke-width="2"/>',
         f'<text x="{box.x + 9:g}" y="{box.y + 19:g}" font-weight="600">'
         f"{escape(_shorten(box.stream.name))}</text>",
-        f'<text x="{box.x + 9:g}" y="{box.y + 35:g}" fill="#5b6169">'
+        f'<text x="{box.x + 9:g}" y="{box.y + 35:g}" style="fill:var(--muted, #5b6169)">'
         f"{escape(box.kind)} {escape(shape)}</text>",
     ]
     if total:
@@ -128,9 +130,9 @@ def _node(box: _Box) -> str:
         blue = width * box.frozen / total
         x, y = box.x + 9, box.y + _BOX_HEIGHT - 14
         parts += [
-            f'<rect x="{x:g}" y="{y:g}" width="{blue:.1f}" height="6" fill="{FROZEN}"/>',
+            f'<rect x="{x:g}" y="{y:g}" width="{blue:.1f}" height="6" style="fill:{FROZEN}"/>',
             f'<rect x="{x + blue:.1f}" y="{y:g}" width="{width - blue:.1f}" height="6" '
-            f'fill="{CONFIGURABLE}"/>',
+            f'style="fill:{CONFIGURABLE}"/>',
         ]
     return "".join([*parts, "</g>"])
 
@@ -144,8 +146,7 @@ def draw_net(net: StreamNet) -> str:
     nodes = [_node(box) for box in boxes.values()]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-        f'width="{width:g}" height="{height:g}" font-family="system-ui, sans-serif" '
-        f'font-size="12" role="img" aria-label="network drawing">\n'
-        + "\n".join(edges + nodes)
-        + "\n</svg>\n"
+        f'width="{width:g}" height="{height:g}" class="net" font-family="system-ui, sans-serif" '
+        'font-size="12" style="fill:var(--text, #23272e)" role="img" '
+        'aria-label="network drawing">\n' + "\n".join(edges + nodes) + "\n</svg>\n"
     )

@@ -12,7 +12,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TargetFigures:
-    """What the design is built for."""
+    """What the design is built for.
+
+    Attributes:
+        board_share: Share of the board's resources that the design may use.
+    """
 
     board: str
     part: str
@@ -21,6 +25,7 @@ class TargetFigures:
     ff: int
     dsp: int
     bram18: int
+    board_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class NetFigures:
 
 @dataclass(frozen=True)
 class TaskFigures:
-    """The task the build was checked with."""
+    """A task: the one the build was checked with, or one of the bundle."""
 
     name: str
     labels: tuple[str, ...]
@@ -130,6 +135,7 @@ class RtlFigures:
         frames_per_second: At the design's clock.
         reason: Why it is no faster.
         latency_cycles: From the first word in to the last result word out, for the first image.
+        part_luts: LUTs of the board's part for one that is predicted, which is one of 7 series.
     """
 
     files: int
@@ -145,6 +151,7 @@ class RtlFigures:
     dsp: int
     bram18: int
     latency_cycles: int | None = None
+    part_luts: float = 1.0
     layers: tuple[RtlLayerFigures, ...] = ()
 
 
@@ -175,6 +182,7 @@ class CosimFigures:
         stalled_images: Images that went through with random stalls on both streams.
         swapped_images: Images around task swaps in mid-stream.
         waves: File of waveforms, if they were asked for.
+        traffic_cycles: Cycles over which the traffic of ``layers`` was counted.
     """
 
     compile_seconds: float
@@ -186,6 +194,7 @@ class CosimFigures:
     stalled_images: int
     swapped_images: int
     waves: str | None = None
+    traffic_cycles: int | None = None
     layers: tuple[TrafficFigures, ...] = ()
 
 
@@ -293,18 +302,47 @@ class StageFigures:
     Attributes:
         skipped: Its outputs were up to date.
         waits: Why it could not run here; empty if it could.
+        outputs: Files and folders it made, relative to the build folder.
     """
 
     name: str
     seconds: float | None
     skipped: bool
     waits: str = ""
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class BundleFigures:
-    """The bundle file."""
+    """The bundle file, with the tasks in it."""
 
     file: str
     size_bytes: int
     sha256: str
+    tasks: tuple[TaskFigures, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChangeFigures:
+    """A figure that an earlier build gave otherwise, by its dotted name."""
+
+    name: str
+    then: float
+    now: float
+
+
+@dataclass(frozen=True)
+class LastFigures:
+    """The last build of the same design whose figures were others.
+
+    Attributes:
+        finished: When it gave them.
+        command: What made it; empty if no command did.
+        changes: What is different now; none if only board or clock are.
+    """
+
+    finished: str
+    command: str
+    board: str
+    clock_mhz: float
+    changes: tuple[ChangeFigures, ...] = ()

@@ -26,6 +26,7 @@ from semifreddo.reports.figures import (
     CosimFigures,
     CsimFigures,
     HlsFigures,
+    LastFigures,
     NetFigures,
     ProjectFigures,
     RtlFigures,
@@ -85,13 +86,16 @@ class BuildReport:
 
     Attributes:
         versions: Packages and tools that took part.
+        command: What made the build; empty if no command did.
         ladder: Every rung, in climbing order.
+        last: The last build of the same design whose figures were others.
     """
 
     design: str
     finished: str
     versions: Mapping[str, str]
     target: TargetFigures
+    command: str = ""
     stages: tuple[StageFigures, ...] = ()
     net: NetFigures | None = None
     task: TaskFigures | None = None
@@ -106,6 +110,7 @@ class BuildReport:
     bitstream: BitstreamFigures | None = None
     ladder: tuple[RungFigures, ...] = ()
     bundle: BundleFigures | None = None
+    last: LastFigures | None = None
 
     def figure(self, name: str) -> float | None:
         """A number by dotted name, e.g. ``task.payload_bytes``; None if it was not measured.
@@ -195,4 +200,5 @@ def _numbers(cls: type, prefix: str) -> Iterator[str]:
 
 def figure_names() -> list[str]:
     """Dotted names of all figures that a limit can bound."""
-    return sorted(_numbers(BuildReport, ""))
+    names = _numbers(BuildReport, "")
+    return sorted(name for name in names if not name.startswith("last."))  # another build's
