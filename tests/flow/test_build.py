@@ -118,6 +118,10 @@ def test_a_design_without_build_that_only_asked_itself_fails(
     # Random vectors stay random in a file of another name.
     assert main(["check", str(fresh.root), "--set", 'vectors.file="own.npz"']) == 1
     assert "compared with its own answers only" in capsys.readouterr().err
+    own = VectorSet.load(fresh.root / "own.npz")
+    VectorSet(own.images, own.expected).save(fresh.root / "golden.npz")
+    assert main(["check", str(fresh.root), "--set", 'vectors.file="golden.npz"']) == 1
+    assert f"run `semifreddo build {fresh.root}`" in capsys.readouterr().err
 
 
 def test_nothing_to_do(built: BuildConfig) -> None:
