@@ -7,13 +7,17 @@ import torch
 from torch import nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
+from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.model import core_network
-from semifreddo.train import loop
+from semifreddo.train import evaluation, loop
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import load_dataset
-from semifreddo.train.loop import EpochMetrics, Phase, evaluate, fit
+from semifreddo.train.evaluation import evaluate
+from semifreddo.train.freeze import FreezeGuard
+from semifreddo.train.loop import EpochMetrics, Phase, fit
+from semifreddo.train.objective import CrossEntropy
 from semifreddo.train.options import TrainOptions
 
 torch.set_num_threads(1)
@@ -43,7 +47,7 @@ def test_training_learns_and_keeps_the_best_epoch(tmp_path):
     history = run(model, folder=tmp_path, phase=Phase("toy", 8, 5e-2, 3))
     assert history[-1].loss < 0.8 * history[0].loss
     assert not model.training
-    best = max(metrics.val_accuracy for metrics in history)
+    best = max(metrics.val_score for metrics in history)
     assert evaluate(model, DATA.val, 3)[1] == best
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(8))
@@ -148,7 +152,7 @@ def measured(epoch, accuracy, loss):
 )
 def test_which_epoch_is_the_best(epochs, best):
     model = nn.Linear(1, 1)
-    state = loop._Run(model, PHASE, OPTIONS)
+    state = loop._Run(model, PHASE, OPTIONS, FreezeGuard(model, FreezePlan()))
     for epoch, (accuracy, loss) in enumerate(epochs):
         with torch.no_grad():
             model.weight.fill_(epoch)
@@ -198,7 +202,7 @@ def test_the_rate_falls_along_a_cosine():
 def test_weights_decay_and_nothing_else_does():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3))
     model[0].bias.requires_grad_(False)
-    optimizer = loop._optimizer(model, dataclasses.replace(OPTIONS, weight_decay=0.25), 0.5)
+    optimizer = loop._optimizer([model], dataclasses.replace(OPTIONS, weight_decay=0.25), 0.5)
     decayed, others = optimizer.param_groups
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.25, 0.0)
     assert {id(p) for p in decayed["params"]} == {id(model[0].weight), id(model[3].weight)}
@@ -210,7 +214,7 @@ def test_evaluation_counts_every_image_once(monkeypatch):
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 5))
     model.train()
     whole = evaluate(model, DATA.val, 3)
-    monkeypatch.setattr(loop, "_EVALUATION_BATCH", 7)
+    monkeypatch.setattr(evaluation, "_BATCH", 7)
     parts = evaluate(model, DATA.val, 3)
     assert model.training
     assert np.allclose(parts, whole, rtol=1e-6)
@@ -254,6 +258,8 @@ def test_what_a_saved_state_belongs_to():
         assert (other == same) == (name in ("threads", "progress")), name
     for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2}.items():
         assert identity(phase=dataclasses.replace(PHASE, **{name: value})) != same
+    plain, smooth = (dataclasses.replace(PHASE, objective=CrossEntropy(s)) for s in (0.0, 0.2))
+    assert identity(phase=plain) == same != identity(phase=smooth)
     assert identity(net(1)) != same
     one = DATA.train.images.copy()
     one[5, 3, 3] ^= 1

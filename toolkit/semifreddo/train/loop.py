@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,29 +19,30 @@ from semifreddo.core.digest import digest_bytes, digest_json
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.freeze import FreezePlan
-from semifreddo.nn.inputs import ModelInput, batch_of
+from semifreddo.nn.inputs import batch_of
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.data import Split
+from semifreddo.train.evaluation import evaluate, input_of
 from semifreddo.train.freeze import FreezeGuard
+from semifreddo.train.objective import CrossEntropy, Objective, state_digest
 from semifreddo.train.options import TrainOptions
 
-_FORMAT = "semifreddo-training/1"
-_EVALUATION_BATCH = 512
+_FORMAT = "semifreddo-training/2"
 _STATE_FILE = "state.safetensors"
 METRICS_FILE = "metrics.jsonl"
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """What one epoch measured; accuracies are fractions."""
+    """What one epoch measured; scores are means over images, accuracies (fractions) by default."""
 
     phase: str
     epoch: int
     rate: float
     loss: float
-    train_accuracy: float
+    train_score: float
     val_loss: float
-    val_accuracy: float
+    val_score: float
     seconds: float
 
 
@@ -54,18 +55,14 @@ class Phase:
         epochs: How many.
         rate: Highest learning rate.
         outputs: How many of the model's first outputs are trained; the others are left alone.
+        objective: What is minimised; cross entropy with the options' smoothing if left out.
     """
 
     name: str
     epochs: int
     rate: float
     outputs: int
-
-
-def _logits(model: nn.Module, x: Tensor, outputs: int) -> Tensor:
-    result = model(x)
-    tensor: Tensor = getattr(result, "value", result)
-    return tensor.flatten(1)[:, :outputs]
+    objective: Objective | None = None
 
 
 @contextlib.contextmanager
@@ -80,32 +77,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, split: Split, outputs: int) -> tuple[float, float]:
-    """Loss and accuracy (a fraction) over a split, in evaluation mode.
-
-    Only the first ``outputs`` outputs take part.
-    """
-    training = model.training
-    source = _input_of(model, split)
-    model.eval()
-    loss, right = 0.0, 0
-    for start in range(0, len(split), _EVALUATION_BATCH):
-        labels = torch.from_numpy(split.labels[start : start + _EVALUATION_BATCH])
-        images = split.images[start : start + _EVALUATION_BATCH]
-        raw = source.raw(images, split.preprocessing)
-        logits = _logits(model, source.real(batch_of(raw)), outputs)
-        loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
-        right += int((logits.argmax(1) == labels).sum())
-    model.train(training)
-    return loss / len(split), right / len(split)
-
-
-def _input_of(model: nn.Module, split: Split) -> ModelInput:
-    height, width, channels = split.images.shape[1:]
-    return ModelInput(model, (channels, height, width))
 
 
 def _augment(x: Tensor, options: TrainOptions, random: torch.Generator) -> Tensor:
@@ -125,9 +96,11 @@ def _augment(x: Tensor, options: TrainOptions, random: torch.Generator) -> Tenso
     return x
 
 
-def _optimizer(model: nn.Module, options: TrainOptions, rate: float) -> torch.optim.Optimizer:
+def _optimizer(
+    models: Sequence[nn.Module], options: TrainOptions, rate: float
+) -> torch.optim.Optimizer:
     # Biases, batch norms and blend factors are few and meaningful: no decay.
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = [p for model in models for p in model.parameters() if p.requires_grad]
     weights = [p for p in trained if p.dim() > 1 and p.shape[0] > 1]
     others = [p for p in trained if not any(p is weight for weight in weights)]
     groups: list[dict[str, Any]] = [
@@ -140,37 +113,46 @@ def _optimizer(model: nn.Module, options: TrainOptions, rate: float) -> torch.op
     return kind(groups, lr=rate)
 
 
-def _state_digest(model: nn.Module) -> str:
-    parts = [
-        f"{name}:{digest_bytes(tensor.detach().contiguous().numpy().tobytes())}"
-        for name, tensor in model.state_dict().items()
-    ]
-    return digest_json(parts)
-
-
 class _Run:
     """The state of a phase: everything an interruption must not lose."""
 
-    def __init__(self, model: nn.Module, phase: Phase, options: TrainOptions) -> None:
-        self.model, self.phase = model, phase
-        self.optimizer = _optimizer(model, options, phase.rate)
+    def __init__(
+        self,
+        model: nn.Module,
+        phase: Phase,
+        options: TrainOptions,
+        guard: FreezeGuard,
+        beside: nn.Module | None = None,
+    ) -> None:
+        self.model, self.phase, self.guard = model, phase, guard
+        self.objective = _objective(phase, options)
+        self.beside = beside or nn.Module()
+        self.optimizer = _optimizer([model, self.beside], options, phase.rate)
         self.history: list[EpochMetrics] = []
         self.best = self._model_state()
-        self.best_key = (-1.0, -math.inf)
+        self.best_key = (-math.inf, -math.inf)
         self.best_epoch = -1
 
     def _model_state(self) -> dict[str, Tensor]:
         return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
 
+    def step(self) -> None:
+        """Use the gradients; frozen values are put back behind each change."""
+        self.optimizer.step()
+        if type(self.objective).after_step is not Objective.after_step:
+            self.objective.after_step(self.model)
+            self.guard.restore()
+
     def finish_epoch(self, metrics: EpochMetrics) -> None:
         self.history.append(metrics)
-        key = (metrics.val_accuracy, -metrics.val_loss)
+        key = (metrics.val_score, -metrics.val_loss)
         if key > self.best_key:
             self.best, self.best_key, self.best_epoch = self._model_state(), key, metrics.epoch
 
     def save(self, path: Path, identity: str, *, finished: bool) -> None:
         tensors = {f"best/{name}": tensor for name, tensor in self.best.items()}
         tensors |= {f"model/{name}": tensor for name, tensor in self._model_state().items()}
+        tensors |= {f"beside/{name}": value for name, value in self.beside.state_dict().items()}
         optimizer = self.optimizer.state_dict()["state"]
         for index, values in optimizer.items():
             tensors |= {f"optimizer/{index}/{key}": value for key, value in values.items()}
@@ -210,11 +192,12 @@ class _Run:
                 _, index, key = name.split("/")
                 state.setdefault(int(index), {})[key] = tensor
         self.model.load_state_dict(_below(tensors, "model/"))
+        self.beside.load_state_dict(_below(tensors, "beside/"))
         self.best = _below(tensors, "best/")
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        accuracy, loss, self.best_epoch = json.loads(metadata["best"])
-        self.best_key = (accuracy, loss)
+        score, loss, self.best_epoch = json.loads(metadata["best"])
+        self.best_key = (score, loss)
         self.history = [EpochMetrics(**entry) for entry in json.loads(metadata["history"])]
 
 
@@ -230,46 +213,49 @@ def _batches(count: int, size: int, random: torch.Generator) -> Iterator[Tensor]
             yield order[start : start + size]
 
 
+def _objective(phase: Phase, options: TrainOptions) -> Objective:
+    return phase.objective or CrossEntropy(options.smoothing)
+
+
 def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> tuple[float, float]:
-    """Mean loss and accuracy over an epoch of training."""
-    source = _input_of(run.model, train)
+    """Mean loss and score over an epoch of training."""
+    source = input_of(run.model, train)
     x, y = batch_of(source.raw(train.images, train.preprocessing)), torch.from_numpy(train.labels)
     # A generator for each epoch: an interrupted run continues with the same numbers.
     random = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
     run.model.train()
+    run.objective.begin_epoch(epoch, run.phase.epochs)
     steps = -(-len(train) // options.batch)
-    losses, right, seen = 0.0, 0, 0
+    losses, score, seen = 0.0, 0.0, 0
     for step, index in enumerate(_batches(len(train), options.batch, random)):
         progress = (epoch * steps + step) / (steps * run.phase.epochs)
         for group in run.optimizer.param_groups:
             group["lr"] = run.phase.rate * 0.5 * (1 + math.cos(math.pi * progress))
         seen_as = source.real(_augment(x[index], options, random))
-        logits = _logits(run.model, seen_as, run.phase.outputs)
-        loss = nn.functional.cross_entropy(logits, y[index], label_smoothing=options.smoothing)
         run.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
-        losses += float(loss.detach()) * len(index)
-        right += int((logits.detach().argmax(1) == y[index]).sum())
+        loss, answers = run.objective.backward(
+            run.model, seen_as, y[index], run.phase.outputs, random
+        )
+        run.step()
+        losses += loss * len(index)
+        score += float(run.objective.score(answers, y[index]).sum())
         seen += len(index)
-    return losses / seen, right / seen
+    return losses / seen, score / seen
 
 
 def _epoch(run: _Run, train: Split, val: Split, options: TrainOptions, epoch: int) -> EpochMetrics:
     """Train one epoch and validate."""
     started = time.monotonic()
-    loss, accuracy = _train_epoch(run, train, options, epoch)
+    loss, score = _train_epoch(run, train, options, epoch)
     if not math.isfinite(loss):
         raise ConfigError(
             f"{run.phase.name}: the loss is {loss} in epoch {epoch + 1}; lower the learning rate "
             f"({run.phase.rate:g})"
         )
-    val_loss, val_accuracy = evaluate(run.model, val, run.phase.outputs)
+    val_loss, val_score = evaluate(run.model, val, run.phase.outputs, run.objective)
     rate = float(run.optimizer.param_groups[0]["lr"])
     seconds = time.monotonic() - started
-    return EpochMetrics(
-        run.phase.name, epoch, rate, loss, accuracy, val_loss, val_accuracy, seconds
-    )
+    return EpochMetrics(run.phase.name, epoch, rate, loss, score, val_loss, val_score, seconds)
 
 
 def _check(train: Split, val: Split, outputs: int) -> None:
@@ -287,7 +273,10 @@ def _identity(
     pixels = [digest_bytes(part.images.tobytes() + part.labels.tobytes()) for part in (train, val)]
     choices = options.to_dict() | {"progress": None, "threads": None}
     seen = [train.preprocessing.to_figures()] if train.preprocessing.normalises else []
-    return digest_json([asdict(phase), choices, _state_digest(model), pixels, *seen])
+    name, epochs, rate, outputs = phase.name, phase.epochs, phase.rate, phase.outputs
+    aim = _objective(phase, options).key
+    about = [name, epochs, rate, outputs, aim, choices, state_digest(model), pixels, *seen]
+    return digest_json(about)
 
 
 def fit(
@@ -302,7 +291,7 @@ def fit(
 ) -> list[EpochMetrics]:
     """Train a model in place and leave it, in evaluation mode, as it was in its best epoch.
 
-    Best means highest validation accuracy, then lowest validation loss.
+    Best means highest validation score, then lowest validation loss.
 
     Args:
         model: Any model of NCHW real-valued images.
@@ -324,42 +313,59 @@ def fit(
     """
     _check(train, val, phase.outputs)
     identity = _identity(model, train, val, options, phase)
-    source = _input_of(model, train)
+    source = input_of(model, train)
     raw = source.raw(train.images[:2], train.preprocessing)
-    guard = FreezeGuard(model, plan or FreezePlan(), source.real(batch_of(raw)))
-    run = _Run(model, phase, options)
+    example = source.real(batch_of(raw))
     state = None if folder is None else folder / _STATE_FILE
-    finished = state is not None and state.is_file() and run.restore(state, identity)
-    guard.attach(run.optimizer)
-    first = len(run.history)
+    with contextlib.ExitStack() as stack:
+        guard = stack.enter_context(FreezeGuard(model, plan or FreezePlan(), example))
+        objective = _objective(phase, options)
+        stack.callback(objective.close)
+        run = _Run(model, phase, options, guard, objective.attach(model))
+        finished = state is not None and state.is_file() and run.restore(state, identity)
+        guard.attach(run.optimizer)
+        if not finished:
+            _epochs(run, train, val, options, folder=folder, identity=identity)
+        model.load_state_dict(run.best)
+        model.eval()
+    return run.history
+
+
+def _epochs(
+    run: _Run,
+    train: Split,
+    val: Split,
+    options: TrainOptions,
+    *,
+    folder: Path | None,
+    identity: str,
+) -> None:
+    """All epochs that are left."""
+    first, epochs = len(run.history), run.phase.epochs
     bar = tqdm(
-        total=phase.epochs,
+        total=epochs,
         initial=first,
-        desc=phase.name,
+        desc=run.phase.name,
         unit="epoch",
         disable=not options.progress,
     )
     with bar, _threads(options.threads):
-        for epoch in range(first, 0 if finished else phase.epochs):
+        for epoch in range(first, epochs):
             metrics = _epoch(run, train, val, options, epoch)
             run.finish_epoch(metrics)
             bar.update()
             bar.set_postfix(
                 loss=f"{metrics.loss:.3f}",
-                val=f"{metrics.val_accuracy:.1%}",
+                val=f"{metrics.val_score:.1%}",
                 best=f"{run.best_key[0]:.1%}",
             )
             waited = epoch - run.best_epoch
             last = options.patience is not None and waited >= options.patience
             if folder is not None:
-                run.save(folder / _STATE_FILE, identity, finished=last or epoch + 1 == phase.epochs)
+                run.save(folder / _STATE_FILE, identity, finished=last or epoch + 1 == epochs)
                 write_metrics(run.history, folder / METRICS_FILE)
             if last:
                 break
-    model.load_state_dict(run.best)
-    model.eval()
-    guard.close()
-    return run.history
 
 
 def write_metrics(history: list[EpochMetrics], path: Path) -> None:

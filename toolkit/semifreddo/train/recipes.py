@@ -28,6 +28,7 @@ from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Dataset, Split, TrainVal
 from semifreddo.train.freeze import check_foldable, freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
+from semifreddo.train.objective import CrossEntropy, Objective
 from semifreddo.train.options import TrainOptions
 
 CURVE_FILE = "curve.png"
@@ -43,6 +44,7 @@ class _Session:
     options: TrainOptions
     plan: FreezePlan
     folder: Path | None
+    objective: Objective | None = None
     started: float = field(default_factory=time.monotonic)
     history: list[EpochMetrics] = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class _Session:
             self.data.train,
             self.data.val,
             options=self.options,
-            phase=Phase(name, epochs, rate, len(self.data.labels)),
+            phase=Phase(name, epochs, rate, len(self.data.labels), self.objective),
             plan=self.plan,
             folder=place,
         )
@@ -66,7 +68,8 @@ class _Session:
         verify(self.model, plan)
         if self.folder is not None:
             write_metrics(self.history, self.folder / METRICS_FILE)
-            draw_curve(self.history, self.folder / CURVE_FILE, task)
+            score = (self.objective or CrossEntropy()).score_name
+            draw_curve(self.history, self.folder / CURVE_FILE, task, score)
         info = {
             "task": task,
             "dataset": self.data.name,
@@ -172,6 +175,8 @@ def train_core(
     data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
+    *,
+    objective: Objective | None = None,
 ) -> TrainedModel:
     """Phase 1: train the core that will be frozen, alone, with a head of its own.
 
@@ -180,6 +185,7 @@ def train_core(
         data: The source task.
         options: How.
         folder: For states (an interrupted call continues), metrics.jsonl and curve.png.
+        objective: What is minimised; cross entropy if left out.
 
     Returns:
         A :class:`~semifreddo.nn.model.CoreNet`, folded and pinned, its core frozen in the plan.
@@ -192,7 +198,7 @@ def train_core(
     _check_data(own, data)
     torch.manual_seed(options.seed)
     model = core_network(own)
-    session = _Session(model, data, options, FreezePlan(), folder)
+    session = _Session(model, data, options, FreezePlan(), folder, objective)
     session.run("core", options.epochs, options.rate)
     _fold_and_pin(session)
     session.run("core tune", options.tune_epochs, options.tune_rate)
@@ -235,6 +241,8 @@ def train_task(
     data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
+    *,
+    objective: Objective | None = None,
 ) -> TrainedModel:
     """Phase 3: train the trainable cores, blend factors and head around a frozen core.
 
@@ -248,7 +256,7 @@ def train_task(
     _check_data(config, data)
     torch.manual_seed(options.seed)
     model, plan = freeze_core(config, core)
-    session = _Session(model, data, options, plan, folder)
+    session = _Session(model, data, options, plan, folder, objective)
     session.run("task", options.epochs, options.rate)
     _fold_and_pin(session)
     session.run("task tune", options.tune_epochs, options.tune_rate)
@@ -261,6 +269,8 @@ def train_model(
     options: TrainOptions,
     plan: FreezePlan | None = None,
     folder: Path | None = None,
+    *,
+    objective: Objective | None = None,
 ) -> TrainedModel:
     """Train a user's own Brevitas model, in place; fold and pin it between the two phases.
 
@@ -270,6 +280,7 @@ def train_model(
         options: How.
         plan: What :func:`~semifreddo.train.freeze.freeze` gave for this model.
         folder: For states, metrics and curve.
+        objective: What is minimised; cross entropy if left out.
 
     Raises:
         ConfigError: The model cannot learn these data: another image shape, too few outputs,
@@ -278,7 +289,7 @@ def train_model(
     """
     moving = bool(batch_norms(model)) or not pinned(model)
     _check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
-    session = _Session(model, data, options, plan or FreezePlan(), folder)
+    session = _Session(model, data, options, plan or FreezePlan(), folder, objective)
     check_foldable(model, session.plan, _calibration(model, data))
     if moving:
         session.run("train", options.epochs, options.rate)
@@ -302,6 +313,8 @@ def retarget(
     data: TrainVal,
     options: TrainOptions,
     folder: Path | None = None,
+    *,
+    objective: Objective | None = None,
 ) -> TrainedModel:
     """Teach the same device another task.
 
@@ -313,6 +326,7 @@ def retarget(
         data: The new task.
         options: How; the scales are constants, so there is one phase of ``epochs`` at ``rate``.
         folder: For states, metrics and curve.
+        objective: What is minimised; cross entropy if left out.
 
     Raises:
         ConfigError: More classes than outputs, scales that are not pinned, or no epochs.
@@ -330,7 +344,7 @@ def retarget(
     torch.manual_seed(options.seed)
     if isinstance(model, SemifreddoNet):
         _reset_head(model)
-    session = _Session(model, data, options, trained.plan, folder)
+    session = _Session(model, data, options, trained.plan, folder, objective)
     session.run("retarget", options.epochs, options.rate)
     return session.finish(trained.config, trained.plan, data.name)
 
