@@ -16,8 +16,8 @@ from nets import blended
 from semifreddo.core.errors import TransportError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.bus import BusFormat
 from semifreddo.runtime import Accelerator, Bundle, DeviceInfo
-from semifreddo.runtime.packets import BusFormat
 from semifreddo.runtime.plugins import open_transport
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice

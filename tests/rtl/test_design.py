@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 
 from nets import blended
 from rtl.random_nets import other_task, random_net
 from semifreddo.core.errors import ConfigError, ProjectError
+from semifreddo.ir.bus import REGISTER_PORTS
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Conv
 from semifreddo.rtl.components.verilog import identifier, quoted
@@ -80,3 +83,14 @@ def test_padding_as_large_as_the_kernel_is_refused() -> None:
 @pytest.mark.parametrize("table", [UNITS, MODELS], ids=lambda table: table.purpose)
 def test_no_layer_kind_is_forgotten(table: KindTable[object]) -> None:
     assert table.missing == ()
+
+
+@pytest.mark.parametrize("name", ["sf_registers.sv", "sf_serial.sv"])
+def test_the_library_has_the_ports_of_the_bus(name: str) -> None:
+    """The bridge drives what the registers take: names and widths are those of ``ir/bus.py``."""
+    text = (files("semifreddo.rtl") / "library" / name).read_text()
+    found = re.findall(r"^    (input|output) +(?:wire|reg) *(?:\[ *(\d+):0\])? (\w+)", text, re.M)
+    ports = {port: (direction, int(high or 0) + 1) for direction, high, port in found}
+    turned = {"input": "output", "output": "input"} if name == "sf_serial.sv" else {}
+    for port, bus in REGISTER_PORTS.items():
+        assert ports[port] == (turned.get(bus.direction, bus.direction), bus.bits)

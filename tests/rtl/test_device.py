@@ -21,6 +21,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.bus import IDENTITY, TASK
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import core
 from semifreddo.rtl.buffers import Sized, size_buffers
@@ -28,7 +29,6 @@ from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import RtlDesign, make_design
 from semifreddo.rtl.timing import Clockwork
 from semifreddo.rtl.transport import RtlTransport, open_rtl
-from semifreddo.runtime.packets import IDENTITY, TASK
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.sim import reference
 

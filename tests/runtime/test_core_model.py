@@ -10,9 +10,9 @@ from fakes import other_task, vectors_of
 from nets import blended
 from semifreddo.core.hls_registers import registers
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.bus import ALL_ERRORS, ERRORS, REGISTERS, TASK
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.core_model import HlsCore, LoopbackCore, PacketCore
-from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, REGISTERS, TASK
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice
 

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from semifreddo.core.errors import LadderError
 from semifreddo.core.fixed import IntArray
 from semifreddo.core.vectors import VectorSet
+from semifreddo.ir.bus import BusFormat, Words
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.rtl.cosim import Exchange, Simulation, Stalls, Traffic
-from semifreddo.runtime.packets import BusFormat, Words
 from semifreddo.sim import reference
 
 _SEED = 0

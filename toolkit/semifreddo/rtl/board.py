@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from semifreddo.core.errors import TransportError
+from semifreddo.ir.bus import IMAGES, REGISTERS, Words
 from semifreddo.rtl.cosim import Simulation
-from semifreddo.runtime.packets import IMAGES, REGISTERS, Words
 
 _NAMES = {address: name for name, address in REGISTERS.items()}
 _NOTHING: Words = np.zeros(0, np.uint32)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from semifreddo.core.errors import ProjectError
+from semifreddo.ir.bus import BusFormat
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
 from semifreddo.ir.net import StreamNet
@@ -33,7 +34,6 @@ from semifreddo.rtl.schedule import Choice, RtlSchedule
 from semifreddo.rtl.timing import OUTPUT, Clockwork, Reader
 from semifreddo.rtl.unit import Context, Unit, word_bits
 from semifreddo.rtl.weighted import weighted_unit
-from semifreddo.runtime.packets import BusFormat
 
 
 @dataclass(frozen=True)

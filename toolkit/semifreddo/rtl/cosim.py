@@ -21,10 +21,10 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.core.fixed import IntArray
+from semifreddo.ir.bus import REGISTERS, BusFormat, Words, error_texts
 from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.verilog import quoted
-from semifreddo.runtime.packets import REGISTERS, BusFormat, Words, error_texts
 from semifreddo.tools.runner import PipeProcess
 
 _QUIT_TIMEOUT_S = 2.0

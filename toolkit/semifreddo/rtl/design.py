@@ -10,6 +10,7 @@ from pathlib import Path
 from semifreddo.core.digest import digest_json
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.address_map import WORD_BITS, AddressMap
+from semifreddo.ir.bus import PORTS, REGISTER_PORTS, BusFormat
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import library
 from semifreddo.rtl.components.component import place
@@ -20,7 +21,6 @@ from semifreddo.rtl.replay import Replay
 from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.rtl.timing import INPUT_DEPTH
 from semifreddo.rtl.unit import Context, word_bits
-from semifreddo.runtime.packets import BusFormat
 
 BUS_BITS = WORD_BITS
 
@@ -110,39 +110,6 @@ def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesig
     return RtlDesign(net, core, top, dict(sorted(files.items())))
 
 
-_AXIS_IN = (
-    Port("input", "s_axis_tvalid"),
-    Port("output", "s_axis_tready"),
-    Port("input", "s_axis_tdata", BUS_BITS),
-    Port("input", "s_axis_tlast"),
-)
-_AXIS_OUT = (
-    Port("output", "m_axis_tvalid"),
-    Port("input", "m_axis_tready"),
-    Port("output", "m_axis_tdata", BUS_BITS),
-    Port("output", "m_axis_tlast"),
-)
-_AXI_LITE = (
-    Port("input", "s_axi_awvalid"),
-    Port("output", "s_axi_awready"),
-    Port("input", "s_axi_awaddr", 8),
-    Port("input", "s_axi_wvalid"),
-    Port("output", "s_axi_wready"),
-    Port("input", "s_axi_wdata", BUS_BITS),
-    Port("input", "s_axi_wstrb", BUS_BITS // 8),
-    Port("output", "s_axi_bvalid"),
-    Port("input", "s_axi_bready"),
-    Port("output", "s_axi_bresp", 2),
-    Port("input", "s_axi_arvalid"),
-    Port("output", "s_axi_arready"),
-    Port("input", "s_axi_araddr", 8),
-    Port("output", "s_axi_rvalid"),
-    Port("input", "s_axi_rready"),
-    Port("output", "s_axi_rdata", BUS_BITS),
-    Port("output", "s_axi_rresp", 2),
-)
-
-
 def _top(context: Context, core: Core, name: str) -> str:
     net = context.net
     bus = BusFormat.of(net)
@@ -183,13 +150,7 @@ def _top(context: Context, core: Core, name: str) -> str:
         "",
         _egress(net),
     ]
-    ports = [
-        Port("input", "aclk"),
-        Port("input", "aresetn"),
-        *_AXIS_IN,
-        *_AXIS_OUT,
-        *_AXI_LITE,
-    ]
+    ports = [Port(port.direction, port.name, port.bits) for port in PORTS]
     comment = (
         f"{net.name}: AXI4-Stream in and out, AXI4-Lite registers.\nDevice {net.device_digest}"
     )
@@ -248,11 +209,7 @@ def _ingress(net: StreamNet, bus: BusFormat, digest: str) -> list[str]:
 
 def _registers(bus: BusFormat, digest: str) -> str:
     ports = {"clk": "clk", "rst": "rst"}
-    ports |= {
-        port.name.removeprefix("s_axi_"): port.name
-        for port in _AXI_LITE
-        if not port.name.endswith(("resp", "wstrb"))
-    }
+    ports |= {name: port.name for name, port in REGISTER_PORTS.items()}
     ports |= {
         "batch": "batch",
         **{f"lite_{end}": f"lite_{end}" for end in ("request", "granted", "valid", "data")},

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
+from semifreddo.ir.bus import REGISTER_PORTS
 from semifreddo.rtl import library
 from semifreddo.rtl.components.verilog import Port, instance, module
 from semifreddo.rtl.synthesis import Part, design_parts, files_below, summary, synthesize_parts
@@ -170,26 +171,21 @@ def pll_settings(oscillator_mhz: float, clock_mhz: float) -> PllSettings:
 
 def serial_module(design: Verilog, divisor: int) -> str:
     """The device with a serial line in place of its buses."""
+    lite = {name: name for name in REGISTER_PORTS}
+    bits = {width: [n for n, p in REGISTER_PORTS.items() if p.bits == width] for width in (1, 8)}
     lines = [
         "wire sent_tvalid, sent_tready, sent_tlast, results_tvalid, results_tready, results_tlast;",
         "wire [31:0] sent_tdata, results_tdata, wdata, rdata;",
-        "wire awvalid, awready, wvalid, wready, bvalid, bready, arvalid, arready, rvalid, rready;",
-        "wire [7:0] awaddr, araddr;",
+        f"wire {', '.join(bits[1])};",
+        f"wire [7:0] {', '.join(bits[8])};",
     ]
-    lite = {
-        name: name
-        for name in (
-            *("awvalid", "awready", "awaddr", "wvalid", "wready", "wdata", "bvalid", "bready"),
-            *("arvalid", "arready", "araddr", "rvalid", "rready", "rdata"),
-        )
-    }
     bridge = {"clk": "clk", "rst": "rst", "rx": "rx", "tx": "tx", "status": "status"}
     bridge |= {f"m_axis_{end}": f"sent_{end}" for end in _BUS}
     bridge |= {f"s_axis_{end}": f"results_{end}" for end in _BUS} | lite
     device = {"aclk": "clk", "aresetn": "!rst"}
     device |= {f"s_axis_{end}": f"sent_{end}" for end in _BUS}
     device |= {f"m_axis_{end}": f"results_{end}" for end in _BUS}
-    device |= {f"s_axi_{name}": name for name in lite}
+    device |= {port.name: name for name, port in REGISTER_PORTS.items()}
     device |= {"s_axi_wstrb": "4'b1111", "s_axi_bresp": "", "s_axi_rresp": ""}
     body = [
         *lines,

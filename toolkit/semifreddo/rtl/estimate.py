@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from semifreddo.core.errors import ProjectError
+from semifreddo.ir.bus import BusFormat
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import (
     Add,
@@ -37,7 +38,6 @@ from semifreddo.rtl.structure import LayerModel
 from semifreddo.rtl.timing import INPUT_DEPTH, Clockwork
 from semifreddo.rtl.unit import Context, word_bits
 from semifreddo.rtl.weighted_structure import WeightedModel
-from semifreddo.runtime.packets import BusFormat
 
 
 @dataclass(frozen=True)

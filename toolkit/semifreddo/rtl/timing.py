@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 
 from semifreddo.core.fixed import IntArray
+from semifreddo.ir.bus import BusFormat
 from semifreddo.rtl.folding import Block, Plan
 from semifreddo.rtl.rhythm import Rhythm
 from semifreddo.rtl.unit import Unit
-from semifreddo.runtime.packets import BusFormat
 
 Reader = tuple[str, int]
 """An input of a layer, an entry of a folded block, or the device's output: see ``Plan.reads``."""

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import ToolError, TransportError
+from semifreddo.ir.bus import ALL_ERRORS, IDENTITY, BusFormat
 from semifreddo.ir.layers import Shape
 from semifreddo.rtl.cosim import Exchange, Simulation, Stalls
-from semifreddo.runtime.packets import ALL_ERRORS, IDENTITY, BusFormat
 from semifreddo.runtime.transport import DeviceInfo
 
 

@@ -16,9 +16,7 @@ from semifreddo.core.hls_registers import (
     TASK_MEMORY,
     registers,
 )
-from semifreddo.ir.layers import Stream
-from semifreddo.ir.net import StreamNet
-from semifreddo.runtime.packets import (
+from semifreddo.ir.bus import (
     ERRORS,
     IDENTITY,
     IMAGES,
@@ -27,6 +25,8 @@ from semifreddo.runtime.packets import (
     BusFormat,
     Words,
 )
+from semifreddo.ir.layers import Stream
+from semifreddo.ir.net import StreamNet
 from semifreddo.runtime.transport import DeviceInfo, Transport
 
 _NAMES = {address: name for name, address in REGISTERS.items()}

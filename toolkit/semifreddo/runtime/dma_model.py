@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.block_design import DMA_ADDRESS_BITS, DMA_LENGTH_BITS
-from semifreddo.runtime.packets import Words
+from semifreddo.ir.bus import Words
 
 Octets = npt.NDArray[np.uint8]
 Direction = Literal["send", "receive"]

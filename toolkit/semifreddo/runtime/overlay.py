@@ -29,8 +29,8 @@ from semifreddo.core.hls_registers import (
     TASK_MEMORY,
     find,
 )
+from semifreddo.ir.bus import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime import dma
-from semifreddo.runtime.packets import IDENTITY, REGISTERS, BusFormat, Words
 from semifreddo.runtime.transport import DeviceInfo
 
 LEAST_BUFFER_BYTES = 8192

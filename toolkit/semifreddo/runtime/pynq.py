@@ -15,10 +15,10 @@ from semifreddo.core.errors import (
     TransportError,
     TransportTimeoutError,
 )
+from semifreddo.ir.bus import ALL_ERRORS, ERRORS, BusFormat, Words, error_texts
 from semifreddo.ir.layers import Shape
 from semifreddo.runtime.dma import ended
 from semifreddo.runtime.overlay import OpenOverlay
-from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, BusFormat, Words, error_texts
 from semifreddo.runtime.stream import FrameStream, Job, PacketStream, Patience, frame_words
 from semifreddo.runtime.transport import DeviceInfo
 

@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import DataError, TaskError, TransportError, TransportTimeoutError
-from semifreddo.ir.layers import Shape
-from semifreddo.runtime.packets import (
+from semifreddo.ir.bus import (
     ALL_ERRORS,
     IDENTITY,
     REGISTERS,
@@ -29,6 +28,7 @@ from semifreddo.runtime.packets import (
     Words,
     error_texts,
 )
+from semifreddo.ir.layers import Shape
 from semifreddo.runtime.transport import DeviceInfo
 
 _LINE_ERRORS = ("bytes were lost", "a byte without stop bit", "an unknown message")

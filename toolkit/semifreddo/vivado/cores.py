@@ -9,9 +9,9 @@ from typing import Literal
 
 from semifreddo.core import hls_registers
 from semifreddo.core.errors import ProjectError
+from semifreddo.ir.bus import ADDRESS_BITS, PORTS, BusPort
 
-RTL_CONTROL_BYTES = 256
-"""The registers of ``runtime/packets.py`` have 8 address bits."""
+RTL_CONTROL_BYTES = 1 << ADDRESS_BITS
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class RtlCore:
     """Verilog files, as ``rtl.design.make_design`` makes them.
 
     Attributes:
-        top: Module with the ports of ``rtl/design.py``: s_axis, m_axis, s_axi, aclk, aresetn.
+        top: Module with the ports of :data:`semifreddo.ir.bus.PORTS`.
         files: Text by file name.
     """
 
@@ -81,45 +81,20 @@ class RtlCore:
 
 Core = HlsCore | RtlCore
 
-_PORTS = """\
-    input  wire        aclk,
-    input  wire        aresetn,
-    input  wire        s_axis_tvalid,
-    output wire        s_axis_tready,
-    input  wire [31:0] s_axis_tdata,
-    input  wire        s_axis_tlast,
-    output wire        m_axis_tvalid,
-    input  wire        m_axis_tready,
-    output wire [31:0] m_axis_tdata,
-    output wire        m_axis_tlast,
-    input  wire        s_axi_awvalid,
-    output wire        s_axi_awready,
-    input  wire [ 7:0] s_axi_awaddr,
-    input  wire        s_axi_wvalid,
-    output wire        s_axi_wready,
-    input  wire [31:0] s_axi_wdata,
-    input  wire [ 3:0] s_axi_wstrb,
-    output wire        s_axi_bvalid,
-    input  wire        s_axi_bready,
-    output wire [ 1:0] s_axi_bresp,
-    input  wire        s_axi_arvalid,
-    output wire        s_axi_arready,
-    input  wire [ 7:0] s_axi_araddr,
-    output wire        s_axi_rvalid,
-    input  wire        s_axi_rready,
-    output wire [31:0] s_axi_rdata,
-    output wire [ 1:0] s_axi_rresp"""
 
-_PORT_NAME = re.compile(r"(\w+),?$", re.MULTILINE)
+def _declared(port: BusPort) -> str:
+    bits = f"[{port.bits - 1:2}:0]" if port.bits > 1 else ""
+    return f"    {port.direction:<6} wire {bits:6} {port.name}"
 
 
 def wrapper_text(core: RtlCore) -> str:
     """A plain Verilog module around the core: Vivado's IP packager wants no SystemVerilog top."""
-    connections = ",\n".join(f"        .{name}({name})" for name in _PORT_NAME.findall(_PORTS))
+    ports = ",\n".join(map(_declared, PORTS))
+    connections = ",\n".join(f"        .{port.name}({port.name})" for port in PORTS)
     return (
         "// The core as an IP: the same ports, in plain Verilog.\n"
         "`default_nettype none\n\n"
-        f"module {core.wrapper} (\n{_PORTS}\n);\n"
+        f"module {core.wrapper} (\n{ports}\n);\n"
         f"    {core.top} core (\n{connections}\n    );\n"
         "endmodule\n\n`default_nettype wire\n"
     )

@@ -4,7 +4,7 @@
 module sf_registers #(
     parameter [31:0] DIGEST     = 0,
     parameter [31:0] TASK_WORDS = 0,
-    parameter [31:0] FORMAT     = 0   // see semifreddo.runtime.packets.BusFormat
+    parameter [31:0] FORMAT     = 0   // see semifreddo.ir.bus.BusFormat
 ) (
     input  wire        clk,
     input  wire        rst,

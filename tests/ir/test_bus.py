@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from nets import blended
 from semifreddo.core.fixed import FixedType
+from semifreddo.ir.bus import ALL_ERRORS, ERRORS, IMAGES, TASK, BusFormat, error_texts
 from semifreddo.ir.layers import Cast, Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.runtime.packets import ALL_ERRORS, ERRORS, IMAGES, TASK, BusFormat, error_texts
 
 BUS = BusFormat.of(blended())
 

@@ -1,4 +1,4 @@
-"""What goes over the buses of a device: packets and registers.
+"""What goes over the buses of a device: ports, packets and registers.
 
 Mirrors ``library/sf_ingress.sv``, ``sf_egress.sv`` and ``sf_registers.sv``.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,69 @@ ERRORS = (
 
 ALL_ERRORS = (1 << len(ERRORS)) - 1
 """Written to the error register, clears every flag."""
+
+
+@dataclass(frozen=True)
+class BusPort:
+    """A port of a device, as its Verilog and everything around it names it."""
+
+    direction: Literal["input", "output"]
+    name: str
+    bits: int = 1
+
+
+CLOCK = (BusPort("input", "aclk"), BusPort("input", "aresetn"))
+"""Clock, and reset that is active low."""
+
+AXIS_IN = (
+    BusPort("input", "s_axis_tvalid"),
+    BusPort("output", "s_axis_tready"),
+    BusPort("input", "s_axis_tdata", WORD_BITS),
+    BusPort("input", "s_axis_tlast"),
+)
+"""AXI4-Stream of packets into the device."""
+
+AXIS_OUT = (
+    BusPort("output", "m_axis_tvalid"),
+    BusPort("input", "m_axis_tready"),
+    BusPort("output", "m_axis_tdata", WORD_BITS),
+    BusPort("output", "m_axis_tlast"),
+)
+"""AXI4-Stream of results out of the device."""
+
+ADDRESS_BITS = 8
+"""Of a register's byte address."""
+
+AXI_LITE = (
+    BusPort("input", "s_axi_awvalid"),
+    BusPort("output", "s_axi_awready"),
+    BusPort("input", "s_axi_awaddr", ADDRESS_BITS),
+    BusPort("input", "s_axi_wvalid"),
+    BusPort("output", "s_axi_wready"),
+    BusPort("input", "s_axi_wdata", WORD_BITS),
+    BusPort("input", "s_axi_wstrb", WORD_BITS // 8),
+    BusPort("output", "s_axi_bvalid"),
+    BusPort("input", "s_axi_bready"),
+    BusPort("output", "s_axi_bresp", 2),
+    BusPort("input", "s_axi_arvalid"),
+    BusPort("output", "s_axi_arready"),
+    BusPort("input", "s_axi_araddr", ADDRESS_BITS),
+    BusPort("output", "s_axi_rvalid"),
+    BusPort("input", "s_axi_rready"),
+    BusPort("output", "s_axi_rdata", WORD_BITS),
+    BusPort("output", "s_axi_rresp", 2),
+)
+"""AXI4-Lite of the registers."""
+
+PORTS = (*CLOCK, *AXIS_IN, *AXIS_OUT, *AXI_LITE)
+"""Every port of a device's top module, in order."""
+
+REGISTER_PORTS = {
+    port.name.removeprefix("s_axi_"): port
+    for port in AXI_LITE
+    if not port.name.endswith(("resp", "wstrb"))
+}
+"""What ``sf_registers.sv`` has of them, by its names: it takes whole words and never fails."""
 
 
 def error_texts(flags: int) -> str:
