@@ -62,15 +62,42 @@ tranif1 tri tri0 tri1 triand trior trireg type unique unique0 until until_with u
 vectored wait_order wand weak weak0 weak1 wildcard wire with within wnor wor xnor
 """
 
-_RESERVED = frozenset(f"{_CPP} {_C_FUNCTIONS} {_VERILOG}".split())
-_OURS = re.compile(r"(?:sf|ap|hls|nnet|semifreddo)(?:_.*)?|.*__.*|core|aclk|aresetn|clk|rst", re.I)
-"""Namespaces and prefixes of generated text, of hls4ml's and the vendor's headers."""
+# Besides functions: what the same headers, and the vendor's, declare in the global namespace.
+_C_NAMES = """
+abi assert_perror be16toh be32toh be64toh daylight fd_mask fd_set getdate_err htobe16 htobe32
+htobe64 htole16 htole32 htole64 issubnormal le16toh le32toh le64toh math_errhandling
+program_invocation_name program_invocation_short_name retval signgam strdupa strndupa u_char u_int
+u_long u_short uint ulong ushort va_list valtype
+"""
+
+# Names that the generated C++ has where it calls the design, and files that stand beside it.
+_TEMPLATES = """
+answer answers count defines device_digest div_roundup expected fail first frames give image
+image_pixels image_size image_values images input load_task max min parameters result result_pixels
+result_size result_values results run_images take task_memory task_pending task_words values words
+wrong
+"""
+
+_WORDS = frozenset(f"{_CPP} {_C_FUNCTIONS} {_VERILOG} {_C_NAMES}".split())
+_GENERATED = frozenset(_TEMPLATES.split())
+_OURS = re.compile(
+    r"(?:sf|ap|af|hls|nnet|semifreddo|aesl|ssdm)(?:_.*)?|.*__.*|.*_config|core|aclk|aresetn|clk|rst",
+    re.I,
+)
+"""Namespaces, prefixes and endings of generated text, of hls4ml's and the vendor's headers."""
+
+_TYPE = re.compile(r".*_t")
+_MACRO = re.compile(r"[A-Z][A-Z0-9_]*|[LMP]_\w+|pthread_\w+")
 
 
 def why_reserved(name: str) -> str | None:
     """What a name means already, or ``None`` if a design may have it."""
-    if name in _RESERVED:
+    if name in _WORDS:
         return "is a word of C, C++ or SystemVerilog"
-    if _OURS.fullmatch(name):
+    if _TYPE.fullmatch(name):
+        return "ends in _t like a type of C"
+    if _MACRO.fullmatch(name):
+        return "has the form of a macro of C"
+    if name in _GENERATED or _OURS.fullmatch(name):
         return "is a name of the generated text"
     return None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from semifreddo.core.errors import ProjectError
+from semifreddo.core.reserved import why_reserved
 
 _WORDS = """
 alignas alignof and and_eq asm auto bitand bitor bool break case catch char class compl const
@@ -40,7 +41,7 @@ def check_top_name(name: str) -> None:
     """Refuse a net name that cannot name a C++ function beside hls4ml's sources.
 
     Raises:
-        ProjectError: It is a reserved word.
+        ProjectError: It means something already.
     """
-    if name.lower() in _RESERVED:
-        raise ProjectError(f"net name {name!r} is a reserved word in C++; rename the design")
+    if reason := why_reserved(name):
+        raise ProjectError(f"net name {name!r} {reason}; rename the design")
