@@ -215,7 +215,7 @@ class _Builder:
 
     def net(self) -> StreamNet:
         return StreamNet(
-            name="random",
+            name="drawn",
             input=self.input,
             layers=tuple(self.layers),
             blocks=tuple(self.blocks.values()),
