@@ -19,7 +19,7 @@ from fakes import bundle_of
 from nets import blended
 from semifreddo.hls.csim import build_csim
 from semifreddo.hls.plan import plan_project
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.verilator import build
 from semifreddo.runtime import write_bundle

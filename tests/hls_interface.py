@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from semifreddo.hls.lower import lower
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.hls.top import Design, source
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.tools.runner import run
 from semifreddo.vivado.ipxact import parse_registers
 from semifreddo.vivado.tcl_words import set_dict

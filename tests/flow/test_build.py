@@ -153,7 +153,7 @@ def test_from_and_until(built: BuildConfig) -> None:
 def interval_of(config: BuildConfig) -> int:
     """As HLS' own model predicts it."""
     from semifreddo.hls.cycles import interval
-    from semifreddo.ir.schedule import ScheduledNet, default_schedule
+    from semifreddo.hls.schedule import ScheduledNet, default_schedule
 
     net = load_net(config.build_dir / "net.json")
     return interval(ScheduledNet(net, default_schedule(net)))

@@ -25,15 +25,15 @@ from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import plan_project
 from semifreddo.hls.csim import build_csim
-from semifreddo.hls.transport import CSimTransport, open_project
-from semifreddo.ir.address_map import AddressMap
-from semifreddo.ir.net import Repeat, StreamNet
-from semifreddo.ir.schedule import (
+from semifreddo.hls.schedule import (
     LayerSchedule,
     Schedule,
     ScheduledNet,
     default_schedule,
 )
+from semifreddo.hls.transport import CSimTransport, open_project
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.sim import reference
 from strategies import nets
 

@@ -12,7 +12,7 @@ from hls.test_csim import PART, scheduled
 from semifreddo.hls import plan_project
 from semifreddo.hls.cycles import DRAIN, interval
 from semifreddo.hls.kinds import codes_of
-from semifreddo.ir.schedule import LayerSchedule
+from semifreddo.hls.schedule import LayerSchedule
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 

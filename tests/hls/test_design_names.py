@@ -18,7 +18,7 @@ from nets import blended
 from semifreddo.core.reserved import why_reserved
 from semifreddo.hls import plan_project
 from semifreddo.hls.csim import compiler
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 

@@ -14,9 +14,9 @@ from semifreddo.core.errors import ProjectError, ToolError
 from semifreddo.hls import plan_project
 from semifreddo.hls.csim import compiler
 from semifreddo.hls.limits import check_limits
+from semifreddo.hls.schedule import LayerSchedule, ScheduledNet, default_schedule
 from semifreddo.ir.address_map import Region
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import LayerSchedule, ScheduledNet, default_schedule
 from semifreddo.tools.runner import run
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)

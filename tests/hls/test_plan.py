@@ -17,9 +17,9 @@ from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import plan_project
 from semifreddo.hls.names import identifiers
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.hls.texts import task_memory_bram18
 from semifreddo.ir.net import Repeat
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.sim import reference
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)

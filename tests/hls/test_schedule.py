@@ -10,7 +10,7 @@ import pytest
 from hls.builders import IMAGE, Builder
 from nets import blended
 from semifreddo.core.errors import ConfigError
-from semifreddo.ir.schedule import (
+from semifreddo.hls.schedule import (
     MAX_ADDERS,
     LayerSchedule,
     Schedule,

@@ -20,8 +20,8 @@ from hls.test_limits import compile_exactly
 from semifreddo.core.errors import ProjectError
 from semifreddo.hls import plan_project
 from semifreddo.hls.pragmas import Tool
+from semifreddo.hls.schedule import LayerSchedule
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import LayerSchedule
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 

@@ -25,11 +25,11 @@ from semifreddo.convert import convert, export_qonnx, run_qonnx  # noqa: E402
 from semifreddo.core.errors import ToolError  # noqa: E402
 from semifreddo.core.vectors import VectorSet  # noqa: E402
 from semifreddo.hls import plan_project  # noqa: E402
+from semifreddo.hls.schedule import ScheduledNet, default_schedule  # noqa: E402
 from semifreddo.hls.transport import open_project  # noqa: E402
 from semifreddo.ir.address_map import AddressMap  # noqa: E402
 from semifreddo.ir.freeze import FreezePlan  # noqa: E402
 from semifreddo.ir.net import StreamNet  # noqa: E402
-from semifreddo.ir.schedule import ScheduledNet, default_schedule  # noqa: E402
 from semifreddo.ir.task import Task  # noqa: E402
 from semifreddo.nn.integers import (  # noqa: E402
     integer_tensor,

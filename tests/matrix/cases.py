@@ -13,6 +13,7 @@ import numpy as np
 
 from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
+from semifreddo.hls.schedule import LayerSchedule
 from semifreddo.ir.exact import exact_result, product_bounds
 from semifreddo.ir.layers import (
     Add,
@@ -29,7 +30,6 @@ from semifreddo.ir.layers import (
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import LayerSchedule
 from semifreddo.ir.validate import window_shape
 from semifreddo.rtl.schedule import Choice
 

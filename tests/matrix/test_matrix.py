@@ -19,6 +19,7 @@ import plain
 from matrix.cases import LISTED, SLOW, hls_choices, images, matrix_net, rtl_choices, task_of
 from rtl.conftest import Build, simulate  # noqa: F401 -- a fixture
 from semifreddo.core.fixed import Overflow, Rounding
+from semifreddo.hls.schedule import Schedule, ScheduledNet, default_schedule
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.exact import exact_result, product_bounds
 from semifreddo.ir.layers import (
@@ -32,7 +33,6 @@ from semifreddo.ir.layers import (
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import Schedule, ScheduledNet, default_schedule
 from semifreddo.rtl.cosim import Simulation, Stalls
 from semifreddo.rtl.design import make_design
 from semifreddo.rtl.schedule import RtlSchedule

@@ -18,7 +18,7 @@ LANGUAGES = ("python", "verilog", "cpp")
 _ATTEMPTS = 20
 
 SELECTIONS = {
-    "adders": ("test_adders.py", "rtl/test_weighted.py", "hls/test_csim.py"),
+    "adders": ("adders", "rtl/test_weighted.py", "hls/test_csim.py"),
     "convert": ("convert",),
     "core": ("core", "passes", "sim", "runtime", "vivado", "flow/test_config.py"),
     "flow": ("flow", "cli"),

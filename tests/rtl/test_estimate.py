@@ -10,11 +10,11 @@ import pytest
 
 from nets import blended
 from rtl.random_nets import random_net
+from semifreddo.adders import signed_digits
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Cast, Conv, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import signed_digits
 from semifreddo.rtl.components.costs import in_blocks
 from semifreddo.rtl.components.memories import Bank
 from semifreddo.rtl.design import make_design

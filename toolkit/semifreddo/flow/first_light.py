@@ -17,8 +17,8 @@ from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import diagnose
 from semifreddo.flow.vivado import project_folder
 from semifreddo.hls.cycles import interval
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.vivado import records

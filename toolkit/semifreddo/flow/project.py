@@ -11,8 +11,8 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
 from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.figures import ProjectFigures

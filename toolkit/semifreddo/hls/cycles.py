@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from semifreddo.hls.kinds import codes_of
-from semifreddo.ir.schedule import ScheduledNet
+from semifreddo.hls.schedule import ScheduledNet
 
 DRAIN = 20
 """Cycles in which a pipeline fills and drains, once per image: a guess until a report says."""

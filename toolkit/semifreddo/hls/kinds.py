@@ -6,7 +6,7 @@ from typing import Any
 
 from semifreddo.hls import pixelwise, pooling, weighted
 from semifreddo.hls.layer_code import CODES, LayerCode
-from semifreddo.ir.schedule import ScheduledNet
+from semifreddo.hls.schedule import ScheduledNet
 
 __all__ = ["CODES", "MODULES", "codes_of"]
 

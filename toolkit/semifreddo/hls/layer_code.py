@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.hls import cpp
+from semifreddo.hls.schedule import LayerSchedule
 from semifreddo.ir.exact import Exact, exact_result
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import LayerSchedule
 
 Kind = TypeVar("Kind", bound=Layer)
 

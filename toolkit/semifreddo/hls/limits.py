@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.hls.kinds import codes_of
+from semifreddo.hls.schedule import ScheduledNet
 from semifreddo.ir.layers import Stream
-from semifreddo.ir.schedule import ScheduledNet
 
 STREAM_BITS = 4_096
 """Bits of a pixel: a word of a stream."""

@@ -9,9 +9,9 @@ from semifreddo.hls import cpp
 from semifreddo.hls.kinds import CODES
 from semifreddo.hls.lowered import FORK, Lowered, Port
 from semifreddo.hls.names import identifiers
+from semifreddo.hls.schedule import ScheduledNet
 from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
-from semifreddo.ir.schedule import ScheduledNet
 
 
 @dataclass(frozen=True)

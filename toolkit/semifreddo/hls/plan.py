@@ -20,9 +20,9 @@ from semifreddo.hls import texts
 from semifreddo.hls.limits import check_limits
 from semifreddo.hls.lower import lower
 from semifreddo.hls.names import check_top_name
+from semifreddo.hls.schedule import ScheduledNet
 from semifreddo.hls.top import Design
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.ir.schedule import ScheduledNet
 
 Tool: TypeAlias = Literal["vivado", "vitis"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from semifreddo.core.fixed import FixedType
 from semifreddo.hls import cycles
 from semifreddo.hls.kinds import codes_of
+from semifreddo.hls.schedule import ScheduledNet
 from semifreddo.ir.layers import Stream
-from semifreddo.ir.schedule import ScheduledNet
 
 if TYPE_CHECKING:
     from semifreddo.hls.top import Design

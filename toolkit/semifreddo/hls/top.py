@@ -20,7 +20,7 @@ LOGIC_HEADERS = (
 _PORTS = ("image", "result")
 
 TASK_FIFO_DEPTH = 2
-"""The loader may wait for a layer; see :func:`semifreddo.ir.schedule._least_depth` on deadlock."""
+"""The loader may wait for a layer; see :func:`semifreddo.hls.schedule._least_depth` on deadlock."""
 
 _TASK_COMMENT = """\
 // load_task = 1: every layer takes its new values out of task_memory (see ADDRESS_MAP.md) before

@@ -1,4 +1,4 @@
-"""Hardware choices kept apart from meaning: how much of a network runs at the same time.
+"""Choices of the HLS project, kept apart from meaning: how much of a network runs at once.
 
 A schedule never changes a result. It says how many rows of a weight matrix are multiplied per
 clock cycle, whether frozen weights are adders or a constant table, and how deep the FIFOs are.
@@ -6,14 +6,14 @@ clock cycle, whether frozen weights are adders or a constant table, and how deep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.adders import signed_digits
 from semifreddo.core.errors import ConfigError
 from semifreddo.ir.layers import Layer, Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
@@ -29,18 +29,6 @@ MAX_WINDOW = 4_096
 
 SHARING = 0.5
 """Adders left of the naive signed-digit count once sub-expressions are shared (measured)."""
-
-
-def signed_digits(value: int) -> Iterator[tuple[int, int]]:
-    """Canonical signed digits of an integer: (exponent, +1 or -1), least significant first."""
-    shift = 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)
-            yield shift, digit
-            value -= digit
-        value >>= 1
-        shift += 1
 
 
 def estimated_adders(matrix: npt.NDArray[np.int64]) -> int:
@@ -132,12 +120,6 @@ class ScheduledNet:
                 f"schedule: stream {stream.name!r}: fifo_depth {depth} is below {needed}"
                 + (", and a smaller FIFO between a fork and a join can deadlock" * (needed > 2))
             )
-
-    @cached_property
-    def device_layers(self) -> tuple[Layer, ...]:
-        """Layers that read loadable blocks, in order."""
-        loadable = {block.name for block in self.net.configurable_blocks}
-        return tuple(layer for layer in self.net.layers if loadable & set(layer.block_names))
 
 
 def _least_depth(net: StreamNet, stream: Stream) -> int:

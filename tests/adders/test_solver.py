@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo import adders
+from semifreddo.adders import signed_digits, solver
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.schedule import estimated_adders, signed_digits
+from semifreddo.hls.schedule import estimated_adders
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -81,7 +82,7 @@ def test_without_da4ml_the_plain_graph_is_used(monkeypatch: pytest.MonkeyPatch) 
     def missing(*_: object) -> None:
         raise ImportError("no da4ml")
 
-    monkeypatch.setattr(adders, "solve_shared", missing)
+    monkeypatch.setattr(solver, "solve_shared", missing)
     matrix = np.array([[3, 0], [-5, 7]])
     source = FixedType.exact(4, 0, signed=True)
     assert adders.solve(matrix, source) == adders.solve_digits(matrix, source)

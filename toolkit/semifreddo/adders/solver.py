@@ -1,93 +1,19 @@
-"""Frozen matrices as adder graphs: every product with a constant becomes shifts and adds.
-
-A graph is solved once with da4ml, which shares sub-expressions between outputs, or, where da4ml is
-not installed, with plain canonical signed digits. Both end in the same small integer form, which
-the code generators print and which computes itself for the tests.
-"""
+"""Constant matrices to adder graphs, with da4ml or from canonical signed digits."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.core.fixed import FixedType, IntArray, bits_for
-from semifreddo.ir.schedule import signed_digits
-
-
-@dataclass(frozen=True)
-class Range:
-    """Inclusive integer bounds of a value."""
-
-    low: int
-    high: int
-
-    @property
-    def format(self) -> tuple[int, bool]:
-        """Smallest (width, signed) that holds the range."""
-        return bits_for(self.low, self.high)
-
-    def shifted(self, bits: int) -> Range:
-        """The range of the value times ``2**bits``."""
-        return Range(self.low << bits, self.high << bits)
-
-
-@dataclass(frozen=True)
-class Adder:
-    """``(left << left_shift) ± (right << right_shift)``; operands are indices of earlier values."""
-
-    left: int
-    left_shift: int
-    right: int
-    right_shift: int
-    subtract: bool
-    range: Range
-
-
-@dataclass(frozen=True)
-class Tap:
-    """One output: a value shifted and perhaps negated; ``value`` -1 is the constant zero."""
-
-    value: int
-    shift: int
-    negate: bool
-
+from semifreddo.adders.graph import Adder, AdderGraph, Range, Tap, signed_digits
+from semifreddo.core.fixed import FixedType
 
 _FLOAT_BITS = 24
 """Bits of constants that single precision holds."""
-
-
-@dataclass(frozen=True)
-class AdderGraph:
-    """A linear map made of adders. Values 0.. are the inputs, the adders' results follow.
-
-    Attributes:
-        inputs: Range of each input.
-        adders: In an order in which operands come first.
-        outputs: One per column of the matrix.
-    """
-
-    inputs: tuple[Range, ...]
-    adders: tuple[Adder, ...]
-    outputs: tuple[Tap, ...]
-
-    def evaluate(self, data: IntArray) -> IntArray:
-        """Apply the map to integers ``(n, inputs)``; gives ``(n, outputs)``."""
-        values = list(data.T)
-        for adder in self.adders:
-            left = values[adder.left] << adder.left_shift
-            right = values[adder.right] << adder.right_shift
-            values.append(left - right if adder.subtract else left + right)
-        zero = np.zeros(len(data), np.int64)
-        columns = [
-            zero if tap.value < 0 else (values[tap.value] << tap.shift) * (-1 if tap.negate else 1)
-            for tap in self.outputs
-        ]
-        return np.stack(columns, axis=1)
 
 
 def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
@@ -215,27 +141,3 @@ def _from_comb(comb: Any, rows: int) -> tuple[tuple[Adder, ...], list[Tap]]:
 def solve_depthwise(matrix: npt.NDArray[np.int64], source: FixedType) -> list[AdderGraph]:
     """One graph per channel of a depthwise kernel ``(kernel positions, channels)``."""
     return [solve(matrix[:, [channel]], source) for channel in range(matrix.shape[1])]
-
-
-def merge(graphs: Sequence[AdderGraph], places: Sequence[Sequence[int]], size: int) -> AdderGraph:
-    """Put graphs side by side over one input vector.
-
-    Args:
-        graphs: Graphs with inputs of equal range.
-        places: For each graph, which of the ``size`` common inputs feeds each of its inputs.
-        size: Number of common inputs.
-    """
-    source = graphs[0].inputs[0]
-    adders: list[Adder] = []
-    outputs: list[Tap] = []
-    for graph, place in zip(graphs, places, strict=True):
-        offset = size + len(adders)
-        where = [*place, *range(offset, offset + len(graph.adders))]
-        adders += [
-            replace(adder, left=where[adder.left], right=where[adder.right])
-            for adder in graph.adders
-        ]
-        outputs += [
-            tap if tap.value < 0 else replace(tap, value=where[tap.value]) for tap in graph.outputs
-        ]
-    return AdderGraph((source,) * size, tuple(adders), tuple(outputs))
