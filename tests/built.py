@@ -20,8 +20,8 @@ from nets import blended
 from semifreddo.hls.csim import build_csim
 from semifreddo.hls.plan import plan_project
 from semifreddo.hls.schedule import ScheduledNet, default_schedule
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.verilator import build
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.simulation.verilator import build
 from semifreddo.runtime import write_bundle
 from semifreddo.runtime.bundle import TransportFile
 

@@ -16,8 +16,8 @@ from nets import blended, images
 from rtl.random_nets import other_task
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.bus import IDENTITY
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.verilator import find_verilator
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.sim import reference
 
 runner = pytest.importorskip("cocotb_tools.runner", reason="needs cocotb: tox -e axi")

@@ -31,13 +31,13 @@ from semifreddo.flow.rtl import RTL_STAGE, budget_of, built_design, generated_ag
 from semifreddo.flow.stage import run_stage
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
-from semifreddo.rtl.cosim import Stalls
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.ecp5 import Ecp5Bitstream, Ecp5Plan
-from semifreddo.rtl.explanation import RESOURCES
-from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.synthesis import DesignResources, design_parts
-from semifreddo.rtl.written import WrittenDesign
+from semifreddo.rtl.choices import RtlSchedule
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.design.written import WrittenDesign
+from semifreddo.rtl.scheduler.explanation import RESOURCES
+from semifreddo.rtl.simulation.cosim import Stalls
+from semifreddo.rtl.synthesis.ecp5 import Ecp5Bitstream, Ecp5Plan
+from semifreddo.rtl.synthesis.parts import DesignResources, design_parts
 from semifreddo.runtime import Accelerator
 from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts
@@ -199,7 +199,7 @@ def test_synth_is_not_run_unasked(built: BuildConfig) -> None:
 
 
 def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
-    from semifreddo.rtl.synthesis import DesignResources
+    from semifreddo.rtl.synthesis.parts import DesignResources
 
     def synthesize(design: object, **options: object) -> DesignResources:
         cells = CellCounts(lut=lut, ff=2 * lut, dsp=1, bram18=1)
@@ -300,7 +300,7 @@ def test_yosys_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_bitstream_of_an_ecp5_board(fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stage around the tools; the tools themselves are tested in tests/rtl/test_ecp5.py."""
+    """The stage around the tools; the tools: tests/rtl/synthesis/test_ecp5.py."""
 
     def tools(plan: Ecp5Plan, workdir: Path, bitstream: Path, **options: Any) -> Ecp5Bitstream:
         assert (plan.top, options["seeds"]) == ("tiny_ulx3s", (7,))

@@ -36,13 +36,13 @@ from semifreddo.nn.integers import (  # noqa: E402
     quantized_tensor_names,
     raw_outputs,
 )
-from semifreddo.rtl.bench import Bench  # noqa: E402
-from semifreddo.rtl.cosim import Stalls  # noqa: E402
-from semifreddo.rtl.design import make_design  # noqa: E402
-from semifreddo.rtl.scheduler import choose  # noqa: E402
-from semifreddo.rtl.transport import open_rtl  # noqa: E402
-from semifreddo.rtl.verilator import build as verilate  # noqa: E402
-from semifreddo.rtl.verilator import find_verilator  # noqa: E402
+from semifreddo.rtl.design.design import make_design  # noqa: E402
+from semifreddo.rtl.scheduler.search import choose  # noqa: E402
+from semifreddo.rtl.simulation.cosim import Stalls  # noqa: E402
+from semifreddo.rtl.simulation.transport import open_rtl  # noqa: E402
+from semifreddo.rtl.simulation.trials import Bench  # noqa: E402
+from semifreddo.rtl.simulation.verilator import build as verilate  # noqa: E402
+from semifreddo.rtl.simulation.verilator import find_verilator  # noqa: E402
 from semifreddo.runtime import DeviceInfo  # noqa: E402
 from semifreddo.sim import reference  # noqa: E402
 from semifreddo.sim.ladder import Rung, climb  # noqa: E402

@@ -31,7 +31,7 @@ from semifreddo.ir.layers import (
 )
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.validate import window_shape
-from semifreddo.rtl.schedule import Choice
+from semifreddo.rtl.choices import Choice
 
 SIZE = (5, 6)
 IMAGE = Stream("image", (*SIZE, 3), FixedType.exact(32, 0, signed=True))

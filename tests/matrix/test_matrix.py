@@ -33,9 +33,9 @@ from semifreddo.ir.layers import (
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.cosim import Simulation, Stalls
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.schedule import RtlSchedule
+from semifreddo.rtl.choices import RtlSchedule
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.sim import reference
 
 NET = matrix_net(whole=True)

@@ -18,7 +18,7 @@ LANGUAGES = ("python", "verilog", "cpp")
 _ATTEMPTS = 20
 
 SELECTIONS = {
-    "adders": ("adders", "rtl/test_weighted.py", "hls/test_csim.py"),
+    "adders": ("adders", "rtl/units/test_weighted.py", "hls/test_csim.py"),
     "convert": ("convert",),
     "core": ("core", "passes", "sim", "runtime", "vivado", "flow/test_config.py"),
     "flow": ("flow", "cli"),
@@ -28,9 +28,15 @@ SELECTIONS = {
     "reports": ("reports", "flow"),
     "rtl": ("rtl", "matrix"),
     "hls": ("hls", "matrix"),
-    "runtime": ("runtime", "rtl/test_device.py", "hls/test_transport.py", "cli", "pynq_board"),
+    "runtime": (
+        "runtime",
+        "rtl/simulation/test_transport.py",
+        "hls/test_transport.py",
+        "cli",
+        "pynq_board",
+    ),
     "sim": ("sim", "matrix", "flow/test_build.py"),
-    "tools": ("tools", "rtl/test_synthesis.py", "rtl/test_verilator.py"),
+    "tools": ("tools", "rtl/synthesis/test_parts.py", "rtl/simulation/test_verilator.py"),
     "train": ("train",),
     "vivado": ("vivado", "flow/test_vivado.py"),
     "studies": ("studies",),
@@ -144,7 +150,11 @@ def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
     tests = root / "tests"
     if drawn.package == "verilog":
         yield ["tests/matrix/test_matrix.py", "-k", "rtl"]
-        yield ["tests/rtl/test_device.py", "tests/rtl/test_ecp5.py", "tests/rtl/test_repeat.py"]
+        yield [
+            "tests/rtl/simulation/test_transport.py",
+            "tests/rtl/synthesis/test_ecp5.py",
+            "tests/rtl/timing/test_folding.py",
+        ]
         yield ["tests/rtl"]
         return
     if drawn.package == "cpp":
@@ -155,7 +165,7 @@ def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
     package, stem = parts[0].removesuffix(".py"), drawn.path.stem
     mirror = [
         path.relative_to(root).as_posix()
-        for path in sorted((tests / package).glob(f"test_{stem}*.py"))
+        for path in sorted(tests.joinpath(*parts[:-1]).glob(f"test_{stem}*.py"))
     ]
     if mirror:
         yield mirror

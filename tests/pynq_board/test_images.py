@@ -121,8 +121,8 @@ def test_a_compiled_c_simulation(built: Bundle) -> None:
 
 def test_the_verilated_design(built: Bundle) -> None:
     """The RTL with its own front end: packets, registers and TLAST are the hardware's."""
-    from semifreddo.rtl.board import SimulatedRtl
-    from semifreddo.rtl.cosim import Simulation
+    from semifreddo.rtl.simulation.board_core import SimulatedRtl
+    from semifreddo.rtl.simulation.cosim import Simulation
     from semifreddo.runtime.simulated import SimulatedBoard
 
     net = built.net

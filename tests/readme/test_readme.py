@@ -107,7 +107,7 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "semifreddo build DESIGN --until synth": Slow("Yosys"),
         "semifreddo build DESIGN --board ulx3s --until bitstream "
         "--set rtl.target_fps=10000": Absent(
-            "places and routes for long; see tests/rtl/test_ecp5.py"
+            "places and routes for long; see tests/rtl/synthesis/test_ecp5.py"
         ),
     },
     "docs/own-data.md": {

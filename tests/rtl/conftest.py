@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import ToolError
-from semifreddo.rtl.design import RtlDesign
-from semifreddo.rtl.verilator import build, find_verilator
+from semifreddo.rtl.design.design import RtlDesign
+from semifreddo.rtl.simulation.verilator import build, find_verilator
 
 Build = Callable[[RtlDesign], Path]
 

@@ -24,8 +24,7 @@ from semifreddo.ir.layers import (
 )
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.validate import window_shape
-from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.unit import is_wiring
+from semifreddo.rtl.choices import Choice, RtlSchedule, is_wiring
 
 
 class NetMaker:

@@ -1,4 +1,4 @@
-"""The model of a core keeps the rules that the hardware keeps (tests/rtl/test_device.py)."""
+"""The model of a core keeps the rules of hardware (tests/rtl/simulation/test_transport.py)."""
 
 from __future__ import annotations
 

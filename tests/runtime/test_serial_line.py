@@ -1,4 +1,4 @@
-"""Serial ports of this machine; tests/rtl/test_ecp5.py has the protocol."""
+"""Serial ports of this machine; tests/rtl/synthesis/test_ecp5.py has the protocol."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import ToolError
-from semifreddo.rtl.verilator import find_verilator
+from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr
 from semifreddo.tools.packaged import find_program
 from semifreddo.tools.runner import run, tool_version

@@ -27,7 +27,7 @@ def ports(text: str) -> set[tuple[str, str, str]]:
 
 def test_the_wrapper_has_the_ports_of_the_design() -> None:
     pytest.importorskip("da4ml", reason="needs the rtl extra", exc_type=ImportError)
-    from semifreddo.rtl.design import make_design
+    from semifreddo.rtl.design.design import make_design
 
     design = make_design(blended())
     core = RtlCore(design.top, design.files)

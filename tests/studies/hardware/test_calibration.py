@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from semifreddo.ir.layers import Conv, Linear
+from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.costs import COSTS, Area, Parts
-from semifreddo.rtl.schedule import RtlSchedule
 from semifreddo.studies.hardware import calibration
 from semifreddo.studies.hardware.calibration import (
     AdderGraphs,

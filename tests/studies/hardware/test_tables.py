@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from semifreddo.core.errors import ConfigError, LadderError, ProjectError, ToolError
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.verilator import find_verilator
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.sim import reference
 from semifreddo.studies.hardware import tables
 from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net, pictures
@@ -101,7 +101,7 @@ def test_rates_of_a_block_are_equal(bench: Workbench, monkeypatch: pytest.Monkey
         return CellArea(total=100.0 * len(units), sequential=40.0, cells=1, seconds=0.0)
 
     def prove(self: Workbench, design) -> None:
-        units.append(tuple(unit.word_cycles for unit in design.core.units))
+        units.append(tuple(unit.figures.word_cycles for unit in design.core.units))
 
     monkeypatch.setattr(Workbench, "prove", prove)
     monkeypatch.setattr(Workbench, "area", area)

@@ -18,7 +18,7 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_key, parse_toml_value, read_toml
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.reports.report import Limit, figure_names
-from semifreddo.rtl.schedule import Override
+from semifreddo.rtl.choices import Override
 from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"

@@ -25,12 +25,12 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task
 from semifreddo.reports.figures import CosimFigures, TrafficFigures
-from semifreddo.rtl.bench import Bench
-from semifreddo.rtl.cosim import Stalls
-from semifreddo.rtl.transport import open_rtl
-from semifreddo.rtl.verilator import build as verilate
-from semifreddo.rtl.verilator import find_verilator
-from semifreddo.rtl.written import WrittenDesign
+from semifreddo.rtl.design.written import WrittenDesign
+from semifreddo.rtl.simulation.cosim import Stalls
+from semifreddo.rtl.simulation.transport import open_rtl
+from semifreddo.rtl.simulation.trials import Bench
+from semifreddo.rtl.simulation.verilator import build as verilate
+from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.sim import reference
 from semifreddo.sim.ladder import Rung
 
@@ -173,7 +173,15 @@ def cosim_stage(config: BuildConfig) -> Stage:
         summary="simulate the Verilog and climb to its rung",
         reads=("net.json", "task.json", "vectors.npz", RTL_DIR),
         writes=(DEVICE, LADDER, *((WAVES,) if config.cosim.waves else ())),
-        code=("rtl", "tools", "runtime", "sim", "flow"),
+        code=(
+            "rtl/design/written",
+            "rtl/components/verilog",
+            "rtl/simulation",
+            "tools",
+            "runtime",
+            "sim",
+            "flow",
+        ),
         run=_run,
         decides=("cosim",),
         waits=lambda *_: _waits_for_verilator(),

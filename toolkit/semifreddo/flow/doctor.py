@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import semifreddo
 from semifreddo.core.errors import ToolError
-from semifreddo.rtl.verilator import find_verilator
+from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.tools.nextpnr import locate_ecppack, locate_nextpnr
 from semifreddo.tools.runner import tool_version
 from semifreddo.tools.yosys import find_yosys, locate_yosys

@@ -12,7 +12,7 @@ from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.synth import CACHE
 from semifreddo.reports.figures import BitstreamFigures
-from semifreddo.rtl.ecp5 import build_bitstream, plan_ecp5
+from semifreddo.rtl.synthesis.ecp5 import build_bitstream, plan_ecp5
 from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr, locate_ecppack, locate_nextpnr
 from semifreddo.tools.yosys import find_yosys, locate_yosys
 
@@ -73,7 +73,15 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             summary="place, route and pack for the ECP5",
             reads=("net.json", RTL_DIR),
             writes=(_file(config),),
-            code=("rtl", "boards", "tools", "flow"),
+            code=(
+                "rtl/design/written",
+                "rtl/components/verilog",
+                "rtl/library",
+                "rtl/synthesis",
+                "boards",
+                "tools",
+                "flow",
+            ),
             run=_run,
             decides=("name", "clock_mhz", "synth.seeds"),
             files=("board.folder",),

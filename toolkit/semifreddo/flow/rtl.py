@@ -16,10 +16,10 @@ from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RtlFigures, RtlLayerFigures
-from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.scheduler import Scheduled, choose
-from semifreddo.rtl.written import VERILOG, WrittenDesign, load_design, save_design
+from semifreddo.rtl.choices import RtlSchedule
+from semifreddo.rtl.design.design import RtlDesign, make_design
+from semifreddo.rtl.design.written import VERILOG, WrittenDesign, load_design, save_design
+from semifreddo.rtl.scheduler.search import Scheduled, choose
 
 RTL_DIR = "rtl"
 """In the build folder: the saved design, with every file in ``verilog/``, and its schedule."""
@@ -113,7 +113,18 @@ RTL_STAGE = Stage(
     summary="integer network to Verilog",
     reads=("net.json",),
     writes=(RTL_DIR,),
-    code=("rtl", "adders", "flow"),
+    code=(
+        "rtl/choices",
+        "rtl/library",
+        "rtl/components",
+        "rtl/adders",
+        "rtl/timing",
+        "rtl/units",
+        "rtl/design",
+        "rtl/scheduler",
+        "adders",
+        "flow",
+    ),
     run=_run,
     decides=("rtl", "board.part", "board.resources", "clock_mhz"),
     versions=lambda: installed_version("da4ml"),

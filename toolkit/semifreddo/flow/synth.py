@@ -14,8 +14,8 @@ from semifreddo.flow.family import family_of
 from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
-from semifreddo.rtl.explanation import RESOURCES, Shortage
-from semifreddo.rtl.synthesis import DesignResources, synthesize_design
+from semifreddo.rtl.scheduler.explanation import RESOURCES, Shortage
+from semifreddo.rtl.synthesis.parts import DesignResources, synthesize_design
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.yosys import find_yosys, locate_yosys
 
@@ -107,7 +107,7 @@ SYNTH = Backend(
             summary="measure the Verilog with Yosys",
             reads=("net.json", RTL_DIR),
             writes=(RESULT,),
-            code=("rtl", "tools", "flow"),
+            code=("rtl/design/written", "rtl/synthesis", "tools", "flow"),
             run=_run,
             decides=("board.part", "board.resources"),
             uses=("name", "board.name", "synth"),

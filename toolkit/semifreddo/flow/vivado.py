@@ -21,7 +21,7 @@ from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import ArchiveFigures, BitstreamFigures
-from semifreddo.rtl.synthesis import packaged_files
+from semifreddo.rtl.synthesis.parts import packaged_files
 from semifreddo.vivado.cores import Core, HlsCore, RtlCore
 from semifreddo.vivado.driver import (
     Options,
@@ -230,7 +230,7 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             summary=f"Vivado project for {config.board.title}, in one file",
             reads=("net.json", source),
             writes=(archive,),
-            code=("vivado", "tools", "rtl", "boards", "flow"),
+            code=("vivado", "tools", "rtl/synthesis/parts", "boards", "flow"),
             run=_archive,
             decides=("name", "vivado.core", "design.tool", "clock_mhz"),
             files=("board.folder",),

@@ -21,13 +21,13 @@ import numpy as np
 
 from semifreddo import adders
 from semifreddo.core.tables import option
+from semifreddo.rtl.adders.size import graph_size
+from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.costs import COSTS, Area, Parts
-from semifreddo.rtl.design import make_design
-from semifreddo.rtl.estimate import models_of
-from semifreddo.rtl.folding import make_plan
-from semifreddo.rtl.graph_size import graph_size
-from semifreddo.rtl.schedule import RtlSchedule
-from semifreddo.rtl.synthesis import Part, design_parts, synthesize_parts
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.scheduler.estimate import models_of
+from semifreddo.rtl.synthesis.parts import Part, design_parts, synthesize_parts
+from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.studies.hardware.sample_layers import Sample, samples
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts, Family

@@ -23,9 +23,9 @@ from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.numbers import Number, cast
 from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import CLOCK, literal, module, part, stream_ports, vector
-from semifreddo.rtl.design import RtlDesign
-from semifreddo.rtl.netlist import quiet
-from semifreddo.rtl.unit import delay, depth_for, fifo, issue, word_bits
+from semifreddo.rtl.design.design import RtlDesign
+from semifreddo.rtl.synthesis.netlist import quiet
+from semifreddo.rtl.units.unit import delay, depth_for, fifo, issue, word_bits
 from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import pictures
 

@@ -24,7 +24,7 @@ from semifreddo.ir.layers import (
 )
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.validate import window_shape
-from semifreddo.rtl.schedule import Choice
+from semifreddo.rtl.choices import Choice
 
 KINDS = (
     "frozen",

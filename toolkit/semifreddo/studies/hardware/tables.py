@@ -14,9 +14,9 @@ from typing import ClassVar
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import option
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.design import RtlDesign, make_design
-from semifreddo.rtl.schedule import Choice, RtlSchedule
-from semifreddo.rtl.synthesis import Part, files_below
+from semifreddo.rtl.choices import Choice, RtlSchedule
+from semifreddo.rtl.design.design import RtlDesign, make_design
+from semifreddo.rtl.synthesis.parts import Part, files_below
 from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net
 from semifreddo.studies.hardware.rivals import da4ml_rtl, plain_constants
 from semifreddo.studies.hardware.workbench import Workbench, markdown
@@ -100,7 +100,7 @@ def digits(
                 (
                     f"{inputs}→{outputs}, {bits}/{activation_bits}",
                     width or "all",
-                    design.core.units[0].cycles // net.input.pixels,
+                    design.core.units[0].figures.cycles // net.input.pixels,
                     found.lut,
                     found.lut / whole.lut,
                     found.lut_pairs,
@@ -179,7 +179,7 @@ def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
     rows = [
         (
             name,
-            max(unit.word_cycles for unit in design.core.units),
+            max(unit.figures.word_cycles for unit in design.core.units),
             cells.lut,
             cells.lut_as_ram,
             cells.lut / found[0].lut,

@@ -17,10 +17,10 @@ from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import LadderError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.rtl.cosim import Simulation, Stalls
-from semifreddo.rtl.design import RtlDesign
-from semifreddo.rtl.synthesis import Part, files_below, synthesize_parts
-from semifreddo.rtl.verilator import build
+from semifreddo.rtl.design.design import RtlDesign
+from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.simulation.verilator import build
+from semifreddo.rtl.synthesis.parts import Part, files_below, synthesize_parts
 from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import pictures
 from semifreddo.tools.cells import CellCounts

@@ -1,0 +1,72 @@
+"""Random networks in RTL: equal to the integers under stalls, through task swaps, in time."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from nets import images
+from rtl.conftest import Build
+from rtl.random_nets import other_task, random_net
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.design.design import RtlDesign, make_design
+from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.sim import reference
+from semifreddo.sim.ladder import first_divergence
+
+COUNT = int(os.environ.get("SEMIFREDDO_RTL_NETS", "0"))
+FIRST = int(os.environ.get("SEMIFREDDO_RTL_SEED", "0"))
+SLOW = [pytest.param(seed, marks=pytest.mark.slow) for seed in (14, 25, 38, 52)]
+SEEDS = list(range(FIRST, FIRST + COUNT)) or [7, *SLOW]
+"""More: ``SEMIFREDDO_RTL_NETS=200 SEMIFREDDO_RTL_SEED=0 pytest tests/rtl/design/test_random.py``.
+
+Every layer kind with every property is in ``tests/matrix``; here they are mixed, and in time. 7 has
+a repeat, which is folded.
+"""
+
+STALLS = ((0, 0), (300, 400), (0, 700), (800, 0))
+
+
+def packets(design: RtlDesign, nets: list[StreamNet], pictures: np.ndarray) -> list[np.ndarray]:
+    """For each network its task and the pictures, all in one stream."""
+    found = []
+    for net in nets:
+        if net.configurable_blocks:
+            found.append(design.bus.task_packet(AddressMap.of(net).pack(net)))
+        found.append(design.bus.image_packet(pictures))
+    return found
+
+
+def explain(seed: int, design: RtlDesign, executable, pictures: np.ndarray) -> str:
+    simulation = Simulation(executable, design.bus, probe=True)
+    simulation.exchange(packets(design, [design.net], pictures), len(pictures), 60)
+    place = first_divergence(design.net, pictures, lambda _: simulation.trace(design.net))
+    return f"seed {seed}: {place or 'the first task is right, so the swap is wrong'}"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_rtl_equals_the_integers(seed: int, simulate: Build) -> None:
+    net, schedule = random_net(seed)
+    design = make_design(net, schedule)
+    executable = simulate(design)
+    pictures = images(net, 7, seed)
+    nets = [net, other_task(net, seed), net]
+    expected = np.concatenate([reference.run(found, pictures) for found in nets])
+    for offered, taken in STALLS:
+        with Simulation(executable, design.bus) as simulation:
+            simulation.configure(Stalls(offered, taken, seed, watchdog_cycles=20_000))
+            found = simulation.exchange(packets(design, nets, pictures), len(expected), 60)
+            if not np.array_equal(found.results, expected):
+                pytest.fail(explain(seed, design, executable, pictures))
+            simulation.check_errors()
+            if not offered and not taken:
+                simulation.idle(2 * design.cycles_per_image)  # what drains would be in the way
+                many = simulation.exchange([design.bus.image_packet(images(net, 40, seed))], 40, 60)
+                # The last images drain faster: no image follows them.
+                steady = set(many.interval_cycles[15:-5])
+                assert steady == {design.cycles_per_image}, f"seed {seed}"
+                late = many.latency_cycles - design.latency_cycles
+                assert 50 * abs(late) <= design.latency_cycles, f"seed {seed}: {late} cycles"

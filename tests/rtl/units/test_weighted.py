@@ -1,0 +1,159 @@
+"""Loadable channels in groups: cycles, shared casts, biases of other fractions than the sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rtl.conftest import Build
+from rtl.random_nets import other_task
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.layers import Conv, Stream, WeightBlock
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.choices import Choice, RtlSchedule
+from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.units.unit import Context
+from semifreddo.rtl.units.weighted_plan import Weighted
+from semifreddo.sim import reference
+
+
+def conv(*, depthwise: bool, bias: str | None, rounding: Rounding) -> StreamNet:
+    """Seven channels, two of them frozen; weights and biases have many fractions."""
+    rng = np.random.default_rng(3)
+    channels = 7
+    source = FixedType.exact(3, 1, signed=True)
+    frozen = (False, True, False, False, False, True, False)
+    loadable = {None: (), "frozen": (True,) * channels, "loadable": (False,) * channels}[bias]
+    shape = (2, 2, 1 if depthwise else 2, channels)
+    blocks = [
+        WeightBlock(
+            "w", "weight", rng.integers(-8, 8, shape), 4, True, (2, 3, 2, 4, 1, 2, 3), frozen
+        )
+    ]
+    if bias is not None:
+        raw = rng.integers(-16, 16, channels)
+        blocks.append(WeightBlock("b", "bias", raw, 5, True, (6, 4, 2, 3, 7, 5, 0), loadable))
+    image = Stream("image", (3, 4, channels if depthwise else 2), source)
+    output = Stream("conv", (2, 3, channels), FixedType(5, 2, True, rounding, Overflow.SATURATE))
+    layer = Conv(
+        inputs=("image",),
+        output=output,
+        weight="w",
+        bias=None if bias is None else "b",
+        kernel=(2, 2),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=depthwise,
+    )
+    return StreamNet("grouped", image, (layer,), tuple(blocks))
+
+
+CASES = [
+    (False, "loadable", Rounding.HALF_EVEN, Choice(3, 2, 1)),
+    (True, "loadable", Rounding.HALF_DOWN, Choice(4, 1, 0)),
+    (True, "frozen", Rounding.HALF_AWAY, Choice(1, 4, 2, "dsp")),
+]
+
+
+@pytest.mark.parametrize(("depthwise", "bias", "rounding", "choice"), CASES)
+def test_groups_share_accumulators_and_casts(
+    depthwise: bool, bias: str | None, rounding: Rounding, choice: Choice, simulate: Build
+) -> None:
+    net = conv(depthwise=depthwise, bias=bias, rounding=rounding)
+    exact_over_tasks(net, choice, simulate)
+
+
+def exact_over_tasks(net: StreamNet, choice: Choice, simulate: Build) -> None:
+    """Three tasks, one after the other, with and without stalls."""
+    design = make_design(net, RtlSchedule({"conv": choice}))
+    rng = np.random.default_rng(4)
+    pictures = rng.integers(-4, 4, (10, *net.input.shape))
+    nets = [net, other_task(net, 5), net]
+    packets = []
+    for found in nets:
+        packets.append(design.bus.task_packet(AddressMap.of(found).pack(found)))
+        packets.append(design.bus.image_packet(pictures))
+    expected = np.concatenate([reference.run(found, pictures) for found in nets])
+    for stalls in ((0, 0), (200, 700)):
+        with Simulation(simulate(design), design.bus) as simulation:
+            simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
+            results = simulation.exchange(packets, len(expected), 60).results
+            assert np.array_equal(results, expected)
+
+
+def wide(channels: int, bits: int) -> StreamNet:
+    """All channels loadable; rows of several words."""
+    rng = np.random.default_rng(6)
+    source = FixedType.exact(3, 1, signed=True)
+    limit = 1 << (bits - 1)
+    raw = rng.integers(-limit, limit, (2, 2, 2, channels))
+    block = WeightBlock("w", "weight", raw, bits, True, (2,) * channels, (False,) * channels)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (2, 3, channels), FixedType.exact(9, 2, signed=True)),
+        weight="w",
+        bias=None,
+        kernel=(2, 2),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=False,
+    )
+    return StreamNet("wide", Stream("image", (3, 4, 2), source), (layer,), (block,))
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "choice", "units", "words"),
+    [
+        (20, 4, Choice(3, 2), 3, 1),  # ten groups, four in a word
+        (40, 3, Choice(2, 4), 2, 3),  # ten groups, eight in three words
+        (36, 4, Choice(1, 16), 3, 2),  # a group of two words, the last one not full
+    ],
+)
+def test_a_row_is_read_in_units(
+    channels: int, bits: int, choice: Choice, units: int, words: int, simulate: Build
+) -> None:
+    net = wide(channels, bits)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    plan = Weighted.alone(Context.of(net), layer, choice)
+    assert (plan.units, plan.weights_bank.unit_words) == (units, words)
+    exact_over_tasks(net, choice, simulate)
+
+
+def test_cycles_of_groups() -> None:
+    net = conv(depthwise=False, bias=None, rounding=Rounding.FLOOR)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    cycles = {
+        (rows, channels): Weighted.alone(Context.of(net), layer, Choice(rows, channels)).cycles
+        for rows, channels in ((1, 0), (8, 0), (3, 0), (1, 1), (8, 1), (3, 2), (8, 5))
+    }
+    # Eight rows, five loadable channels: groups times lines.
+    assert cycles == {
+        (1, 0): 8,
+        (8, 0): 1,
+        (3, 0): 3,
+        (1, 1): 40,
+        (8, 1): 5,
+        (3, 2): 9,
+        (8, 5): 1,
+    }
+    plan = Weighted.alone(Context.of(net), layer, Choice(3, 2))
+    assert (plan.mac.per_cycle * plan.mac.lanes, plan.groups, plan.lines) == (6, 3, 3)
+    lanes = [[channel.index for channel in lane.channels] for lane in plan.accumulators]
+    assert lanes == [[0, 3, 6], [2, 4, 4]]
+
+
+def test_channels_of_a_lane_have_one_fraction() -> None:
+    net = conv(depthwise=False, bias="frozen", rounding=Rounding.HALF_EVEN)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    plan = Weighted.alone(Context.of(net), layer, Choice(1, 2))
+    for lane in plan.accumulators:
+        channels = lane.channels
+        assert len({channel.frac for channel in channels}) == 1
+        for channel in channels:
+            total = (channel.carried << channel.up) + channel.rest
+            assert total == channel.bias + channel.half

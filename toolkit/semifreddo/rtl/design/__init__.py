@@ -1,0 +1,1 @@
+"""Whole networks: streams between the units, bus front end, and the files of a design."""

@@ -1,0 +1,1 @@
+"""Choosing the hardware of a network by what it costs, and saying why."""

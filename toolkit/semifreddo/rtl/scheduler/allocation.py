@@ -1,0 +1,59 @@
+"""One option for each layer, so that together they take the fewest LUTs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from semifreddo.rtl.scheduler.options import Option
+
+
+def allocate(
+    options: Mapping[str, Sequence[Option]], limits: Mapping[str, int], dsp: int
+) -> dict[str, Option]:
+    """Choose an option for each layer.
+
+    Args:
+        options: Of each layer, by rising cycles.
+        limits: Cycles per image that each layer may take; a layer that cannot be as fast is as
+            fast as it can.
+        dsp: DSP slices for all layers together; more are taken where there is no other way.
+
+    Returns:
+        The fewest LUTs that are possible, and of such choices the one with the fewest DSP slices.
+        The same for the same arguments.
+    """
+    fronts = {name: _front(found, limits[name]) for name, found in options.items()}
+    least = sum(int(front[0].area.dsp) for front in fronts.values())
+    most = sum(int(front[-1].area.dsp) for front in fronts.values())
+    left = max(min(dsp, most), least)
+    # best[k]: LUTs of the layers so far if they take k DSP slices or fewer.
+    best = np.zeros(left + 1)
+    picks = {}
+    for name, front in fronts.items():
+        table = np.full((len(front), left + 1), np.inf)
+        for row, option in enumerate(front):
+            used = int(option.area.dsp)
+            if used <= left:
+                table[row, used:] = best[: left + 1 - used] + option.area.lut
+        picks[name] = table.argmin(axis=0)
+        best = table.min(axis=0)
+    # Layers whose options tie in LUTs may differ in slices: give away no more than the sum needs.
+    left = int(best.argmin())
+    chosen = {}
+    for name, front in reversed(fronts.items()):
+        chosen[name] = front[int(picks[name][left])]
+        left -= int(chosen[name].area.dsp)
+    return {name: chosen[name] for name in fronts}
+
+
+def _front(options: Sequence[Option], cycles: int) -> list[Option]:
+    """Options that are fast enough and that no other beats in LUTs and DSPs, by rising DSPs."""
+    fast = options[: max(1, bisect_right(options, cycles, key=lambda option: option.cycles))]
+    front: list[Option] = []
+    for option in sorted(fast, key=lambda found: (found.area.dsp, found.area.lut, -found.cycles)):
+        if not front or option.area.lut < front[-1].area.lut:
+            front.append(option)
+    return front

@@ -1,0 +1,288 @@
+"""Choosing a schedule: every layer as small as the frame rate allows, and no faster than needed.
+
+For a given number of cycles per image each layer takes, on its own, the cheapest choice that is
+fast enough; only the DSP slices must be shared out, and they go where they save the most LUTs
+(exactly, by dynamic programming over their number). So the question is only how few cycles per
+image fit the budget: a search over the numbers of cycles at which some layer can do with less.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from semifreddo.boards.spec import Resources
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.tables import nearest
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.choices import Override, RtlSchedule
+from semifreddo.rtl.scheduler.allocation import allocate
+from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan, models_of
+from semifreddo.rtl.scheduler.explanation import (
+    RESOURCES,
+    Explanation,
+    Shortage,
+    knob,
+    rows_of,
+    shortages,
+)
+from semifreddo.rtl.scheduler.options import Option, options_of
+from semifreddo.rtl.scheduler.weighted_structure import WeightedModel
+from semifreddo.rtl.timing.folding import make_plan
+
+_ATTEMPTS = 10
+"""Rounds in which the layers of a folded repeat get fewer cycles, before they get the fewest."""
+
+
+@dataclass(frozen=True)
+class Scheduled:
+    """A schedule, what it will cost, and why it is so.
+
+    Attributes:
+        schedule: The choices of all layers that are more than wires.
+        estimate: Predicted figures.
+        explanation: The reasons, layer by layer.
+    """
+
+    schedule: RtlSchedule
+    estimate: Estimate
+    explanation: Explanation
+
+
+def choose(
+    net: StreamNet,
+    budget: Resources,
+    clock_mhz: float,
+    target_fps: float | None = None,
+    *,
+    fixed: Mapping[str, Override] | None = None,
+    unrolled: frozenset[str] = frozenset(),
+) -> Scheduled:
+    """Choose the hardware of a network.
+
+    Args:
+        net: The network.
+        budget: What the network may use, bus front end included.
+        clock_mhz: Clock of the logic.
+        target_fps: Images per second that are wanted; as many as fit if left out.
+        fixed: By layer name, what the user has chosen already.
+        unrolled: Repeats that are built once per pass.
+
+    Returns:
+        The same for the same arguments. More budget is never slower; a lower target never takes
+        more LUTs.
+
+    Raises:
+        ConfigError: The network does not fit with the least hardware, or not at the wanted rate,
+            or ``fixed`` does not fit it; says by how much, because of what, and what helps.
+    """
+    search = _Search(net, budget, clock_mhz, dict(fixed or {}), unrolled)
+    cycles = search.fastest() if target_fps is None else search.meet(target_fps)
+    return search.result(cycles, target_fps)
+
+
+class _Search:
+    """The options of all layers, and what can be done with them."""
+
+    def __init__(
+        self,
+        net: StreamNet,
+        budget: Resources,
+        clock_mhz: float,
+        fixed: Mapping[str, Override],
+        unrolled: frozenset[str],
+    ) -> None:
+        self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
+        self.plan = make_plan(net, unrolled)
+        self.models = models_of(self.plan)
+        for name in fixed:
+            self._check_name(name)
+        self.options = {
+            name: options_of(model, fixed.get(name)) for name, model in self.models.items()
+        }
+        self.buses = buses(net).area
+        self.floor = self.estimate(
+            {n: found[0] for n, found in self.options.items()}
+        ).cycles_per_image
+        self._solved: dict[int, tuple[dict[str, Option], Estimate]] = {}
+
+    def _check_name(self, name: str) -> None:
+        """Refuse to fix a choice that nothing would follow."""
+        if name in self.models:
+            return
+        for block in self.plan.blocks:
+            for names in block.passes[1:]:
+                if name in names:
+                    first = block.passes[0][names.index(name)]
+                    raise ConfigError(
+                        f"rtl layer {name!r}: is a later pass of the folded repeat {block.name!r}; "
+                        f"the choice of {first!r} counts for all passes"
+                    )
+        raise ConfigError(
+            f"rtl layer {name!r}: {self.net.name} has no such layer{nearest(name, self.models)}"
+        )
+
+    @cached_property
+    def steps(self) -> list[int]:
+        """Cycles per image at which some layer can do with less."""
+        found = {option.cycles for options in self.options.values() for option in options}
+        return sorted({self.floor, *(cycles for cycles in found if cycles > self.floor)})
+
+    def schedule(self, chosen: Mapping[str, Option]) -> RtlSchedule:
+        """A solution as a schedule."""
+        layers = {
+            name: option.choice for name, option in chosen.items() if not self.models[name].wiring
+        }
+        return RtlSchedule(layers, self.unrolled)
+
+    def estimate(self, chosen: Mapping[str, Option]) -> Estimate:
+        """Figures of a solution."""
+        return estimate_plan(self.plan, self.models, self.schedule(chosen))
+
+    def solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
+        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
+        if cycles not in self._solved:
+            self._solved[cycles] = self._solve(cycles)
+        return self._solved[cycles]
+
+    def _solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
+        """The passes of a folded repeat must be done in time: its layers must be faster."""
+        limits = dict.fromkeys(self.options, cycles)
+        for attempt in range(_ATTEMPTS):
+            chosen = allocate(self.options, limits, self.budget.dsp)
+            found = self.estimate(chosen)
+            late = {each.name: each.cycles for each in found.repeats if each.cycles > cycles}
+            if not late:
+                break
+            last = attempt >= _ATTEMPTS - 2
+            for block in self.plan.blocks:
+                if block.name in late:
+                    for layer in block.layers:
+                        limit = limits[layer.name] * cycles // late[block.name]
+                        limits[layer.name] = 0 if last else limit
+        return chosen, found
+
+    def shortages(self, cycles: int) -> list[Shortage]:
+        """What is missing for a number of cycles per image."""
+        return shortages(self.solve(cycles)[1].total, self.budget)
+
+    def _surely_short(self, cycles: int) -> bool:
+        """Whether the layers alone take too much, FIFOs and the haste of repeats left out."""
+        limits = dict.fromkeys(self.options, cycles)
+        chosen = allocate(self.options, limits, self.budget.dsp)
+        total = sum((option.area for option in chosen.values()), self.buses)
+        return bool(shortages(total, self.budget))
+
+    def fastest(self) -> int:
+        """The fewest cycles per image that fit.
+
+        Raises:
+            ConfigError: Not even the least hardware fits.
+        """
+        start = bisect_left(self.steps, True, key=lambda cycles: not self._surely_short(cycles))
+        for cycles in self.steps[start:]:
+            if not self.shortages(cycles):
+                return cycles
+        raise ConfigError(self._too_large())
+
+    def meet(self, target_fps: float) -> int:
+        """The most cycles per image at a wanted rate.
+
+        Raises:
+            ConfigError: It does not fit; tells the fastest that does.
+        """
+        if not target_fps > 0:
+            raise ConfigError(
+                f"rtl: target_fps {target_fps:g} is not a rate; use a positive number"
+            )
+        cycles = int(self.clock_mhz * 1e6 / target_fps)
+        if cycles >= self.floor and not self.shortages(cycles):
+            return cycles
+        raise ConfigError(self._too_slow(target_fps, cycles))
+
+    def result(self, cycles: int, target_fps: float | None) -> Scheduled:
+        """Everything about the solution for a number of cycles."""
+        chosen, found = self.solve(cycles)
+        explanation = Explanation(
+            net=self.net.name,
+            clock_mhz=self.clock_mhz,
+            target_fps=target_fps,
+            frames_per_second=found.frames_per_second(self.clock_mhz),
+            cycles_per_image=found.cycles_per_image,
+            bottleneck=found.bottleneck,
+            reason=self._reason(found.cycles_per_image, found.bottleneck, target_fps),
+            layers=rows_of(self.models, chosen, self.options, found, self.budget.dsp),
+            total={name: int(getattr(found.total, name)) for name in RESOURCES},
+            budget={name: getattr(self.budget, name) for name in RESOURCES},
+        )
+        return Scheduled(self.schedule(chosen), found, explanation)
+
+    def _reason(self, cycles: int, bottleneck: str, target_fps: float | None) -> str:
+        """Why it is no faster."""
+        if cycles <= self.floor:
+            return self._floor_reason(bottleneck)
+        faster = self.steps[bisect_left(self.steps, cycles) - 1]
+        missing = self.shortages(faster)
+        if target_fps is not None and not missing:
+            return "nothing is faster than the wanted rate needs"
+        return f"{faster:,} cycles would need {missing[0]}"
+
+    def _floor_reason(self, bottleneck: str) -> str:
+        if bottleneck not in self.options and bottleneck != "buses":
+            return "its passes come one after the other"
+        if bottleneck == "buses":
+            return "the input or output stream carries no more"
+        if not isinstance(self.models[bottleneck], WeightedModel):
+            return "it takes one step of its window, or one word, per cycle"
+        return "all its sums are computed at once already"
+
+    def _too_large(self) -> str:
+        chosen, found = self.solve(self.steps[-1])
+        missing = shortages(found.total, self.budget)[0]
+        text = f"{self.net.name} does not fit: the least hardware needs {missing}"
+        return f"{text}; {self._help(chosen, missing)}"
+
+    def _help(self, chosen: Mapping[str, Option], missing: Shortage) -> str:
+        """Which layer takes most of what is missing, and what can be done."""
+        name = max(chosen, key=lambda found: getattr(chosen[found].area, missing.resource))
+        amount = getattr(chosen[name].area, missing.resource)
+        title = RESOURCES[missing.resource]
+        advice = [
+            f"layer {name!r} takes most ({amount:,.0f} {title}): "
+            f"{knob(self.models[name], chosen[name].choice, missing.resource)}"
+        ]
+        if self.unrolled:
+            advice.append(f"fold the repeat {sorted(self.unrolled)[0]!r}")
+        return ", ".join([*advice, "or use a larger board"])
+
+    def _too_slow(self, target_fps: float, cycles: int) -> str:
+        fits = self.result(self.fastest(), None)
+        reached = fits.estimate.frames_per_second(self.clock_mhz)
+        text = (
+            f"{self.net.name}: {target_fps:,g} frames/s at {self.clock_mhz:g} MHz leave "
+            f"{cycles:,} cycles per image"
+        )
+        best = f"the fastest that fits is {_down(reached)} frames/s"
+        if cycles < self.floor:
+            name = self._slowest()
+            return (
+                f"{text}, but {name} needs {self.floor:,} in any hardware "
+                f"({self._floor_reason(name)}); {best}: lower the rate or raise the clock"
+            )
+        chosen, found = self.solve(cycles)
+        missing = shortages(found.total, self.budget)[0]
+        return (
+            f"{text}, which needs {missing}; {best}, limited by {fits.estimate.bottleneck!r}; "
+            f"{self._help(chosen, missing)}"
+        )
+
+    def _slowest(self) -> str:
+        """What sets the fewest cycles there are."""
+        return self.estimate({n: found[0] for n, found in self.options.items()}).bottleneck
+
+
+def _down(rate: float) -> str:
+    """A rate, rounded down so that asking for it succeeds."""
+    return f"{int(rate):,}" if rate >= 100 else f"{int(rate * 100) / 100:g}"

@@ -1,0 +1,196 @@
+"""Maximum and average over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import AvgPool, MaxPool, Stream
+from semifreddo.rtl.choices import Choice
+from semifreddo.rtl.components.component import Component, place
+from semifreddo.rtl.components.geometry import Geometry
+from semifreddo.rtl.components.lanes import Maximum, Reduce, Total
+from semifreddo.rtl.components.memories import Delay
+from semifreddo.rtl.components.numbers import Cast, Number, Range, place_cast
+from semifreddo.rtl.components.verilog import concatenation, module, part, vector
+from semifreddo.rtl.components.windows import Window
+from semifreddo.rtl.units.lanes import Lanes
+from semifreddo.rtl.units.unit import (
+    Context,
+    Unit,
+    delay,
+    issue,
+    phase_bits,
+    ports,
+    window_parameters,
+    word_bits,
+)
+from semifreddo.rtl.units.weighted import window_lines
+
+
+@dataclass(frozen=True, eq=False)
+class Pool(Lanes):
+    """A maximum or an average over windows; windows that do not overlap need no line memory."""
+
+    layer: MaxPool | AvgPool
+
+    @property
+    def source(self) -> Stream:
+        """The input stream."""
+        return self.net.streams[self.layer.inputs[0]]
+
+    @property
+    def window(self) -> Geometry:
+        """The windows."""
+        assert self.geometry is not None
+        return self.geometry
+
+    @property
+    def former(self) -> Window | None:
+        """The window former, if windows overlap and are more than a pixel."""
+        if self.window.disjoint or self.window.trivial:
+            return None
+        return Window(self.window, word_bits(self.source))
+
+    @property
+    def reduced(self) -> FixedType:
+        """Format of a window's maximum or sum."""
+        return reduced_type(self.layer, self.source)
+
+    @property
+    def reduce(self) -> Reduce:
+        """What works on windows that do not overlap."""
+        kind = self.source.type
+        return Reduce(
+            self.source.channels,
+            self.count,
+            phase_bits(self.groups),
+            kind.width,
+            kind.signed,
+            isinstance(self.layer, AvgPool),
+            self.reduced.width,
+            self.window,
+        )
+
+    @property
+    def whole(self) -> Maximum | Total:
+        """What works on all pixels of a window at once, a channel at a time."""
+        kind, taps = self.source.type, self.window.taps
+        if isinstance(self.layer, MaxPool):
+            return Maximum(taps, kind.width, kind.signed)
+        return Total(taps, kind.width + (not kind.signed), not kind.signed)
+
+    def casts(self) -> list[Cast]:
+        return [Range.code(self.reduced).cast(self.layer.output.type)] * self.count
+
+    def components(self) -> Iterator[Component]:
+        yield from super().components()
+        if self.window.disjoint:
+            yield self.reduce
+            return
+        if self.former:
+            yield self.former
+        for _ in range(self.window.taps):
+            yield from self.pick(self.source.type.width)
+        for _ in range(self.count):
+            yield self.whole
+        yield from [Delay(self.engine)] * 2
+
+
+def pool_unit(context: Context, layer: MaxPool | AvgPool, choice: Choice) -> Unit:
+    """The unit of a pooling layer."""
+    pool = Pool(context, layer, choice)
+    body = _disjoint(pool) if pool.window.disjoint else _overlapping(pool)
+    body += [*_casts(pool), *pool.collected("done", "last")]
+    name = context.names[layer.name]
+    size, source = "x".join(map(str, layer.kernel)), pool.source.type
+    comment = f"{layer.kind} {layer.name}: windows of {size}, {source} to {layer.output.type}."
+    parameters = {} if pool.window.disjoint else window_parameters(pool.window)
+    text = module(name, comment, ports(layer, context.net, False), body, parameters)
+    return Unit(pool.figures, name, ((name, text),), pool.loadable)
+
+
+def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
+    """Format of a window's maximum or sum."""
+    if isinstance(layer, MaxPool):
+        return source.type
+    growth = prod(layer.kernel).bit_length() - 1
+    kind = source.type
+    return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
+
+
+def _disjoint(pool: Pool) -> list[str]:
+    """From the pixels to ``reduced``, a group of channels."""
+    return [
+        "wire window_yields;",
+        *issue(pool.issue, "in_valid", "in_ready", yields="window_yields"),
+        "wire done, last;",
+        f"wire {vector(pool.count * pool.reduced.width)} reduced;",
+        place(
+            pool.reduce,
+            "reduce",
+            {
+                "clk": "clk",
+                "rst": "rst",
+                "active": "active",
+                "phase": "phase",
+                "taken": "in_ready",
+                "pixel": "in_data",
+                "yields": "window_yields",
+                "done": "done",
+                "last": "last",
+                "result": "reduced",
+            },
+        ),
+    ]
+
+
+def _overlapping(pool: Pool) -> list[str]:
+    """From the pixels to ``reduced``, a group of channels."""
+    width, bits, reduced = pool.source.type.width, word_bits(pool.source), pool.reduced
+    lines = [
+        *window_lines(pool.former, pool.window.taps * bits),
+        *issue(pool.issue, "window_valid", "window_ready"),
+        f"wire {vector(pool.count * reduced.width)} reduced;",
+    ]
+    taps = []
+    for tap in range(pool.window.taps):
+        pixel = f"pixel_{tap}"
+        lines.append(f"wire {vector(bits)} {pixel} = {part('window', tap, bits)};")
+        signal, text = pool.selected(f"{pixel}_now", pixel, width)
+        taps.append(signal)
+        lines += text
+    for lane in range(pool.count):
+        terms = [part(tap, lane, width) for tap in taps]
+        result = part("reduced", lane, reduced.width)
+        whole = pool.whole
+        if isinstance(whole, Maximum):
+            ports_ = {"clk": "clk", "terms": concatenation(terms), "result": result}
+            lines.append(place(whole, f"max_{lane}", ports_))
+        else:
+            lines += _sum(whole, lane, terms, reduced.width, result)
+    lines += delay("done", pool.engine, "active")
+    return lines + delay("last", pool.engine, "window_ready")
+
+
+def _sum(total: Total, lane: int, taps: list[str], bits: int, result: str) -> list[str]:
+    padded = [f"{{1'b0, {tap}}}" for tap in taps] if total.padded else taps
+    wide = total.bits + (total.terms - 1).bit_length()
+    name = f"total_{lane}"
+    ports_ = {"clk": "clk", "terms": concatenation(padded), "result": name}
+    return [
+        f"wire signed {vector(wide)} {name};",
+        place(total, f"sum_{lane}", ports_),
+        f"assign {result} = {name}[{bits - 1}:0];",
+    ]
+
+
+def _casts(pool: Pool) -> list[str]:
+    target, reduced = pool.layer.output.type, pool.reduced
+    lines = [f"wire {vector(pool.count * target.width)} casts;"]
+    for lane, cast in enumerate(pool.casts()):
+        value = Number.of(part("reduced", lane, reduced.width), reduced).text
+        lines.append(place_cast(cast, f"cast_{lane}", value, part("casts", lane, target.width)))
+    return lines
