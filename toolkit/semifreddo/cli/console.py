@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
+from semifreddo.core.columns import text_table, width_of
 from semifreddo.core.tables import nearest
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
@@ -20,22 +21,8 @@ def progress(line: str) -> None:
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """Aligned columns; numbers to the right."""
-    texts = [list(header), *[["" if cell is None else str(cell) for cell in row] for row in rows]]
-    widths = [max(len(row[column]) for row in texts) for column in range(len(header))]
-    right = [
-        bool(rows) and all(isinstance(row[column], int | float) for row in rows)
-        for column in range(len(header))
-    ]
-    lines = []
-    for row in texts:
-        cells = [
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+    """A table that fits the terminal behind standard output, if there is one."""
+    return text_table(header, rows, width_of(sys.stdout))
 
 
 class Parser(argparse.ArgumentParser):

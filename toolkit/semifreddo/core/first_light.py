@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.errors import DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.plain_json import parse_json
@@ -123,11 +124,8 @@ def complete(facts: Iterable[Fact], reason: str) -> tuple[Fact, ...]:
 def page(title: str, facts: Iterable[Fact]) -> str:
     """The facts for people, as Markdown."""
     asked = {question.name: question.asks for question in QUESTIONS}
-    lines = [f"# {title}", "", "| fact | state | found | expected |", "|---|---|---|---|"]
-    for fact in facts:
-        cells = (asked[fact.name], fact.state, fact.found, fact.expected)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [(asked[fact.name], fact.state, fact.found, fact.expected) for fact in facts]
+    return f"# {title}\n\n{markdown_table(('fact', 'state', 'found', 'expected'), rows)}"
 
 
 def write_archive(

@@ -16,6 +16,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+from semifreddo.core.columns import markdown_table
 from semifreddo.flow.config import DesignFile, TrainSection
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.reports.report import Limit, figure_names
@@ -121,16 +122,12 @@ def design_page() -> str:
     ]
     for name, cls, meaning in tables():
         lines += ["", f"## [{name}]", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
-        lines += ["| key | type | default | range | meaning |", "|---|---|---|---|---|"]
-        for key in keys(cls):
-            cells = (
-                f"`{key.name}`",
-                _type_text(key),
-                _default_text(key),
-                _range_text(key),
-                key.help,
-            )
-            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        rows = [
+            (f"`{key.name}`", _type_text(key), _default_text(key), _range_text(key), key.help)
+            for key in keys(cls)
+        ]
+        head = ("key", "type", "default", "range", "meaning")
+        lines.append(markdown_table(head, rows).rstrip())
         if cls is Limit:
             lines += ["", "Figures:", "", ", ".join(f"`{name}`" for name in figure_names()) + "."]
     return "\n".join(lines) + "\n"

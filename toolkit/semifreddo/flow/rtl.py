@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 
 from semifreddo.boards.spec import Resources
+from semifreddo.core.columns import width_of
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
@@ -28,6 +30,8 @@ VERILOG_DIR = f"{RTL_DIR}/{VERILOG}"
 
 _SCHEDULE = "schedule.json"
 _EXPLANATION = "schedule.txt"
+_INDENT = 6
+"""Of what a stage says, which goes to standard error."""
 
 
 def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
@@ -82,8 +86,8 @@ def _run(work: Workspace) -> Figures:
     save_design(design, folder)
     write_atomic(folder / _SCHEDULE, json.dumps(scheduled.schedule.to_json(), indent=1) + "\n")
     write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
-    for line in str(scheduled.explanation).splitlines():
-        work.report(f"      {line}")
+    for line in scheduled.explanation.text(width_of(sys.stderr, _INDENT)).splitlines():
+        work.report(f"{' ' * _INDENT}{line}".rstrip())
     if (luts := luts_for_one(config)) > 1:
         part = config.board.part
         work.report(f"      LUTs are predicted as those of 7 series; one is {luts:g} of {part}")

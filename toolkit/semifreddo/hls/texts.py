@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.fixed import FixedType
 from semifreddo.hls import cycles
 from semifreddo.hls.kinds import codes_of
@@ -68,18 +69,24 @@ def address_map(design: Design) -> str:
         "rows of a weight are in (kernel height, kernel width, input channel) order; a bias or "
         "alpha has one row.",
         "",
-        "| block | role | offset (words) | words | rows | words per row | channels | bits | range "
-        "| used by |",
-        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for region in design.addresses.regions:
-        users = [p.name for p in design.loadable if region.block in p.task_blocks]
-        lines.append(
-            f"| {region.block} | {region.role} | {region.offset_words} | {region.words} | "
-            f"{region.rows} | {region.row_words} | {region.channels} | {region.bits} | "
-            f"{region.min_value}..{region.max_value} | {', '.join(users)} |"
+    head = ("block", "role", "offset (words)", "words", "rows", "words per row", "channels")
+    rows = [
+        (
+            region.block,
+            region.role,
+            region.offset_words,
+            region.words,
+            region.rows,
+            region.row_words,
+            region.channels,
+            region.bits,
+            f"{region.min_value}..{region.max_value}",
+            ", ".join(p.name for p in design.loadable if region.block in p.task_blocks),
         )
-    return "\n".join(lines) + "\n"
+        for region in design.addresses.regions
+    ]
+    return "\n".join([*lines, markdown_table((*head, "bits", "range", "used by"), rows)])
 
 
 def task_memory_bram18(words: int) -> int:

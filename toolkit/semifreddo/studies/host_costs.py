@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from semifreddo.core import scratch
 from semifreddo.core.block_design import DMA, ZYNQ_ULTRA
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.errors import TransportError
 from semifreddo.core.fixed import FixedType
 from semifreddo.core.tables import option
@@ -33,7 +34,6 @@ from semifreddo.runtime.core_model import LoopbackCore
 from semifreddo.runtime.pynq import open_pynq
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.studies.measurement import Measurement
-from semifreddo.studies.tables import table
 from semifreddo.tools.runner import Progress
 
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -86,7 +86,7 @@ class HostCosts(Measurement):
             for cost in costs
         ]
         head = (f"{self.images} images 28x28", "ms", "us per image", "times ours", "registers")
-        return table(head, rows)
+        return markdown_table(head, rows)
 
 
 def _net() -> StreamNet:

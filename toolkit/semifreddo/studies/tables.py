@@ -15,12 +15,6 @@ def spread(values: Sequence[float | None], scale: float = 100, digits: int = 2) 
     return f"{statistics.fmean(numbers):.{digits}f} ± {deviation:.{digits}f}"
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
-
-
 def bullets(facts: dict[str, str]) -> str:
     """A list of named facts."""
     return "".join(f"- {name}: {fact}\n" for name, fact in facts.items())

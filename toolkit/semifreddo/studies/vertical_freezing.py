@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from semifreddo.core.columns import markdown_table
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet
@@ -36,7 +37,7 @@ from semifreddo.studies.study import (
     Verdict,
     by_way,
 )
-from semifreddo.studies.tables import bullets, spread, table
+from semifreddo.studies.tables import bullets, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.freeze import freeze, frozen_share
@@ -276,7 +277,7 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
             bullets(facts),
             "Mean ± standard deviation over the seeds; accuracies are those of the raw integers "
             "that hardware gives.\n",
-            table(header, rows),
+            markdown_table(header, rows),
         ]
         if "semifreddo" in ways:
             counts = [
@@ -285,7 +286,7 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
             ]
             parts += [
                 "Blend factors of `semifreddo`, all seeds together:\n",
-                table([f"{k}/8" for k in range(9)], [counts]),
+                markdown_table([f"{k}/8" for k in range(9)], [counts]),
             ]
         return "\n".join(parts)
 

@@ -15,6 +15,7 @@ from string import Template
 from semifreddo.boards import BLOCK_DESIGN_FILE, CONSTRAINTS_FILE, BoardSpec, read_board_file
 from semifreddo.boards.spec import DmaLimits, ProcessingSystem
 from semifreddo.core import block_design as names
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.vivado.cores import Core, HlsCore, RtlCore, wrapper_text
@@ -205,15 +206,12 @@ def _description(core: Core, board: BoardSpec, name: str, clock: float) -> str:
 
 
 def _readme(board: BoardSpec, name: str, plan: tuple[VivadoStage, ...]) -> str:
-    rows = [
-        f"| {stage.name} | {stage.tool} | {stage.summary} | {', '.join(stage.writes)} |"
-        for stage in plan
-    ]
+    rows = [(stage.name, stage.tool, stage.summary, ", ".join(stage.writes)) for stage in plan]
     text = (_HERE / "project" / "README.md").read_text(encoding="utf-8")
     return Template(text).substitute(
         name=name,
         board=board.title,
         part=board.part,
-        stages="\n".join(rows),
+        stages=markdown_table(("stage", "tool", "what", "makes"), rows).rstrip(),
         versions=", ".join(board.tools.get("vivado", ())),
     )

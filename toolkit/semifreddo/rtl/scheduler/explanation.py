@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from semifreddo.boards.spec import Resources
+from semifreddo.core.columns import text_table
 from semifreddo.rtl.choices import Choice
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.estimate import Estimate
@@ -112,7 +113,11 @@ class Explanation:
         return asdict(self)
 
     def __str__(self) -> str:
-        """A table for people."""
+        """A table for people, as wide as it gets."""
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """A table for people, no wider than so many characters."""
         wanted = "as fast as fits" if self.target_fps is None else f"{self.target_fps:,g} wanted"
         used = ", ".join(
             f"{self.total[name]:,} of {self.budget[name]:,} {title}"
@@ -125,13 +130,13 @@ class Explanation:
                 f"bottleneck: {self.bottleneck}; {self.reason}",
                 f"predicted: {used}",
                 "",
-                *_table(self.layers),
+                _table(self.layers, width),
             ]
         )
 
 
-def _table(layers: tuple[Reason, ...]) -> list[str]:
-    head = ("layer", "choice", "cycles", "busy", "LUT", "FF", "DSP", "BRAM18", "why")
+def _table(layers: tuple[Reason, ...], width: int | None) -> str:
+    head = ("layer", "choice", "cycles", "busy", *RESOURCES.values(), "why")
     rows = [
         (
             layer.name,
@@ -143,15 +148,7 @@ def _table(layers: tuple[Reason, ...]) -> list[str]:
         )
         for layer in layers
     ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    left = {0, 1, len(head) - 1}
-    return [
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (head, *rows)
-    ]
+    return text_table(head, rows, width)
 
 
 def describe(model: LayerModel, choice: Choice) -> str:

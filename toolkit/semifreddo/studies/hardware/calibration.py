@@ -20,6 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from semifreddo import adders
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.tables import option
 from semifreddo.rtl.adders.size import graph_size
 from semifreddo.rtl.choices import RtlSchedule
@@ -111,21 +112,17 @@ def _part(sample: Sample, index: int) -> Part:
 
 def ratios(compared: Sequence[Compared]) -> str:
     """LUTs of another family for each predicted one, as a Markdown table."""
-    lines = [
-        "| | layers | smallest | median | largest | all together |",
-        "|---|---|---|---|---|---|",
-    ]
+    rows: list[tuple[object, ...]] = []
     for kind in ("all", *sorted({_kind(each) for each in compared})):
         chosen = [each for each in compared if kind in ("all", _kind(each))]
         predicted, found = (
             np.array([getattr(each, name).lut for each in chosen]) for name in _BOTH
         )
         each = found / predicted
-        lines.append(
-            f"| {kind} | {len(chosen)} | {each.min():.2f} | {np.median(each):.2f} | "
-            f"{each.max():.2f} | {found.sum() / predicted.sum():.2f} |"
-        )
-    return "\n".join(lines)
+        figures = (each.min(), np.median(each), each.max(), found.sum() / predicted.sum())
+        rows.append((kind, len(chosen), *(f"{figure:.2f}" for figure in figures)))
+    head = ("", "layers", "smallest", "median", "largest", "all together")
+    return markdown_table(head, rows).rstrip()
 
 
 _BOTH = ("predicted", "found")
@@ -134,35 +131,29 @@ RESOURCES = ("lut", "ff", "dsp", "bram18")
 
 def distribution(compared: Sequence[Compared]) -> str:
     """The errors as a Markdown table: of all layers and by kind."""
-    lines = [
-        "| | layers | median | 90th percentile | worst | all together |",
-        "|---|---|---|---|---|---|",
-    ]
-    for resource in RESOURCES[:2]:
-        lines.append(_row(resource.upper(), resource, compared))
+    rows = [_row(resource.upper(), resource, compared) for resource in RESOURCES[:2]]
     for resource in RESOURCES[2:]:
         users = [each for each in compared if getattr(each.found, resource)]
         wrong = [each for each in compared if each.error(resource)]
-        lines.append(
-            f"| {resource.upper()} | {len(users)} | exact in {len(compared) - len(wrong)} of "
-            f"{len(compared)} | | {max((abs(e.error(resource)) for e in wrong), default=0):.0%} | "
-            f"{_together(resource, users)} |"
-        )
+        exact = f"exact in {len(compared) - len(wrong)} of {len(compared)}"
+        worst = f"{max((abs(e.error(resource)) for e in wrong), default=0):.0%}"
+        together = _together(resource, users)
+        rows.append((resource.upper(), len(users), exact, "", worst, together))
     for kind in sorted({_kind(each) for each in compared}):
-        lines.append(_row(f"LUT, {kind}", "lut", [e for e in compared if _kind(e) == kind]))
-    return "\n".join(lines)
+        rows.append(_row(f"LUT, {kind}", "lut", [e for e in compared if _kind(e) == kind]))
+    head = ("", "layers", "median", "90th percentile", "worst", "all together")
+    return markdown_table(head, rows).rstrip()
 
 
 def _kind(compared: Compared) -> str:
     return compared.title.split()[0]
 
 
-def _row(title: str, resource: str, compared: Sequence[Compared]) -> str:
+def _row(title: str, resource: str, compared: Sequence[Compared]) -> tuple[object, ...]:
     errors = np.abs([each.error(resource) for each in compared])
-    return (
-        f"| {title} | {len(errors)} | {np.median(errors):.1%} | {np.quantile(errors, 0.9):.1%} | "
-        f"{errors.max():.1%} | {_together(resource, compared)} |"
-    )
+    figures = (np.median(errors), np.quantile(errors, 0.9), errors.max())
+    told = (f"{figure:.1%}" for figure in figures)
+    return (title, len(errors), *told, _together(resource, compared))
 
 
 def _together(resource: str, compared: Sequence[Compared]) -> str:

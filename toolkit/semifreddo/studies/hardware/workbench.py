@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semifreddo.core.columns import markdown_table
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import LadderError
 from semifreddo.core.files import write_atomic
@@ -120,12 +121,7 @@ class Workbench:
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table; numbers with thousands separators."""
-    lines = [_line(head), "|" + "---|" * len(head), *(_line(row) for row in rows)]
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(_text(cell) for cell in cells) + " |"
+    return markdown_table(head, [[_text(cell) for cell in row] for row in rows])
 
 
 def _text(cell: object) -> str:
