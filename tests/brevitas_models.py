@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from semifreddo.nn.blend import AlphaBlend
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
-from semifreddo.nn.model import SemifreddoNet
+from semifreddo.nn.model import FROZEN_CORE, SemifreddoNet
 from semifreddo.nn.pin import pin_scales
 
 UNSIGNED = Uint8ActPerTensorFixedPoint
@@ -196,3 +196,9 @@ class ManyFaults(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.body(self.gate(self.norm(self.stem(x))))
         return torch.softmax(self.fine(x.flatten(1)), 1)
+
+
+def core_tensors(model: nn.Module) -> list[str]:
+    """Weights and biases of the frozen core of a SemifreddoNet, by name."""
+    names = [name for name, _ in model.named_parameters() if name.startswith(f"{FROZEN_CORE}.")]
+    return [name for name in names if name.rsplit(".", 2)[-2] == "conv"]

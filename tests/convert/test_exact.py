@@ -17,6 +17,7 @@ from brevitas_models import (
     Wired,
     calibrated,
     conv,
+    core_tensors,
     image_input,
     linear,
     raw_images,
@@ -349,7 +350,7 @@ def test_semifreddo_net(tmp_path: Path, shuffle: bool, repeats: str, bits: int) 
         per_channel=bits == 4,
         block="separable" if shuffle and repeats == "once" else "standard",
     )
-    frozen = model.frozen_names()  # type: ignore[operator]
+    frozen = core_tensors(model)
     plan = FreezePlan.of(
         {name: np.ones(len(integer_tensor(model, name).raw), bool) for name in frozen},
         lambda name: integer_tensor(model, name),

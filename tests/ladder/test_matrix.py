@@ -19,7 +19,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("hls4ml", reason="needs the hls extra")
 
-from brevitas_models import calibrated, semifreddo_net, zoo  # noqa: E402
+from brevitas_models import calibrated, core_tensors, semifreddo_net, zoo  # noqa: E402
 from semifreddo.boards import load_board  # noqa: E402
 from semifreddo.convert import convert, export_qonnx, run_qonnx  # noqa: E402
 from semifreddo.core.errors import ToolError  # noqa: E402
@@ -177,7 +177,7 @@ def test_semifreddo_net(
         shared_repeats=not per_channel,
         **REPEATS[repeats],
     )
-    plan = plan_of(model, list(model.frozen_names()), lambda n: np.ones(n, bool))
+    plan = plan_of(model, core_tensors(model), lambda n: np.ones(n, bool))
     place = (verilated if rtl else None, bits)
     climb_all(model, plan, images, tmp_path, place, model.repeats())
 

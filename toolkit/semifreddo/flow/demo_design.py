@@ -8,7 +8,9 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import FILE_NAME, BuildConfig, load_config
 
-_DESIGN = Path(__file__).with_name("demo.toml")
+_HERE = Path(__file__).resolve()
+_DESIGNS = (_HERE.with_name("demo.toml"), _HERE.parents[3] / "hls_projects/digits/design.toml")
+"""The design of the digits: in an installed package, and in a working copy of the repository."""
 
 
 def prepare(folder: Path) -> BuildConfig:
@@ -17,7 +19,8 @@ def prepare(folder: Path) -> BuildConfig:
     Raises:
         ConfigError: The folder holds something else.
     """
-    text, file = _DESIGN.read_text(), folder / FILE_NAME
+    design = next(path for path in _DESIGNS if path.is_file())
+    text, file = design.read_text(), folder / FILE_NAME
     if not file.is_file():
         if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder}: is not empty and no demo; choose another with --out")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import fields
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -17,27 +16,12 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.layers import LAYER_KINDS, Layer, Stream, WeightBlock
 from semifreddo.ir.net import Repeat, StreamNet
-
-FORMAT = "semifreddo-net/1"
-
-
-def _stream_to_json(stream: Stream) -> dict[str, Any]:
-    return {"name": stream.name, "shape": list(stream.shape), "type": str(stream.type)}
+from semifreddo.ir.structure_json import FORMAT, structure_to_json
 
 
 def _stream_from_json(data: dict[str, Any]) -> Stream:
     height, width, channels = (int(size) for size in data["shape"])
     return Stream(str(data["name"]), (height, width, channels), FixedType.parse(data["type"]))
-
-
-def _layer_to_json(layer: Layer) -> dict[str, Any]:
-    special = {"inputs": list(layer.inputs), "output": _stream_to_json(layer.output)}
-    plain = {
-        field.name: getattr(layer, field.name)
-        for field in fields(layer)
-        if field.name not in special
-    }
-    return {"kind": layer.kind} | special | plain
 
 
 def _layer_from_json(data: dict[str, Any]) -> Layer:
@@ -54,18 +38,6 @@ def _layer_from_json(data: dict[str, Any]) -> Layer:
     return kind(output=_stream_from_json(data["output"]), **values)
 
 
-def _block_structure(block: WeightBlock) -> dict[str, Any]:
-    return {
-        "name": block.name,
-        "role": block.role,
-        "shape": list(block.raw.shape),
-        "bits": block.bits,
-        "signed": block.signed,
-        "frac": list(block.frac),
-        "frozen": [int(frozen) for frozen in block.frozen],
-    }
-
-
 def _block_from_json(data: dict[str, Any]) -> WeightBlock:
     raw = np.frombuffer(base64.b64decode(data["raw"], validate=True), dtype="<i4")
     return WeightBlock(
@@ -77,21 +49,6 @@ def _block_from_json(data: dict[str, Any]) -> WeightBlock:
         frac=tuple(int(frac) for frac in data["frac"]),
         frozen=tuple(bool(frozen) for frozen in data["frozen"]),
     )
-
-
-def structure_to_json(net: StreamNet) -> dict[str, Any]:
-    """All of a net but the values of its blocks."""
-    return {
-        "format": FORMAT,
-        "name": net.name,
-        "input": _stream_to_json(net.input),
-        "layers": [_layer_to_json(layer) for layer in net.layers],
-        "blocks": [_block_structure(block) for block in net.blocks],
-        "repeats": [
-            {"name": repeat.name, "passes": [list(names) for names in repeat.passes]}
-            for repeat in net.repeats
-        ],
-    }
 
 
 def net_to_json(net: StreamNet) -> str:

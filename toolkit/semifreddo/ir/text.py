@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from semifreddo.core.digest import digest_ints
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
-from semifreddo.ir.net import StreamNet
+from semifreddo.ir.structure import Structure
 
 
 def _stream(stream: Stream) -> str:
@@ -45,7 +45,7 @@ def _block(block: WeightBlock) -> str:
     return f"{block.role} {shape} {sign}{block.bits} frac={frac} {residency} sha256:{digest}"
 
 
-def net_to_text(net: StreamNet) -> str:
+def net_to_text(net: Structure) -> str:
     """One line per stream, layer and block, in order."""
     lines = [f"net {net.name}", f"input {net.input.name}: {_stream(net.input)}"]
     lines += [f"block %{block.name}: {_block(block)}" for block in net.blocks]

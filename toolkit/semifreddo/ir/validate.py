@@ -24,7 +24,7 @@ from semifreddo.ir.layers import (
     WeightBlock,
     Weighted,
 )
-from semifreddo.ir.net import Repeat, StreamNet
+from semifreddo.ir.structure import Repeat, Structure
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
@@ -60,7 +60,7 @@ _Streams: TypeAlias = tuple[Stream, ...]
 
 
 @OUTPUT_SHAPES.register(Conv)
-def _conv_shape(layer: Conv, net: StreamNet, inputs: _Streams) -> Shape:
+def _conv_shape(layer: Conv, net: Structure, inputs: _Streams) -> Shape:
     source = inputs[0]
     weight, bias = net.weights_of(layer)
     outputs = weight.outputs
@@ -73,7 +73,7 @@ def _conv_shape(layer: Conv, net: StreamNet, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(Linear)
-def _linear_shape(layer: Linear, net: StreamNet, inputs: _Streams) -> Shape:
+def _linear_shape(layer: Linear, net: Structure, inputs: _Streams) -> Shape:
     weight, bias = net.weights_of(layer)
     _expect(layer, "weight shape", (prod(inputs[0].shape), weight.outputs), weight.raw.shape)
     _check_bias(layer, bias, weight.outputs)
@@ -81,7 +81,7 @@ def _linear_shape(layer: Linear, net: StreamNet, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(MaxPool)
-def _max_pool_shape(layer: MaxPool, _net: StreamNet, inputs: _Streams) -> Shape:
+def _max_pool_shape(layer: MaxPool, _net: Structure, inputs: _Streams) -> Shape:
     source = inputs[0]
     if any(layer.padding) and source.type.signed:
         raise NetError(f"{layer.name} (MaxPool): padding needs an unsigned input")
@@ -90,7 +90,7 @@ def _max_pool_shape(layer: MaxPool, _net: StreamNet, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(AvgPool)
-def _avg_pool_shape(layer: AvgPool, _net: StreamNet, inputs: _Streams) -> Shape:
+def _avg_pool_shape(layer: AvgPool, _net: Structure, inputs: _Streams) -> Shape:
     area = prod(layer.kernel)
     if area & (area - 1):
         raise NetError(f"{layer.name} (AvgPool): window area {area} is not a power of two")
@@ -99,7 +99,7 @@ def _avg_pool_shape(layer: AvgPool, _net: StreamNet, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(Route)
-def _route_shape(layer: Route, _net: StreamNet, inputs: _Streams) -> Shape:
+def _route_shape(layer: Route, _net: Structure, inputs: _Streams) -> Shape:
     _expect(layer, "set of image sizes", 1, len({stream.shape[:2] for stream in inputs}))
     total = sum(stream.channels for stream in inputs)
     if not layer.indices or not all(0 <= index < total for index in layer.indices):
@@ -108,12 +108,12 @@ def _route_shape(layer: Route, _net: StreamNet, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(Add)
-def _add_shape(layer: Add, _net: StreamNet, inputs: _Streams) -> Shape:
+def _add_shape(layer: Add, _net: Structure, inputs: _Streams) -> Shape:
     return _pair_shape(layer, inputs)
 
 
 @OUTPUT_SHAPES.register(Blend)
-def _blend_shape(layer: Blend, net: StreamNet, inputs: _Streams) -> Shape:
+def _blend_shape(layer: Blend, net: Structure, inputs: _Streams) -> Shape:
     shape = _pair_shape(layer, inputs)
     _expect(layer, "alpha shape", (inputs[0].channels,), net.block[layer.alpha].raw.shape)
     return shape
@@ -126,12 +126,12 @@ def _pair_shape(layer: Layer, inputs: _Streams) -> Shape:
 
 
 @OUTPUT_SHAPES.register(Cast)
-def _cast_shape(layer: Cast, _net: StreamNet, inputs: _Streams) -> Shape:
+def _cast_shape(layer: Cast, _net: Structure, inputs: _Streams) -> Shape:
     _expect(layer, "number of inputs", 1, len(inputs))
     return inputs[0].shape
 
 
-def _check_repeat(net: StreamNet, repeat: Repeat) -> None:
+def _check_repeat(net: Structure, repeat: Repeat) -> None:
     layers = {layer.name: layer for layer in net.layers}
     if len(repeat.passes) < 2 or len({len(names) for names in repeat.passes}) != 1:
         raise NetError(f"repeat {repeat.name!r}: needs at least two passes of equal length")
@@ -152,7 +152,7 @@ def _check_repeat(net: StreamNet, repeat: Repeat) -> None:
                 )
 
 
-def validate(net: StreamNet) -> None:
+def validate(net: Structure) -> None:
     """Check names, order, shapes, blocks and repeats.
 
     Raises:

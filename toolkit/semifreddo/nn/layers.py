@@ -156,17 +156,6 @@ class QuantAvgPool(nn.Module):
         return cast(Tensor, self.out(self.pool(x)))
 
 
-class QuantAdd(nn.Module):
-    """Residual addition, brought back to ``bits`` bits."""
-
-    def __init__(self, bits: int, *, signed: bool = False) -> None:
-        super().__init__()
-        self.out = QuantIdentity(act_quant=activation_quant(bits, signed=signed))
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return cast(Tensor, self.out(a + b))
-
-
 class Head(nn.Module):
     """Global average pool and linear classifier.
 

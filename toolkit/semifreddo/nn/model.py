@@ -180,15 +180,6 @@ class SemifreddoNet(nn.Module):
             groups += list(zip(*(list(block.modules()) for block in blocks), strict=True))
         return tuple(groups)
 
-    def frozen_names(self) -> tuple[str, ...]:
-        """Weights and biases of the frozen core, by parameter name."""
-        prefix = f"{FROZEN_CORE}."
-        return tuple(
-            name
-            for name, _ in self.named_parameters()
-            if name.startswith(prefix) and name.rsplit(".", 2)[-2] == "conv"
-        )
-
     def load_core(self, state: Mapping[str, Tensor]) -> None:
         """Take the frozen core's tensors out of a state of :class:`CoreNet` (folded alike)."""
         prefix = f"{FROZEN_CORE}."

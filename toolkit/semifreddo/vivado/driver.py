@@ -77,13 +77,6 @@ def hls_program(tools: Sequence[str]) -> str:
     return "vitis-run" if shutil.which("vitis-run") else "vitis_hls"
 
 
-def missing_tools(root: Path) -> list[str]:
-    """Programs the project needs that are not on PATH."""
-    tools = list(read_description(root)["tools"])
-    programs = ["vivado"] if tools == ["vivado"] else [hls_program(tools), "vivado"]
-    return [name for name in programs if shutil.which(name) is None]
-
-
 def is_finished(root: Path) -> bool:
     """Whether all stages of a project are done and nothing has changed since."""
     data = read_description(root)
