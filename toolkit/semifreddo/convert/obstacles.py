@@ -88,7 +88,7 @@ def check_model(model: nn.Module, input_shape: tuple[int, int, int]) -> tuple[Ob
 
 
 def refuse_obstacles(model: nn.Module, input_shape: tuple[int, int, int], where: str) -> None:
-    """Refuse a model that training cannot make fit for hardware; its batch norms may be unfolded.
+    """Refuse a model that training cannot make fit for hardware. Batch norms may be unfolded.
 
     Args:
         model: Any Brevitas model; it is not changed.

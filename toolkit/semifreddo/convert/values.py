@@ -1,7 +1,7 @@
 """What a tensor of the ONNX graph can be while it is converted.
 
 A :class:`Constant` is known now; a :class:`Signal` is a stream of the network, seen through pure
-re-indexing (slice, transpose, reshape), which costs nothing until somebody needs the data in
+re-indexing (slice, transpose, reshape), which costs nothing until the data are needed in
 order. :class:`Scaled` and :class:`Difference` are halves of an alpha blend that is not complete
 yet.
 """

@@ -1,8 +1,8 @@
 """What turned a source's values into what a model was trained on.
 
-The record travels with the model: checkpoint, QONNX file, task, bundle. Whoever holds values of the
-source can bring them to pixels with it, and pixels to the raw integers of the network's input.
-Values that can only be meant as something else are refused instead of answered.
+The record travels with the model: checkpoint, QONNX file, task, bundle. It turns values of the
+source into pixels, and pixels into the raw integers of the network's input. Values that cannot come
+from that source are refused instead of answered.
 """
 
 from __future__ import annotations

@@ -55,5 +55,5 @@ def _runs(process: int) -> bool:
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
-        return True  # somebody else's, or no number of a process
+        return True  # another user's process, or no process number
     return True

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class _WrongValue(Exception):
-    """Carries what is wrong with a value to the place that knows its key."""
+    """What is wrong with a value; the caller adds the key."""
 
 
 def option(

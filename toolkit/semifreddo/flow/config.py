@@ -248,7 +248,7 @@ class BuildConfig:
     Attributes:
         root: Folder of ``design.toml``; paths in it are relative to here.
         board: The board of the design.
-        model: None if the network is a built-in one, or nobody needs the model itself.
+        model: None if the network is a built-in one, or no verb needs the model itself.
         limits: Bounds by dotted figure name.
         train: None if the design does not say how its model is trained.
         origins: Where each ``section.key`` comes from: ``default``, ``board <name>``,

@@ -46,7 +46,7 @@ _WAVE_IMAGES = 2
 
 
 def stalls_of(section: CosimSection) -> Stalls:
-    """How unwilling a design wants its co-simulation's surroundings to be."""
+    """How often the design's co-simulation stalls its input and output."""
     return Stalls(
         input_per_mille=round(1000 * section.input_stalls),
         output_per_mille=round(1000 * section.output_stalls),

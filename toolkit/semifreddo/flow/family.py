@@ -20,7 +20,7 @@ so that the wires to and from them become the slowest path, and the LUTs they sa
 
 
 def family_of(config: BuildConfig) -> Family | None:
-    """What a design's board is for Yosys; None if it is nothing known."""
+    """The family of a design's board, as Yosys names it; None if Yosys has none for it."""
     part = config.board.part
     return next((family for name, family in _FAMILIES.items() if part.startswith(name)), None)
 

@@ -137,7 +137,7 @@ def _train_own(
         return measured(train_model(model, task_data, second, folder=folder / "task"), task_data)
     known = quantized_tensor_names(model)
     for pattern in section.freeze:
-        matching(known, pattern)  # a typing error is told before the first training
+        matching(known, pattern)  # a typing error ends the command before the first training
     source = task_data if train.core_classes is None else data.subset(train.core_classes)
     progress(f"first: {', '.join(source.labels)}")
     train_model(model, source, first, folder=folder / "core")
@@ -310,7 +310,8 @@ def retarget_device(
     """
     make_task(device, trained, name, {})  # refuse a wrong checkpoint before training
     seen = Preprocessing.from_figures(trained.info)
-    data = normalised(data, seen.mean, seen.deviation)  # whoever's images: the model sees them so
+    # Images named by the user have no mean and deviation yet; the model was trained with them.
+    data = normalised(data, seen.mean, seen.deviation)
     new = measured(retarget(trained, data, options, folder), data)
     metrics = {key: float(new.info[key]) for key in METRICS}
     task = make_task(device, new, name, metrics)

@@ -64,7 +64,7 @@ class _Worker:
                 )
         except ToolError as error:
             raise TransportError(str(error)) from error
-        except BaseException:  # Ctrl-C, too: nobody may use what has not said who it is
+        except BaseException:  # Ctrl-C, too: the process is not confirmed to be ours
             self.close()
             raise
 

@@ -175,7 +175,7 @@ class Channel:
         return self._loop.wait(self._interrupt, most_s)
 
     def _lost(self) -> None:
-        """The transfer ended and nobody said so."""
+        """The transfer has ended, but no interrupt came."""
         if self._loop is not None and self._loop.wait(self._interrupt, _INTERRUPT_SLICE_S):
             return
         self._interrupt = None

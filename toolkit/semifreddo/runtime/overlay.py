@@ -255,7 +255,7 @@ class OpenOverlay:
         return found
 
     def _control(self, core: dict[str, Any], info: DeviceInfo) -> HlsControl:
-        """Control of a core made by HLS, which knows its name and not its digest."""
+        """Control of a core made by HLS, which has its name in the handoff, but no digest."""
         name = core["type"].split(":")[2]
         if name != info.net:
             raise TransportError(

@@ -34,10 +34,10 @@ class PynqTransport:
     on a pair, the next frames are packed and the last results are unpacked. A batch of any size is
     cut into equal parts (the last one is filled up with black frames, whose results are dropped).
 
-    After a time-out or a DMA error nobody knows where the core stands. The DMA is reset at once, so
+    After a time-out or a DMA error the state of the core is unknown. The DMA is reset at once, so
     that no memory is overwritten; the next call loads the bitstream and the task again, and polls.
 
-    Not thread-safe by itself: :class:`~semifreddo.runtime.Accelerator` serialises all calls.
+    Not thread-safe: :class:`~semifreddo.runtime.Accelerator` serialises all calls.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class SerialTransport:
     def __init__(
         self, port: Port, info: DeviceInfo, *, image_shape: Shape, outputs: int, words: int
     ) -> None:
-        """Describe the device; it is asked who it is with the first call.
+        """Describe the device; the first call reads the identity of the real one.
 
         Args:
             port: Where it is; closed with the transport.

@@ -100,7 +100,7 @@ class SimulatedBoard(Device):  # type: ignore[misc]
     """A board whose programmable logic is a DMA model and a core.
 
     It becomes PYNQ's active device inside ``with`` (or between :meth:`activate` and
-    :meth:`deactivate`); one board at a time, as PYNQ knows one active device.
+    :meth:`deactivate`); one board at a time, because PYNQ has one active device.
 
     Attributes:
         dma: The DMA, with the faults to inject.
@@ -268,6 +268,6 @@ class SimulatedBoard(Device):  # type: ignore[misc]
 
 
 def _forget_clocks() -> None:
-    """PYNQ keeps its clock driver for ever; it belongs to the device it was made for."""
+    """Drop PYNQ's clock driver, which PYNQ keeps although it belongs to an earlier device."""
     if hasattr(Clocks, "_real_instance"):
         del Clocks._real_instance

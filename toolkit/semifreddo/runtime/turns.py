@@ -10,8 +10,8 @@ from types import TracebackType
 class Turns:
     """Takes the place of ``threading.Lock`` in a ``with`` statement.
 
-    With ``threading.Lock``, threads that ask again at once get the lock again and again, and one
-    that asks seldom waits for long.
+    ``threading.Lock`` favours threads that take the lock again at once, so that a thread that needs
+    it seldom waits for long.
     """
 
     def __init__(self) -> None:
