@@ -27,7 +27,7 @@ from semifreddo.ir.task import Task
 from semifreddo.reports.figures import TargetFigures
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle, write_bundle
-from semifreddo.runtime.handoff import handoff
+from semifreddo.runtime.simulated.hwh import handoff
 from semifreddo.sim.ladder import RungResult
 from semifreddo.train.checkpoint import load_checkpoint
 from semifreddo.train.sources import read_idx, read_npz, read_ppm

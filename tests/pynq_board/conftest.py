@@ -49,7 +49,7 @@ def bundle(tmp_path: Path) -> Callable[..., Bundle]:
     """Write and read a bundle of a network with a stand-in for its bitstream."""
 
     def make(net: StreamNet, **options: Any) -> Bundle:
-        from semifreddo.runtime.simulated import simulated_files
+        from semifreddo.runtime.simulated.hwh import simulated_files
 
         files = DeviceFiles(simulated_files(net, **options))
         write_bundle(
@@ -63,8 +63,8 @@ def bundle(tmp_path: Path) -> Callable[..., Bundle]:
 @pytest.fixture
 def board() -> Any:
     """A simulated board around the integer reference, PYNQ's active device until the test ends."""
-    from semifreddo.runtime.core_model import PacketCore
-    from semifreddo.runtime.simulated import SimulatedBoard
+    from semifreddo.runtime.simulated.board import SimulatedBoard
+    from semifreddo.runtime.simulated.core import PacketCore
 
     boards = []
 

@@ -21,7 +21,7 @@ def test_run_on_a_simulated_board(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_board_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     from semifreddo.runtime import Bundle, write_bundle
-    from semifreddo.runtime.simulated import with_simulated_bitstream
+    from semifreddo.runtime.simulated.hwh import with_simulated_bitstream
 
     write_bundle(tmp_path / "net.sfb", with_simulated_bitstream(Bundle.load(Path(BUNDLE))))
     assert main(["run", str(tmp_path / "net.sfb"), "--transport", "pynq"]) == 1

@@ -11,7 +11,7 @@ from fakes import vectors_of
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.runtime.dma_model import Fault
+from semifreddo.runtime.simulated.dma import Fault
 
 NET = blended()
 VECTORS = vectors_of(NET, 50)

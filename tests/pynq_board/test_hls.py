@@ -20,8 +20,8 @@ from semifreddo.core.hls_registers import FRAMES, control_bytes, registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator, Bundle, DeviceFiles, DeviceInfo
-from semifreddo.runtime.core_model import HlsCore
-from semifreddo.runtime.dma_model import Fault
+from semifreddo.runtime.simulated.core import HlsCore
+from semifreddo.runtime.simulated.dma import Fault
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice
 
@@ -32,7 +32,8 @@ VECTORS = vectors_of(NET, 40)
 @pytest.fixture
 def hls(tmp_path: Path):
     """Open a network on a simulated board whose core is made by HLS."""
-    from semifreddo.runtime.simulated import SimulatedBoard, simulated_files
+    from semifreddo.runtime.simulated.board import SimulatedBoard
+    from semifreddo.runtime.simulated.hwh import simulated_files
 
     boards = []
 

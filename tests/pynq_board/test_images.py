@@ -44,7 +44,8 @@ def opened(bundle: Bundle) -> Accelerator:
 
 def test_digits() -> None:
     """The whole test split, both tasks of the committed bundle."""
-    from semifreddo.runtime.simulated import SimulatedBoard, with_simulated_bitstream
+    from semifreddo.runtime.simulated.board import SimulatedBoard
+    from semifreddo.runtime.simulated.hwh import with_simulated_bitstream
 
     bundle = with_simulated_bitstream(Bundle.load(ROOT / "tests" / "golden" / "digits.sfb"))
     vectors = VectorSet.load(ROOT / "hls_projects" / "digits" / "vectors.npz")
@@ -63,7 +64,8 @@ def test_digits() -> None:
 @pytest.mark.parametrize(("path", "count"), [(FEW, 500), (CLOTHES, 10_000)], ids=["mini", "whole"])
 def test_fashion_mnist(path: Path, count: int) -> None:
     """The test split through a network of its size, whose weights are random."""
-    from semifreddo.runtime.simulated import SimulatedBoard, with_simulated_bitstream
+    from semifreddo.runtime.simulated.board import SimulatedBoard
+    from semifreddo.runtime.simulated.hwh import with_simulated_bitstream
 
     if not path.is_file():
         pytest.skip("benchmark images are not here (SEMIFREDDO_DATA)")
@@ -81,7 +83,7 @@ def test_fashion_mnist(path: Path, count: int) -> None:
 @pytest.fixture
 def built() -> Bundle:
     """The network that `tox -e built` compiled, with a stand-in for its bitstream."""
-    from semifreddo.runtime.simulated import with_simulated_bitstream
+    from semifreddo.runtime.simulated.hwh import with_simulated_bitstream
 
     folder = os.environ.get("SEMIFREDDO_BUILT")
     path = Path(folder or "", "blended.sfb")
@@ -107,7 +109,7 @@ def driven(accelerator: Accelerator, bundle: Bundle) -> None:
 
 def test_a_compiled_c_simulation(built: Bundle) -> None:
     """The generated C++ computes behind PYNQ's own driver."""
-    from semifreddo.runtime.simulated import SimulatedBoard
+    from semifreddo.runtime.simulated.board import SimulatedBoard
 
     alone = dataclasses.replace(built, transports={"csim": built.transports["csim"]})
     with (
@@ -123,7 +125,7 @@ def test_the_verilated_design(built: Bundle) -> None:
     """The RTL with its own front end: packets, registers and TLAST are the hardware's."""
     from semifreddo.rtl.simulation.board_core import SimulatedRtl
     from semifreddo.rtl.simulation.cosim import Simulation
-    from semifreddo.runtime.simulated import SimulatedBoard
+    from semifreddo.runtime.simulated.board import SimulatedBoard
 
     net = built.net
     bus = BusFormat.unread(
@@ -145,7 +147,7 @@ def test_the_verilated_design(built: Bundle) -> None:
 
 
 def test_a_bundle_without_a_bitstream() -> None:
-    from semifreddo.runtime.simulated import SimulatedBoard
+    from semifreddo.runtime.simulated.board import SimulatedBoard
 
     with pytest.raises(TransportError, match=r"the bundle has no bitstream; with_simulated_bits"):
         SimulatedBoard.of(bundle_of(blended()))

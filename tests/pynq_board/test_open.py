@@ -13,10 +13,10 @@ from nets import blended
 from semifreddo.core.block_design import ZYNQ7
 from semifreddo.core.errors import DataError, TransportError, TransportTimeoutError
 from semifreddo.runtime import Accelerator, DeviceInfo
-from semifreddo.runtime.dma_model import Fault
-from semifreddo.runtime.handoff import handoff
 from semifreddo.runtime.overlay import LEAST_BUFFER_BYTES
 from semifreddo.runtime.pynq import PynqTransport
+from semifreddo.runtime.simulated.dma import Fault
+from semifreddo.runtime.simulated.hwh import handoff
 
 NET = blended()
 INFO = DeviceInfo(NET.name, NET.device_digest, "pynq")
@@ -70,7 +70,7 @@ def test_scatter_gather(board, tmp_path: Path) -> None:
 
 def test_a_task_that_does_not_fit_the_dma(board, opened, monkeypatch) -> None:
     board()
-    monkeypatch.setattr("semifreddo.runtime.handoff.design.DMA_LENGTH_BITS", 6)
+    monkeypatch.setattr("semifreddo.runtime.simulated.hwh.design.DMA_LENGTH_BITS", 6)
     with pytest.raises(TransportError, match=r"a frame or a task has \d+ bytes, the DMA moves at"):
         opened(NET)
 
@@ -94,7 +94,7 @@ def test_small_buffers_lie_high_and_are_not_used(board, opened) -> None:
 
 def test_memory_that_only_lies_high(board, opened, monkeypatch) -> None:
     made = board()
-    monkeypatch.setattr("semifreddo.runtime.dma_model._SMALL_BYTES", 1 << 30)
+    monkeypatch.setattr("semifreddo.runtime.simulated.dma._SMALL_BYTES", 1 << 30)
     with pytest.raises(TransportError, match=r"a buffer lies at 0x810000000, the DMA has 32"):
         opened(NET)
     assert not made.dma.busy

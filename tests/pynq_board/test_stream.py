@@ -16,7 +16,7 @@ from semifreddo.core.block_design import ZYNQ7, ZYNQ_ULTRA
 from semifreddo.core.errors import DataError, TaskError, TransportError
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.task import Task
-from semifreddo.runtime.dma_model import Fault
+from semifreddo.runtime.simulated.dma import Fault
 from semifreddo.sim import reference
 
 NET = blended()

@@ -52,7 +52,8 @@ def opened(arguments: argparse.Namespace) -> Iterator[Accelerator]:
 def _simulated(bundle: Bundle) -> Iterator[Bundle]:
     """A simulated board whose logic is another transport of the bundle, or the reference."""
     try:
-        from semifreddo.runtime.simulated import SimulatedBoard, with_simulated_bitstream
+        from semifreddo.runtime.simulated.board import SimulatedBoard
+        from semifreddo.runtime.simulated.hwh import with_simulated_bitstream
     except ImportError as error:
         raise DataError(f"--simulated-board: needs pynq ({error}); see docs/pynq.md") from error
     from semifreddo.sim.device import ReferenceDevice

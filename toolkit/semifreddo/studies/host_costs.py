@@ -30,8 +30,8 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.runtime.accelerator import Accelerator
 from semifreddo.runtime.bundle import Bundle
-from semifreddo.runtime.core_model import LoopbackCore
 from semifreddo.runtime.pynq import open_pynq
+from semifreddo.runtime.simulated.core import LoopbackCore
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.runner import Progress
@@ -118,7 +118,7 @@ def host_costs(images: int = 1000, repeats: int = 7) -> list[HostCost]:
         TransportError: pynq is missing.
     """
     try:
-        from semifreddo.runtime.simulated import SimulatedBoard
+        from semifreddo.runtime.simulated.board import SimulatedBoard
     except ImportError as error:
         raise TransportError(
             f"the benchmark runs PYNQ's own code: pip install pynq ({error})"
@@ -199,7 +199,7 @@ def _measure(
 
 def _files(net: StreamNet, folder: Path, hierarchy: str = "") -> Path:
     """Stand-ins for a bitstream on disk."""
-    from semifreddo.runtime.simulated import simulated_files
+    from semifreddo.runtime.simulated.hwh import simulated_files
 
     folder = folder / (hierarchy or "top")
     folder.mkdir(exist_ok=True)

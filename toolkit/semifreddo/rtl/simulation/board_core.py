@@ -13,7 +13,9 @@ _NOTHING: Words = np.zeros(0, np.uint32)
 
 
 class SimulatedRtl:
-    """A :class:`~semifreddo.runtime.dma_model.Core` whose registers and packets are the design's.
+    """A core behind the simulated DMA whose registers and packets are the design's.
+
+    It is a :class:`~semifreddo.runtime.simulated.dma.DeviceCore`.
 
     The bitstream cannot be loaded twice: a simulation starts configured, so :meth:`reset` works
     only before anything has gone in.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semifreddo.runtime.dma import describe_status, likely_cause
-from semifreddo.runtime.dma_model import AxiDma, Block, Fault, Memory
+from semifreddo.runtime.simulated.dma import AxiDma, Block, Fault, Memory
 
 HALTED, IDLE, COMPLETE, FAILED = 1, 2, 1 << 12, 1 << 14
 

@@ -11,7 +11,7 @@ from nets import blended
 from semifreddo.core import block_design as design
 from semifreddo.core import hls_registers
 from semifreddo.runtime.device_files import DeviceFiles
-from semifreddo.runtime.handoff import (
+from semifreddo.runtime.simulated.hwh import (
     handoff,
     simulated_files,
     with_simulated_bitstream,

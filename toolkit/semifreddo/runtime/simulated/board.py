@@ -28,14 +28,11 @@ from pynq.pl_server.embedded_device import Metadata, RuntimeMetadataParser
 from semifreddo.core.block_design import CORE, DMA, INTERRUPT_CONTROLLER, ZYNQ7, ZYNQ_ULTRA
 from semifreddo.core.errors import TransportError
 from semifreddo.runtime.bundle import Bundle
-from semifreddo.runtime.core_model import PacketCore
 from semifreddo.runtime.device_files import DeviceFiles
-from semifreddo.runtime.dma_model import AxiDma, Block, Core, Memory
-from semifreddo.runtime.handoff import simulated_files, with_simulated_bitstream
 from semifreddo.runtime.plugins import open_transport
+from semifreddo.runtime.simulated.core import PacketCore
+from semifreddo.runtime.simulated.dma import AxiDma, Block, DeviceCore, Memory
 from semifreddo.runtime.transport import Transport
-
-__all__ = ["SimulatedBoard", "simulated_files", "with_simulated_bitstream"]
 
 _ARCHITECTURE = {ZYNQ7: "armv7l", ZYNQ_ULTRA: "aarch64"}
 # Registers of the processing system that PYNQ reads to set clocks: PLLs at 1000 and 1500 MHz.
@@ -109,7 +106,7 @@ class SimulatedBoard(Device):  # type: ignore[misc]
 
     def __init__(
         self,
-        core: Core,
+        core: DeviceCore,
         ps: str = ZYNQ_ULTRA,
         *,
         latency_polls: int = 3,

@@ -12,7 +12,7 @@ from semifreddo.core.hls_registers import registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.bus import ALL_ERRORS, ERRORS, REGISTERS, TASK
 from semifreddo.ir.net import StreamNet
-from semifreddo.runtime.core_model import HlsCore, LoopbackCore, PacketCore
+from semifreddo.runtime.simulated.core import HlsCore, LoopbackCore, PacketCore
 from semifreddo.sim import reference
 from semifreddo.sim.device import ReferenceDevice
 

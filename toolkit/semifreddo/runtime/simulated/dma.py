@@ -42,7 +42,7 @@ _SMALL_BYTES = 4096
 _FIRST_ADDRESS, _HIGH_ADDRESS = 0x1000_0000, 0x8_0000_0000
 
 
-class Core(Protocol):
+class DeviceCore(Protocol):
     """What is behind the DMA: a register file, a stream in, a stream out."""
 
     def reset(self) -> None:
@@ -143,7 +143,7 @@ class AxiDma:
     """
 
     def __init__(
-        self, memory: Memory, core: Core, latency_polls: int = 3, latency_s: float = 0.0
+        self, memory: Memory, core: DeviceCore, latency_polls: int = 3, latency_s: float = 0.0
     ) -> None:
         """Connect it.
 
