@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semifreddo.boards import BoardSpec, load_board
-from semifreddo.core.errors import ConfigError, DataError
-from semifreddo.core.preprocessing import Preprocessing
+from semifreddo.core.errors import ConfigError
 from semifreddo.core.reserved import why_reserved
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_key, parse_toml_value, read_toml
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.flow.train_section import TrainSection, check_training
 from semifreddo.reports.report import Limit, figure_names
 from semifreddo.rtl.choices import Override
-from semifreddo.train.options import TrainOptions
 
 FILE_NAME = "design.toml"
-_MOST_PADDING = 2
 TASK_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
@@ -175,54 +172,6 @@ class VivadoSection:
 
 
 @dataclass(frozen=True)
-class TrainSection:
-    """``[train]``: what ``semifreddo train`` does before there is a model.
-
-    The task has the data set's own classes, or some of them (``classes``), or new ones made of them
-    (``groups``).
-    """
-
-    dataset: str = option(
-        help="pictures or arrays of your own, or digits, mnist, fashion_mnist, cifar10, cifar100, "
-        "gtsrb"
-    )
-    core_classes: tuple[int, ...] | None = option(
-        None,
-        help="classes the frozen core is trained on; with [model], classes of the first training "
-        "(all of the task if absent)",
-        low=2,
-    )
-    network: Mapping[str, Any] | None = option(
-        None, help="widths, strides and bits of the network; left out with [model]"
-    )
-    data: Path | None = option(None, help="folder or file of the images, if not embedded")
-    mean: tuple[float, ...] | None = option(
-        None,
-        help="with [model]: the model sees (pixel / 255 - mean) / deviation; one number, or one "
-        "per channel",
-        low=1,
-    )
-    deviation: tuple[float, ...] | None = option(None, help="see mean; above zero", low=1)
-    classes: tuple[int, ...] | None = option(None, help="classes of the task", low=2)
-    groups: Mapping[str, tuple[int, ...]] | None = option(
-        None, help="or new classes: name = [classes of the data set]"
-    )
-    core: TrainOptions = option(
-        TrainOptions(),
-        help="how the core is trained; with [model], the training before something is frozen",
-    )
-    task: TrainOptions = option(TrainOptions(), help="how the task around it is trained")
-
-    def __post_init__(self) -> None:
-        if self.classes is not None and self.groups is not None:
-            raise ValueError("classes and groups exclude each other")
-        try:
-            Preprocessing(mean=self.mean or (), deviation=self.deviation or ())
-        except DataError as error:
-            raise ValueError(str(error)) from None
-
-
-@dataclass(frozen=True)
 class DesignFile:
     """The whole file."""
 
@@ -327,7 +276,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
             )
         board = _load_board(content.design.board, file.parent, problems)
         _check_limits(content.limits, problems)
-        _check_training(content.train, problems, own=content.model is not None)
+        check_training(content.train, problems, own=content.model is not None)
     if problems or content is None or board is None:
         raise ConfigError(f"{file}: {'; '.join(problems)}")
     return BuildConfig(
@@ -383,41 +332,6 @@ def _check_limits(limits: Mapping[str, Limit], problems: list[str]) -> None:
     for name in limits:
         if name not in names:
             problems.append(f"[limits]: there is no figure {name!r}{nearest(name, names)}")
-
-
-def _check_training(train: TrainSection | None, problems: list[str], *, own: bool) -> None:
-    if train is None:
-        return
-    if own:
-        if train.network is not None:
-            problems.append("[train.network] and [model] exclude each other; leave one out")
-        return
-    if train.mean is not None:
-        problems.append(
-            "design.toml [train]: mean and deviation need a model of your own ([model]); a "
-            "built-in network reads pixels as they are"
-        )
-    if train.core_classes is None:
-        problems.append(
-            "design.toml [train]: key 'core_classes' is missing (classes the frozen core is "
-            "trained on)"
-        )
-    if train.network is None:
-        problems.append(
-            "design.toml [train]: key 'network' is missing (widths, strides and bits of the "
-            "network; or name a model of your own in [model])"
-        )
-        return
-    try:
-        network = SemifreddoConfig.from_dict(train.network)
-    except ConfigError as error:
-        problems.append(f"[train.network]: {error}")
-        return
-    if network.first_padding > _MOST_PADDING:
-        problems.append(
-            f"[train.network]: stem_padding = {network.first_padding} cannot be built; "
-            f"hardware pads a 3x3 window by {_MOST_PADDING} at most: leave it out"
-        )
 
 
 def _origins(

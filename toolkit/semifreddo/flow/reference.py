@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from semifreddo.core.columns import markdown_table
-from semifreddo.flow.config import DesignFile, TrainSection
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.flow.config import DesignFile
+from semifreddo.flow.train_section import TrainSection
+from semifreddo.nn.topology import TOPOLOGIES
 from semifreddo.reports.report import Limit, figure_names
 
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 # Tables that the file's reader hands on unread, and the dataclass that reads them later.
-READ_LATER: Mapping[tuple[type, str], type] = {(TrainSection, "network"): SemifreddoConfig}
+READ_LATER: Mapping[tuple[type, str], type] = {
+    (TrainSection, topology.section): topology.config
+    for topology in TOPOLOGIES.values()
+    if topology.section is not None
+}
 
 _PLAIN: Mapping[Any, tuple[str, dict[str, Any]]] = {
     str: ("text", {"type": "string"}),

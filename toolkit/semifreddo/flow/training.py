@@ -7,23 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from semifreddo.convert import convert, export_qonnx, refuse_obstacles
 from semifreddo.core import scratch
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow.config import BuildConfig, TrainSection
+from semifreddo.flow.config import BuildConfig, ModelSection
 from semifreddo.flow.lower import METRICS
 from semifreddo.flow.own_model import own_model
+from semifreddo.flow.train_section import TrainSection
 from semifreddo.flow.trained import load_trained
+from semifreddo.ir.freeze import FreezePlan
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names, raw_outputs
-from semifreddo.nn.model import SemifreddoNet
+from semifreddo.nn.network import Network
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
-from semifreddo.train.data import Dataset, load_dataset
+from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.freeze import freeze, frozen_share, matching
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.pictures import Shape
@@ -65,8 +68,8 @@ def dataset_of(config: BuildConfig) -> Dataset:
     """The design's images, with the data set's own classes."""
     train = training_of(config)
     shape: Shape | None = None
-    if train.network is not None:
-        channels, height, width = SemifreddoConfig.from_dict(train.network).input_shape
+    if (network := train.architecture) is not None:
+        channels, height, width = network.input_shape
         shape = channels, height, width
     folder = None if train.data is None else config.path(train.data)
     data = load_dataset(train.dataset, folder, shape=shape)
@@ -84,9 +87,9 @@ def train_design(
 ) -> TrainedModel:
     """Train a design's model and write its checkpoint.
 
-    A built-in network: its core, then the task around it. A model of one's own: all of it, then
-    what ``[model] freeze`` leaves. States are kept in ``build/train``, so an interrupted training
-    goes on where it was.
+    A network with a core: the core, then the task around it. Any other network, and a model of
+    one's own: all of it, then what ``freeze`` leaves. States are kept in ``build/train``, so an
+    interrupted training goes on where it was.
 
     Args:
         config: The design.
@@ -99,18 +102,19 @@ def train_design(
         DataError: The images are missing or do not fit.
     """
     train = training_of(config)
-    make = _train_built_in if config.model is None else _train_own
+    topology = train.topology
+    make = _train_around_core if topology is not None and topology.core else _train_whole
     trained = make(config, train, seed, progress)
     save_checkpoint(trained, config.path(config.design.checkpoint))
     return trained
 
 
-def _train_built_in(
+def _train_around_core(
     config: BuildConfig, train: TrainSection, seed: int | None, progress: Progress
 ) -> TrainedModel:
-    assert train.network is not None and train.core_classes is not None  # load_config sees to it
-    folder = config.build_dir / "train"
-    data, network = dataset_of(config), SemifreddoConfig.from_dict(train.network)
+    folder, network = config.build_dir / "train", train.architecture
+    assert isinstance(network, SemifreddoConfig) and train.core_classes is not None  # load_config
+    data = dataset_of(config)
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
     core = train_core(network, source, _seeded(train.core, seed), folder / "core")
@@ -121,31 +125,56 @@ def _train_built_in(
     return measured(train_task(network, core, task_data, options, folder / "task"), task_data)
 
 
-def _train_own(
+def _train_whole(
     config: BuildConfig, train: TrainSection, seed: int | None, progress: Progress
 ) -> TrainedModel:
-    section, folder = config.model, config.build_dir / "train"
-    assert section is not None
+    section, folder = config.model or train, config.build_dir / "train"
     first, second = (_seeded(options, seed) for options in (train.core, train.task))
     torch.manual_seed(second.seed)
-    model, data = own_model(config), dataset_of(config)
-    assert model is not None
+    model, data = _fresh_model(config, train), dataset_of(config)
     task_data = select(data, train.classes, train.groups)
-    refuse_obstacles(model, data.input_shape, f"{config.root}: {section.source}")
-    if not section.freeze:
-        progress(f"task: {', '.join(task_data.labels)}")
-        return measured(train_model(model, task_data, second, folder=folder / "task"), task_data)
+    made_by = config.model.source if config.model is not None else "the network"
+    refuse_obstacles(model, data.input_shape, f"{config.root}: {made_by}")
+    plan = None
+    if section.freeze:
+        source = task_data if train.core_classes is None else data.subset(train.core_classes)
+        plan = _train_frozen_part(
+            model, source, section, options=first, folder=folder / "core", progress=progress
+        )
+    progress(f"task: {', '.join(task_data.labels)}")
+    trained = train_model(
+        model, task_data, second, plan, folder / "task", network=train.architecture
+    )
+    return measured(trained, task_data)
+
+
+def _train_frozen_part(
+    model: nn.Module,
+    source: TrainVal,
+    section: ModelSection | TrainSection,
+    *,
+    options: TrainOptions,
+    folder: Path,
+    progress: Progress,
+) -> FreezePlan:
+    """The first training, and what is frozen behind it."""
     known = quantized_tensor_names(model)
     for pattern in section.freeze:
         matching(known, pattern)  # a typing error ends the command before the first training
-    source = task_data if train.core_classes is None else data.subset(train.core_classes)
     progress(f"first: {', '.join(source.labels)}")
-    train_model(model, source, first, folder=folder / "core")
+    train_model(model, source, options, folder=folder)
     plan = freeze(model, section.freeze, fraction=section.fraction)
     frozen, weights = frozen_share(model, plan)
     progress(f"frozen: {frozen} of {weights} weights ({frozen / weights:.1%})")
-    progress(f"task: {', '.join(task_data.labels)}")
-    return measured(train_model(model, task_data, second, plan, folder / "task"), task_data)
+    return plan
+
+
+def _fresh_model(config: BuildConfig, train: TrainSection) -> nn.Module:
+    own, topology, network = own_model(config), train.topology, train.architecture
+    if own is not None:
+        return own
+    assert topology is not None and network is not None  # load_config sees to it
+    return topology.build(network)
 
 
 def _seeded(options: TrainOptions, seed: int | None) -> TrainOptions:
@@ -194,7 +223,7 @@ def export_model(trained: TrainedModel, path: Path) -> None:
     """
     if trained.input_shape is None:
         raise CheckpointError(f"{path}: the checkpoint does not say what images the model takes")
-    repeats = trained.model.repeats() if isinstance(trained.model, SemifreddoNet) else ()
+    repeats = trained.model.repeats() if isinstance(trained.model, Network) else ()
     export_qonnx(
         trained.model,
         path,

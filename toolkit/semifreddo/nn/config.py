@@ -1,4 +1,4 @@
-"""What a SemifreddoNet looks like, as data."""
+"""What a built-in network looks like, as data."""
 
 # ruff: noqa: RUF009 -- option() makes a field, it is no shared default
 
@@ -7,10 +7,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import option, read_table
+
+if TYPE_CHECKING:
+    from typing import Self
 
 BlockKind: TypeAlias = Literal["standard", "separable"]
 AlphaKind: TypeAlias = Literal["channel", "layer"]
@@ -22,10 +25,10 @@ _PADDINGS = (1, 2, 0)
 
 
 @dataclass(frozen=True)
-class SemifreddoConfig:
-    """Topology and number formats of a SemifreddoNet.
+class NetworkConfig:
+    """What all built-in networks have: blocks one behind the other, a global mean, a classifier.
 
-    The first block is always a standard convolution; all three cores have the same widths.
+    The first block is always a standard convolution.
 
     Raises:
         ConfigError: A value is out of range or does not fit the others.
@@ -37,21 +40,11 @@ class SemifreddoConfig:
     strides: tuple[int, ...] = option(help="stride of each block, 1 to 4", low=1)
     block: BlockKind = option("standard", help="kind of all blocks but the first")
     weight_bits: int = option(4, help="weight bits where no other is given", low=2, high=8)
-    core_weight_bits: int | None = option(
-        None, help="weight bits of the frozen core", low=2, high=8
-    )
-    trainable_weight_bits: int | None = option(
-        None, help="weight bits of the trainable cores", low=2, high=8
-    )
     head_weight_bits: int | None = option(None, help="weight bits of the classifier", low=2, high=8)
-    act_bits: int = option(8, help="activation bits inside the cores", low=2, high=8)
+    act_bits: int = option(8, help="activation bits where no other is given", low=2, high=8)
     pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
     bias_bits: int = option(16, help="bias bits", low=4, high=24)
-    per_channel: bool = option(False, help="one weight scale per output channel in the cores")
-    shuffle: bool = option(False, help="exchange channels before each block but the first")
-    repeats: int = option(1, help="how often the last block is applied", low=1, high=64)
-    shared_repeats: bool = option(True, help="one set of trainable weights for all repeats")
-    alpha: AlphaKind = option("channel", help="granularity of the blend factors")
+    per_channel: bool = option(False, help="one weight scale per output channel in the blocks")
     stem_padding: int | None = option(
         None,
         help="zero padding of the first convolution; absent: the first of 1, 2 and 0 with which "
@@ -82,24 +75,14 @@ class SemifreddoConfig:
                 f"network: {len(self.widths)} widths but {len(self.strides)} strides; "
                 "each block needs both"
             )
-        if self.shuffle and any(width % 2 for width in self.widths[:-1]):
-            raise ConfigError(
-                f"network: with shuffle, widths {self.widths} must be even up to the last block"
-            )
-        self._check_repeats()
         if self.stem_padding is None:
             chosen = _fitting_padding(self.input_shape, self.strides)
             object.__setattr__(self, "stem_padding", 1 if chosen is None else chosen)
         self._check_map()
+        self._check_own()
 
-    def _check_repeats(self) -> None:
-        if self.repeats == 1:
-            return
-        if len(self.widths) < 2 or self.strides[-1] != 1 or self.widths[-1] != self.widths[-2]:
-            raise ConfigError(
-                f"network: with repeats = {self.repeats} the last block must have stride 1 and the "
-                f"width of the block before it; widths are {self.widths}, strides {self.strides}"
-            )
+    def _check_own(self) -> None:
+        """What only this kind of network asks for."""
 
     def _check_map(self) -> None:
         height, width = self.map_size
@@ -142,18 +125,13 @@ class SemifreddoConfig:
         """Height and width of the last block's output."""
         return _last_map(self.input_shape, self.strides, self.first_padding)
 
-    @property
-    def passes(self) -> tuple[int, ...]:
-        """The block used in each step of an inference: the last one ``repeats`` times."""
-        return (*range(len(self.widths)), *[len(self.widths) - 1] * (self.repeats - 1))
-
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for JSON."""
         data = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], where: str = "network") -> SemifreddoConfig:
+    def from_dict(cls, data: Mapping[str, Any], where: str = "network") -> Self:
         """Inverse of :meth:`to_dict`; keys with defaults may be left out.
 
         Raises:
@@ -164,6 +142,63 @@ class SemifreddoConfig:
         if config is None:
             raise ConfigError("; ".join(problems))
         return config
+
+
+@dataclass(frozen=True)
+class SemifreddoConfig(NetworkConfig):
+    """Topology and number formats of a SemifreddoNet.
+
+    All three cores have the same widths.
+
+    Raises:
+        ConfigError: A value is out of range or does not fit the others.
+    """
+
+    core_weight_bits: int | None = option(
+        None, help="weight bits of the frozen core", low=2, high=8
+    )
+    trainable_weight_bits: int | None = option(
+        None, help="weight bits of the trainable cores", low=2, high=8
+    )
+    shuffle: bool = option(False, help="exchange channels before each block but the first")
+    repeats: int = option(1, help="how often the last block is applied", low=1, high=64)
+    shared_repeats: bool = option(True, help="one set of trainable weights for all repeats")
+    alpha: AlphaKind = option("channel", help="granularity of the blend factors")
+
+    def _check_own(self) -> None:
+        if self.shuffle and any(width % 2 for width in self.widths[:-1]):
+            raise ConfigError(
+                f"network: with shuffle, widths {self.widths} must be even up to the last block"
+            )
+        if self.repeats == 1:
+            return
+        if len(self.widths) < 2 or self.strides[-1] != 1 or self.widths[-1] != self.widths[-2]:
+            raise ConfigError(
+                f"network: with repeats = {self.repeats} the last block must have stride 1 and the "
+                f"width of the block before it; widths are {self.widths}, strides {self.strides}"
+            )
+
+    @property
+    def passes(self) -> tuple[int, ...]:
+        """The block used in each step of an inference: the last one ``repeats`` times."""
+        return (*range(len(self.widths)), *[len(self.widths) - 1] * (self.repeats - 1))
+
+    @property
+    def core_facts(self) -> dict[str, Any]:
+        """Everything that the frozen core depends on."""
+        names = (
+            "input_shape",
+            "widths",
+            "strides",
+            "block",
+            "act_bits",
+            "bias_bits",
+            "per_channel",
+            "repeats",
+            "stem_padding",
+        )
+        bits = self.core_weight_bits or self.weight_bits
+        return {name: getattr(self, name) for name in names} | {"core_weight_bits": bits}
 
 
 def _last_map(

@@ -5,6 +5,7 @@ All take and give plain NCHW tensors whose values lie on a power-of-two grid.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import cast
 
@@ -181,3 +182,9 @@ class Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.linear(torch.flatten(self.pool(x), 1)))
+
+    def reset(self) -> None:
+        """New weights within the range of scales that are pinned already."""
+        bound = 1 / math.sqrt(self.linear.in_features)
+        nn.init.uniform_(self.linear.weight, -bound, bound)
+        nn.init.zeros_(self.linear.bias)

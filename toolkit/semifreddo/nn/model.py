@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from semifreddo.nn.blend import AlphaBlend, CoreShuffle
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.layers import Head, Precision, QuantConvBlock, QuantInput, SeparableBlock
+from semifreddo.nn.network import FormatGroup, Network
 
 FROZEN_CORE = "cores.0"
 """Module path of the frozen core; all its parameter names start with it and a dot."""
-
-FormatGroup = tuple[nn.Module, ...]
 
 
 def _core_precision(config: SemifreddoConfig, frozen: bool) -> Precision:
@@ -63,11 +62,14 @@ def _output(block: nn.Module) -> nn.Module:
     return cast(nn.Module, block.act)
 
 
-class CoreNet(nn.Module):
+class CoreNet(Network):
     """The core that will be frozen, alone, with a head of its own (phase 1 of training).
 
     Its blocks have the names they have in :class:`SemifreddoNet`: ``cores.0.<block>...``.
     """
+
+    kind = "core"
+    config: SemifreddoConfig
 
     def __init__(self, config: SemifreddoConfig) -> None:
         super().__init__()
@@ -89,7 +91,7 @@ class CoreNet(nn.Module):
         return ((_output(blocks[-2]), _output(blocks[-1])),) if self.config.repeats > 1 else ()
 
 
-class SemifreddoNet(nn.Module):
+class SemifreddoNet(Network):
     """The three-core network.
 
     Step by step, for each block (the last one ``repeats`` times)::
@@ -103,6 +105,9 @@ class SemifreddoNet(nn.Module):
     Module paths: ``cores.<0|1|2>.<block>``, ``blends.<block>.<0|1>``, ``shuffles.<block - 1>``,
     ``head``. With loadable weights of their own, repeats have block numbers after the last block.
     """
+
+    kind = "semifreddo"
+    config: SemifreddoConfig
 
     def __init__(self, config: SemifreddoConfig) -> None:
         super().__init__()
@@ -143,11 +148,7 @@ class SemifreddoNet(nn.Module):
         return cast(Tensor, self.head(torch.cat((first, second), 1)))
 
     def repeats(self) -> tuple[tuple[str, ...], ...]:
-        """Module paths of each pass of the repeated last block; empty if it is used once.
-
-        Corresponding positions correspond. Paths that are equal in all passes are one module called
-        several times (the frozen block always is).
-        """
+        """Of the repeated last block; its frozen block is one module in all passes."""
         if self.config.repeats == 1:
             return ()
         last = len(self.config.widths) - 1

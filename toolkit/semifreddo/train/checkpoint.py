@@ -17,14 +17,16 @@ from semifreddo.core.errors import CheckpointError, ConfigError, ConversionError
 from semifreddo.core.files import atomic_path
 from semifreddo.core.plain_json import parse_json
 from semifreddo.ir.freeze import FreezePlan
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
 from semifreddo.nn.inputs import REFUSALS
-from semifreddo.nn.model import CoreNet, SemifreddoNet
 from semifreddo.nn.pin import await_scales, pinned
+from semifreddo.nn.topology import TOPOLOGIES
 from semifreddo.train.freeze import verify
 
 FORMAT = "semifreddo-checkpoint/1"
+USER = "user"
+"""Kind of a model that no configuration describes."""
 _MOST_VALUES = 1 << 22
 
 
@@ -42,7 +44,7 @@ class TrainedModel:
     """
 
     model: nn.Module
-    config: SemifreddoConfig | None
+    config: NetworkConfig | None
     plan: FreezePlan
     labels: tuple[str, ...]
     info: Mapping[str, Any] = field(default_factory=dict)
@@ -53,15 +55,16 @@ class TrainedModel:
             object.__setattr__(self, "input_shape", self.config.input_shape)
 
     @property
+    def kind(self) -> str:
+        """Of a built-in network (:mod:`semifreddo.nn.topology`); ``user`` for another model."""
+        return str(self.model.kind) if self.config is not None else USER
+
+    @property
     def figures(self) -> dict[str, str]:
         """What of :attr:`info` an exported file keeps: texts and numbers, not how long it took."""
         kinds = (str, int, float)
         kept = {key: value for key, value in self.info.items() if isinstance(value, kinds)}
         return {key: str(value) for key, value in kept.items() if key != "seconds"}
-
-
-def _kind(model: nn.Module) -> str:
-    return {CoreNet: "core", SemifreddoNet: "semifreddo"}.get(type(model), "user")
 
 
 def save_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], path: Path) -> None:
@@ -101,7 +104,7 @@ def save_checkpoint(trained: TrainedModel, path: Path | str) -> None:
     if trained.config is None:
         _check_own(trained, Path(path))
     description = {
-        "kind": _kind(trained.model),
+        "kind": trained.kind,
         "config": None if trained.config is None else trained.config.to_dict(),
         "input_shape": trained.input_shape,
         "labels": list(trained.labels),
@@ -147,13 +150,13 @@ def _prepare_own(model: nn.Module, shape: tuple[int, int, int] | None, path: Pat
         ) from error
 
 
-def _build(kind: str, config: SemifreddoConfig | None, path: Path) -> nn.Module:
-    if config is None or kind not in ("core", "semifreddo"):
+def _build(kind: str, config: NetworkConfig | None, path: Path) -> nn.Module:
+    if config is None:
         raise CheckpointError(
             f"{path}: holds a model of your own; name its class in [model] of design.toml and use "
             "the design's folder, or pass an object of it as load_checkpoint(model=...)"
         )
-    model: nn.Module = CoreNet(config) if kind == "core" else SemifreddoNet(config)
+    model = TOPOLOGIES[kind].build(config)
     fold_batch_norm(model)
     return model
 
@@ -200,11 +203,11 @@ def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> Trained
         if metadata["format"] != FORMAT:
             raise ValueError(f"format {metadata['format']!r}")
         description = parse_json(metadata["model"])
-        stored = description["config"]
-        config = None if stored is None else SemifreddoConfig.from_dict(stored)
+        stored, kind = description["config"], str(description["kind"])
+        config = None if stored is None else TOPOLOGIES[kind].config.from_dict(stored)
         labels = tuple(str(label) for label in description["labels"])
         shape = _shape_of(description.get("input_shape"))
-        info, kind = dict(description["info"]), str(description["kind"])
+        info = dict(description["info"])
         plan = FreezePlan.from_json(metadata["plan"], str(path))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise CheckpointError(f"{path}: not a {FORMAT} file ({error!r})") from error

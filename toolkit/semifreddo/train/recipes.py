@@ -8,7 +8,6 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +16,13 @@ from torch import nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.ir.freeze import FreezePlan
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.config import NetworkConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
 from semifreddo.nn.inputs import ModelInput, as_input
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
-from semifreddo.nn.pin import pin_scales, pinned, quantizers, scale_of
+from semifreddo.nn.network import Network
+from semifreddo.nn.pin import pin_scales, pinned, quantizers
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Dataset, Split, TrainVal
@@ -63,7 +63,7 @@ class _Session:
             folder=place,
         )
 
-    def finish(self, config: SemifreddoConfig | None, plan: FreezePlan, task: str) -> TrainedModel:
+    def finish(self, config: NetworkConfig | None, plan: FreezePlan, task: str) -> TrainedModel:
         """Check the plan, write metrics and curve, and bundle all that belongs to the model."""
         verify(self.model, plan)
         if self.folder is not None:
@@ -106,7 +106,7 @@ def _calibration(model: nn.Module, data: TrainVal) -> torch.Tensor:
     return as_input(model, raw_images(model, _few(data.train, _CALIBRATION_IMAGES)))
 
 
-def _check_data(config: SemifreddoConfig, data: TrainVal) -> None:
+def _check_data(config: NetworkConfig, data: TrainVal) -> None:
     if data.input_shape != config.input_shape:
         raise DataError(
             f"{data.name}: images are {data.input_shape} (channels, height, width), the network "
@@ -205,13 +205,6 @@ def train_core(
     return session.finish(own, freeze(model, [FROZEN_CORE]), "core")
 
 
-def _core_facts(config: SemifreddoConfig) -> dict[str, Any]:
-    """Everything in a configuration that the frozen core depends on."""
-    names = "input_shape widths strides block act_bits bias_bits per_channel repeats stem_padding"
-    bits = config.core_weight_bits or config.weight_bits
-    return {name: getattr(config, name) for name in names.split()} | {"core_weight_bits": bits}
-
-
 def freeze_core(config: SemifreddoConfig, core: TrainedModel) -> tuple[SemifreddoNet, FreezePlan]:
     """Phase 2: a network around a trained core whose weights, biases and formats are constants.
 
@@ -220,10 +213,10 @@ def freeze_core(config: SemifreddoConfig, core: TrainedModel) -> tuple[Semifredd
     Raises:
         CheckpointError: ``core`` is no core, or one of another configuration.
     """
-    if not isinstance(core.model, CoreNet) or core.config is None:
+    if core.kind != CoreNet.kind or not isinstance(core.config, SemifreddoConfig):
         raise CheckpointError("the core is not a core network; train one with train_core")
-    for name, wanted in _core_facts(config).items():
-        found = _core_facts(core.config)[name]
+    for name, wanted in config.core_facts.items():
+        found = core.config.core_facts[name]
         if found != wanted:
             raise CheckpointError(
                 f"the core was trained with {name} = {found}, the network has {wanted}; train a "
@@ -270,16 +263,19 @@ def train_model(
     plan: FreezePlan | None = None,
     folder: Path | None = None,
     *,
+    network: NetworkConfig | None = None,
     objective: Objective | None = None,
 ) -> TrainedModel:
-    """Train a user's own Brevitas model, in place; fold and pin it between the two phases.
+    """Train all of a model, in place; fold and pin it between the two phases.
 
     Args:
-        model: Of NCHW images; partly frozen or not.
+        model: A user's own Brevitas model of NCHW images, or a network that was built of its
+            configuration; partly frozen or not.
         data: The task; classes are the model's first outputs.
         options: How.
         plan: What :func:`~semifreddo.train.freeze.freeze` gave for this model.
         folder: For states, metrics and curve.
+        network: What a built-in network was built of, so that a checkpoint needs no code.
         objective: What is minimised; cross entropy if left out.
 
     Raises:
@@ -295,17 +291,7 @@ def train_model(
         session.run("train", options.epochs, options.rate)
         _fold_and_pin(session)
     session.run("tune", options.tune_epochs, options.tune_rate)
-    return session.finish(None, session.plan, data.name)
-
-
-def _reset_head(model: SemifreddoNet) -> None:
-    """New classifier weights within the range of the pinned scales."""
-    linear = model.head.linear
-    weight, bias = scale_of(linear.weight_quant), scale_of(linear.bias_quant)
-    assert weight is not None and bias is not None
-    bound = 1 / math.sqrt(linear.in_features)
-    nn.init.uniform_(linear.weight, -bound, bound)
-    nn.init.zeros_(linear.bias)
+    return session.finish(network, session.plan, data.name)
 
 
 def retarget(
@@ -342,8 +328,8 @@ def retarget(
     model = copy.deepcopy(trained.model)
     _check_model(model, data, options.epochs)
     torch.manual_seed(options.seed)
-    if isinstance(model, SemifreddoNet):
-        _reset_head(model)
+    if isinstance(model, Network):
+        model.head.reset()
     session = _Session(model, data, options, trained.plan, folder, objective)
     session.run("retarget", options.epochs, options.rate)
     return session.finish(trained.config, trained.plan, data.name)
