@@ -66,6 +66,7 @@ def _lost_files(text: str) -> list[str]:
         for name in named
         if any((base / name.split("/")[0]).is_dir() for base in (_ROOT, _PACKAGE))
         and "/" in name
+        and "NAME" not in name
         and not any((base / name).is_file() for base in (_ROOT, _PACKAGE))
     ]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from semifreddo.cli.console import add_overrides, describe, progress
+from semifreddo.cli.parse import board_override
 
 _EPILOG = """\
 examples:
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from semifreddo.flow.build import build
     from semifreddo.flow.config import load_config
 
-    board = [] if arguments.board is None else [f"design.board={json.dumps(arguments.board)}"]
+    board = board_override(arguments.board)
     config = load_config(arguments.design, [*arguments.set, *board])
     report = build(
         config,

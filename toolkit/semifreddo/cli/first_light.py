@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import add_overrides, describe, progress, table
 from semifreddo.cli.device import add_device, opened
+from semifreddo.cli.parse import board_override
 from semifreddo.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,6 +89,6 @@ def _with_tools(
     from semifreddo.flow.config import load_config
     from semifreddo.flow.first_light import first_light
 
-    board = [] if arguments.board is None else [f"design.board={json.dumps(arguments.board)}"]
+    board = board_override(arguments.board)
     found = first_light(load_config(arguments.bundle, [*arguments.set, *board]), progress)
     return found.facts, dict(found.files), found.machine

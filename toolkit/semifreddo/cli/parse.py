@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from semifreddo.core.errors import ConfigError
 
@@ -43,3 +45,12 @@ def by_pattern(entries: Sequence[str], where: str) -> dict[str, tuple[int, ...]]
             raise ConfigError(f"{where}: {name!r} is named twice")
         table[name] = numbers(text, where)
     return table
+
+
+def board_override(board: str | None) -> list[str]:
+    """What ``--board`` changes in a design; a path is seen from the working directory."""
+    if board is None:
+        return []
+    if board.endswith(".toml"):
+        board = str(Path(board).resolve())
+    return [f"design.board={json.dumps(board)}"]
