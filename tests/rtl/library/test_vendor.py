@@ -22,7 +22,7 @@ from semifreddo.rtl.synthesis.parts import packaged_files
 from semifreddo.tools.runner import run
 from semifreddo.tools.yosys import find_yosys
 
-LIBRARY = Path(__file__).parents[2] / "toolkit" / "semifreddo" / "rtl" / "library"
+LIBRARY = Path(__file__).parents[3] / "toolkit" / "semifreddo" / "rtl" / "library"
 LISTED = {
     "SignCompare": "counters are compared with parameters, which are signed and never negative",
     "SignConversion": "a part of a signed vector is unsigned until a port or wire gives it a sign",

@@ -141,7 +141,7 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
     net = every_kind()
     layers = {layer.name: layer for layer in net.layers}
     cycles = {
-        name: Lanes(Context.of(net), layers[name], Choice(channels_per_cycle=4)).unit().cycles
+        name: Lanes(Context.of(net), layers[name], Choice(channels_per_cycle=4)).figures.cycles
         for name in ("sum", "max", "slide")
     }
     assert cycles == {"sum": 64 * 3, "max": 64 * 3, "slide": 16 + 8 * 2}
