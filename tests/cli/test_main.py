@@ -166,7 +166,7 @@ def test_full_disk(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device", str(self))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    monkeypatch.setattr("semifreddo.flow.lower._convert", _tiny)
+    monkeypatch.setattr("semifreddo.flow.stages.lower._convert", _tiny)
     fails(capsys, ["build", str(tmp_path)], 1, "No space left on device; make room and run the")
     assert not list((tmp_path / "build").rglob("*.json"))
 

@@ -57,7 +57,7 @@ def test_the_example_runs_whole(
     def absent() -> None:
         raise ToolError("verilator is not installed")
 
-    monkeypatch.setattr("semifreddo.flow.cosim.find_verilator", absent)
+    monkeypatch.setattr("semifreddo.flow.stages.cosim.find_verilator", absent)
     run_example(monkeypatch, str(tmp_path), "--epochs", "1")
     net = convert(tmp_path / "model.onnx", "my_design")
     vectors = VectorSet.load(tmp_path / "vectors.npz")

@@ -36,7 +36,7 @@ def convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping
 
 @pytest.fixture
 def _no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semifreddo.flow.lower._convert", convert)
+    monkeypatch.setattr("semifreddo.flow.stages.lower._convert", convert)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def _built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("built")
     (folder / "design.toml").write_text(DESIGN)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("semifreddo.flow.lower._convert", convert)
+        monkeypatch.setattr("semifreddo.flow.stages.lower._convert", convert)
         build(load_config(folder))
     yield folder
 

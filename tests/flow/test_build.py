@@ -165,7 +165,7 @@ def test_interrupted_build_goes_on(fresh: BuildConfig, monkeypatch: pytest.Monke
     def stop(*_: object, **__: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semifreddo.flow.csim.build_csim", stop)
+    monkeypatch.setattr("semifreddo.flow.stages.csim.build_csim", stop)
     with pytest.raises(KeyboardInterrupt):
         build(fresh)
     assert not fresh.bundle_path.exists()
@@ -276,7 +276,7 @@ def test_check_of_a_design_whose_model_has_changed(
     def check(net: StreamNet) -> dict[str, RungResult]:
         named = dataclasses.replace(net, name="tiny")
         monkeypatch.setattr(
-            "semifreddo.flow.lower._convert", lambda *_: (named, ("a", "b", "c"), {})
+            "semifreddo.flow.stages.lower._convert", lambda *_: (named, ("a", "b", "c"), {})
         )
         return {result.name: result for result in check_design(built).results}
 

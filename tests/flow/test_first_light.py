@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flow.test_vivado import _with_rtl, configure, folder, hls  # noqa: F401
+from flow.stages.test_vivado import _with_rtl, configure, folder, hls  # noqa: F401
 from semifreddo.cli.main import main
 from semifreddo.core.errors import DataError
 from semifreddo.core.first_light import QUESTIONS, Fact, complete, read_archive, write_archive

@@ -17,7 +17,7 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.new_design import network_for, write_design
-from semifreddo.flow.rtl import schedule_of
+from semifreddo.flow.stages.rtl import schedule_of
 from semifreddo.flow.training import dataset_of
 from semifreddo.ir.serial import load_net
 

@@ -25,12 +25,12 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.csim import CSIM_STAGE
-from semifreddo.flow.lower import lower_design
 from semifreddo.flow.own_model import code_files, own_model
 from semifreddo.flow.retarget import find_target, load_model
 from semifreddo.flow.rungs import torch_rung
 from semifreddo.flow.stage import stage_key
+from semifreddo.flow.stages.csim import CSIM_STAGE
+from semifreddo.flow.stages.lower import lower_design
 from semifreddo.flow.trained import load_trained
 from semifreddo.flow.training import export_design, retarget_device, train_design
 from semifreddo.ir.task import Task

@@ -38,7 +38,7 @@ SELECTIONS = {
     "sim": ("sim", "matrix", "flow/test_build.py"),
     "tools": ("tools", "rtl/synthesis/test_parts.py", "rtl/simulation/test_verilator.py"),
     "train": ("train",),
-    "vivado": ("vivado", "flow/test_vivado.py"),
+    "vivado": ("vivado", "flow/stages"),
     "studies": ("studies",),
     "boards": ("boards", "vivado"),
     "cli": ("cli", "flow/test_pipeline.py"),

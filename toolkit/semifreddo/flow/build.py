@@ -12,23 +12,23 @@ from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import nearest, read_table
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
-from semifreddo.flow.bundle import bundle_stage, tasks_of
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.cosim import RTL
-from semifreddo.flow.csim import CSIM
 from semifreddo.flow.doctor import package_versions
-from semifreddo.flow.ecp5 import ECP5
 from semifreddo.flow.history import remembered
 from semifreddo.flow.lock import build_lock
-from semifreddo.flow.lower import LOWER
-from semifreddo.flow.project import PROJECT_DIR
-from semifreddo.flow.rtl import RTL_DIR
 from semifreddo.flow.rungs import board_rungs
 from semifreddo.flow.stage import Stage, StageRecord, clean_scratch, run_stage
-from semifreddo.flow.synth import SYNTH
+from semifreddo.flow.stages.bundle import bundle_stage, tasks_of
+from semifreddo.flow.stages.cosim import RTL
+from semifreddo.flow.stages.csim import CSIM
+from semifreddo.flow.stages.ecp5 import ECP5
+from semifreddo.flow.stages.lower import LOWER
+from semifreddo.flow.stages.project import PROJECT_DIR
+from semifreddo.flow.stages.rtl import RTL_DIR
+from semifreddo.flow.stages.synth import SYNTH
+from semifreddo.flow.stages.vendor import VENDOR
+from semifreddo.flow.stages.vivado import VIVADO
 from semifreddo.flow.trained import check_trained
-from semifreddo.flow.vendor import VENDOR
-from semifreddo.flow.vivado import VIVADO
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import RungFigures
 from semifreddo.reports.report import BuildReport
@@ -45,8 +45,8 @@ BACKENDS = (
 )
 """All backends, in the order in which their stages run, between ``lower`` and ``bundle``.
 
-To add one: a module of this package with its stages and a ``Backend`` that lists them (csim.py is
-one), and an entry here. Figures its stages return are fields of
+To add one: a module of ``flow/stages`` with its stages and a ``Backend`` that lists them (csim.py
+is one), and an entry here. Figures its stages return are fields of
 :class:`~semifreddo.reports.report.BuildReport`, where their types are declared. A device that its
 stages make gets into the bundle, ``check`` and ``demo`` without further code.
 """

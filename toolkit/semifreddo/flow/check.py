@@ -12,7 +12,6 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Device
 from semifreddo.flow.build import BACKENDS, absent_rungs
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.lower import lower_design
 from semifreddo.flow.rungs import (
     device_rung,
     model_rungs,
@@ -20,7 +19,8 @@ from semifreddo.flow.rungs import (
     streamnet_rung,
     torch_rung,
 )
-from semifreddo.flow.vendor import last_results
+from semifreddo.flow.stages.lower import lower_design
+from semifreddo.flow.stages.vendor import last_results
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task

@@ -18,10 +18,10 @@ from semifreddo.flow.build import absent_rungs, build, stages
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.demo_design import prepare
 from semifreddo.flow.ladder import figures_of
-from semifreddo.flow.project import PROJECT_DIR, plan_design
-from semifreddo.flow.rtl import VERILOG_DIR, generated_again
 from semifreddo.flow.rungs import device_rung, qonnx_rung, streamnet_rung, torch_rung
 from semifreddo.flow.stage import digest_tree
+from semifreddo.flow.stages.project import PROJECT_DIR, plan_design
+from semifreddo.flow.stages.rtl import VERILOG_DIR, generated_again
 from semifreddo.flow.trained import load_trained
 from semifreddo.flow.training import (
     Retargeted,

@@ -15,7 +15,7 @@ from semifreddo.core.hls_registers import find, registers
 from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import diagnose
-from semifreddo.flow.vivado import project_folder
+from semifreddo.flow.stages.vivado import project_folder
 from semifreddo.hls.cycles import interval
 from semifreddo.hls.schedule import ScheduledNet, default_schedule
 from semifreddo.ir.address_map import AddressMap

@@ -6,7 +6,7 @@ from collections import Counter
 
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.rtl import schedule_of
+from semifreddo.flow.stages.rtl import schedule_of
 from semifreddo.flow.training import net_of
 from semifreddo.ir.layers import Layer
 from semifreddo.ir.net import StreamNet

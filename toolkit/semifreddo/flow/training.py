@@ -15,8 +15,8 @@ from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig, ModelSection
-from semifreddo.flow.lower import METRICS
 from semifreddo.flow.own_model import own_model
+from semifreddo.flow.stages.lower import METRICS
 from semifreddo.flow.train_section import TrainSection
 from semifreddo.flow.trained import load_trained
 from semifreddo.ir.freeze import FreezePlan

@@ -15,9 +15,9 @@ from semifreddo.core.files import write_atomic
 from semifreddo.core.project import STAMP, ProjectPlan
 from semifreddo.flow.backend import Backend, BoardDevice
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.project import PROJECT_DIR
-from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
+from semifreddo.flow.stages.project import PROJECT_DIR
+from semifreddo.flow.stages.rtl import RTL_DIR, built_design
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import ArchiveFigures, BitstreamFigures

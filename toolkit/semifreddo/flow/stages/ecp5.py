@@ -8,9 +8,9 @@ from semifreddo.core.errors import ToolError
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
-from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
-from semifreddo.flow.synth import CACHE
+from semifreddo.flow.stages.rtl import RTL_DIR, built_design
+from semifreddo.flow.stages.synth import CACHE
 from semifreddo.reports.figures import BitstreamFigures
 from semifreddo.rtl.synthesis.ecp5 import build_bitstream, plan_ecp5
 from semifreddo.tools.nextpnr import find_ecppack, find_nextpnr, locate_ecppack, locate_nextpnr

@@ -18,9 +18,9 @@ from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.device import compiled, default_workers, open_device
 from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
 from semifreddo.flow.own_model import code_files
-from semifreddo.flow.project import PROJECT, PROJECT_DIR
 from semifreddo.flow.rungs import device_rung, model_rungs
 from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stages.project import PROJECT, PROJECT_DIR
 from semifreddo.hls.csim import build_csim
 from semifreddo.hls.transport import open_csim, open_project
 from semifreddo.ir.net import StreamNet

@@ -17,10 +17,10 @@ from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.project import PROJECT
-from semifreddo.flow.rtl import RTL_STAGE
-from semifreddo.flow.vendor import VENDOR
-from semifreddo.flow.vivado import VIVADO
+from semifreddo.flow.stages.project import PROJECT
+from semifreddo.flow.stages.rtl import RTL_STAGE
+from semifreddo.flow.stages.vendor import VENDOR
+from semifreddo.flow.stages.vivado import VIVADO
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
@@ -45,7 +45,7 @@ def _with_rtl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("with_rtl")
     (folder / "design.toml").write_text('[design]\nname = "tiny"\n[vectors]\nrandom_count = 4\n')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("semifreddo.flow.lower._convert", convert)
+        patch.setattr("semifreddo.flow.stages.lower._convert", convert)
         patch.setattr("semifreddo.flow.build.BACKENDS", _backends())
         build(load_config(folder))
     return folder

@@ -13,7 +13,6 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.ladder import climb_in_stage, figures_of, load_ladder, save_ladder
-from semifreddo.flow.project import PROJECT_DIR, VECTORS_IN_PROJECT
 from semifreddo.flow.stage import (
     Figures,
     Report,
@@ -23,7 +22,8 @@ from semifreddo.flow.stage import (
     is_current,
     record_path,
 )
-from semifreddo.flow.vivado import hls_core, hls_tool, project_folder, sync_project
+from semifreddo.flow.stages.project import PROJECT_DIR, VECTORS_IN_PROJECT
+from semifreddo.flow.stages.vivado import hls_core, hls_tool, project_folder, sync_project
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.figures import HlsFigures
 from semifreddo.sim.ladder import Rung, RungResult

