@@ -71,6 +71,7 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         ".venv/bin/tox -e demo": Slow(as_="semifreddo demo"),
         ".venv/bin/tox": Absent("runs these tests"),
         "tox -e quick": Absent("runs a part of these tests"),
+        "tox -e docs": Absent("is an environment of its own, with tests in tests/site"),
         "pip install '.[all]'": Absent(NETWORK),
         "semifreddo build hls_projects/digits": Slow(EQUAL),
         "semifreddo check hls_projects/digits": Slow(EQUAL),
