@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plain import exact_cast
-from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for, signed_bits
 
 formats = st.builds(
     FixedType,
@@ -81,6 +81,14 @@ def test_text_round_trip(fmt: FixedType) -> None:
 def test_cast_of_own_values_changes_nothing(fmt: FixedType) -> None:
     values = np.array([fmt.min_raw, 0, fmt.max_raw])
     assert fmt.cast(values, fmt.frac).tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bits"),
+    [(0, 0, 2), (0, 1, 2), (0, 127, 8), (-1, 0, 1), (-128, 127, 8), (-129, 0, 9)],
+)
+def test_signed_bits_have_room_for_a_sign(low: int, high: int, bits: int) -> None:
+    assert signed_bits(low, high) == bits
 
 
 @given(st.integers(-(2**40), 2**40), st.integers(-(2**40), 2**40))

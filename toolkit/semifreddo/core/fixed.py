@@ -193,3 +193,9 @@ def bits_for(low: int, high: int) -> tuple[int, bool]:
     if low >= 0:
         return max(1, high.bit_length()), False
     return max((-low - 1).bit_length(), high.bit_length() if high > 0 else 0) + 1, True
+
+
+def signed_bits(low: int, high: int) -> int:
+    """Width of a two's complement number that holds ``low..high``; at least two without a sign."""
+    width, signed = bits_for(low, high)
+    return width if signed else width + 1

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.adders import AdderGraph, Range, Tap
-from semifreddo.core.fixed import FixedType, bits_for
+from semifreddo.core.fixed import FixedType
 
 
 def integer(width: int, signed: bool) -> str:
@@ -20,11 +20,6 @@ def integer(width: int, signed: bool) -> str:
 def raw_type(source: FixedType) -> str:
     """Type of a stream's raw values."""
     return integer(source.width, source.signed)
-
-
-def signed_width(low: int, high: int) -> int:
-    """Width of the smallest signed type that holds a range."""
-    return bits_for(min(low, -1), high)[0]
 
 
 def literal(value: int) -> str:

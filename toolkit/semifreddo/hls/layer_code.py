@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 from semifreddo.core.errors import ProjectError
-from semifreddo.hls import cpp
+from semifreddo.core.fixed import signed_bits
 from semifreddo.hls.schedule import LayerSchedule
 from semifreddo.ir.exact import Exact, exact_result
 from semifreddo.ir.kinds import KindTable
@@ -53,7 +53,7 @@ class LayerCode(Generic[Kind]):
     @property
     def exact_width(self) -> int:
         """Bits of a signed number that holds the result before the cast."""
-        return cpp.signed_width(self.exact.low, self.exact.high)
+        return signed_bits(self.exact.low, self.exact.high)
 
     @property
     def function(self) -> str:

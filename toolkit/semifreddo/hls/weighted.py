@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo import adders
-from semifreddo.core.fixed import bits_for
+from semifreddo.core.fixed import bits_for, signed_bits
 from semifreddo.hls import cpp
 from semifreddo.hls.layer_code import (
     CODES,
@@ -79,7 +79,8 @@ class _WeightedCode(LayerCode[Layers]):
         if not channels.size:
             return cpp.integer(1, True)
         low, high = product_bounds(self.source.type, self.weight)
-        width = cpp.signed_width(int(low[channels].min()), int(high[channels].max()))
+        # Channels of nothing but zeros have products of one bit.
+        width = signed_bits(min(int(low[channels].min()), -1), int(high[channels].max()))
         return cpp.integer(width, True)
 
     @property

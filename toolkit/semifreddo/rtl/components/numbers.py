@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.core.fixed import signed_bits as signed_bits  # noqa: PLC0414 -- for the units
 from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.verilog import literal
-
-
-def signed_bits(low: int, high: int) -> int:
-    """Width of a two's complement number that holds ``low..high``."""
-    width, signed = bits_for(low, high)
-    return width if signed else width + 1
 
 
 @dataclass(frozen=True)
