@@ -1,4 +1,4 @@
-"""The parts of a network and what follows from how they hang together, checked by nobody yet."""
+"""The parts of a network and what follows from their connections, before they are checked."""
 
 from __future__ import annotations
 

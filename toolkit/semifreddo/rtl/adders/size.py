@@ -46,8 +46,8 @@ class GraphSize:
     def latency(self, digit: int, *, folded: bool) -> int:
         """Cycles from the taps to the sums, with digits of so many bits; 0 is all bits at once.
 
-        Only passes of a folded repeat wait for latency: there the prediction keeps its promise in
-        nine of ten graphs.
+        Only the passes of a folded repeat wait for this latency. For them the prediction is not too
+        short in nine of ten graphs.
         """
         depth = self.depth + (DEEPER if folded else 0)
         if not digit:

@@ -38,7 +38,7 @@ class Fifo:
     Attributes:
         bits: Of a word.
         depth: Words.
-        credited: Whether the writer counts the free places and never asks.
+        credited: Whether the writer counts the free places itself and does not read ``ready``.
     """
 
     module: ClassVar[str] = "sf_fifo"

@@ -102,7 +102,7 @@ class Mac:
 
     @property
     def sliced(self) -> bool:
-        """Whether products are DSP slices: wanted, and wide enough."""
+        """Whether products are DSP slices: the choice says so, and they are wide enough."""
         return self.dsp and self.x_bits + self.w_bits >= DSP_PRODUCT_BITS
 
     @property

@@ -102,8 +102,8 @@ class RepeatOut:
     Attributes:
         words: Per pass.
         passes: Per image.
-        back: Whether anything goes back.
-        onward: Whether anything goes on.
+        back: Whether the words of other passes go back.
+        onward: Whether the words of the last pass go on.
     """
 
     module: ClassVar[str] = "sf_repeat_out"

@@ -28,7 +28,7 @@ from semifreddo.rtl.components.verilog import quoted
 from semifreddo.tools.runner import PipeProcess
 
 _QUIT_TIMEOUT_S = 2.0
-"""For a simulation that is asked to end; one that does not is killed."""
+"""For a simulation to end after its command to quit; then it is killed."""
 
 _SETTLES = 8
 """Cycles after which a word that was taken has been judged and its flag can be read."""
@@ -36,7 +36,7 @@ _SETTLES = 8
 
 @dataclass(frozen=True)
 class Stalls:
-    """How unwilling the surroundings are, and how patient.
+    """How often source and sink stall, and when a stop counts as a hang.
 
     Attributes:
         input_per_mille: Share of cycles in which the source offers nothing.

@@ -141,7 +141,7 @@ class RtlTransport:
                 packet = simulation.bus.task_packet(self._task)
                 simulation.exchange([packet], 0, left())
                 simulation.check_errors(left())
-        except BaseException:  # Ctrl-C, too: nobody may use it before it has its task
+        except BaseException:  # Ctrl-C, too: a simulation without its task must not be used
             simulation.abort()
             raise
         self._simulation = simulation

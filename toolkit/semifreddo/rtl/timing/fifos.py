@@ -186,7 +186,7 @@ def _folded_image(
 
 @dataclass
 class _Reading:
-    """A reader's demands on some words of a stream, all passes in a row.
+    """When a reader needs and takes some words of a stream, all passes in a row.
 
     Attributes:
         reader: Name of the reader; None is a feature-map buffer, which always has room.

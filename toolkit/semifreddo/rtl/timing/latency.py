@@ -120,7 +120,7 @@ class Replay:
         return np.array(self.left[count - 1 :: count])
 
     def _run(self, workers: list[Worker]) -> None:
-        """Run all until none can go on; then a unit that waits for another image goes on alone."""
+        """Run all units; where none can move, let one finish its windows without another image."""
         lines = list(self.lines.values())
         waiting = {id(worker): next(worker, False) for worker in workers}
         goal = self.wanted * self.plan.net.output.pixels

@@ -221,7 +221,7 @@ class WeightedLayer:
     def accumulators(self, lanes: int) -> tuple[Accumulator, ...]:
         """The loadable channels, ``lanes`` at a time; those of a lane are aligned to each other.
 
-        A last group that is not full repeats a lane's last channel, which nobody reads.
+        A last group that is not full repeats the last channel of a lane; its results are not read.
         """
         if lanes not in self._accumulators:
             groups = -(-len(self.loadable) // lanes)

@@ -1,8 +1,8 @@
 """The hardware of a weighted layer: its components, cycles and latencies for one choice.
 
 Cycles follow from the exact bounds of every channel's sum, not from its adder graph, so that a
-scheduler can ask for them thousands of times per second. The graph is solved when its text or its
-latency is asked for, unless a plan was made with a predicted size.
+scheduler can compute them thousands of times per second. The graph is solved when its text or its
+latency is needed, unless a plan was made with a predicted size.
 """
 
 from __future__ import annotations
