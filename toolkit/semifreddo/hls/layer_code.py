@@ -53,7 +53,8 @@ class LayerCode(Generic[Kind]):
     @property
     def exact_width(self) -> int:
         """Bits of a signed number that holds the result before the cast."""
-        return signed_bits(self.exact.low, self.exact.high)
+        # A result that is always zero has one bit.
+        return signed_bits(min(self.exact.low, -1), self.exact.high)
 
     @property
     def function(self) -> str:
