@@ -40,7 +40,12 @@ class TrainSection:
         low=2,
     )
     network: Mapping[str, Any] | None = option(
-        None, help="widths, strides and bits of the network; left out with [model]"
+        None, help="a SemifreddoNet: its widths, strides and bits; left out with [model]"
+    )
+    backbone: Mapping[str, Any] | None = option(
+        None,
+        help="or a plain or residual network, all of it loadable unless `freeze` names parts; "
+        "widths and bits of each block",
     )
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
     mean: tuple[float, ...] | None = option(
@@ -126,7 +131,7 @@ def check_training(train: TrainSection | None, problems: list[str], *, own: bool
             f"design.toml [train]: {_listed(described)} exclude each other; leave one out"
             if described
             else "design.toml [train]: key 'network' is missing (widths, strides and bits of the "
-            "network; or name a model of your own in [model])"
+            "network; or describe a backbone, or name a model of your own in [model])"
         )
         return
     try:

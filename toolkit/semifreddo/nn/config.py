@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -128,7 +129,7 @@ class NetworkConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for JSON."""
         data = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in data.items()}
+        return {key: _lists(value) for key, value in data.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "network") -> Self:
@@ -199,6 +200,113 @@ class SemifreddoConfig(NetworkConfig):
         )
         bits = self.core_weight_bits or self.weight_bits
         return {name: getattr(self, name) for name in names} | {"core_weight_bits": bits}
+
+
+@dataclass(frozen=True)
+class BackboneConfig(NetworkConfig):
+    """A plain or residual network: one row of blocks, each with widths and bits of its own.
+
+    Raises:
+        ConfigError: A value is out of range or does not fit the others.
+    """
+
+    layer_weight_bits: tuple[int, ...] | None = option(
+        None, help="weight bits of each block, 2 to 8", low=1
+    )
+    layer_act_bits: tuple[int, ...] | None = option(
+        None, help="bits of each block's output, 2 to 8", low=1
+    )
+    skips: tuple[tuple[int, ...], ...] = option(
+        (),
+        help="residual additions [from, to], blocks counted from 0: the output of `from` is added "
+        "to that of `to`, which has the same shape",
+    )
+
+    def _check_own(self) -> None:
+        for name, bits in (
+            ("layer_weight_bits", self.layer_weight_bits),
+            ("layer_act_bits", self.layer_act_bits),
+        ):
+            if bits is None:
+                continue
+            if len(bits) != len(self.widths):
+                raise ConfigError(
+                    f"network: {name} has {len(bits)} entries for {len(self.widths)} blocks"
+                )
+            if any(not 2 <= value <= 8 for value in bits):
+                raise ConfigError(f"network: {name} {bits} must hold numbers in 2..8")
+        for skip in self.skips:
+            self._check_skip(skip)
+        ends = [skip[1] for skip in self.skips]
+        if len(set(ends)) != len(ends):
+            raise ConfigError(f"network: of skips {_lists(self.skips)} two end at the same block")
+
+    def _check_skip(self, skip: tuple[int, ...]) -> None:
+        if len(skip) != 2 or not 0 <= skip[0] < skip[1] < len(self.widths):
+            raise ConfigError(
+                f"network: skip {list(skip)} is not [from, to], two of the blocks "
+                f"0..{len(self.widths) - 1} in this order"
+            )
+        first, last = (
+            (*_last_map(self.input_shape, self.strides[: end + 1], self.first_padding), width)
+            for end, width in ((end, self.widths[end]) for end in skip)
+        )
+        if first != last:
+            raise ConfigError(
+                f"network: skip {list(skip)} adds maps of {'x'.join(map(str, first))} and "
+                f"{'x'.join(map(str, last))} (height, width, channels); both must be the same"
+            )
+
+    def bits_of(self, block: int) -> tuple[int, int]:
+        """Bits of a block's weights and of its output."""
+        weights, acts = self.layer_weight_bits, self.layer_act_bits
+        return (
+            self.weight_bits if weights is None else weights[block],
+            self.act_bits if acts is None else acts[block],
+        )
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Blocks that must have the same width, because their outputs are added; others alone."""
+        leader = list(range(len(self.widths)))
+        for first, last in self.skips:
+            kept, gone = leader[first], leader[last]
+            leader = [kept if known == gone else known for known in leader]
+        return tuple(
+            tuple(block for block, known in enumerate(leader) if known == name)
+            for name in sorted(set(leader), key=leader.index)
+        )
+
+    def scaled(self, multiplier: float | Sequence[float]) -> BackboneConfig:
+        """The same network with other widths, each at least one channel.
+
+        Args:
+            multiplier: Of all widths, or one for each of :attr:`groups`.
+
+        Raises:
+            ConfigError: A multiplier is not above zero, or their number is not that of the groups.
+        """
+        groups = self.groups
+        factors = (
+            [float(multiplier)] * len(groups)
+            if isinstance(multiplier, int | float)
+            else [float(factor) for factor in multiplier]
+        )
+        if len(factors) != len(groups) or not all(0 < factor < math.inf for factor in factors):
+            raise ConfigError(
+                f"network: width multipliers {factors} are not {len(groups)} numbers above zero, "
+                f"one for each group of blocks {_lists(groups)}"
+            )
+        widths = list(self.widths)
+        for group, factor in zip(groups, factors, strict=True):
+            for block in group:
+                widths[block] = max(1, round(factor * widths[block]))
+        return dataclasses.replace(self, widths=tuple(widths))
+
+
+def _lists(value: Any) -> Any:
+    """Tuples as the lists of TOML and JSON."""
+    return [_lists(entry) for entry in value] if isinstance(value, tuple) else value
 
 
 def _last_map(

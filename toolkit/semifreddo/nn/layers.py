@@ -110,12 +110,20 @@ class QuantConvBlock(nn.Module):
 
 
 class SeparableBlock(nn.Module):
-    """Depthwise 3x3 and pointwise convolution, each with batch norm and ReLU."""
+    """Depthwise 3x3 and pointwise convolution, each with batch norm and, in the end, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, precision: Precision, *, stride: int = 1) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        precision: Precision,
+        *,
+        stride: int = 1,
+        relu: bool = True,
+    ) -> None:
         super().__init__()
         self.depthwise = QuantConvBlock(inputs, inputs, precision, stride=stride, depthwise=True)
-        self.pointwise = QuantConvBlock(inputs, outputs, precision, kernel=1)
+        self.pointwise = QuantConvBlock(inputs, outputs, precision, kernel=1, relu=relu)
 
     @property
     def act(self) -> nn.Module:
@@ -155,6 +163,17 @@ class QuantAvgPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.out(self.pool(x)))
+
+
+class QuantAdd(nn.Module):
+    """Residual addition, clipped at zero and brought back to ``bits`` unsigned bits."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.out = QuantIdentity(act_quant=activation_quant(bits))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return cast(Tensor, self.out(a + b))
 
 
 class Head(nn.Module):

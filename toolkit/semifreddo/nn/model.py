@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from semifreddo.nn.blend import AlphaBlend, CoreShuffle
 from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.nn.layers import Head, Precision, QuantConvBlock, QuantInput, SeparableBlock
-from semifreddo.nn.network import FormatGroup, Network
+from semifreddo.nn.layers import Precision, QuantInput
+from semifreddo.nn.network import FormatGroup, Network, make_block, make_head
 
 FROZEN_CORE = "cores.0"
 """Module path of the frozen core; all its parameter names start with it and a dot."""
@@ -27,34 +27,13 @@ def _core_precision(config: SemifreddoConfig, frozen: bool) -> Precision:
     )
 
 
-def _block(config: SemifreddoConfig, index: int, precision: Precision) -> nn.Module:
-    width, stride = config.widths[index], config.strides[index]
-    if index == 0:
-        return QuantConvBlock(
-            config.input_shape[0], width, precision, stride=stride, padding=config.first_padding
-        )
-    before = config.widths[index - 1]
-    if config.block == "standard":
-        return QuantConvBlock(before, width, precision, stride=stride)
-    return SeparableBlock(before, width, precision, stride=stride)
-
-
 def _core(config: SemifreddoConfig, *, frozen: bool) -> nn.ModuleList:
     """Blocks of a core; a trainable one has an extra last block for each repeat of its own."""
     precision = _core_precision(config, frozen)
     indices = list(range(len(config.widths)))
     if not frozen and not config.shared_repeats:
         indices = list(config.passes)
-    return nn.ModuleList(_block(config, index, precision) for index in indices)
-
-
-def _head(config: SemifreddoConfig, channels: int) -> Head:
-    precision = Precision(
-        weight_bits=config.head_weight_bits or config.weight_bits,
-        act_bits=config.pool_bits,
-        bias_bits=config.bias_bits,
-    )
-    return Head(channels, config.map_size, config.classes, precision)
+    return nn.ModuleList(make_block(config, index, precision) for index in indices)
 
 
 def _output(block: nn.Module) -> nn.Module:
@@ -76,7 +55,7 @@ class CoreNet(Network):
         self.config = config
         self.input = QuantInput()
         self.cores = nn.ModuleList([_core(config, frozen=True)])
-        self.head = _head(config, config.widths[-1])
+        self.head = make_head(config, config.widths[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         blocks = cast(nn.ModuleList, self.cores[0])
@@ -126,7 +105,7 @@ class SemifreddoNet(Network):
         )
         shuffled = config.widths[:-1] if config.shuffle else ()
         self.shuffles = nn.ModuleList(CoreShuffle(width) for width in shuffled)
-        self.head = _head(config, 2 * config.widths[-1])
+        self.head = make_head(config, 2 * config.widths[-1])
 
     def _loadable(self, step: int) -> int:
         """Block of the trainable cores, and blend, used in a step."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from semifreddo.nn.config import NetworkConfig, SemifreddoConfig
+from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig
 
 if TYPE_CHECKING:
     from semifreddo.nn.network import Network
@@ -54,6 +54,7 @@ TOPOLOGIES: Mapping[str, Topology] = {
             core=True,
         ),
         Topology("core", SemifreddoConfig, "semifreddo.nn.model:CoreNet"),
+        Topology("backbone", BackboneConfig, "semifreddo.nn.backbone:Backbone", section="backbone"),
     )
 }
 """By kind; to add one: an entry here, and its table in ``flow/train_section.py``."""
