@@ -27,7 +27,10 @@ TASK_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 class DesignSection:
     """``[design]``: what is built and for what."""
 
-    name: str = option(help="identifier of the design", pattern="[A-Za-z][A-Za-z0-9_]*")
+    name: str = option(
+        help="identifier of the design; no word of C, C++ or Verilog, not in capitals only",
+        pattern="[A-Za-z][A-Za-z0-9_]*",
+    )
     model: Path = option(Path("model.onnx"), help="QONNX file, relative to the design")
     checkpoint: Path = option(
         Path("model.safetensors"), help="checkpoint of the model, for the torch rung"
