@@ -105,7 +105,7 @@ def test_overrides_that_reach_nothing(tmp_path: Path, override: str, message: st
         ('"vivado"', '"vivaldo"', "'vivaldo' is not known; did you mean 'vivado'?"),
         ("[vectors]", "[vector]", "unknown key 'vector'; did you mean 'vectors'?"),
         ('name = "digits"', 'name = "my net"', "'my net' does not match"),
-        ('name = "digits"', "", "key 'name' is missing (identifier of the design)"),
+        ('name = "digits"', "", "key 'name' is missing (identifier of the design; no word of C"),
         ("task.test_accuracy", "task.test_acuracy", "did you mean 'task.test_accuracy'?"),
         ("{ min = 0.97 }", "{}", "a limit needs min or max"),
         ("{ min = 0.97 }", "{ mni = 0.97 }", "unknown key 'mni'; did you mean 'min'?"),

@@ -60,7 +60,7 @@ def test_page_has_every_key() -> None:
 def test_rows_say_type_default_and_range() -> None:
     page = reference.design_page()
     assert (
-        "| `name` | text | required | `[A-Za-z][A-Za-z0-9_]*` | identifier of the design |" in page
+        "| `name` | text | required | `[A-Za-z][A-Za-z0-9_]*` | identifier of the design;" in page
     )
     assert '| `board` | text | `"pynq_z2"` | - |' in page
     assert '| `tool` | `"vivado"` or `"vitis"` | `"vivado"` | - |' in page
