@@ -17,6 +17,7 @@ from nets import blended
 from semifreddo.cli.images import load_images
 from semifreddo.convert.from_qonnx import from_qonnx
 from semifreddo.core.first_light import complete, read_archive, write_archive
+from semifreddo.core.pictures import picture_shape
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.baseline import Baseline
 from semifreddo.flow.config import load_config
@@ -125,7 +126,8 @@ def corpus(folder: Path) -> list[Format]:
         return FreezePlan.from_json(path.read_text(encoding="utf-8", errors="replace"))
 
     pictures = [
-        Format(f"image.{kind.lower()}", _picture(kind, mode), "png", images)
+        Format(f"{what}.{kind.lower()}", _picture(kind, mode), "png", read)
+        for what, read in (("image", images), ("header", picture_shape))
         for kind, mode in [
             ("PNG", "RGB"),
             ("JPEG", "L"),
