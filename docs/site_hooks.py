@@ -25,7 +25,7 @@ RENAMED = {
 
 _FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-_ROLE = re.compile(r":(?:attr|class|func|meth|mod):(?=<code>)")
+_ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod|obj):(<code>)~?")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -66,7 +66,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """Drop Sphinx' roles, which docstrings put before names."""
-    return _ROLE.sub("", html)
+    return _ROLE.sub(r"\1", html)
 
 
 def site_path(path: str) -> str:

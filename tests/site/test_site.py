@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 _VOID = {"meta", "link", "br", "img", "input", "hr", "path", "col", "wbr"}
 _CODE = {"code", "pre", "script", "style"}
 _IMPORT = re.compile(r"^ *from (semifreddo[\w.]*) import ([\w, ]+)$", re.M)
-_LEFT_OVER = re.compile(r"^(- |\d\. |\|.*\||```|:::)|``|:(attr|class|func|mod):|\*\*\w")
+_LEFT_OVER = re.compile(
+    r"^(- |\d\. |\|.*\||```|:::)|``|:(attr|class|data|exc|func|meth|mod|obj):|\*\*\w"
+)
 
 
 class Page(HTMLParser):
