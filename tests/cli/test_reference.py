@@ -13,7 +13,9 @@ from semifreddo.cli.reference import main, pages
 _FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["cli.md", "design.md", "design.schema.json"])
+@pytest.mark.parametrize(
+    "name", ["cli.md", "design.md", "design.schema.json", "output.schema.json"]
+)
 def test_committed_page_is_what_the_code_renders(name: str) -> None:
     if sys.version_info >= (3, 13) and name == "cli.md":
         pytest.skip("argparse of Python 3.13 words options differently")

@@ -39,7 +39,7 @@ def test_vectors(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", bundle]) == 0
     out, err = capsys.readouterr()
     assert err == "blended on fake, task shapes\n"
-    assert out.splitlines()[0].split()[:4] == ["frames", "frames/s", "ms", "p50"]
+    assert out.splitlines()[0].split()[:4] == ["frames", "frames/s", "ms/batch", "p50"]
     assert out.splitlines()[2].split()[0] == "8"
     assert out.splitlines()[2].endswith("8 of 8")
 
@@ -185,7 +185,7 @@ def test_verify_compares_with_the_software(
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "160 of 160" in out
-    assert "ms p99" in out
+    assert "ms/batch p99" in out and "(a batch: 64 images, there and back)" in out
 
 
 def test_a_device_that_differs_from_the_software_fails(

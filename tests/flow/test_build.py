@@ -124,6 +124,33 @@ def test_a_design_without_build_that_only_asked_itself_fails(
     assert f"run `semifreddo build {fresh.root}`" in capsys.readouterr().err
 
 
+def test_json_is_the_report_and_quiet_is_quiet(
+    built: BuildConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["build", str(built.root), "--until", "lower"]
+    assert main([*arguments, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert out == (built.build_dir / "report.json").read_text()
+    assert json.loads(out)["command"] == f"semifreddo {' '.join(arguments)} --json"
+    assert err.startswith("[1/10] lower: up to date\n")
+    assert main([*arguments, "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith("tiny: ")
+
+
+def test_a_stage_that_waits_is_one_line(
+    built: BuildConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["build", str(built.root)]) == 0
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    for name in WAITING:
+        (line,) = [line for line in lines if f"{name}:" in line]
+        assert f"] {name}: waits: " in line
+    assert f"not run: {', '.join(WAITING)} (--until STAGE" in out
+    assert "waits" not in out
+
+
 def test_nothing_to_do(built: BuildConfig) -> None:
     before = {file: file.stat().st_mtime_ns for file in built.build_dir.rglob("*.json")}
     report = build(built)

@@ -23,6 +23,7 @@ from semifreddo.cli.main import main
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.build import build
 from semifreddo.flow.config import BuildConfig
+from semifreddo.flow.output_schema import output_schema
 from semifreddo.flow.stage import digest_tree
 from semifreddo.ir.task import Task
 from semifreddo.reports.report import BuildReport
@@ -105,7 +106,10 @@ def test_every_rung_is_equal_on_the_whole_test_split(design: Path) -> None:
     assert report.task.labels == ("low", "middle", "high")
     assert report.task.test_accuracy is not None
     assert report.task.metrics["test_images"] == 450
-    assert "Training of the frozen core" in (design / "build" / "report.html").read_text()
+    page = (design / "build" / "report.html").read_text()
+    assert "Training of the frozen core" in page
+    right = round(450 * report.task.test_accuracy)  # the vectors are the test split
+    assert f"{right} of 450 are answered right" in page and "Worst images" in page
 
 
 def test_accuracy_is_that_of_the_device(design: Path) -> None:
@@ -164,14 +168,24 @@ def test_retarget_leaves_the_device_as_it_is(
         assert accelerator.check().ok
 
 
-def test_retarget_a_bundle(design: Path, tmp_path: Path) -> None:
+def test_retarget_a_bundle(
+    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the dev extra")
     arguments = [
         *("retarget", str(design / "build" / "tiny.sfb"), "--epochs", "1"),
         *("--checkpoint", str(design / "model.safetensors"), "--dataset", "digits"),
         *("--classes", "7-9", "--labels", "seven, eight, nine", "--name", "high"),
-        *("-o", str(tmp_path / "x.json")),
+        *("-o", str(tmp_path / "x.json"), "--json", "--quiet"),
     ]
+    capsys.readouterr()
     assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    jsonschema.validate(found, json.loads(output_schema()))
+    assert err == ""
+    assert (found["format"], found["task"]) == ("semifreddo-retarget/1", "high")
+    assert {rung["status"] for rung in found["rungs"]} == {"equal"}
     task = Task.load(tmp_path / "x.json")
     assert (task.name, task.labels) == ("high", ("seven", "eight", "nine"))
     task.apply(Bundle.load(design / "build" / "tiny.sfb").net)

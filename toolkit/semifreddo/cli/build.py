@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semifreddo.cli.console import add_overrides, describe, progress
+from semifreddo.cli.console import add_output, add_overrides, describe, progress, say
 from semifreddo.cli.parse import board_override
+from semifreddo.cli.terminal import TERMINAL
 
 _EPILOG = """\
 examples:
@@ -50,6 +51,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--until", metavar="STAGE", help="stop after this stage")
     parser.add_argument("--board", help="build for this board instead of the design's")
     add_overrides(parser)
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -68,7 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
         progress=progress,
         command=arguments.command,
     )
-    print(build_summary(report))
+    if arguments.json:
+        TERMINAL.document(report.to_json())
+    else:
+        say(build_summary(report))
     if report.bundle is not None:
         progress(f"bundle: {config.bundle_path}")
     page = config.build_dir / "report.html"

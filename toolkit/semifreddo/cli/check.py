@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semifreddo.cli.console import add_overrides, describe, progress
-from semifreddo.core.errors import DataError
+from semifreddo.cli.console import add_output, add_overrides, describe, progress, say
+from semifreddo.cli.terminal import TERMINAL
+from semifreddo.core.errors import DataError, SemifreddoError
 
 if TYPE_CHECKING:
+    from semifreddo.flow.baseline import BaselineDiff
     from semifreddo.flow.config import BuildConfig
     from semifreddo.sim.ladder import LadderReport
 
@@ -39,12 +41,14 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--write-baseline", action="store_true", help="take the last build's figures as baseline"
     )
     add_overrides(parser)
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Climb, print, fail on a difference."""
     from semifreddo.cli.show import ladder_table
+    from semifreddo.flow.baseline import FILE_NAME as BASELINE
     from semifreddo.flow.check import check_bundle, check_design
     from semifreddo.flow.config import load_config
     from semifreddo.flow.ladder import figures_of
@@ -57,18 +61,55 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.target
     if target.suffix == ".sfb":
         reports = check_bundle(target, transport=arguments.transport, progress=tell)
+        config = None
     else:
         config = load_config(target, arguments.set)
         reports = {config.task_name: check_design(config, tell)}
     for name, report in reports.items():
-        print(f"task {name}: {report.compared}")
-        print(ladder_table(figures_of(report)))
-    for report in reports.values():
-        report.check()
-    _refuse_nothing(target, reports)
-    if target.suffix != ".sfb":
-        _check_baseline(config, write=arguments.write_baseline)
+        say(f"task {name}: {report.compared}")
+        say(ladder_table(figures_of(report)))
+    diff = None
+    try:
+        for report in reports.values():
+            report.check()
+        _refuse_nothing(target, reports)
+        if config is not None:
+            diff = _baseline_diff(config, write=arguments.write_baseline)
+        if config is not None and diff is not None:
+            diff.check(str(config.root / BASELINE))
+    except SemifreddoError as error:
+        _tell_program(arguments, reports, diff, str(error))
+        raise
+    _tell_program(arguments, reports, diff, "")
     return 0
+
+
+def _tell_program(
+    arguments: argparse.Namespace,
+    reports: Mapping[str, LadderReport],
+    diff: BaselineDiff | None,
+    problem: str,
+) -> None:
+    """The document of ``--json``."""
+    from semifreddo.flow.ladder import figures_of
+    from semifreddo.reports.documents import BaselineFigure, CheckDocument, CheckedTask
+
+    if not arguments.json:
+        return
+    document = CheckDocument(
+        target=str(arguments.target),
+        tasks=tuple(
+            CheckedTask(name, report.compared, figures_of(report))
+            for name, report in reports.items()
+        ),
+        baseline=tuple(
+            BaselineFigure(change.name, change.then, change.now, change.status)
+            for change in (() if diff is None else diff.changes)
+        ),
+        ok=not problem,
+        problem=" ".join(problem.split()),
+    )
+    TERMINAL.document(document.to_json())
 
 
 def _refuse_nothing(target: Path, reports: Mapping[str, LadderReport]) -> None:
@@ -104,25 +145,27 @@ def _refuse_nothing(target: Path, reports: Mapping[str, LadderReport]) -> None:
         )
 
 
-def _check_baseline(config: BuildConfig, *, write: bool) -> None:
-    """Compare the last build's figures with the committed ones; print what moved."""
+def _baseline_diff(config: BuildConfig, *, write: bool) -> BaselineDiff | None:
+    """Compare the last build's figures with the committed ones, if there are both; say what moved.
+
+    Raises:
+        DataError: The baseline or the report is damaged.
+    """
     from semifreddo.flow.baseline import FILE_NAME, Baseline, compare
     from semifreddo.reports.report import BuildReport
 
     path, built = config.root / FILE_NAME, config.build_dir / "report.json"
     if not write and not path.is_file():
-        return
+        return None
     if not write and not built.is_file():
         progress(f"baseline: not compared, there is no build; run `semifreddo build {config.root}`")
-        return
+        return None
     report = BuildReport.load(built)
     if write:
         new = Baseline.load(path).updated(report) if path.is_file() else Baseline.of(report)
         new.save(path)
         progress(f"baseline: {path} written from {built}")
-        return
+        return None
     diff = compare(Baseline.load(path), report)
-    print("baseline")
-    for line in diff.lines():
-        print(f"  {line}")
-    diff.check(str(path))
+    say("\n".join(["baseline", *(f"  {line}" for line in diff.lines())]))
+    return diff

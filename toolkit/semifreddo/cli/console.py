@@ -9,15 +9,15 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
+from semifreddo.cli.terminal import TERMINAL
 from semifreddo.core.columns import text_table, width_of
 from semifreddo.core.tables import nearest
 
 _CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 
 
-def progress(line: str) -> None:
-    """One line about what is going on."""
-    print(line, file=sys.stderr, flush=True)
+progress = TERMINAL.progress
+say = TERMINAL.say
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
@@ -61,6 +61,17 @@ def describe(
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """``--quiet`` and ``--json``, for verbs that programs call."""
+    parser.add_argument("-q", "--quiet", action="store_true", help="results and problems only")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON document on standard output, all else on standard error "
+        "(docs/reference/output.schema.json)",
     )
 
 

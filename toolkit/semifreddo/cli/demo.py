@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semifreddo.cli.console import describe, progress
+from semifreddo.cli.console import describe, progress, say
 
 _EPILOG = """\
 examples:
@@ -36,6 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     from semifreddo.flow.demo import run_demo
 
     result = run_demo(config, seed=arguments.seed, progress=progress, command=arguments.command)
-    print(demo_table(result))
+    say(demo_table(result))
     progress(f"report: {result.folder / 'build' / 'report.html'}")
     return 0

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from semifreddo.cli.console import describe, table
+from semifreddo.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     from semifreddo.flow.doctor import PackageStatus
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     found = diagnose()
     if arguments.json:
-        print(found.to_json(), end="")
+        TERMINAL.document(found.to_json())
         return 0
     print(f"semifreddo {found.semifreddo}, Python {found.python}, {found.platform}\n")
     packages = [(p.name, p.version or "-", _tested(p), p.serves) for p in found.packages]

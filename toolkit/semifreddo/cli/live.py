@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from semifreddo.cli.console import table
+from semifreddo.cli.terminal import TERMINAL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from semifreddo.runtime.results import Predictions
 
 _REFRESH_S = 0.5
-HEADER = ("frames", "frames/s", "ms p50", "ms p95", "ms p99", "equal to software")
+_TIMES = ("ms/batch p50", "ms/batch p95", "ms/batch p99")
+HEADER = ("frames", "frames/s", *_TIMES, "equal to software")
+"""A batch is what one exchange with the device carries, there and back."""
 
 
 class Meter:
@@ -31,6 +34,7 @@ class Meter:
         self._start = time.perf_counter()
         self._shown = self._start
         self._latencies: list[float] = []
+        self._largest = 0
         self._frames = 0
         self._compared = 0
         self._equal = 0
@@ -44,6 +48,7 @@ class Meter:
     ) -> None:
         """One exchange: what went in, what came out, how long it took, what the software says."""
         self._frames += len(answers)
+        self._largest = max(self._largest, len(answers))
         self._latencies.append(seconds)
         if expected is None and self._net is not None:
             from semifreddo.sim import reference
@@ -53,7 +58,7 @@ class Meter:
             self._compared += len(expected)
             self._equal += int((expected == answers.raw).all(axis=1).sum())
         now = time.perf_counter()
-        if sys.stderr.isatty() and now - self._shown > _REFRESH_S:
+        if sys.stderr.isatty() and not TERMINAL.quiet and now - self._shown > _REFRESH_S:
             self._shown = now
             print("\r" + "  ".join(map(str, self.row)), end="\033[K", file=sys.stderr, flush=True)
 
@@ -61,6 +66,23 @@ class Meter:
     def all_equal(self) -> bool:
         """Whether nothing differed from the software."""
         return self._equal == self._compared
+
+    def figures(self) -> dict[str, Any]:
+        """The same as fields of a :class:`~semifreddo.reports.documents.RunDocument`."""
+        from semifreddo.reports.documents import Exchanges
+
+        spent = sum(self._latencies)
+        return {
+            "images": self._frames,
+            "frames_per_second": round(self._frames / spent, 1) if spent else None,
+            "exchanges": Exchanges(
+                len(self._latencies),
+                self._largest,
+                *(round(1e3 * value, 3) for value in percentiles(self._latencies)),
+            ),
+            "compared": self._compared,
+            "equal": self._equal,
+        }
 
     @property
     def row(self) -> tuple[object, ...]:
@@ -74,7 +96,7 @@ class Meter:
     def __str__(self) -> str:
         if sys.stderr.isatty():
             print("\r\033[K", end="", file=sys.stderr)
-        return table([self.row], HEADER)
+        return f"{table([self.row], HEADER)}\n(a batch: {self._largest} images, there and back)"
 
 
 def percentiles(seconds: list[float]) -> list[float]:

@@ -31,6 +31,7 @@ from semifreddo.cli import (
     study,
 )
 from semifreddo.cli.console import Parser
+from semifreddo.cli.terminal import TERMINAL
 from semifreddo.core.errors import SemifreddoError
 
 INTERRUPTED = 130
@@ -108,17 +109,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = make_parser().parse_args(words)
     arguments.command = shlex.join(["semifreddo", *words])
     logging.basicConfig(level=logging.INFO if arguments.verbose else logging.WARNING)
+    quiet, as_json = (getattr(arguments, name, False) for name in ("quiet", "json"))
+    TERMINAL.begin(quiet=quiet, json=as_json)
     try:
         code: int = arguments.run(arguments)
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to resume", file=sys.stderr)
-        return INTERRUPTED
+        return _failed("interrupted; run the same command again to resume", INTERRUPTED)
     except SemifreddoError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return error.exit_code
+        return _failed(f"error: {' '.join(str(error).split())}", error.exit_code)
     except BrokenPipeError:  # `semifreddo ... | head`
         return 1
     except OSError as error:
-        print(f"error: {_explain(error)}", file=sys.stderr)
-        return 1
+        return _failed(f"error: {_explain(error)}", 1)
+    finally:
+        TERMINAL.end()
+    return code
+
+
+def _failed(line: str, code: int) -> int:
+    """Say what went wrong; with ``--json`` also as a document, if there is none yet."""
+    TERMINAL.warn(line)
+    if TERMINAL.json and not TERMINAL.told:
+        from semifreddo.reports.documents import ErrorDocument
+
+        TERMINAL.document(ErrorDocument(line.removeprefix("error: "), code).to_json())
     return code

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from semifreddo.cli.main import make_parser
 from semifreddo.core.files import write_atomic
+from semifreddo.flow.output_schema import output_schema
 from semifreddo.flow.reference import design_page, design_schema
 
 _WIDTH = 98
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "cli.md": cli_page(),
         "design.md": design_page(),
         "design.schema.json": design_schema(),
+        "output.schema.json": output_schema(),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from semifreddo.cli.console import describe, progress
+from semifreddo.cli.console import describe, progress, say
+from semifreddo.cli.terminal import TERMINAL
 
 _EPILOG = """\
 examples:
@@ -39,12 +40,12 @@ def run(arguments: argparse.Namespace) -> int:
         if name not in figure_names():
             raise ConfigError(f"there is no figure {name!r}{nearest(name, figure_names())}")
     if arguments.json:
-        print(report.to_json(), end="")
+        TERMINAL.document(report.to_json())
     elif arguments.figure:
         for name in arguments.figure:
             value = report.figure(name)
             print(f"{name} {'none' if value is None else f'{value:g}'}")
     else:
         progress(f"finished {report.finished}")
-        print(build_summary(report))
+        say(build_summary(report))
     return int(any(rung.status == "different" for rung in report.ladder))

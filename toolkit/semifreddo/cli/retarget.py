@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semifreddo.cli.console import describe, progress
+from semifreddo.cli.console import add_output, describe, progress, say
 from semifreddo.cli.parse import by_pattern, numbers
+from semifreddo.cli.terminal import TERMINAL
 from semifreddo.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--epochs", type=int, help="instead of the design's [train.task]")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--vectors", type=Path, help="also write images and answers (.npz)")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -74,6 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     from semifreddo.flow.ladder import figures_of
     from semifreddo.flow.retarget import find_target, images_of, options_of, train_new_task
     from semifreddo.flow.training import select
+    from semifreddo.reports.documents import RetargetDocument
 
     target = find_target(arguments.target, arguments.checkpoint)
     data = select(images_of(target, arguments.dataset, arguments.data), classes, groups)
@@ -85,14 +88,28 @@ def run(arguments: argparse.Namespace) -> int:
             "at least two"
         )
     options = options_of(target, epochs=arguments.epochs, seed=arguments.seed)
+    if arguments.quiet:
+        options = dataclasses.replace(options, progress=False)
     progress(f"task {name}: {', '.join(data.labels)}")
     made, report = train_new_task(target, data, options, name=name)
     if arguments.vectors is not None:
         made.vectors.save(arguments.vectors)
     made.task.save(arguments.output)
     accuracy = made.task.metrics["test_accuracy"]
-    print(f"task {name}: {made.task.payload_bytes} bytes, test accuracy {accuracy:.2%}")
-    print(ladder_table(figures_of(report)))
+    if arguments.json:
+        document = RetargetDocument(
+            task=name,
+            file=str(arguments.output),
+            labels=made.task.labels,
+            payload_bytes=made.task.payload_bytes,
+            test_accuracy=accuracy,
+            rungs=figures_of(report),
+            vectors=None if arguments.vectors is None else str(arguments.vectors),
+        )
+        TERMINAL.document(document.to_json())
+    else:
+        say(f"task {name}: {made.task.payload_bytes} bytes, test accuracy {accuracy:.2%}")
+        say(ladder_table(figures_of(report)))
     progress(f"task: {arguments.output}")
     return 0
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semifreddo.cli.console import Stopwatch, describe, progress, table
+from semifreddo.cli.console import Stopwatch, add_output, describe, progress, say, table
 from semifreddo.cli.device import add_device, opened, software
 from semifreddo.cli.live import Meter
+from semifreddo.cli.terminal import TERMINAL
 from semifreddo.cli.thumbnail import thumbnail
 from semifreddo.core.errors import DataError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from semifreddo.core.vectors import VectorSet
     from semifreddo.runtime import Accelerator
     from semifreddo.runtime.packing import Layout
-    from semifreddo.runtime.results import Prediction
+    from semifreddo.runtime.results import Prediction, Predictions
 
 _BATCH = 64
 _SHOWN = 10
@@ -59,8 +60,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--show",
         type=int,
         metavar="N",
-        help="answers to print (10; of vectors none, or N with their pictures)",
+        help="answers to print (10; of vectors none, or N with their pictures; with --json all)",
     )
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -70,16 +72,18 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.camera is not None:
             return _run_camera(accelerator, arguments)
         if arguments.images is None:
-            return _run_vectors(accelerator, arguments.show or 0)
+            return _run_vectors(accelerator, arguments)
         return _run_images(accelerator, arguments)
 
 
-def _run_vectors(accelerator: Accelerator, show: int) -> int:
+def _run_vectors(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from semifreddo.runtime.results import CheckReport
 
     vectors, meter, raw = accelerator.vectors, Meter(), []
+    show = 0 if arguments.json else arguments.show or 0
+    kept = _Kept(accelerator, arguments)
     for start in range(0, len(vectors), _BATCH):
         part = slice(start, start + _BATCH)
         watch = Stopwatch()
@@ -87,14 +91,15 @@ def _run_vectors(accelerator: Accelerator, show: int) -> int:
         answers = accelerator.predict(vectors.images[part].astype(np.int32))
         meter.add(vectors.images[part], answers, watch.seconds, vectors.expected[part])
         raw.append(answers.raw)
+        kept.add(answers)
         for index in range(min(len(answers), max(0, show - start))):
             _print_vector(accelerator, start + index, vectors, answers[index])
     report = CheckReport.compare(vectors.expected, np.concatenate([*raw, vectors.expected[:0]]))
-    print(meter)
+    kept.tell(meter)
     if vectors.random:
         progress(f"compared with {vectors}")
     if report.first is not None:
-        print(f"first difference: {report.first}")
+        say(f"first difference: {report.first}")
     if not report.images:
         raise DataError(
             f"task {accelerator.task.name!r} has empty golden vectors: nothing was compared"
@@ -108,12 +113,12 @@ def _print_vector(
     """An image of the vectors, and what the device and the software say of it."""
     kind = accelerator.net.input.type
     for line in thumbnail(vectors.images[number], kind.min_raw, kind.max_raw):
-        print(f"  {line}".rstrip())
+        say(f"  {line}".rstrip())
     expected = vectors.expected[number]
     same = (answer.raw == expected).all()
     label = f"{answer.label}; " if accelerator.net.output.pixels == 1 else ""
     verdict = "equal to the software's" if same else f"expected {' '.join(map(str, expected))}"
-    print(f"image {number}: {label}{' '.join(map(str, answer.raw))} ({verdict})\n")
+    say(f"image {number}: {label}{' '.join(map(str, answer.raw))} ({verdict})\n")
 
 
 def _run_images(accelerator: Accelerator, arguments: argparse.Namespace) -> int:
@@ -161,29 +166,79 @@ def _stream(
     names: Sequence[str] = (),
 ) -> int:
     meter = Meter(software(accelerator) if arguments.verify else None)
-    shown: list[tuple[object, ...]] = []
-    wanted = _SHOWN if arguments.show is None else arguments.show
-    counts: Counter[str] = Counter()
-    # A result that is an image has no class.
-    classes, total = accelerator.net.output.pixels == 1, 0
+    kept = _Kept(accelerator, arguments, names)
     watch = Stopwatch()
     for part in parts:
         begin = watch.seconds
         answers = accelerator.predict(part)
         meter.add(part, answers, watch.seconds - begin)
-        first = total
-        counts.update(answers.labels if classes else ())
-        for index in range(min(len(answers), wanted - len(shown))):
-            raw = " ".join(map(str, answers.raw[index]))
-            name = names[first + index] if names else first + index
-            shown.append((name, *((answers[index].label,) if classes else ()), raw))
-        total += len(answers)
-    if shown:
-        header = ("image", *(("label",) if classes else ()), "raw outputs")
-        print(table(shown, header), end="\n\n")
-    if classes:
-        rows = [(label, counts[label]) for label in accelerator.task.labels]
-        print(table(rows, ("label", "images")), end="\n\n")
-    print(meter)
-    print(f"\n{total} images in {watch.seconds:.2f} s")
+        kept.add(answers)
+    kept.tell(meter)
+    say(f"\n{kept.total} images in {watch.seconds:.2f} s")
     return 0 if meter.all_equal else 1
+
+
+class _Kept:
+    """Answers that will be told, and how many there were of each label."""
+
+    def __init__(
+        self, accelerator: Accelerator, arguments: argparse.Namespace, names: Sequence[str] = ()
+    ) -> None:
+        self._accelerator, self._names, self._json = accelerator, names, arguments.json
+        # A result that is an image has no class.
+        self._classes = accelerator.net.output.pixels == 1
+        shown = None if self._json else _SHOWN
+        self._wanted = shown if arguments.show is None else arguments.show
+        self._answers: list[tuple[str, str | None, tuple[int, ...]]] = []
+        self._counts: Counter[str] = Counter()
+        self._vectors = arguments.images is None and arguments.camera is None
+        self.total = 0
+
+    def add(self, answers: Predictions) -> None:
+        """Answers to the next images."""
+        self._counts.update(answers.labels if self._classes else ())
+        for index in range(len(answers)):
+            if self._wanted is not None and len(self._answers) >= self._wanted:
+                break
+            number = self.total + index
+            name = self._names[number] if self._names else str(number)
+            label = answers[index].label if self._classes else None
+            self._answers.append((name, label, tuple(map(int, answers.raw[index]))))
+        self.total += len(answers)
+
+    def tell(self, meter: Meter) -> None:
+        """All that was found out: as tables, or as the document of ``--json``."""
+        if self._json:
+            self._tell_program(meter)
+            return
+        if not self._vectors:
+            self._tell_people()
+        say(str(meter))
+
+    def _tell_people(self) -> None:
+        head = ("image", *(("label",) if self._classes else ()), "raw outputs")
+        if self._answers:
+            rows = [
+                (name, *((label,) if self._classes else ()), " ".join(map(str, raw)))
+                for name, label, raw in self._answers
+            ]
+            say(f"{table(rows, head)}\n")
+        if self._classes:
+            labels = self._accelerator.task.labels
+            say(f"{table([(name, self._counts[name]) for name in labels], ('label', 'images'))}\n")
+
+    def _tell_program(self, meter: Meter) -> None:
+        from semifreddo.reports.documents import Answer, RunDocument
+
+        accelerator = self._accelerator
+        document = RunDocument(
+            design=accelerator.net.name,
+            device=accelerator.backend,
+            task=accelerator.task.name,
+            labels={name: self._counts[name] for name in accelerator.task.labels}
+            if self._classes
+            else {},
+            answers=tuple(Answer(*answer) for answer in self._answers),
+            **meter.figures(),
+        )
+        TERMINAL.document(document.to_json())

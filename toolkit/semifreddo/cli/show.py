@@ -87,7 +87,9 @@ def _hardware(report: BuildReport) -> list[str]:
         made = report.bitstream
         speed = "" if made.fmax_mhz is None else f", {made.fmax_mhz:.1f} MHz"
         lines.append(f"bitstream {made.file} ({made.tool}): {made.size_bytes} bytes{speed}")
-    lines += [f"stage {stage.name} waits: {stage.waits}" for stage in report.stages if stage.waits]
+    if waiting := [stage.name for stage in report.stages if stage.waits]:
+        names = ", ".join(waiting)
+        lines.append(f"not run: {names} (--until STAGE runs one, or says what it needs)")
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from semifreddo.core.errors import ConfigError, SemifreddoError
@@ -118,15 +119,16 @@ def build(
         clean_scratch(config.build_dir)
         try:
             for index, stage in enumerate(plan[: last + 1]):
-                progress(f"[{index + 1}/{len(plan)}] {stage.name}: {stage.summary}")
+                title = f"[{index + 1}/{len(plan)}] {stage.name}:"
                 record = run_stage(
                     stage,
                     config,
                     force=index >= force,
                     wanted=stage.name in (first, until),
                     report=progress,
+                    begin=partial(progress, f"{title} {stage.summary}"),
                 )
-                progress(_outcome(record))
+                progress(_outcome(record, title))
                 records.append(record)
         except SemifreddoError:
             _write(config, assemble(config, records, command))
@@ -150,10 +152,11 @@ def _check_before(config: BuildConfig) -> None:
     tasks_of(config, config.task_name)
 
 
-def _outcome(record: StageRecord) -> str:
+def _outcome(record: StageRecord, title: str) -> str:
+    """How a stage ended, in one line if it did not run."""
     if record.waits:
-        return f"      waits: {record.waits}"
-    return "      up to date" if record.skipped else f"      done in {record.seconds:.1f} s"
+        return f"{title} waits: {record.waits}"
+    return f"{title} up to date" if record.skipped else f"      done in {record.seconds:.1f} s"
 
 
 def assemble(config: BuildConfig, records: Sequence[StageRecord], command: str = "") -> BuildReport:

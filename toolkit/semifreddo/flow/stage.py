@@ -220,6 +220,7 @@ def run_stage(
     force: bool = False,
     wanted: bool = False,
     report: Report = lambda _: None,
+    begin: Callable[[], None] = lambda: None,
 ) -> StageRecord:
     """Bring a stage up to date. The build lock must be held.
 
@@ -229,6 +230,7 @@ def run_stage(
         force: Run also if nothing has changed.
         wanted: The user asked for this stage, so it must not wait.
         report: Takes one line about progress.
+        begin: Called before it runs; a stage that is up to date or waits does not.
 
     Raises:
         ToolError: It is wanted and cannot run here.
@@ -245,6 +247,7 @@ def run_stage(
             raise ToolError(f"stage {stage.name}: {reason}")
         _withdraw(stage, config)
         return StageRecord(stage.name, "", 0.0, {}, waits=reason)
+    begin()
     key = stage_key(stage, config)
     scratch = config.build_dir / _SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)

@@ -347,7 +347,7 @@ def _epochs(
         initial=first,
         desc=run.phase.name,
         unit="epoch",
-        disable=not options.progress,
+        disable=None if options.progress else True,  # None: off where there is no terminal
     )
     with bar, _threads(options.threads):
         for epoch in range(first, epochs):

@@ -61,6 +61,7 @@ def _keep_compilation(work: Workspace) -> None:
 
 
 def _run(work: Workspace) -> Figures:
+    work.report("      frozen weights to adders with da4ml, project with hls4ml")
     plan = plan_design(
         work.config,
         load_net(work.build / "net.json"),

@@ -79,6 +79,7 @@ def generated_again(build: Path, net: StreamNet) -> RtlDesign:
 def _run(work: Workspace) -> Figures:
     config, net = work.config, load_net(work.build / "net.json")
     start = time.perf_counter()
+    work.report(f"{' ' * _INDENT}frozen weights to adders with da4ml, schedule, Verilog")
     scheduled = schedule_of(config, net)
     design = make_design(net, scheduled.schedule)
     seconds = time.perf_counter() - start

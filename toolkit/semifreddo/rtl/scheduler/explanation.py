@@ -136,7 +136,7 @@ class Explanation:
 
 
 def _table(layers: tuple[Reason, ...], width: int | None) -> str:
-    head = ("layer", "choice", "cycles", "busy", *RESOURCES.values(), "why")
+    head = ("layer", "choice", "cycles", "busy", "LUT", "FF", "DSP", "BRAM18", "why")
     rows = [
         (
             layer.name,

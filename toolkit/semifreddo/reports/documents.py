@@ -1,0 +1,169 @@
+"""What ``--json`` prints: one document on standard output, of one of these forms.
+
+``semifreddo build --json`` and ``semifreddo report --json`` print a
+:class:`~semifreddo.reports.report.BuildReport`. A document names its form in ``format``; a number
+there changes when a program that reads it would have to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from semifreddo.reports.figures import RungFigures
+
+
+@dataclass(frozen=True)
+class Document:
+    """One answer of one command."""
+
+    FORMAT: ClassVar[str]
+
+    def to_json(self) -> str:
+        """The document's text, with a line's end."""
+        return json.dumps({"format": self.FORMAT} | dataclasses.asdict(self), indent=1) + "\n"
+
+
+@dataclass(frozen=True)
+class CheckedTask:
+    """A task, and how every rung answered.
+
+    Attributes:
+        compared: With what, in words.
+    """
+
+    name: str
+    compared: str
+    rungs: tuple[RungFigures, ...]
+
+
+@dataclass(frozen=True)
+class BaselineFigure:
+    """A figure of the committed baseline and of the last build."""
+
+    name: str
+    then: float | None
+    now: float | None
+    status: Literal["equal", "in band", "different", "new", "not measured"]
+
+
+@dataclass(frozen=True)
+class CheckDocument(Document):
+    """``semifreddo check``: every rung against the golden vectors.
+
+    Attributes:
+        ok: Whether all that was compared is equal, and something was.
+        problem: Why not; empty if it is.
+        baseline: Figures of the baseline; none if there was nothing to compare.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-check/1"
+
+    target: str
+    tasks: tuple[CheckedTask, ...]
+    baseline: tuple[BaselineFigure, ...]
+    ok: bool
+    problem: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A device's answer to one image.
+
+    Attributes:
+        image: Its file, or its number.
+        label: None if the result is no class.
+        raw: Raw results.
+    """
+
+    image: str
+    label: str | None
+    raw: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Exchanges:
+    """How long a batch of images takes, there and back, in milliseconds.
+
+    Attributes:
+        images: Of the largest batch.
+    """
+
+    count: int
+    images: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True)
+class RunDocument(Document):
+    """``semifreddo run``: answers of a device.
+
+    Attributes:
+        device: Name of the transport.
+        frames_per_second: None if nothing ran.
+        compared: Images that were compared with the software's answers.
+        equal: Images with the same integers.
+        labels: Answers by label.
+        answers: As many as ``--show`` says, or all.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-run/1"
+
+    design: str
+    device: str
+    task: str
+    images: int
+    frames_per_second: float | None
+    exchanges: Exchanges
+    compared: int
+    equal: int
+    labels: Mapping[str, int]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class RetargetDocument(Document):
+    """``semifreddo retarget``: another task for a built device.
+
+    Attributes:
+        file: The task file.
+        vectors: Images and answers, if they were asked for.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-retarget/1"
+
+    task: str
+    file: str
+    labels: tuple[str, ...]
+    payload_bytes: int
+    test_accuracy: float
+    rungs: tuple[RungFigures, ...]
+    vectors: str | None
+
+
+@dataclass(frozen=True)
+class ErrorDocument(Document):
+    """Any command that came to nothing."""
+
+    FORMAT: ClassVar[str] = "semifreddo-error/1"
+
+    error: str
+    exit_code: int
+
+
+DOCUMENTS: tuple[type[Document], ...] = (
+    CheckDocument,
+    RunDocument,
+    RetargetDocument,
+    ErrorDocument,
+)
+
+
+def described(cls: type) -> dict[str, Any]:
+    """What a class says of itself: its docstring's first line."""
+    return {"description": (cls.__doc__ or "").strip().partition("\n")[0]}
