@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from semifreddo.ir.layers import Weighted
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
+from semifreddo.nn.cost import net_cost
 from semifreddo.reports.figures import NetFigures, TaskFigures
 
 
@@ -21,26 +21,14 @@ def task_figures(task: Task) -> TaskFigures:
 
 def net_figures(net: StreamNet) -> NetFigures:
     """Sizes of a network, split by residency."""
-    frozen = configurable = frozen_bits = configurable_bits = 0
-    for block in net.blocks:
-        loadable = block.rows * len(block.configurable_channels)
-        fixed = block.rows * len(block.frozen_channels)
-        frozen, configurable = frozen + fixed, configurable + loadable
-        frozen_bits += fixed * block.bits
-        configurable_bits += loadable * block.bits
-    total = by_frozen = 0
-    for layer in net.layers:
-        if isinstance(layer, Weighted):
-            weight = net.block[layer.weight]
-            total += layer.output.pixels * weight.rows * weight.outputs
-            by_frozen += layer.output.pixels * weight.rows * len(weight.frozen_channels)
+    cost = net_cost(net)
     return NetFigures(
         device_digest=net.device_digest,
         layers=len(net.layers),
-        frozen_values=frozen,
-        configurable_values=configurable,
-        frozen_bits=frozen_bits,
-        configurable_bits=configurable_bits,
-        multiplications=total,
-        frozen_multiplications=by_frozen,
+        frozen_values=cost.frozen_parameters,
+        configurable_values=cost.parameters - cost.frozen_parameters,
+        frozen_bits=cost.frozen_weight_bits,
+        configurable_bits=cost.weight_bits - cost.frozen_weight_bits,
+        multiplications=cost.macs,
+        frozen_multiplications=cost.frozen_macs,
     )

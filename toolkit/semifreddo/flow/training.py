@@ -19,7 +19,7 @@ from semifreddo.flow.own_model import own_model
 from semifreddo.flow.stages.lower import METRICS
 from semifreddo.flow.train_section import TrainSection
 from semifreddo.flow.trained import load_trained
-from semifreddo.ir.freeze import FreezePlan
+from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.nn.config import SemifreddoConfig
@@ -27,7 +27,7 @@ from semifreddo.nn.integers import quantized_tensor_names, raw_outputs
 from semifreddo.nn.network import Network
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
-from semifreddo.train.freeze import freeze, frozen_share, matching
+from semifreddo.train.freeze import freeze, frozen_share
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.pictures import Shape
 from semifreddo.train.recipes import (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints
-from semifreddo.core.errors import CheckpointError, FrozenTensorChangedError
+from semifreddo.core.errors import CheckpointError, ConfigError, FrozenTensorChangedError
 from semifreddo.core.plain_json import parse_json
 
 FORMAT = "semifreddo-freeze/1"
@@ -152,3 +154,26 @@ class FreezePlan:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{where}: not a {FORMAT} text ({error!r})") from error
+
+
+def _paths(tensor: str) -> list[str]:
+    """The tensor's name and the paths of all modules around it."""
+    parts = tensor.split(".")
+    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
+
+
+def matching(names: Sequence[str], pattern: str) -> list[str]:
+    """Tensors selected by a glob pattern over tensor names or the module paths around them.
+
+    Raises:
+        ConfigError: The pattern matches none; the nearest path is suggested.
+    """
+    found = [
+        name for name in names if any(fnmatch.fnmatchcase(path, pattern) for path in _paths(name))
+    ]
+    if not found:
+        known = sorted({path for name in names for path in _paths(name)})
+        near = difflib.get_close_matches(pattern, known, 1, cutoff=0.3)
+        hint = f"; the nearest is {near[0]!r}" if near else ""
+        raise ConfigError(f"freeze: no quantized layer matches {pattern!r}{hint}")
+    return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import fnmatch
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,36 +14,13 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.ir.freeze import FreezePlan
+from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.nn.fold import batch_norms, norm_pairs
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.nn.pin import pin_stock_scale, pinned, scale_of
 from semifreddo.nn.tensors import QuantizedTensor, quantized_tensors
 
 Flags = npt.NDArray[np.bool_]
-
-
-def _paths(tensor: str) -> list[str]:
-    """The tensor's name and the paths of all modules around it."""
-    parts = tensor.split(".")
-    return [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-
-
-def matching(names: Sequence[str], pattern: str) -> list[str]:
-    """Tensors selected by a glob pattern over tensor names or the module paths around them.
-
-    Raises:
-        ConfigError: The pattern matches none; the nearest path is suggested.
-    """
-    found = [
-        name for name in names if any(fnmatch.fnmatchcase(path, pattern) for path in _paths(name))
-    ]
-    if not found:
-        known = sorted({path for name in names for path in _paths(name)})
-        near = difflib.get_close_matches(pattern, known, 1, cutoff=0.3)
-        hint = f"; the nearest is {near[0]!r}" if near else ""
-        raise ConfigError(f"freeze: no quantized layer matches {pattern!r}{hint}")
-    return found
 
 
 def _flags(

@@ -1,0 +1,276 @@
+"""The integer network that a configuration would become, with made-up values, without training.
+
+Layers, shapes, widths and weight blocks are those of the converted network, name by name; weights
+are random and bell-shaped, scales are plausible. Costs (:mod:`semifreddo.nn.cost`) and hardware are
+predicted from it before there is a model. Needs NumPy only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from semifreddo.core.errors import ConfigError
+from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
+from semifreddo.ir.exact import exact_result
+from semifreddo.ir.freeze import matching
+from semifreddo.ir.layers import (
+    ALPHA_FRAC,
+    Add,
+    AvgPool,
+    Blend,
+    Conv,
+    Layer,
+    Linear,
+    Role,
+    Route,
+    Stream,
+    WeightBlock,
+)
+from semifreddo.ir.net import StreamNet
+from semifreddo.ir.structure import Repeat
+from semifreddo.ir.validate import window_shape
+from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig
+
+_INPUT = FixedType.exact(8, 8, signed=False)
+_SPREAD = 0.4
+"""Standard deviation of weights, of the largest one."""
+
+
+def skeleton(
+    config: NetworkConfig, *, frozen: Sequence[str] | None = None, seed: int = 0
+) -> StreamNet:
+    """The integer network of a configuration, with random values.
+
+    Args:
+        config: The architecture.
+        frozen: Patterns of module paths or tensor names, as ``freeze`` takes them; what its kind
+            freezes by itself if left out (the frozen core, or nothing).
+        seed: Of the values.
+
+    Raises:
+        ConfigError: A pattern matches nothing.
+    """
+    build = SKELETONS.get(type(config))
+    if build is None:
+        raise ConfigError(
+            f"network: there is no skeleton of a {type(config).__name__}; register one in "
+            f"{__name__}"
+        )
+    maker = _Maker(config, seed)
+    own = build(maker, config)
+    patterns = own if frozen is None else frozen
+    names = list(maker.blocks)
+    constant = {name for pattern in patterns for name in matching(names, pattern)}
+    blocks = tuple(
+        dataclasses.replace(block, frozen=(name in constant,) * block.outputs)
+        for name, block in maker.blocks.items()
+    )
+    return StreamNet("skeleton", maker.image, tuple(maker.layers), blocks, tuple(maker.repeats))
+
+
+class _Maker:
+    """Puts layers behind each other; streams are found by the names of their layers."""
+
+    def __init__(self, config: NetworkConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        channels, height, width = config.input_shape
+        self.image = Stream("image", (height, width, channels), _INPUT)
+        self.layers: list[Layer] = []
+        self.blocks: dict[str, WeightBlock] = {}
+        self.repeats: list[Repeat] = []
+        self._streams = {"image": self.image}
+
+    def _append(self, layer: Layer) -> str:
+        self.layers.append(layer)
+        self._streams[layer.name] = layer.output
+        return layer.name
+
+    def _name(self, name: str) -> str:
+        """The name of another call of the same module, if there was one."""
+        again = f"{name}_call"
+        calls = 1 + sum(known == name or known.startswith(again) for known in self._streams)
+        return name if calls == 1 else f"{again}{calls}"
+
+    def _block(self, name: str, role: Role, raw: IntArray, kind: FixedType) -> str:
+        if name not in self.blocks:
+            frac = (kind.frac,) * raw.shape[-1]
+            held = WeightBlock(name, role, raw, kind.width, kind.signed, frac, (False,) * len(frac))
+            self.blocks[name] = held
+        return name
+
+    def _random(self, shape: tuple[int, ...]) -> Any:
+        return np.random.default_rng((self.seed, len(self.blocks))).normal(0, 1, shape)
+
+    def _weights(
+        self, path: str, shape: tuple[int, ...], bits: int, source: FixedType
+    ) -> tuple[str, str]:
+        """Weight and bias of a layer; the bias has the accumulator's scale."""
+        top = (1 << (bits - 1)) - 1
+        drawn = np.clip(np.round(self._random(shape) * _SPREAD * top), -top, top)
+        weight = self._block(
+            f"{path}.weight",
+            "weight",
+            drawn.astype(np.int64),
+            FixedType.exact(bits, bits, signed=True),
+        )
+        width, frac = self.config.bias_bits, source.frac + bits
+        most = (1 << (width - 1)) - 1
+        offsets = np.clip(np.round(self._random(shape[-1:]) * 0.25 * 2.0**frac), -most, most)
+        kind = FixedType.exact(width, frac, signed=True)
+        return weight, self._block(f"{path}.bias", "bias", offsets.astype(np.int64), kind)
+
+    def conv(
+        self,
+        path: str,
+        source: str,
+        outputs: int,
+        bits: tuple[int, int],
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        depthwise: bool = False,
+        relu: bool = True,
+    ) -> str:
+        """A convolution and its activation; ``bits`` of weights and output."""
+        read = self._streams[source]
+        shape = (kernel, kernel, 1 if depthwise else read.channels, outputs)
+        weight, bias = self._weights(f"{path}.conv", shape, bits[0], read.type)
+        around = (padding if kernel > 1 else 0,) * 4
+        size = window_shape(read.shape, (kernel, kernel), (stride, stride), around)
+        name = self._name(f"{path}.conv".replace(".", "_"))
+        return self._append(
+            Conv(
+                inputs=(source,),
+                output=Stream(name, (*size, outputs), _activation(bits[1], signed=not relu)),
+                weight=weight,
+                bias=bias,
+                kernel=(kernel, kernel),
+                stride=(stride, stride),
+                padding=around,
+                depthwise=depthwise,
+            )
+        )
+
+    def block(
+        self, path: str, source: str, index: int, bits: tuple[int, int], *, relu: bool = True
+    ) -> str:
+        """Block ``index`` of the configuration, as ``nn.network.make_block`` makes it."""
+        width, stride = self.config.widths[index], self.config.strides[index]
+        padding = 1 if index else self.config.first_padding
+        if index == 0 or self.config.block == "standard":
+            return self.conv(path, source, width, bits, stride=stride, padding=padding, relu=relu)
+        inputs = self._streams[source].channels
+        source = self.conv(f"{path}.depthwise", source, inputs, bits, stride=stride, depthwise=True)
+        return self.conv(f"{path}.pointwise", source, width, bits, kernel=1, relu=relu)
+
+    def add(self, path: str, sources: tuple[str, str], bits: int) -> str:
+        """A residual addition, clipped at zero."""
+        name, shape = f"{path}.add".replace(".", "_"), self._streams[sources[0]].shape
+        output = Stream(name, shape, _activation(bits, signed=False))
+        return self._append(Add(inputs=sources, output=output))
+
+    def blend(self, path: str, sources: tuple[str, str], bits: int) -> str:
+        """An alpha blend of (frozen, trainable)."""
+        read = self._streams[sources[0]]
+        factors = np.clip(np.round(4 + 2 * self._random((read.channels,))), 0, 1 << ALPHA_FRAC)
+        kind = FixedType.exact(ALPHA_FRAC + 1, ALPHA_FRAC, signed=False)
+        alpha = self._block(f"{path}.alpha", "alpha", factors.astype(np.int64), kind)
+        name = self._name(f"{path}.blend".replace(".", "_"))
+        output = Stream(name, read.shape, _activation(bits, signed=False))
+        return self._append(Blend(inputs=sources, output=output, alpha=alpha))
+
+    def route(self, name: str, sources: tuple[str, str], indices: Sequence[int]) -> str:
+        """Channels of two streams of one format."""
+        read = self._streams[sources[0]]
+        kind = FixedType.exact(read.type.width, read.type.frac, signed=read.type.signed)
+        output = Stream(self._name(name), (*read.shape[:2], len(indices)), kind)
+        return self._append(Route(inputs=sources, output=output, indices=tuple(indices)))
+
+    def head(self, source: str) -> None:
+        """Global mean and classifier."""
+        config, read = self.config, self._streams[source]
+        kind = _activation(config.pool_bits, signed=False)
+        pooled = Stream("head_pool_pool_averagepool", (1, 1, read.channels), kind)
+        size = read.shape[:2]
+        self._append(AvgPool(inputs=(source,), output=pooled, kernel=size, stride=size))
+        bits = config.head_weight_bits or config.weight_bits
+        shape = (read.channels, config.classes)
+        weight, bias = self._weights("head.linear", shape, bits, kind)
+
+        def linear(output: FixedType) -> Linear:
+            stream = Stream("head_linear_gemm", (1, 1, config.classes), output)
+            return Linear(inputs=(pooled.name,), output=stream, weight=weight, bias=bias)
+
+        exact = exact_result(linear(kind), (pooled,), self.blocks.__getitem__)
+        self._append(linear(exact.type))
+
+
+def _activation(bits: int, *, signed: bool) -> FixedType:
+    """Values up to 4, or from -4 to 4."""
+    frac = bits - 2 - signed
+    return FixedType(bits, frac, signed, Rounding.HALF_EVEN, Overflow.SATURATE)
+
+
+def _backbone(make: _Maker, config: BackboneConfig) -> Sequence[str]:
+    source = "image"
+    outputs: list[str] = []
+    first_of = {last: first for first, last in config.skips}
+    for index in range(len(config.widths)):
+        bits, skipped = config.bits_of(index), first_of.get(index)
+        source = make.block(f"blocks.{index}", source, index, bits, relu=skipped is None)
+        if skipped is not None:
+            source = make.add(f"adds.{index}", (source, outputs[skipped]), bits[1])
+        outputs.append(source)
+    make.head(source)
+    return ()
+
+
+def _semifreddo(make: _Maker, config: SemifreddoConfig) -> Sequence[str]:
+    core = config.core_weight_bits or config.weight_bits, config.act_bits
+    trainable = config.trainable_weight_bits or config.weight_bits, config.act_bits
+    frozen = first = second = "image"
+    passes: list[tuple[str, ...]] = []
+    for step, block in enumerate(config.passes):
+        begin = len(make.layers)
+        loadable = block if config.shared_repeats else step
+        frozen = make.block(f"cores.0.{block}", frozen, block, core)
+        both = (first, second)
+        made = []
+        for number in (0, 1):
+            source = both[number]
+            if step and config.shuffle:
+                width = config.widths[block - 1]
+                chosen = [i for i in range(2 * width) if i % width % 2 == number]
+                name = f"shuffles_{block - 1}_gather{'_1' if number else ''}"
+                source = make.route(name, both, chosen)
+            path = f"cores.{number + 1}.{loadable}"
+            source = make.block(path, source, block, trainable)
+            made.append(
+                make.blend(f"blends.{loadable}.{number}", (frozen, source), config.act_bits)
+            )
+        first, second = made
+        if config.repeats > 1 and block == len(config.widths) - 1:
+            passes.append(_in_order([layer.name for layer in make.layers[begin:]]))
+    if passes:
+        make.repeats.append(Repeat("repeat", tuple(passes)))
+    width = 2 * config.widths[-1]
+    make.head(make.route("concat", (first, second), range(width)))
+    return ("cores.0",)
+
+
+def _in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Shuffles, cores, blends: as the network names the parts of a pass."""
+    kinds = ("shuffles", "cores", "blends")
+    return tuple(name for kind in kinds for name in names if name.startswith(kind))
+
+
+SKELETONS: Mapping[type[NetworkConfig], Callable[[_Maker, Any], Sequence[str]]] = {
+    SemifreddoConfig: _semifreddo,
+    BackboneConfig: _backbone,
+}
+"""By configuration: adds all layers, and gives the patterns of what the kind freezes by itself."""
