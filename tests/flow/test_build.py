@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -122,6 +123,13 @@ def test_a_design_without_build_that_only_asked_itself_fails(
     VectorSet(own.images, own.expected).save(fresh.root / "golden.npz")
     assert main(["check", str(fresh.root), "--set", 'vectors.file="golden.npz"']) == 1
     assert f"run `semifreddo build {fresh.root}`" in capsys.readouterr().err
+
+
+def test_every_link_of_the_page_leads_to_a_file_of_the_build(built: BuildConfig) -> None:
+    page = (built.build_dir / "report.html").read_text()
+    links = {unquote(link) for link in re.findall(r'href="([^"]*)"', page)}
+    assert {"report.json", "net.txt", "rtl", "csim/ladder.json", "tiny.sfb"} <= links
+    assert [link for link in links if not (built.build_dir / link).exists()] == []
 
 
 def test_json_is_the_report_and_quiet_is_quiet(

@@ -25,6 +25,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (400, 1280)
 
 FINDINGS = """() => {
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
   const found = [], page = document.documentElement;
   const say = (element, what) => found.push(
     `${element.tagName.toLowerCase()}.${element.getAttribute("class") || ""} ${what}: ` +

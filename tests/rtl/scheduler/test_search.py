@@ -170,6 +170,12 @@ def test_explanation_says_everything_twice() -> None:
     assert text.startswith("blended: ")
     assert f"bottleneck: {data['bottleneck']}; " in text
     assert name in text
+    reasons = [row["note"] for row in data["layers"] if row["note"]]
+    assert reasons and all(reason in text for reason in reasons)
+    narrow = found.explanation.text(70)
+    table = narrow.partition("\n\n")[2].splitlines()
+    assert max(map(len, table)) <= 70 and "why" not in table[0]
+    assert name in "".join(table)
 
 
 def test_bottleneck_explains_what_is_missing() -> None:

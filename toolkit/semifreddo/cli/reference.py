@@ -26,7 +26,8 @@ def cli_page() -> str:
     parts = [
         "# Command line\n\nThe help texts of the parsers in `semifreddo/cli`, as "
         "`semifreddo VERB --help` prints them;\nwritten by "
-        "`python -m semifreddo.cli.reference docs/reference`.\n",
+        "`python -m semifreddo.cli.reference docs/reference`. What `--json` prints has a JSON\n"
+        "Schema, [output.schema.json](output.schema.json).\n",
         f"## semifreddo\n\n```text\n{_help(parser)}```\n",
     ]
     for name, verb in verbs(parser).items():

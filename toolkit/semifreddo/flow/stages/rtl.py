@@ -109,7 +109,9 @@ def _run(work: Workspace) -> Figures:
             RtlLayerFigures(**dataclasses.asdict(row)) for row in scheduled.explanation.layers
         ),
     )
-    work.report(f"      {figures.files} files made in {seconds:.1f} s")
+    work.report(
+        f"      {figures.files} files made in {seconds:.1f} s; why: build/{RTL_DIR}/{_EXPLANATION}"
+    )
     return {"rtl": dataclasses.asdict(figures)}
 
 

@@ -15,6 +15,9 @@ from semifreddo.rtl.scheduler.options import Option
 from semifreddo.rtl.scheduler.structure import LayerModel
 from semifreddo.rtl.scheduler.weighted_structure import WeightedModel
 
+_WHY = 30
+"""Characters in which a reason can be read."""
+
 RESOURCES = {"lut": "LUT", "ff": "flip-flops", "dsp": "DSP", "bram18": "BRAM18"}
 """What is counted, and how people call it."""
 
@@ -117,7 +120,7 @@ class Explanation:
         return self.text()
 
     def text(self, width: int | None = None) -> str:
-        """A table for people, no wider than so many characters."""
+        """A table for people, no wider than so many characters; a narrow one does not say why."""
         wanted = "as fast as fits" if self.target_fps is None else f"{self.target_fps:,g} wanted"
         used = ", ".join(
             f"{self.total[name]:,} of {self.budget[name]:,} {title}"
@@ -148,6 +151,9 @@ def _table(layers: tuple[Reason, ...], width: int | None) -> str:
         )
         for layer in layers
     ]
+    without = text_table(head[:-1], [row[:-1] for row in rows])
+    if width is not None and max(map(len, without.splitlines())) + _WHY > width:
+        return text_table(head[:-1], [row[:-1] for row in rows], width)
     return text_table(head, rows, width)
 
 
