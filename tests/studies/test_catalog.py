@@ -56,5 +56,5 @@ def test_a_measurement_is_quoted_where_its_figures_are(name):
 def test_no_stage_of_a_build_has_a_study_in_its_code():
     config = load_config(PAGES.parents[1] / "hls_projects" / "digits")
     codes = {part for stage in stages(config) for part in stage.code}
-    packages = {part.split(".")[0] for part in codes}
+    packages = {part.split("/")[0] for part in codes}
     assert "rtl" in packages and "studies" not in packages
