@@ -151,13 +151,15 @@ def corpus(folder: Path) -> list[Format]:
         Format(name, text.encode(), "bytes", _text_of(read))
         for name, (read, text) in reports.items()
     ]
+    shapes = bundle.vectors["shapes"]
+    known = VectorSet(shapes.images, shapes.expected, truth=shapes.expected.argmax(axis=1))
     hwh = handoff("zynq_ultra_ps_e", "net").encode()
     return [
         Format("design.toml", (DIGITS / "design.toml").read_bytes(), "text", _design),
         Format("task.json", bundle.default_task.to_json().encode(), "json", Task.load),
         Format("net.json", (folder / "net.json").read_bytes(), "json", load_net),
         Format("net.sfb", (folder / "net.sfb").read_bytes(), "zip", Bundle.load),
-        Format("vectors.npz", bundle.vectors["shapes"].to_bytes(), "zip", VectorSet.load),
+        Format("vectors.npz", known.to_bytes(), "zip", VectorSet.load),
         Format("dataset.npz", data, "zip", read_npz),
         Format("images-idx3-ubyte", b"\0\0\x08\x03" + IDX_SHAPE + bytes(48), "bytes", read_idx),
         Format("image.ppm", b"P6\n4 4\n255\n" + bytes(48), "bytes", read_ppm),

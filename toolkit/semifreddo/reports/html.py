@@ -113,7 +113,10 @@ def _number(value: float | None) -> str:
 
 
 def _change(then: float, now: float) -> str:
-    return f"{100 * (now / then - 1):+.1f} %" if then else "—"
+    """How much more, also in percent of what was."""
+    difference = f"{now - then:+,.0f}" if then == int(then) and now == int(now) else ""
+    share = f"{100 * (now / then - 1):+,.1f} %" if then else ""
+    return f"{difference} ({share})" if difference and share else difference or share
 
 
 def _environment() -> jinja2.Environment:
