@@ -13,12 +13,12 @@ from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.layers import Conv, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.adders.clusters import Cluster, Cover, Operand, cover
-from semifreddo.rtl.adders.digits import SerialGraph
+from semifreddo.rtl.adders.digits import DigitAdders
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted_plan import Weighted
+from semifreddo.rtl.units.weighted import weighted_hardware
 from semifreddo.sim import reference
 
 NIBBLE = FixedType.exact(4, 0, signed=True)
@@ -175,7 +175,9 @@ def test_a_sum_of_two_negative_terms_begins_with_a_carry_of_two(simulate: Build)
     block = WeightBlock("w", "weight", weights.reshape(1, 1, 6, 1), 4, True, (0,), (True,))
     net = StreamNet("negative", Stream("image", (4, 4, 6), NIBBLE), (layer,), (block,))
     for digit in (2, 3):
-        found = Weighted.alone(Context.of(net), layer, Choice(digit_bits=digit)).graph.cover
+        plan = weighted_hardware(layer, Context.of(net)).make(Choice(digit_bits=digit), solve=True)
+        assert plan.frozen and isinstance(plan.frozen.adders, DigitAdders)
+        found = plan.frozen.adders.cover
         last = found.outputs[0]
         assert isinstance(last, Cluster) and last.negatives == 2 == last.carry_bits
     design = make_design(net, RtlSchedule({"conv": Choice(digit_bits=2)}))
@@ -190,12 +192,11 @@ def test_cycles_need_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = net.layers[0]
     assert isinstance(layer, Conv)
 
-    def plan(digit: int) -> Weighted:
-        return Weighted.alone(Context.of(net), layer, Choice(digit_bits=digit))
-
-    graphs = {digit: plan(digit).graph for digit in range(1, 9)}
+    hardware = weighted_hardware(layer, Context.of(net))
+    solved = {digit: hardware.make(Choice(digit_bits=digit), solve=True) for digit in range(1, 9)}
     monkeypatch.setattr(adders, "solve", None)
-    for digit, graph in graphs.items():
-        assert isinstance(graph, SerialGraph)
-        assert plan(digit).frozen_cycles == plan(digit).cycles == graph.cycles
-    assert plan(0).frozen_cycles == 1
+    for digit, plan in solved.items():
+        assert plan.frozen and isinstance(plan.frozen.adders, DigitAdders)
+        predicted = hardware.make(Choice(digit_bits=digit), solve=False)
+        assert predicted.word_cycles == plan.word_cycles == plan.frozen.adders.cycles
+    assert hardware.make(Choice(), solve=False).word_cycles == 1

@@ -1,101 +1,160 @@
-"""One description: what a plan lists is what its text places, instance by instance."""
+"""One description: what plans list is what the text places, instance by instance, nothing else."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 
 from nets import blended
 from rtl.random_nets import random_net
-from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route
-from semifreddo.rtl.choices import RtlSchedule, is_wiring
+from semifreddo.rtl import adders, components
+from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.design.design import RtlDesign, make_design
-from semifreddo.rtl.timing.folding import Block
-from semifreddo.rtl.units.pointwise import Pointwise
-from semifreddo.rtl.units.pooling import Pool
+from semifreddo.rtl.timing.folding import make_plan
+from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted_plan import Weighted
+from semifreddo.studies.hardware.sample_layers import samples
 
-INSTANCE = re.compile(r"^ *(sf_\w+) #\((.*)\) \w+ \($", re.MULTILINE)
+INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph) graph \($", re.MULTILINE)
 PARAMETER = re.compile(r"\.(\w+)\(((?:[^()]|\([^()]*\))*)\)")
 
+LIBRARY = Path(components.__file__ or "").parents[1] / "library"
 
-def placed(text: str) -> Counter[tuple[str, frozenset[tuple[str, str]]]]:
+Instances = Counter[tuple[str, frozenset[tuple[str, str]]]]
+
+FOLDED = (34, 64, 103, 106, 109)
+"""Random networks with folded repeats: weights shared by passes or not, forks at their exits."""
+
+
+def placed(*texts: str) -> Instances:
     """Modules and parameters of all instances of library modules; probes are for simulations."""
-    plain = re.sub(r"`ifdef SF_PROBE.*?`endif", "", text, flags=re.DOTALL)
+    plain = (re.sub(r"`ifdef SF_PROBE.*?`endif", "", text, flags=re.DOTALL) for text in texts)
     return Counter(
-        (module, frozenset((key, value.strip('"')) for key, value in PARAMETER.findall(given)))
-        for module, given in INSTANCE.findall(plain)
+        (
+            module or graph,
+            frozenset((key, value.strip('"')) for key, value in PARAMETER.findall(given)),
+        )
+        for text in plain
+        for module, given, graph in INSTANCE.findall(text)
     )
 
 
-def listed(components: list[Component]) -> Counter[tuple[str, frozenset[tuple[str, str]]]]:
-    """The same of a plan's components."""
+def listed(parts: Iterable[Component]) -> Instances:
+    """The same of components."""
     return Counter(
         (part.module, frozenset((key, str(value)) for key, value in part.parameters().items()))
-        for part in components
+        for part in parts
     )
 
 
-def components(
-    design: RtlDesign, schedule: RtlSchedule, block: Block, name: str
-) -> list[Component]:
-    """What the plan of a layer lists."""
-    layer = next(layer for layer in block.layers if layer.name == name)
-    alone = Context.of(design.net)
-    context = Context(alone.net, alone.map, {}, block.count, block.pass_blocks)
-    choice = schedule[name]
-    if isinstance(layer, Conv | Linear):
-        return list(Weighted.alone(context, layer, choice).components())
-    if isinstance(layer, MaxPool | AvgPool):
-        return list(Pool(context, layer, choice).components())
-    assert isinstance(layer, Add | Blend | Cast | Route)
-    if is_wiring(layer, design.net):
-        return []
-    return list(Pointwise(context, layer, choice).components())
+def compare(design: RtlDesign) -> Instances:
+    """Compare layer by layer, then the streams, then the buses; gives all instances."""
+    core, found = design.core, Counter()
+    for unit, plan in zip(core.units, core.plans.values(), strict=True):
+        found += (instances := placed(*dict(unit.files).values()))
+        assert instances == listed(plan.components()), unit.layer
+    found += (streams := placed(core.text))
+    assert streams == listed(core.streams.components())
+    found += (buses := placed(design.files[f"{design.top}.sv"]))
+    assert buses == listed(design.buses.components())
+    assert found == listed(design.components())
+    return found
 
 
-def compare(design: RtlDesign, schedule: RtlSchedule) -> set[str]:
-    """Compare layer by layer; gives the modules that were seen."""
-    seen: set[str] = set()
-    for block in design.core.plan.blocks:
-        for layer in block.layers:
-            unit = next(unit for unit in design.core.units if unit.layer == layer.name)
-            text = dict(unit.files)[unit.module]
-            expected = listed(components(design, schedule, block, layer.name))
-            assert placed(text) == expected, layer.name
-            seen |= {module for module, _ in expected}
-    return seen
+@pytest.mark.parametrize("seed", [*range(24), *FOLDED])
+def test_a_design_places_what_its_plans_list(seed: int) -> None:
+    compare(make_design(*random_net(seed)))
 
 
-@pytest.mark.parametrize("seed", [*range(24), 34, 64, 103, 106, 109])
-def test_a_layer_places_what_its_plan_lists(seed: int) -> None:
-    net, schedule = random_net(seed)
-    compare(make_design(net, schedule), schedule)
+def test_sample_layers_place_what_their_plans_list() -> None:
+    for sample in islice(samples(0), 32):
+        compare(make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice})))
 
 
-def test_every_kind_of_component_is_compared() -> None:
-    seen: set[str] = set()
-    for seed in (*range(24), 42):
-        net, schedule = random_net(seed)
-        seen |= compare(make_design(net, schedule), schedule)
-    seen |= compare(make_design(blended()), RtlSchedule())
-    assert seen == {
+def test_every_module_of_the_library_is_compared() -> None:
+    """All but those that only other modules of the library place."""
+    found: Instances = Counter()
+    for seed in (*range(24), *FOLDED, 42):
+        found += compare(make_design(*random_net(seed)))
+    found += compare(make_design(blended()))
+    assert {module for module, _ in found} == {
+        "graph",
         "sf_bank",
         "sf_blend",
         "sf_cast",
         "sf_collect",
+        "sf_count",
         "sf_delay",
+        "sf_egress",
         "sf_fifo",
+        "sf_fork",
+        "sf_ingress",
         "sf_issue",
         "sf_mac",
         "sf_max",
         "sf_pick",
         "sf_reduce",
+        "sf_registers",
+        "sf_repeat_in",
+        "sf_repeat_out",
         "sf_sum",
         "sf_swap",
         "sf_window",
     }
+
+
+LATE = ("CYCLES", "DEPTH", "CREDITED", "BLOCK", "NEGATE")
+"""Parameters that may follow from the latency of an adder graph, or from its signs."""
+
+
+@pytest.mark.parametrize("seed", [*range(12), *FOLDED])
+def test_a_predicted_plan_differs_by_its_graph_only(seed: int) -> None:
+    """What the estimate counts and what is generated are the same components."""
+
+    def known(parts: Iterable[Component]) -> Instances:
+        return Counter(
+            (part.module, frozenset((k, v) for k, v in part.parameters().items() if k not in LATE))
+            for part in parts
+            if part.module not in ("sf_count", "sf_cast")
+        )
+
+    net, schedule = random_net(seed)
+    hardware = hardware_of(make_plan(net, schedule.unrolled), Context.of(net))
+    for name, solved in make_design(net, schedule).core.plans.items():
+        plan = hardware[name].plan(schedule[name])
+        assert plan.cycles == solved.cycles
+        assert known(plan.components()) == known(solved.components()), name
+        casts = [
+            sum(part.module == "sf_cast" for part in each.components()) for each in (plan, solved)
+        ]
+        assert casts[0] == casts[1], name
+
+
+def test_every_module_of_the_library_has_a_class() -> None:
+    """But for modules that only other modules of the library place."""
+    texts = {path.stem: path.read_text() for path in LIBRARY.glob("*.sv")}
+    inside = {
+        name
+        for text in texts.values()
+        for name in re.findall(r"^ +(sf_\w+) #\(", text, re.MULTILINE)
+    }
+    parts = [
+        import_module(f"{package.__name__}.{found.name}")
+        for package in (components, adders)
+        for found in iter_modules(package.__path__)
+    ]
+    classes = {
+        kind.module
+        for module in parts
+        for kind in vars(module).values()
+        if isinstance(kind, type) and isinstance(getattr(kind, "module", None), str)
+    }
+    assert set(texts) - classes == {"sf_multiply", "sf_pass", "sf_uart_rx", "sf_uart_tx"} <= inside

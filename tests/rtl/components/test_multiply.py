@@ -13,7 +13,7 @@ from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.simulation.cosim import Simulation
 from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted_plan import Weighted
+from semifreddo.rtl.units.weighted import weighted_hardware
 from semifreddo.sim import reference
 
 FORMATS = [
@@ -96,13 +96,12 @@ def test_all_products(simulate: Build) -> None:
 
 def test_stages_of_the_array() -> None:
     net, schedule = products()
-    stages = {
-        layer.name: Weighted.alone(
-            Context.of(net), layer, schedule[layer.name]
-        ).mac.multiplier_stages
-        for layer in net.layers
-        if isinstance(layer, Conv)
-    }
+    stages = {}
+    for layer in net.layers:
+        if isinstance(layer, Conv):
+            engine = weighted_hardware(layer, Context.of(net)).loadable(schedule[layer.name])
+            assert engine is not None
+            stages[layer.name] = engine.mac.multiplier_stages
     # Two digits of two bits per stage; unsigned weights have a digit more.
     assert stages["conv0"] == 1 and stages["conv7"] == 2 and stages["conv8"] == 2
     assert stages["conv9"] == 2 and stages["conv4"] == 1 and stages["conv3"] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import numpy as np
@@ -20,7 +19,8 @@ from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.components.costs import in_blocks
 from semifreddo.rtl.components.memories import Bank
 from semifreddo.rtl.design.design import make_design
-from semifreddo.rtl.scheduler.estimate import estimate, stream_parts
+from semifreddo.rtl.scheduler.estimate import estimate
+from semifreddo.rtl.units.plan import counted
 
 
 def slack(net: StreamNet) -> int:
@@ -34,9 +34,7 @@ def test_cycles_are_those_of_the_design(seed: int) -> None:
     design, found = make_design(net, schedule), estimate(net, schedule)
     assert abs(found.cycles_per_image - design.cycles_per_image) <= slack(net)
     assert [layer.name for layer in found.layers] == [unit.layer for unit in design.core.units]
-    assert [layer.cycles for layer in found.layers] == [
-        unit.figures.cycles * unit.figures.passes for unit in design.core.units
-    ]
+    assert [layer.cycles for layer in found.layers] == [unit.cycles for unit in design.core.units]
 
 
 def conv(digit_bits: int = 0, frozen: int = 8, bits: int = 4) -> tuple[StreamNet, RtlSchedule]:
@@ -141,7 +139,7 @@ def test_a_bank_is_as_narrow_as_its_reader_allows() -> None:
 
 def test_a_stream_with_one_reader_needs_no_fork() -> None:
     net, schedule = conv()
-    parts = stream_parts(make_design(net, schedule).core.sized)
+    parts = counted(make_design(net, schedule).core.streams.components())
     assert not [kind for kind in parts.counts if "fork" in kind]
 
 
@@ -155,17 +153,5 @@ def test_a_fork_costs_per_reader(readers: int) -> None:
     both = Stream("both", (4, 4, readers), kind)
     join = Route(inputs=names, output=both, indices=tuple(range(readers)))
     net = StreamNet("forked", Stream("image", shape, kind), (*casts, join), ())
-    parts = stream_parts(make_design(net).core.sized)
+    parts = counted(make_design(net).core.streams.components())
     assert parts.counts["fork_reader"] == readers
-
-
-FOLDED = [34, 64, 103, 106, 109]
-"""Random networks with folded repeats: weights shared by passes or not, forks at their exits."""
-
-
-@pytest.mark.parametrize("seed", [*range(12), *FOLDED])
-def test_forks_are_those_of_the_design(seed: int) -> None:
-    net, schedule = random_net(seed)
-    core = make_design(net, schedule).core
-    built = sum(map(int, re.findall(r"sf_fork #\(\.READERS\((\d+)\)", core.text)))
-    assert stream_parts(core.sized).counts.get("fork_reader", 0) == built

@@ -105,7 +105,7 @@ def test_ticks_of_a_padded_window(together: bool) -> None:
         depthwise=False,
     )
     geometry = Geometry.of(conv, Stream("image", (4, 4, 1), conv.output.type))
-    figures = Figures("conv", 16, 5, 1, geometry, 8)
+    figures = Figures(5, 1, geometry, 8)
     rhythm = Rhythm.of(figures, conv, together=together)
     assert rhythm is not None
     assert rhythm.ticks == (16 if together else 21)  # one row and one column more

@@ -29,7 +29,7 @@ from semifreddo.rtl.choices import Choice, Override, RtlSchedule, is_wiring
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.search import choose
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
-from semifreddo.rtl.units.lanes import Lanes
+from semifreddo.rtl.units.kinds import HARDWARE
 from semifreddo.rtl.units.unit import Context
 from semifreddo.sim import reference
 
@@ -141,7 +141,7 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
     net = every_kind()
     layers = {layer.name: layer for layer in net.layers}
     cycles = {
-        name: Lanes(Context.of(net), layers[name], Choice(channels_per_cycle=4)).figures.cycles
+        name: HARDWARE(layers[name], Context.of(net)).plan(Choice(channels_per_cycle=4)).cycles
         for name in ("sum", "max", "slide")
     }
     assert cycles == {"sum": 64 * 3, "max": 64 * 3, "slide": 16 + 8 * 2}
@@ -151,7 +151,8 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
 def test_words_of_slow_layers_need_no_memory(channels: int, depth: int) -> None:
     net = every_kind()
     layer = next(layer for layer in net.layers if layer.name == "sum")
-    assert Lanes(Context.of(net), layer, Choice(channels_per_cycle=channels)).depth == depth
+    plan = HARDWARE(layer, Context.of(net)).plan(Choice(channels_per_cycle=channels))
+    assert plan.figures.depth == depth
 
 
 def test_the_scheduler_folds_what_has_time() -> None:

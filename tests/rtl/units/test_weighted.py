@@ -15,7 +15,7 @@ from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted_plan import Weighted
+from semifreddo.rtl.units.weighted import weighted_hardware
 from semifreddo.sim import reference
 
 
@@ -117,8 +117,9 @@ def test_a_row_is_read_in_units(
     net = wide(channels, bits)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
-    plan = Weighted.alone(Context.of(net), layer, choice)
-    assert (plan.units, plan.weights_bank.unit_words) == (units, words)
+    engine = weighted_hardware(layer, Context.of(net)).loadable(choice)
+    assert engine is not None
+    assert (engine.mac.units, engine.weights_bank.unit_words) == (units, words)
     exact_over_tasks(net, choice, simulate)
 
 
@@ -126,8 +127,9 @@ def test_cycles_of_groups() -> None:
     net = conv(depthwise=False, bias=None, rounding=Rounding.FLOOR)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
+    hardware = weighted_hardware(layer, Context.of(net))
     cycles = {
-        (rows, channels): Weighted.alone(Context.of(net), layer, Choice(rows, channels)).cycles
+        (rows, channels): hardware.make(Choice(rows, channels), solve=False).word_cycles
         for rows, channels in ((1, 0), (8, 0), (3, 0), (1, 1), (8, 1), (3, 2), (8, 5))
     }
     # Eight rows, five loadable channels: groups times lines.
@@ -140,9 +142,10 @@ def test_cycles_of_groups() -> None:
         (3, 2): 9,
         (8, 5): 1,
     }
-    plan = Weighted.alone(Context.of(net), layer, Choice(3, 2))
-    assert (plan.mac.per_cycle * plan.mac.lanes, plan.groups, plan.lines) == (6, 3, 3)
-    lanes = [[channel.index for channel in lane.channels] for lane in plan.accumulators]
+    engine = hardware.loadable(Choice(3, 2))
+    assert engine is not None
+    assert (engine.mac.per_cycle * engine.lanes, engine.mac.groups, engine.mac.lines) == (6, 3, 3)
+    lanes = [[channel.index for channel in lane.channels] for lane in engine.accumulators]
     assert lanes == [[0, 3, 6], [2, 4, 4]]
 
 
@@ -150,8 +153,9 @@ def test_channels_of_a_lane_have_one_fraction() -> None:
     net = conv(depthwise=False, bias="frozen", rounding=Rounding.HALF_EVEN)
     layer = net.layers[0]
     assert isinstance(layer, Conv)
-    plan = Weighted.alone(Context.of(net), layer, Choice(1, 2))
-    for lane in plan.accumulators:
+    engine = weighted_hardware(layer, Context.of(net)).loadable(Choice(1, 2))
+    assert engine is not None
+    for lane in engine.accumulators:
         channels = lane.channels
         assert len({channel.frac for channel in channels}) == 1
         for channel in channels:

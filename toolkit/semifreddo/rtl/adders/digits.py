@@ -12,35 +12,89 @@ Time is counted from the cycle of the word's first phase: a value of time ``t`` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from semifreddo.adders import AdderGraph
 from semifreddo.rtl.adders.clusters import Cluster, Cover, cover
+from semifreddo.rtl.adders.size import GraphSize
+from semifreddo.rtl.components.component import Component
+from semifreddo.rtl.components.costs import Parts
 
 
 @dataclass(frozen=True)
-class SerialGraph:
+class Count:
+    """Sum and carry of a serial adder of up to four operands.
+
+    Attributes:
+        terms: Numbers that are added.
+    """
+
+    module: ClassVar[str] = "sf_count"
+    terms: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {"TERMS": self.terms}
+
+    def counts(self) -> Parts:
+        """Nothing of its own: it is in the price of the adder."""
+        return Parts()
+
+
+@dataclass(frozen=True)
+class DigitAdders:
     """A graph and when its values are there.
 
     Attributes:
         graph: The linear map; no output is shifted.
         input_bits: Width of every input; inputs are raw values of one stream.
         input_signed: Whether they are two's complement.
+        weight_bits: Width of every weight.
         sum_bits: Width of each output with its constant, two's complement.
         constants: What is added to each output.
         digit: Bits per cycle.
     """
 
+    module: ClassVar[str] = "graph"
     graph: AdderGraph
     input_bits: int
     input_signed: bool
+    weight_bits: int
     sum_bits: tuple[int, ...]
     constants: tuple[int, ...]
     digit: int
 
     def __post_init__(self) -> None:
         assert not any(tap.shift for tap in self.graph.outputs)
+
+    def parameters(self) -> Mapping[str, int | str]:
+        """None: the module is made for its place."""
+        return {}
+
+    def counts(self) -> Parts:
+        constants = sum(map(bool, self.constants))
+        size = GraphSize.of(self.graph)
+        return size.digits(self.digit, constants, self.input_bits, self.weight_bits)
+
+    def inside(self) -> Iterator[Component]:
+        """The functions of adders with several carries."""
+        for cluster in self.clusters:
+            if count := self.function(cluster):
+                yield count
+
+    @property
+    def clusters(self) -> list[Cluster]:
+        """All adders."""
+        outputs = (root for root in self.cover.outputs if isinstance(root, Cluster))
+        return [*self.cover.values.values(), *outputs]
+
+    def function(self, cluster: Cluster) -> Count | None:
+        """What computes sum and carry of an adder of single bits; None is plain logic."""
+        if self.digit > 1 or cluster.carry_bits == 1:
+            return None
+        return Count(max(2, cluster.terms))
 
     @cached_property
     def cover(self) -> Cover:
@@ -103,8 +157,4 @@ class SerialGraph:
     @property
     def adder_bits(self) -> int:
         """Full adders: of each cluster one less than its terms, for every bit of a digit."""
-        clusters = [
-            *self.cover.values.values(),
-            *(root for root in self.cover.outputs if isinstance(root, Cluster)),
-        ]
-        return self.digit * sum(max(1, cluster.terms - 1) for cluster in clusters)
+        return self.digit * sum(max(1, cluster.terms - 1) for cluster in self.clusters)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from semifreddo.rtl.adders.clusters import Cluster
-from semifreddo.rtl.adders.digits import SerialGraph
-from semifreddo.rtl.components.verilog import Port, instance, module, part, vector
+from semifreddo.rtl.adders.digits import DigitAdders
+from semifreddo.rtl.components.component import place
+from semifreddo.rtl.components.verilog import Port, module, part, vector
 
 LONGEST_IN_FLIP_FLOPS = 4
 
@@ -14,7 +15,7 @@ LONGEST_IN_FLIP_FLOPS = 4
 class _Writer:
     """Collects the text; remembers which delays and marks it needs."""
 
-    def __init__(self, plan: SerialGraph, phase_bits: int) -> None:
+    def __init__(self, plan: DigitAdders, phase_bits: int) -> None:
         self.plan = plan
         self.phase_bits = phase_bits
         self.delays: dict[str, int] = {}
@@ -78,7 +79,7 @@ class _Writer:
         return f"phase_{time}"
 
 
-def serial_module(name: str, comment: str, plan: SerialGraph, phase_bits: int) -> str:
+def digits_module(name: str, comment: str, plan: DigitAdders, phase_bits: int) -> str:
     """The text of the module: digits are picked from ``taps`` by ``phase``; ``first`` is its 0."""
     writer = _Writer(plan, phase_bits)
     count = len(plan.graph.inputs)
@@ -106,7 +107,7 @@ def serial_module(name: str, comment: str, plan: SerialGraph, phase_bits: int) -
     return module(name, comment, ports, text)
 
 
-def _inputs(plan: SerialGraph, writer: _Writer, values: list[int]) -> list[str]:
+def _inputs(plan: DigitAdders, writer: _Writer, values: list[int]) -> list[str]:
     """A register per input with its digit; behind its last digit come those of its sign."""
     digit, bits = plan.digit, plan.input_bits
     own = -(-bits // digit)
@@ -171,7 +172,7 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
         f"reg {vector(size)} {carry};",
         f"wire {wire} {name}_sum;",
         f"wire {vector(size)} {name}_next;",
-        *_logic(name, letters, digit, size, first),
+        *_logic(writer.plan, name, letters, cluster),
         f"always @(posedge clk) {name} <= {name}_sum;",
         "always @(posedge clk)",
         f"    if ({writer.start(time - 1)}) {carry} <= {size}'d{first};",
@@ -180,8 +181,9 @@ def _adder(writer: _Writer, name: str, cluster: Cluster, time: int) -> list[str]
     return lines
 
 
-def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int) -> list[str]:
+def _logic(plan: DigitAdders, name: str, letters: str, cluster: Cluster) -> list[str]:
     """Sum and next carry."""
+    digit, carry_bits, function = plan.digit, cluster.carry_bits, plan.function(cluster)
     total, following, carry = f"{name}_sum", f"{name}_next", f"{name}_carry"
     a, b = (f"{name}_{letter}" for letter in letters[:2])
     if digit > 1 and carry_bits > 1:  # -a - b begins with a carry of 2, which no chain takes in
@@ -193,23 +195,23 @@ def _logic(name: str, letters: str, digit: int, carry_bits: int, negatives: int)
         # Adding the carry to itself below the lowest bit makes it the chain's carry in. Of a
         # difference, tools invert the second operand within the adder.
         text = f"{{1'b0, {a}, {carry}}} + {{1'b0, {b}, {carry}}}"
-        if negatives:
+        if cluster.negatives:
             text = f"{{1'b0, {a}, {carry}}} - {{1'b1, ~{b}, ~{carry}}}"
         return [
             f"wire {name}_none;",
             f"assign {{{following}, {total}, {name}_none}} = {text};",
         ]
-    if carry_bits == 1:
+    if function is None:
         return [
             f"assign {total} = {carry} ^ {a} ^ {b};",
             f"assign {following} = ({carry} & {a}) | ({b} & ({carry} | {a}));",
         ]
     ports = {letter: f"{name}_{letter}" if letter in letters else "1'b0" for letter in "abcd"}
     ports |= {"carry": carry, "sum": total, "next": following}
-    return [instance("sf_count", f"{name}_count", {"TERMS": len(letters)}, ports)]
+    return [place(function, f"{name}_count", ports)]
 
 
-def _output(plan: SerialGraph, writer: _Writer, index: int) -> list[str]:
+def _output(plan: DigitAdders, writer: _Writer, index: int) -> list[str]:
     root, bits, digits = plan.cover.outputs[index], plan.sum_bits[index], plan.digits_of[index]
     if root is None:
         return [f"assign sum_{index} = {bits}'h{plan.constants[index] % (1 << bits):x};"]

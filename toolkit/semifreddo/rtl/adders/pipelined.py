@@ -5,19 +5,23 @@ Two levels per stage cost the same logic as one and about 40 % fewer flip-flops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 from semifreddo.adders import AdderGraph, Tap
 from semifreddo.core.fixed import bits_for
+from semifreddo.rtl.adders.size import GraphSize
+from semifreddo.rtl.components.component import Component
+from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.verilog import Port, module, part, vector
 
 LEVELS_PER_STAGE = 2
 
 
 @dataclass(frozen=True)
-class PipelinedGraph:
+class PipelinedAdders:
     """A graph and where its registers are.
 
     Attributes:
@@ -26,9 +30,26 @@ class PipelinedGraph:
         input_signed: Whether they are two's complement.
     """
 
+    module: ClassVar[str] = "graph"
     graph: AdderGraph
     input_bits: int
     input_signed: bool
+
+    def parameters(self) -> Mapping[str, int | str]:
+        """None: the module is made for its place."""
+        return {}
+
+    def counts(self) -> Parts:
+        return self.size.pipeline(self.input_bits)
+
+    def inside(self) -> Iterator[Component]:
+        """None."""
+        return iter(())
+
+    @cached_property
+    def size(self) -> GraphSize:
+        """Size of the graph."""
+        return GraphSize.of(self.graph)
 
     @cached_property
     def sum_bits(self) -> tuple[int, ...]:
@@ -100,7 +121,7 @@ class PipelinedGraph:
         return plain if stage == self.stage(value) else f"{plain}_s{stage - 1}"
 
 
-def graph_module(name: str, comment: str, graph: PipelinedGraph) -> str:
+def graph_module(name: str, comment: str, graph: PipelinedAdders) -> str:
     """The text of the module: ``taps`` in, ``sum_0..`` out, ``latency`` cycles later."""
     count = len(graph.graph.inputs)
     ports = [
@@ -125,17 +146,17 @@ def graph_module(name: str, comment: str, graph: PipelinedGraph) -> str:
     return module(name, comment, ports, body)
 
 
-def _declare(kind: str, graph: PipelinedGraph, value: int, name: str, text: str = "") -> str:
+def _declare(kind: str, graph: PipelinedAdders, value: int, name: str, text: str = "") -> str:
     width, signed = graph.formats[value]
     sign = " signed" if signed else ""
     return f"{kind}{sign} {vector(width)} {name}{' = ' + text if text else ''};"
 
 
-def _tap(graph: PipelinedGraph, index: int) -> str:
+def _tap(graph: PipelinedAdders, index: int) -> str:
     return part("taps", index, graph.input_bits)
 
 
-def _signed(graph: PipelinedGraph, value: int, stage: int) -> str:
+def _signed(graph: PipelinedAdders, value: int, stage: int) -> str:
     name = graph.name(value, stage)
     return name if graph.formats[value][1] else f"$signed({{1'b0, {name}}})"
 
@@ -144,7 +165,7 @@ def _shifted(text: str, shift: int) -> str:
     return f"({text} <<< {shift})" if shift else text
 
 
-def _sum(graph: PipelinedGraph, value: int) -> str:
+def _sum(graph: PipelinedAdders, value: int) -> str:
     adder = graph.graph.adders[value - len(graph.graph.inputs)]
     stage = graph.stage(value)
     names = [
@@ -155,7 +176,7 @@ def _sum(graph: PipelinedGraph, value: int) -> str:
     return f"{left} {'-' if adder.subtract else '+'} {right}"
 
 
-def _registers(graph: PipelinedGraph, used: Sequence[int], stage: int) -> list[str]:
+def _registers(graph: PipelinedAdders, used: Sequence[int], stage: int) -> list[str]:
     """Registers behind a stage: what later stages still read."""
     keep = [value for value in used if graph.stage(value) <= stage < graph.last_use[value]]
     if not keep:
@@ -167,7 +188,7 @@ def _registers(graph: PipelinedGraph, used: Sequence[int], stage: int) -> list[s
     return [*lines, f"always @(posedge clk) begin\n{moves}end"]
 
 
-def _output(graph: PipelinedGraph, tap: Tap) -> str:
+def _output(graph: PipelinedAdders, tap: Tap) -> str:
     if tap.value < 0:
         return "'0"
     return _shifted(_signed(graph, tap.value, graph.latency + 1), tap.shift)

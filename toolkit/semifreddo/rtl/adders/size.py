@@ -1,4 +1,6 @@
-"""How large the adder graph of a constant matrix will be, without solving it.
+"""How large an adder graph is: one that is solved, or will be.
+
+A graph that is not solved yet is predicted from its matrix.
 
 The adders are those of the canonical signed digits, times the share that is left when a solver lets
 sums share sub-expressions. The share falls with the size of the matrix and with the digits per
@@ -9,15 +11,19 @@ matrices; ``semifreddo study adder_graphs`` measures the errors on others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.adders import AdderGraph
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import WeightBlock
+from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.numbers import signed_bits
 
@@ -27,9 +33,20 @@ DEEPER = 4
 """Adders by which nine of ten solved graphs are no deeper than predicted."""
 
 
+class Adders(Component, Protocol):
+    """The adders of frozen channels: a module that is generated, not one of the library."""
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last digit of the window to the sums."""
+
+    def inside(self) -> Iterator[Component]:
+        """Every instance of a library module in it, as far as its graph is known."""
+
+
 @dataclass(frozen=True)
 class GraphSize:
-    """Predicted size of a graph.
+    """Size of a graph.
 
     Attributes:
         taps: Inputs that are used.
@@ -42,6 +59,21 @@ class GraphSize:
     adders: float
     adder_bits: float
     depth: int
+
+    @classmethod
+    def of(cls, graph: AdderGraph) -> GraphSize:
+        """Size of a graph that is solved."""
+        levels = [0] * len(graph.inputs)
+        read: set[int] = {tap.value for tap in graph.outputs}
+        for adder in graph.adders:
+            levels.append(1 + max(levels[adder.left], levels[adder.right]))
+            read |= {adder.left, adder.right}
+        return cls(
+            taps=sum(value in read for value in range(len(graph.inputs))),
+            adders=len(graph.adders),
+            adder_bits=sum(adder.range.format[0] for adder in graph.adders),
+            depth=max(levels, default=0),
+        )
 
     def latency(self, digit: int, *, folded: bool) -> int:
         """Cycles from the taps to the sums, with digits of so many bits; 0 is all bits at once.
@@ -82,6 +114,46 @@ class GraphSize:
         parts.add("picked_bit", self.taps * digit * max(1.0, (inputs - 1) / 3))
         parts.add("word_bit", self.taps * digit)
         return parts
+
+
+@dataclass(frozen=True)
+class PredictedAdders:
+    """Adders whose graph is not solved.
+
+    Attributes:
+        size: Predicted size of the graph.
+        digit: Bits of a digit; 0 is all bits at once.
+        constants: Outputs to which a constant is added.
+        input_bits: Of an input.
+        weight_bits: Of a weight.
+        folded: Whether passes of a repeat wait for the latency.
+    """
+
+    module: ClassVar[str] = "graph"
+    size: GraphSize
+    digit: int
+    constants: int
+    input_bits: int
+    weight_bits: int
+    folded: bool
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the last digit of the window to the sums."""
+        return self.size.latency(self.digit, folded=self.folded)
+
+    def parameters(self) -> Mapping[str, int | str]:
+        """None: the module is made for its place."""
+        return {}
+
+    def counts(self) -> Parts:
+        if not self.digit:
+            return self.size.pipeline(self.input_bits)
+        return self.size.digits(self.digit, self.constants, self.input_bits, self.weight_bits)
+
+    def inside(self) -> Iterator[Component]:
+        """Unknown before the graph is solved, and counted with the adders."""
+        return iter(())
 
 
 def signed_digit_count(values: IntMatrix) -> IntMatrix:

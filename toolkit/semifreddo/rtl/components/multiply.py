@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import mux
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
+
+
+DEEP_LINES = 9
+"""Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
+
+
+def wide_enough(x_bits: int, w_bits: int) -> bool:
+    """Whether a product may be a DSP slice."""
+    return x_bits + w_bits >= DSP_PRODUCT_BITS
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,6 @@ class Mac:
         per_cycle: Rows that are multiplied in a cycle.
         channels: That are summed.
         lanes: Channels that are summed at the same time.
-        per_unit: Groups of ``lanes`` channels whose weights are read at once.
         shared: Whether all channels see the same operands (not in depthwise layers).
         x_bits: Of an operand.
         x_signed: Whether operands are two's complement.
@@ -31,7 +41,6 @@ class Mac:
         w_signed: Whether weights are two's complement.
         sum_bits: Of an accumulator.
         dsp: Whether products are meant for DSP slices.
-        deep: Whether the weights may be in block memories, see ``Weighted.deep``.
         phase: Width of the phase.
     """
 
@@ -40,7 +49,6 @@ class Mac:
     per_cycle: int
     channels: int
     lanes: int
-    per_unit: int
     shared: bool
     x_bits: int
     x_signed: bool
@@ -48,7 +56,6 @@ class Mac:
     w_signed: bool
     sum_bits: int
     dsp: bool
-    deep: bool
     phase: int
 
     def parameters(self) -> Mapping[str, int | str]:
@@ -69,15 +76,39 @@ class Mac:
             "PHASE": self.phase,
         }
 
-    @property
+    @cached_property
     def groups(self) -> int:
         """Groups of channels, one after the other."""
         return -(-self.channels // self.lanes)
 
-    @property
+    @cached_property
     def lines(self) -> int:
         """Cycles of a group."""
         return -(-self.rows // self.per_cycle)
+
+    @cached_property
+    def per_unit(self) -> int:
+        """Groups whose weights are read at once: as few as fill whole words of the address map."""
+        bits = self.lanes * self.w_bits
+        return min(self.groups, WORD_BITS // math.gcd(bits, WORD_BITS))
+
+    @property
+    def units(self) -> int:
+        """Parts of a row, each read on its own."""
+        return -(-self.groups // self.per_unit)
+
+    @property
+    def deep(self) -> bool:
+        """Whether the weights may be in block memories, which answer late in a cycle.
+
+        What is read is then held once more before it is used: a block memory of an ECP5 takes 6 ns.
+        """
+        return self.lines * self.units >= DEEP_LINES
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all groups."""
+        return self.groups * self.lines
 
     @property
     def reads(self) -> int:
@@ -103,7 +134,7 @@ class Mac:
     @property
     def sliced(self) -> bool:
         """Whether products are DSP slices: the choice says so, and they are wide enough."""
-        return self.dsp and self.x_bits + self.w_bits >= DSP_PRODUCT_BITS
+        return self.dsp and wide_enough(self.x_bits, self.w_bits)
 
     @property
     def takes_sums_in(self) -> bool:

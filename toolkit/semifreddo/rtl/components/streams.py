@@ -1,4 +1,4 @@
-"""What moves words: issuers of pipelines, bank selectors, forks, and the ways of folded repeats."""
+"""What moves words: issuers of pipelines, bank selectors, forks, the ways of folded repeats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.verilog import quoted
 
 
 @dataclass(frozen=True)
@@ -122,4 +123,34 @@ class RepeatOut:
 
     def counts(self) -> Parts:
         """Nothing of its own: its counter is in the price of :class:`RepeatIn`."""
+        return Parts()
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Tells a simulation what passes on a stream.
+
+    Attributes:
+        name: Under which it is told.
+        bits: Of a word.
+        words: Of one pass; 0 if there are no passes.
+        passes: Per image.
+        number: Of the pass that is told.
+    """
+
+    module: ClassVar[str] = "sf_probe"
+    name: str
+    bits: int
+    words: int = 0
+    passes: int = 1
+    number: int = 0
+
+    def parameters(self) -> Mapping[str, int | str]:
+        found: dict[str, int | str] = {"NAME": quoted(self.name), "BITS": self.bits}
+        if self.words:
+            found |= {"WORDS": self.words, "PASSES": self.passes, "PASS": self.number}
+        return found
+
+    def counts(self) -> Parts:
+        """Nothing: synthesis does not see it."""
         return Parts()

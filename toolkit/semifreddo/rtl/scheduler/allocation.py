@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from semifreddo.rtl.scheduler.options import Option
+from semifreddo.rtl.units.plan import Option
 
 
 def allocate(

@@ -8,12 +8,9 @@ from typing import Any
 
 from semifreddo.boards.spec import Resources
 from semifreddo.core.columns import text_table
-from semifreddo.rtl.choices import Choice
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.estimate import Estimate
-from semifreddo.rtl.scheduler.options import Option
-from semifreddo.rtl.scheduler.structure import LayerModel
-from semifreddo.rtl.scheduler.weighted_structure import WeightedModel
+from semifreddo.rtl.units.plan import Hardware, Option
 
 _WHY = 30
 """Characters in which a reason can be read."""
@@ -157,27 +154,8 @@ def _table(layers: tuple[Reason, ...], width: int | None) -> str:
     return text_table(head, rows, width)
 
 
-def describe(model: LayerModel, choice: Choice) -> str:
-    """A choice in words."""
-    if model.wiring:
-        return ""
-    if not isinstance(model, WeightedModel):
-        count = choice.channels_per_cycle
-        return f"{count} channel{'s' * (count > 1)} at a time" if count else "all channels"
-    words = []
-    if model.graph:
-        digit = choice.digit_bits
-        words.append(
-            f"adders {digit} bit{'s' * (digit > 1)} per cycle" if digit else "adders, all bits"
-        )
-    if model.loadable:
-        channels = choice.channels_per_cycle or model.loadable
-        words.append(f"{choice.rows_per_cycle} x {channels} {choice.multiplier} multipliers")
-    return "; ".join(words)
-
-
 def note(
-    model: LayerModel, chosen: Option, options: tuple[Option, ...], interval: int, slices: int
+    hardware: Hardware, chosen: Option, options: tuple[Option, ...], interval: int, slices: int
 ) -> str:
     """Why a layer is not smaller, within a number of DSP slices."""
     if len(options) == 1:
@@ -194,13 +172,13 @@ def note(
     first = smaller[0]
     saved = chosen.area.lut - first.area.lut
     return (
-        f"{describe(model, first.choice)} would save {saved:,.0f} LUT but take "
+        f"{hardware.plan(first.choice).words} would save {saved:,.0f} LUT but take "
         f"{first.cycles:,} cycles"
     )
 
 
 def rows_of(
-    models: Mapping[str, LayerModel],
+    hardware: Mapping[str, Hardware],
     chosen: Mapping[str, Option],
     options: Mapping[str, tuple[Option, ...]],
     estimate: Estimate,
@@ -212,14 +190,14 @@ def rows_of(
         Reason(
             layer.name,
             layer.kind,
-            describe(models[layer.name], chosen[layer.name].choice),
+            hardware[layer.name].plan(chosen[layer.name].choice).words,
             layer.cycles,
             layer.cycles / interval,
             layer.lut,
             layer.ff,
             layer.dsp,
             layer.bram18,
-            note(models[layer.name], chosen[layer.name], options[layer.name], interval, slices),
+            note(hardware[layer.name], chosen[layer.name], options[layer.name], interval, slices),
         )
         for layer in estimate.layers
     ]
@@ -236,18 +214,3 @@ def rows_of(
 
 def _whole(area: Area) -> tuple[int, int, int, int]:
     return round(area.lut), round(area.ff), round(area.dsp), round(area.bram18)
-
-
-def knob(model: LayerModel, choice: Choice, resource: str) -> str:
-    """What makes a layer take less of a resource when its choices are at their end."""
-    if resource == "dsp":
-        return 'let it multiply with multiplier = "lut"'
-    if not isinstance(model, WeightedModel):
-        return "give its inputs fewer bits or channels"
-    frozen, loadable = model.frozen_area(choice).lut, model.loadable_area(choice).lut
-    rest = model.area(choice).lut - frozen - loadable
-    if max(frozen, loadable) < rest:
-        return "give its inputs and outputs fewer bits or channels"
-    if frozen >= loadable:
-        return "freeze fewer of its channels or give its weights fewer bits"
-    return "freeze more of its channels or give its weights fewer bits"

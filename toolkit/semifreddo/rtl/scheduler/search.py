@@ -19,18 +19,19 @@ from semifreddo.core.tables import nearest
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Override, RtlSchedule
 from semifreddo.rtl.scheduler.allocation import allocate
-from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan, models_of
+from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan
 from semifreddo.rtl.scheduler.explanation import (
     RESOURCES,
     Explanation,
     Shortage,
-    knob,
     rows_of,
     shortages,
 )
-from semifreddo.rtl.scheduler.options import Option, options_of
-from semifreddo.rtl.scheduler.weighted_structure import WeightedModel
+from semifreddo.rtl.scheduler.options import options_of
 from semifreddo.rtl.timing.folding import make_plan
+from semifreddo.rtl.units.kinds import hardware_of
+from semifreddo.rtl.units.plan import Option
+from semifreddo.rtl.units.unit import Context
 
 _ATTEMPTS = 10
 """Rounds in which the layers of a folded repeat get fewer cycles, before they get the fewest."""
@@ -96,11 +97,11 @@ class _Search:
     ) -> None:
         self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
         self.plan = make_plan(net, unrolled)
-        self.models = models_of(self.plan)
+        self.hardware = hardware_of(self.plan, Context.of(net))
         for name in fixed:
             self._check_name(name)
         self.options = {
-            name: options_of(model, fixed.get(name)) for name, model in self.models.items()
+            name: options_of(found, fixed.get(name)) for name, found in self.hardware.items()
         }
         self.buses = buses(net).area
         self.floor = self.estimate(
@@ -110,7 +111,7 @@ class _Search:
 
     def _check_name(self, name: str) -> None:
         """Refuse to fix a choice that nothing would follow."""
-        if name in self.models:
+        if name in self.hardware:
             return
         for block in self.plan.blocks:
             for names in block.passes[1:]:
@@ -121,7 +122,7 @@ class _Search:
                         f"the choice of {first!r} counts for all passes"
                     )
         raise ConfigError(
-            f"rtl layer {name!r}: {self.net.name} has no such layer{nearest(name, self.models)}"
+            f"rtl layer {name!r}: {self.net.name} has no such layer{nearest(name, self.hardware)}"
         )
 
     @cached_property
@@ -133,13 +134,13 @@ class _Search:
     def schedule(self, chosen: Mapping[str, Option]) -> RtlSchedule:
         """A solution as a schedule."""
         layers = {
-            name: option.choice for name, option in chosen.items() if not self.models[name].wiring
+            name: option.choice for name, option in chosen.items() if not self.hardware[name].wiring
         }
         return RtlSchedule(layers, self.unrolled)
 
     def estimate(self, chosen: Mapping[str, Option]) -> Estimate:
         """Figures of a solution."""
-        return estimate_plan(self.plan, self.models, self.schedule(chosen))
+        return estimate_plan(self.plan, self.hardware, self.schedule(chosen))
 
     def solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
         """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
@@ -213,7 +214,7 @@ class _Search:
             cycles_per_image=found.cycles_per_image,
             bottleneck=found.bottleneck,
             reason=self._reason(found.cycles_per_image, found.bottleneck, target_fps),
-            layers=rows_of(self.models, chosen, self.options, found, self.budget.dsp),
+            layers=rows_of(self.hardware, chosen, self.options, found, self.budget.dsp),
             total={name: int(getattr(found.total, name)) for name in RESOURCES},
             budget={name: getattr(self.budget, name) for name in RESOURCES},
         )
@@ -234,9 +235,7 @@ class _Search:
             return "its passes come one after the other"
         if bottleneck == "buses":
             return "the input or output stream carries no more"
-        if not isinstance(self.models[bottleneck], WeightedModel):
-            return "it takes one step of its window, or one word, per cycle"
-        return "all its sums are computed at once already"
+        return self.hardware[bottleneck].plan(self.options[bottleneck][0].choice).limit
 
     def _too_large(self) -> str:
         chosen, found = self.solve(self.steps[-1])
@@ -251,7 +250,7 @@ class _Search:
         title = RESOURCES[missing.resource]
         advice = [
             f"layer {name!r} takes most ({amount:,.0f} {title}): "
-            f"{knob(self.models[name], chosen[name].choice, missing.resource)}"
+            f"{self.hardware[name].plan(chosen[name].choice).advice(missing.resource)}"
         ]
         if self.unrolled:
             advice.append(f"fold the repeat {sorted(self.unrolled)[0]!r}")

@@ -15,6 +15,8 @@ from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
 from semifreddo.ir.bus import REGISTER_PORTS
 from semifreddo.rtl import library
+from semifreddo.rtl.components.buses import Serial
+from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.verilog import Port, instance, module
 from semifreddo.rtl.design.written import Verilog
 from semifreddo.rtl.synthesis.parts import (
@@ -195,7 +197,7 @@ def serial_module(design: Verilog, divisor: int) -> str:
     device |= {"s_axi_wstrb": "4'b1111", "s_axi_bresp": "", "s_axi_rresp": ""}
     body = [
         *lines,
-        instance("sf_serial", "bridge", {"DIVISOR": divisor}, bridge),
+        place(Serial(divisor), "bridge", bridge),
         instance(design.top, "device", {}, device),
     ]
     ports = [

@@ -12,19 +12,13 @@ class Figures:
     """One layer of hardware, as the times of a network see it.
 
     Attributes:
-        layer: Name of the layer.
-        cycles: Cycles per image, or pass, when one follows the other and nothing waits.
         latency: Cycles from the last operand of a word to the word on the output stream.
         word_cycles: Cycles that one result word keeps the unit busy.
         geometry: Its windows; None if it takes one word of every input per result.
         depth: Words of the FIFO behind the pipeline; 0 if it is wiring without one.
-        passes: Times per image that it runs.
     """
 
-    layer: str
-    cycles: int
     latency: int
     word_cycles: int = 1
     geometry: Geometry | None = None
     depth: int = 0
-    passes: int = 1

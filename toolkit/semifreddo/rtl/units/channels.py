@@ -200,6 +200,10 @@ class WeightedLayer:
         """Width of the widest of these sums."""
         return max(self.serial_bits, default=1)
 
+    def digits(self, digit: int) -> int:
+        """Cycles of the frozen channels' adders for a word; they need no graph."""
+        return -(-self.widest // digit) if digit else 1
+
     @cached_property
     def _accumulators(self) -> dict[int, tuple[Accumulator, ...]]:
         return {}

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from semifreddo.core.errors import ProjectError
 from semifreddo.ir.kinds import KindTable
-from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Layer, Linear, MaxPool, Route
-from semifreddo.rtl.choices import Choice
-from semifreddo.rtl.units.pointwise import pointwise_unit
-from semifreddo.rtl.units.pooling import pool_unit
-from semifreddo.rtl.units.unit import Context, Unit
-from semifreddo.rtl.units.weighted import weighted_unit
+from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route
+from semifreddo.rtl.timing.folding import Plan, refuse
+from semifreddo.rtl.units.plan import Hardware
+from semifreddo.rtl.units.pointwise import pointwise_hardware
+from semifreddo.rtl.units.pooling import pool_hardware
+from semifreddo.rtl.units.unit import Context
+from semifreddo.rtl.units.weighted import weighted_hardware
 
-UNITS: KindTable[Unit] = KindTable("RTL unit", "semifreddo.rtl.units.kinds", ProjectError)
-"""Functions of (layer, context, choice)."""
+HARDWARE: KindTable[Hardware] = KindTable(
+    "RTL hardware", "semifreddo.rtl.units.kinds", ProjectError
+)
+"""Functions of (layer, context)."""
 
-
-@UNITS.register(Conv, Linear)
-def _weighted(layer: Conv | Linear, context: Context, choice: Choice) -> Unit:
-    return weighted_unit(context, layer, choice)
-
-
-@UNITS.register(MaxPool, AvgPool)
-def _pool(layer: MaxPool | AvgPool, context: Context, choice: Choice) -> Unit:
-    return pool_unit(context, layer, choice)
+HARDWARE.register(Conv, Linear)(weighted_hardware)
+HARDWARE.register(MaxPool, AvgPool)(pool_hardware)
+HARDWARE.register(Add, Blend, Cast, Route)(pointwise_hardware)
 
 
-@UNITS.register(Add, Blend, Cast, Route)
-def _pointwise(layer: Add | Blend | Cast | Route, context: Context, choice: Choice) -> Unit:
-    return pointwise_unit(context, layer, choice)
-
-
-def make_unit(context: Context, layer: Layer, choice: Choice) -> Unit:
-    """The unit of any layer.
+def hardware_of(plan: Plan, context: Context) -> dict[str, Hardware]:
+    """The hardware of all layers that are built: of a folded repeat those of the first pass.
 
     Raises:
-        ProjectError: The layer kind has no hardware.
+        ProjectError: A layer has no hardware, or a folded repeat has none.
     """
-    return UNITS(layer, context, choice)
+    found: dict[str, Hardware] = {}
+    for block in plan.blocks:
+        inner = replace(context, passes=block.count, pass_blocks=block.pass_blocks)
+        layers = {layer.name: HARDWARE(layer, inner) for layer in block.layers}
+        if block.folded and all(hardware.wiring for hardware in layers.values()):
+            refuse(block.name, "it is nothing but wiring")
+        found |= layers
+    return found

@@ -7,13 +7,15 @@ together in one word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from semifreddo.ir.layers import AvgPool, Blend, Layer, MaxPool
+from semifreddo.core.errors import ConfigError
+from semifreddo.ir.layers import AvgPool, Blend, MaxPool
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import Choice
+from semifreddo.rtl.choices import Choice, Override
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Geometry
@@ -22,22 +24,13 @@ from semifreddo.rtl.components.numbers import Cast
 from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.timing.figures import Figures
-from semifreddo.rtl.units.unit import Context, depth_for, word_bits
+from semifreddo.rtl.units.plan import Hardware, UnitPlan, least_steps
+from semifreddo.rtl.units.unit import depth_for, word_bits
 
 
 @dataclass(frozen=True, eq=False)
-class Lanes:
-    """A layer without weights and the choice for it.
-
-    Attributes:
-        context: The network, and where its loadable values live.
-        layer: Add, blend, cast, pool, or a route that is more than wires.
-        choice: How many channels are computed at a time.
-    """
-
-    context: Context
-    layer: Layer
-    choice: Choice
+class LanesPlan(UnitPlan):
+    """A layer without weights: its choice is how many channels are computed at a time."""
 
     @property
     def net(self) -> StreamNet:
@@ -100,21 +93,28 @@ class Lanes:
 
     @property
     def figures(self) -> Figures:
-        """What its times follow from."""
+        return Figures(self.latency + self._lead, self.groups, self.geometry, self.depth)
+
+    @property
+    def cycles(self) -> int:
         operands, idle = self.layer.output.pixels, 0
         if self.geometry is not None and self.geometry.disjoint:
             operands = self.geometry.height * self.geometry.width
         elif self.geometry is not None:
             idle = self.geometry.ticks - self.geometry.windows
-        return Figures(
-            layer=self.layer.name,
-            cycles=operands * self.groups + idle,
-            latency=self.latency + self._lead,
-            word_cycles=self.groups,
-            geometry=self.geometry,
-            depth=self.depth,
-            passes=self.context.passes,
-        )
+        return operands * self.groups + idle
+
+    @property
+    def words(self) -> str:
+        count = self.choice.channels_per_cycle
+        return f"{count} channel{'s' * (count > 1)} at a time" if count else "all channels"
+
+    @property
+    def limit(self) -> str:
+        return "it takes one step of its window, or one word, per cycle"
+
+    def advice(self, _resource: str) -> str:
+        return "give its inputs fewer bits or channels"
 
     @property
     def loadable(self) -> bool:
@@ -141,17 +141,15 @@ class Lanes:
         return [Pick(self.channels * bits, self.count * bits, self.count * zeros)]
 
     def components(self) -> Iterator[Component]:
-        """Every instance of a library module in the layer's module."""
         yield self.issue
         yield from self.casts()
         yield self.collect
 
+    @abstractmethod
     def casts(self) -> list[Cast]:
         """Of each lane."""
-        raise NotImplementedError
 
     def rest(self) -> Parts:
-        """What is no library module."""
         return Parts()
 
     # Text ----------------------------------------------------------------------------------------
@@ -180,3 +178,31 @@ class Lanes:
             "out_data": "out_data",
         }
         return ["", place(self.collect, "collect", ports)]
+
+
+@dataclass(frozen=True, eq=False)
+class LanesHardware(Hardware):
+    """A layer without weights.
+
+    Attributes:
+        plans: The class of its plans.
+    """
+
+    plans: type[LanesPlan]
+
+    def make(self, choice: Choice, *, solve: bool) -> LanesPlan:  # noqa: ARG002 -- no adder graph
+        return self.plans(self.context, self.layer, choice)
+
+    def choices(self, fixed: Override) -> Sequence[Choice]:
+        where = f"rtl layer {self.layer.name!r} ({self.layer.kind})"
+        if replace(fixed, channels_per_cycle=None) != Override():
+            raise ConfigError(f"{where} has only channels_per_cycle to choose")
+        channels = self.layer.output.channels
+        if fixed.channels_per_cycle is None:
+            return [Choice(channels_per_cycle=each % channels) for each in least_steps(channels)]
+        if fixed.channels_per_cycle > channels:
+            raise ConfigError(
+                f"{where}: channels_per_cycle {fixed.channels_per_cycle} is outside "
+                f"0..{channels}, its channels"
+            )
+        return [Choice(channels_per_cycle=fixed.channels_per_cycle)]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from semifreddo.core.errors import ConfigError
 from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Layer, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import Choice, is_wiring
+from semifreddo.rtl.choices import DEFAULT, Choice, Override, is_wiring
 from semifreddo.rtl.components import numbers
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
@@ -18,7 +19,8 @@ from semifreddo.rtl.components.numbers import Number, Range, place_cast
 from semifreddo.rtl.components.streams import Swap
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.timing.figures import Figures
-from semifreddo.rtl.units.lanes import Lanes
+from semifreddo.rtl.units.lanes import LanesHardware, LanesPlan
+from semifreddo.rtl.units.plan import Hardware, UnitPlan
 from semifreddo.rtl.units.unit import Context, Unit, bank, bank_select, delay, issue, ports, swap
 
 FACTOR_BITS = 4
@@ -26,7 +28,7 @@ FACTOR_BITS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Pointwise(Lanes):
+class PointwisePlan(LanesPlan):
     """An add, blend, cast, or a route that is more than wires."""
 
     layer: Add | Blend | Cast | Route
@@ -52,9 +54,7 @@ class Pointwise(Lanes):
 
     def bank(self, alpha: WeightBlock) -> Bank:
         """The memory of loadable factors."""
-        regions = self.context.regions(alpha.name)
-        first, offsets = regions[0], tuple(region.offset_words for region in regions)
-        return Bank(first.rows, first.row_bits, 1, first.row_words, offsets)
+        return self.context.bank(alpha.name, 1)
 
     # Values: ranges, for each lane -------------------------------------------------------------
 
@@ -160,31 +160,28 @@ class Pointwise(Lanes):
             return Parts.of("word_bit", self.count * self.mix.bits)
         return Parts()
 
+    # Text ----------------------------------------------------------------------------------------
 
-def pointwise_unit(context: Context, layer: Add | Blend | Cast | Route, choice: Choice) -> Unit:
-    """The unit of a layer without windows."""
-    net = context.net
-    if isinstance(layer, Route) and is_wiring(layer, net):
-        return _wiring_unit(context, layer)
-    lanes = Pointwise(context, layer, choice)
-    names = _input_names(layer)
-    body = ["wire all_valid = " + " && ".join(f"{name}_valid" for name in names) + ";"]
-    body += ["wire taken;", *issue(lanes.issue, "all_valid", "taken")]
-    body += [f"assign {name}_ready = taken;" for name in names]
-    if lanes.loadable:
-        assert lanes.alpha is not None
-        body += swap(context, lanes.swap, "taken")
-        body += bank_select("alpha", context, 0)
-        body += bank("alpha", context, lanes.alpha, lanes.bank(lanes.alpha), "1'b0")
-    body += ["", f"wire {vector(lanes.count * layer.output.type.width)} casts;"]
-    body += _Text(lanes).lines()
-    body += delay("done", lanes.engine, "active")
-    body += delay("last", lanes.engine, "taken")
-    body += lanes.collected("done", "last")
-    name = context.names[layer.name]
-    comment = f"{layer.kind} {layer.name}: {_formats(layer, net)} to {layer.output.type}."
-    text = module(name, comment, ports(layer, net, lanes.loadable), body)
-    return Unit(lanes.figures, name, ((name, text),), lanes.loadable)
+    def unit(self) -> Unit:
+        layer, net, context = self.layer, self.net, self.context
+        names = _input_names(layer)
+        body = ["wire all_valid = " + " && ".join(f"{name}_valid" for name in names) + ";"]
+        body += ["wire taken;", *issue(self.issue, "all_valid", "taken")]
+        body += [f"assign {name}_ready = taken;" for name in names]
+        if self.loadable:
+            assert self.alpha is not None
+            body += swap(context, self.swap, "taken")
+            body += bank_select("alpha", context, 0)
+            body += bank("alpha", context, self.alpha, self.bank(self.alpha), "1'b0")
+        body += ["", f"wire {vector(self.count * layer.output.type.width)} casts;"]
+        body += _Text(self).lines()
+        body += delay("done", self.engine, "active")
+        body += delay("last", self.engine, "taken")
+        body += self.collected("done", "last")
+        name = context.names[layer.name]
+        comment = f"{layer.kind} {layer.name}: {_formats(layer, net)} to {layer.output.type}."
+        text = module(name, comment, ports(layer, net, self.loadable), body)
+        return self.made(name, ((name, text),), loadable=self.loadable)
 
 
 def _formats(layer: Layer, net: StreamNet) -> str:
@@ -207,29 +204,86 @@ def _sources(layer: Route, net: StreamNet) -> list[Number]:
     return [every[index] for index in layer.indices]
 
 
-def _wiring_unit(context: Context, layer: Route) -> Unit:
-    names = _input_names(layer)
-    body = [f"assign out_valid = {' && '.join(f'{name}_valid' for name in names)};"]
-    body += [f"assign {name}_ready = out_valid && out_ready;" for name in names]
-    every = [
-        part(f"{name}_data", channel, stream.type.width)
-        for name, stream in zip(names, context.net.input_streams(layer), strict=True)
-        for channel in range(stream.channels)
-    ]
-    wires = concatenation([every[index] for index in layer.indices])
-    body.append(f"assign out_data =\n    {wires};")
-    name = context.names[layer.name]
-    comment = f"Wiring {layer.name}."
-    text = module(name, comment, ports(layer, context.net, False), body)
-    figures = Figures(layer.name, layer.output.pixels, 0, passes=context.passes)
-    return Unit(figures, name, ((name, text),), False)
+@dataclass(frozen=True, eq=False)
+class WiringPlan(UnitPlan):
+    """A route that is nothing but wires."""
+
+    layer: Route
+
+    @property
+    def figures(self) -> Figures:
+        return Figures(0)
+
+    @property
+    def cycles(self) -> int:
+        return self.layer.output.pixels
+
+    def components(self) -> Iterator[Component]:
+        return iter(())
+
+    def rest(self) -> Parts:
+        return Parts()
+
+    @property
+    def words(self) -> str:
+        return ""
+
+    @property
+    def limit(self) -> str:
+        return "it takes one word per cycle"
+
+    def advice(self, _resource: str) -> str:
+        return "it is nothing but wires"
+
+    def unit(self) -> Unit:
+        layer, net = self.layer, self.context.net
+        names = _input_names(layer)
+        body = [f"assign out_valid = {' && '.join(f'{name}_valid' for name in names)};"]
+        body += [f"assign {name}_ready = out_valid && out_ready;" for name in names]
+        every = [
+            part(f"{name}_data", channel, stream.type.width)
+            for name, stream in zip(names, net.input_streams(layer), strict=True)
+            for channel in range(stream.channels)
+        ]
+        wires = concatenation([every[index] for index in layer.indices])
+        body.append(f"assign out_data =\n    {wires};")
+        name = self.context.names[layer.name]
+        text = module(name, f"Wiring {layer.name}.", ports(layer, net, loadable=False), body)
+        return self.made(name, ((name, text),))
+
+
+@dataclass(frozen=True, eq=False)
+class WiringHardware(Hardware):
+    """A route that is nothing but wires."""
+
+    layer: Route
+
+    @property
+    def wiring(self) -> bool:
+        return True
+
+    def make(self, choice: Choice, *, solve: bool) -> WiringPlan:  # noqa: ARG002 -- no adder graph
+        return WiringPlan(self.context, self.layer, choice)
+
+    def choices(self, fixed: Override) -> Sequence[Choice]:
+        if fixed != Override():
+            where = f"rtl layer {self.layer.name!r} ({self.layer.kind})"
+            raise ConfigError(f"{where} has nothing to choose")
+        return [DEFAULT]
+
+
+def pointwise_hardware(layer: Add | Blend | Cast | Route, context: Context) -> Hardware:
+    """A layer without windows."""
+    if isinstance(layer, Route) and is_wiring(layer, context.net):
+        return WiringHardware(context, layer)
+    return LanesHardware(context, layer, PointwisePlan)
 
 
 @dataclass(frozen=True)
 class _Text:
     """The lanes of a layer, each with the exact result and the cast of a channel at a time."""
 
-    lanes: Pointwise
+    lanes: PointwisePlan
 
     def lines(self) -> list[str]:
         """From the input streams to ``casts``."""

@@ -8,7 +8,6 @@ from math import prod
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
-from semifreddo.rtl.choices import Choice
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.lanes import Maximum, Reduce, Total
@@ -16,7 +15,7 @@ from semifreddo.rtl.components.memories import Delay
 from semifreddo.rtl.components.numbers import Cast, Number, Range, place_cast
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.components.windows import Window
-from semifreddo.rtl.units.lanes import Lanes
+from semifreddo.rtl.units.lanes import LanesHardware, LanesPlan
 from semifreddo.rtl.units.unit import (
     Context,
     Unit,
@@ -31,7 +30,7 @@ from semifreddo.rtl.units.weighted import window_lines
 
 
 @dataclass(frozen=True, eq=False)
-class Pool(Lanes):
+class PoolPlan(LanesPlan):
     """A maximum or an average over windows; windows that do not overlap need no line memory."""
 
     layer: MaxPool | AvgPool
@@ -98,18 +97,21 @@ class Pool(Lanes):
             yield self.whole
         yield from [Delay(self.engine)] * 2
 
+    def unit(self) -> Unit:
+        body = _disjoint(self) if self.window.disjoint else _overlapping(self)
+        body += [*_casts(self), *self.collected("done", "last")]
+        layer, name = self.layer, self.context.names[self.layer.name]
+        size, source = "x".join(map(str, layer.kernel)), self.source.type
+        comment = f"{layer.kind} {layer.name}: windows of {size}, {source} to {layer.output.type}."
+        parameters = {} if self.window.disjoint else window_parameters(self.window)
+        declared = ports(layer, self.net, loadable=False)
+        text = module(name, comment, declared, body, parameters)
+        return self.made(name, ((name, text),))
 
-def pool_unit(context: Context, layer: MaxPool | AvgPool, choice: Choice) -> Unit:
-    """The unit of a pooling layer."""
-    pool = Pool(context, layer, choice)
-    body = _disjoint(pool) if pool.window.disjoint else _overlapping(pool)
-    body += [*_casts(pool), *pool.collected("done", "last")]
-    name = context.names[layer.name]
-    size, source = "x".join(map(str, layer.kernel)), pool.source.type
-    comment = f"{layer.kind} {layer.name}: windows of {size}, {source} to {layer.output.type}."
-    parameters = {} if pool.window.disjoint else window_parameters(pool.window)
-    text = module(name, comment, ports(layer, context.net, False), body, parameters)
-    return Unit(pool.figures, name, ((name, text),), pool.loadable)
+
+def pool_hardware(layer: MaxPool | AvgPool, context: Context) -> LanesHardware:
+    """A pooling layer."""
+    return LanesHardware(context, layer, PoolPlan)
 
 
 def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
@@ -121,7 +123,7 @@ def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
     return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
 
 
-def _disjoint(pool: Pool) -> list[str]:
+def _disjoint(pool: PoolPlan) -> list[str]:
     """From the pixels to ``reduced``, a group of channels."""
     return [
         "wire window_yields;",
@@ -147,7 +149,7 @@ def _disjoint(pool: Pool) -> list[str]:
     ]
 
 
-def _overlapping(pool: Pool) -> list[str]:
+def _overlapping(pool: PoolPlan) -> list[str]:
     """From the pixels to ``reduced``, a group of channels."""
     width, bits, reduced = pool.source.type.width, word_bits(pool.source), pool.reduced
     lines = [
@@ -187,7 +189,7 @@ def _sum(total: Total, lane: int, taps: list[str], bits: int, result: str) -> li
     ]
 
 
-def _casts(pool: Pool) -> list[str]:
+def _casts(pool: PoolPlan) -> list[str]:
     target, reduced = pool.layer.output.type, pool.reduced
     lines = [f"wire {vector(pool.count * target.width)} casts;"]
     for lane, cast in enumerate(pool.casts()):

@@ -44,6 +44,23 @@ class Context:
         """Where a block's loadable values live: one region, or one for every pass."""
         return tuple(self.map.region[name] for name in self.pass_blocks.get(block, (block,)))
 
+    def bank(
+        self, block: str, per_line: int, words: int = 0, used: int = 0, *, registered: bool = False
+    ) -> Bank:
+        """The memory of a block's loadable values; see :class:`Bank` for what it is given.
+
+        Args:
+            block: Name of the block.
+            per_line: Rows that are read at once.
+            words: Words of a row that are read at once; 0 is all of them.
+            used: Bits of a row that anyone reads; 0 is all of them.
+            registered: Whether what is read comes out of a register.
+        """
+        regions = self.regions(block)
+        first, offsets = regions[0], tuple(region.offset_words for region in regions)
+        size = words or first.row_words
+        return Bank(first.rows, first.row_bits, per_line, size, offsets, used, registered)
+
     @property
     def select_bits(self) -> int:
         """Width of ``bank``: the bank in the lowest bit, the number of the pass above it."""
@@ -55,21 +72,20 @@ class Unit:
     """One layer in Verilog.
 
     Attributes:
-        figures: What its times follow from.
+        layer: Name of the layer.
         module: Name of its module.
         files: Module name and text of each module made for it.
+        figures: What its times follow from.
+        cycles: Cycles per image, all passes together.
         loadable: Whether the module has the ports for loading weights.
     """
 
-    figures: Figures
+    layer: str
     module: str
     files: tuple[tuple[str, str], ...]
+    figures: Figures
+    cycles: int
     loadable: bool
-
-    @property
-    def layer(self) -> str:
-        """Name of the layer."""
-        return self.figures.layer
 
 
 def word_bits(stream: Stream) -> int:

@@ -26,9 +26,10 @@ from semifreddo.rtl.adders.size import graph_size
 from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.costs import COSTS, Area, Parts
 from semifreddo.rtl.design.design import make_design
-from semifreddo.rtl.scheduler.estimate import models_of
 from semifreddo.rtl.synthesis.parts import Part, design_parts, synthesize_parts
 from semifreddo.rtl.timing.folding import make_plan
+from semifreddo.rtl.units.kinds import hardware_of
+from semifreddo.rtl.units.unit import Context
 from semifreddo.studies.hardware.sample_layers import Sample, samples
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts, Family
@@ -71,8 +72,9 @@ class Compared:
 
 
 def _predicted(sample: Sample) -> tuple[Parts, Area]:
-    model = models_of(make_plan(sample.net))[sample.layer.name]
-    return model.parts(sample.choice), model.area(sample.choice)
+    hardware = hardware_of(make_plan(sample.net), Context.of(sample.net))[sample.layer.name]
+    plan = hardware.plan(sample.choice)
+    return plan.parts(), plan.area
 
 
 def compare(

@@ -100,7 +100,7 @@ def digits(
                 (
                     f"{inputs}→{outputs}, {bits}/{activation_bits}",
                     width or "all",
-                    design.core.units[0].figures.cycles // net.input.pixels,
+                    design.core.units[0].cycles // net.input.pixels,
                     found.lut,
                     found.lut / whole.lut,
                     found.lut_pairs,
