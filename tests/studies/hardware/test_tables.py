@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.liberty import CellArea
 
 SMALL = (3, 4, 2)
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture
@@ -83,11 +85,11 @@ def test_tables_put_counts_in_their_places(
 
     monkeypatch.setattr(Workbench, "prove", lambda self, design: None)
     monkeypatch.setattr(Workbench, "cells", cells)
-    text = tables.residency(bench, bits=[(4, False)], folded=[])
+    text = tables.residency_table(tables.residency(bench, bits=[(4, False)], folded=[]))
     assert text.splitlines()[2] == (
         "| 1 | 4 | 1,000 | 5 | 2,000 | 3,000 + 7 | 4,000 | 5,000 + 7 | 4.00 |"
     )
-    text = tables.digits(bench, layers=[(3, 4, 4, 8)], widths=(0, 1))
+    text = tables.digits_table(tables.digits(bench, layers=[(3, 4, 4, 8)], widths=(0, 1)))
     first, second = text.splitlines()[2:]
     assert first.startswith("| 3→4, 4/8 | all | 1 | 6,000 | 1.00 |")
     assert second.startswith("| 3→4, 4/8 | 1 | ")
@@ -106,11 +108,12 @@ def test_rates_of_a_block_are_equal(bench: Workbench, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Workbench, "prove", prove)
     monkeypatch.setattr(Workbench, "area", area)
     monkeypatch.setattr(Workbench, "cells", lambda self, parts, **_: [CellCounts(lut=len(units))])
-    lines = tables.standard_cells(bench, Path("cells.lib")).splitlines()
-    assert lines[2] == "| 1 | all loadable | 300 | 260 | 1.00 | 1.00 | 3 | 1.00 |"
-    assert lines[7] == "| 18 | all frozen | 400 | 360 | 1.50 | 1.56 | 4 | 1.50 |"
+    rows = tables.standard_cells(bench, Path("cells.lib"))
+    lines = tables.standard_cells_table(rows).splitlines()
+    assert lines[2] == "| 1 | all loadable | 100 | 60 | 1.00 | 1.00 | 1 | 1.00 |"
+    assert lines[7] == "| 18 | all frozen | 600 | 560 | 0.67 | 0.64 | 6 | 0.67 |"
     assert units[:3] == [(1,) * 6] * 3
-    assert [found[:3] for found in units[3:]] == [(16, 16, 16), (16, 18, 18), (18, 18, 18)]
+    assert [found[:3] for found in units[3:]] == [(18, 18, 18), (16, 18, 18), (16, 16, 16)]
 
 
 def test_rivals_without_fifos(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +121,7 @@ def test_rivals_without_fifos(bench: Workbench, monkeypatch: pytest.MonkeyPatch)
     found = [CellCounts(lut=120, lut_as_ram=20), CellCounts(lut=220, lut_as_ram=20, ff=3)]
     monkeypatch.setattr(Workbench, "prove", lambda self, design: None)
     monkeypatch.setattr(Workbench, "cells", lambda self, parts, *, use_dsp: [*found, *found])
-    lines = tables.rivals(bench, SMALL).splitlines()
+    lines = tables.rivals_table(tables.rivals(bench, SMALL)).splitlines()
     assert lines[3] == "| plain constants, left to Yosys | 1 | 220 | 20 | 1.83 | 2.00 | 0 | 3 |"
     assert lines[5].startswith("| this RTL, one bit per cycle | 1")
 
@@ -134,22 +137,38 @@ def test_a_liberty_file_must_be_named(tmp_path: Path) -> None:
         tables.StandardCells().run(tmp_path, 1, print)
 
 
+TABLES = (tables.Residency, tables.DigitWidth, tables.StandardCells, tables.Rivals)
+
+
 def test_every_table_is_measured_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def table(name: str, bench: Workbench, *more: object) -> str:
+    def measured(name: str, bench: Workbench, *more: object) -> list[dict[str, str]]:
         seen.append((name, bench.cache, bench.timeout_s, bench.jobs, *more))
-        return name
+        return [{"row of": name}]
 
     for name in ("residency", "digits", "standard_cells", "rivals"):
-        monkeypatch.setattr(tables, name, partial(table, name))
-    kinds = (tables.Residency, tables.DigitWidth, tables.Rivals)
-    for kind in kinds:
-        kind(timeout_s=9).run(tmp_path, 2, print)
-    tables.StandardCells(liberty=Path("cells.lib")).run(tmp_path, 1, print)
+        monkeypatch.setattr(tables, name, partial(measured, name))
+        monkeypatch.setattr(tables, f"{name}_table", lambda rows: rows[0]["row of"])
+    said: list[str] = []
+    for kind in TABLES:
+        options = {"liberty": Path("cells.lib")} if kind is tables.StandardCells else {}
+        text = kind(timeout_s=9, **options).run(tmp_path / kind.name, 2, said.append)
+        record = json.loads((tmp_path / kind.name / "record.json").read_text())
+        assert record == {"study": kind.name, "rows": [{"row of": text}]}
+        assert said.pop().endswith(f"for docs/studies/{kind.name}.json")
     assert seen == [
-        ("residency", tmp_path, 9, 2),
-        ("digits", tmp_path, 9, 2),
-        ("rivals", tmp_path, 9, 2),
-        ("standard_cells", tmp_path, 3600.0, 1, Path("cells.lib")),
+        ("residency", tmp_path / "residency", 9, 2),
+        ("digits", tmp_path / "digit_width", 9, 2),
+        ("standard_cells", tmp_path / "standard_cells", 9, 2, Path("cells.lib")),
+        ("rivals", tmp_path / "rivals", 9, 2),
     ]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_page_shows_the_record(kind: type[tables.HardwareTable]) -> None:
+    text = (DOCS / "studies" / f"{kind.name}.json").read_text(encoding="utf-8")
+    record = json.loads(text)
+    assert record["study"] == kind.name
+    assert tables.recorded(kind.name, record["rows"]) == text
+    assert kind().table(record["rows"]) in (DOCS / "performance.md").read_text(encoding="utf-8")

@@ -6,12 +6,14 @@ Every design is simulated against the integers before it is counted.
 from __future__ import annotations
 
 import abc
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import option
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
@@ -24,6 +26,11 @@ from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
 
+Row: TypeAlias = dict[str, Any]
+"""Counts of one row of a table, as its record keeps them."""
+
+RECORD = "record.json"
+
 BITS = ((8, False), (6, False), (4, False), (3, False), (2, False), (8, True))
 """Bits of the weights of table 1, and whether they are powers of two."""
 
@@ -35,51 +42,66 @@ def residency(
     bench: Workbench,
     bits: Sequence[tuple[int, bool]] = BITS,
     folded: Sequence[tuple[int, bool]] = FOLDED_BITS,
-) -> str:
+) -> list[Row]:
     """Table 1: one 3x3 convolution 3 to 16, frozen, half frozen and loadable."""
-    rows: list[Sequence[object]] = []
+    rows: list[Row] = []
     for cycles, kinds in ((1, bits), (27, folded)):
         for width, powers in kinds:
-            found = {
-                (frozen, dsp): _layer(
-                    bench,
-                    conv_net(3, 16, bits=width, frozen=frozen, powers_of_two=powers),
-                    Choice(
-                        rows_per_cycle=27 // cycles,
-                        digit_bits=0 if cycles == 1 else 1,
-                        multiplier="dsp" if dsp else "lut",
-                    ),
+            row: Row = {"cycles": cycles, "bits": width, "powers_of_two": powers}
+            for name, frozen, dsp in _RESIDENCIES:
+                net = conv_net(3, 16, bits=width, frozen=frozen, powers_of_two=powers)
+                choice = Choice(
+                    rows_per_cycle=27 // cycles,
+                    digit_bits=0 if cycles == 1 else 1,
+                    multiplier="dsp" if dsp else "lut",
                 )
-                for frozen in (16, 8, 0)
-                for dsp in ((False,) if frozen == 16 else (False, True))
-            }
-            frozen = found[16, False]
-            rows.append(
-                (
-                    cycles,
-                    f"{width}, powers of two" if powers else width,
-                    frozen.lut,
-                    frozen.ff,
-                    found[8, False].lut,
-                    _with_dsp(found[8, True]),
-                    found[0, False].lut,
-                    _with_dsp(found[0, True]),
-                    found[0, False].lut / frozen.lut,
-                )
-            )
+                found = _layer(bench, net, choice)
+                row[name] = {"lut": found.lut, "ff": found.ff, "dsp": found.dsp}
+            rows.append(row)
+    return rows
+
+
+_RESIDENCIES = (
+    ("frozen", 16, False),
+    ("half", 8, False),
+    ("half_dsp", 8, True),
+    ("loadable", 0, False),
+    ("loadable_dsp", 0, True),
+)
+"""Of the 16 output channels, how many are frozen, and whether DSP slices multiply."""
+
+
+def residency_table(rows: Sequence[Row]) -> str:
+    """Table 1 as Markdown."""
     head = ("cycles per pixel", "weight bits", "frozen LUT", "frozen FF", "half LUT", "half + DSP")
-    return markdown((*head, "loadable LUT", "loadable + DSP", "loadable / frozen"), rows)
+    return markdown(
+        (*head, "loadable LUT", "loadable + DSP", "loadable / frozen"),
+        [
+            (
+                row["cycles"],
+                f"{row['bits']}, powers of two" if row["powers_of_two"] else row["bits"],
+                row["frozen"]["lut"],
+                row["frozen"]["ff"],
+                row["half"]["lut"],
+                _with_dsp(row["half_dsp"]),
+                row["loadable"]["lut"],
+                _with_dsp(row["loadable_dsp"]),
+                row["loadable"]["lut"] / row["frozen"]["lut"],
+            )
+            for row in rows
+        ],
+    )
 
 
-def _with_dsp(found: CellCounts) -> str:
-    return f"{found.lut:,} + {found.dsp}"
+def _with_dsp(cells: Mapping[str, int]) -> str:
+    return f"{cells['lut']:,} + {cells['dsp']}"
 
 
 def digits(
     bench: Workbench,
     layers: Sequence[tuple[int, int, int, int]] = ((3, 16, 8, 8), (16, 32, 4, 8), (16, 32, 4, 4)),
     widths: Sequence[int] = (0, 4, 2, 1),
-) -> str:
+) -> list[Row]:
     """Table 2: digit width against LUTs and cycles, frozen layers.
 
     Args:
@@ -87,27 +109,27 @@ def digits(
         layers: Channels in and out, bits of the weights and of the activations.
         widths: Bits per cycle; 0 is all of them.
     """
-    rows: list[Sequence[object]] = []
+    rows: list[Row] = []
     for inputs, outputs, bits, activation_bits in layers:
         net = conv_net(inputs, outputs, bits=bits, frozen=outputs, activation_bits=activation_bits)
-        whole: CellCounts | None = None
         for width in widths:
             choice = Choice(digit_bits=width)
-            found = _layer(bench, net, choice)
-            whole = whole or found
-            design = _design(net, choice)
+            found, design = _layer(bench, net, choice), _design(net, choice)
             rows.append(
-                (
-                    f"{inputs}→{outputs}, {bits}/{activation_bits}",
-                    width or "all",
-                    design.core.units[0].cycles // net.input.pixels,
-                    found.lut,
-                    found.lut / whole.lut,
-                    found.lut_pairs,
-                    found.lut_pairs / whole.lut,
-                    found.ff,
-                )
+                {
+                    "layer": f"{inputs}→{outputs}, {bits}/{activation_bits}",
+                    "digit_bits": width,
+                    "cycles": design.core.units[0].cycles // net.input.pixels,
+                    "lut": found.lut,
+                    "lut_pairs": found.lut_pairs,
+                    "ff": found.ff,
+                }
             )
+    return rows
+
+
+def digits_table(rows: Sequence[Row]) -> str:
+    """Table 2 as Markdown; the first row of a layer is the parallel one."""
     head = (
         "layer, weight/activation bits",
         "bits per cycle",
@@ -115,49 +137,71 @@ def digits(
         "LUT",
         "of parallel",
     )
-    return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), rows)
+    parallel: dict[str, int] = {}
+    lines = []
+    for row in rows:
+        whole = parallel.setdefault(row["layer"], row["lut"])
+        lines.append(
+            (
+                row["layer"],
+                row["digit_bits"] or "all",
+                row["cycles"],
+                row["lut"],
+                row["lut"] / whole,
+                row["lut_pairs"],
+                row["lut_pairs"] / whole,
+                row["ff"],
+            )
+        )
+    return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), lines)
 
 
-def standard_cells(bench: Workbench, liberty: Path) -> str:
+def standard_cells(bench: Workbench, liberty: Path) -> list[Row]:
     """Table 3: size of a SemifreddoNet block at equal throughput, three residencies.
 
     At 18 cycles per pixel loadable cores take 18 for two of their 36 rows at once, frozen ones 16
     for a bit at once, and the blends 8 for a channel at once.
     """
-    rows: list[Sequence[object]] = []
+    rows: list[Row] = []
     for rate, core, blend in (
         (1, Choice(rows_per_cycle=36), Choice()),
         (18, Choice(rows_per_cycle=2, digit_bits=1), Choice(channels_per_cycle=1)),
     ):
         names = {f"core{index}": core for index in range(3)}
         schedule = RtlSchedule(names | {"blend1": blend, "blend2": blend})
-        sizes = {}
-        for frozen in (3, 1, 0):
+        for frozen, name in ((0, "all loadable"), (1, "frozen core"), (3, "all frozen")):
             design = make_design(block_net(frozen), schedule)
             bench.prove(design)
             top = design.core.module
             [cells] = bench.cells([Part(top, top, files_below(design.files, top))], use_dsp=False)
-            sizes[frozen] = bench.area(design.files, top, liberty), cells.lut
-        whole, whole_lut = sizes[0]
-        for frozen, name in ((0, "all loadable"), (1, "frozen core"), (3, "all frozen")):
-            area, lut = sizes[frozen]
+            area = bench.area(design.files, top, liberty)
             rows.append(
-                (
-                    rate,
-                    name,
-                    round(area.total),
-                    round(area.logic),
-                    whole.total / area.total,
-                    whole.logic / area.logic,
-                    lut,
-                    whole_lut / lut,
-                )
+                {
+                    "cycles": rate,
+                    "block": name,
+                    "area": round(area.total),
+                    "logic": round(area.logic),
+                    "lut": cells.lut,
+                }
             )
+    return rows
+
+
+def standard_cells_table(rows: Sequence[Row]) -> str:
+    """Table 3 as Markdown; the first row of a rate is the loadable one."""
     head = ("cycles per pixel", "block", "area", "of it logic", "loadable / this", "logic only")
-    return markdown((*head, "xc7 LUT", "loadable / this"), rows)
+    loadable: dict[int, Row] = {}
+    lines = []
+    for row in rows:
+        whole = loadable.setdefault(row["cycles"], row)
+        area, logic, lut = (whole[kind] / row[kind] for kind in ("area", "logic", "lut"))
+        lines.append(
+            (row["cycles"], row["block"], row["area"], row["logic"], area, logic, row["lut"], lut)
+        )
+    return markdown((*head, "xc7 LUT", "loadable / this"), lines)
 
 
-def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
+def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> list[Row]:
     """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
     net = dense_net(sizes)
     ours = make_design(net)
@@ -176,21 +220,39 @@ def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> str:
         top = design.core.module
         parts.append(Part(top, top, files_below(design.files, top)))
     found = bench.cells(parts, use_dsp=False)
-    rows = [
-        (
-            name,
-            max(unit.figures.word_cycles for unit in design.core.units),
-            cells.lut,
-            cells.lut_as_ram,
-            cells.lut / found[0].lut,
-            (cells.lut - cells.lut_as_ram) / (found[0].lut - found[0].lut_as_ram),
-            cells.lut_pairs,
-            cells.ff,
-        )
+    return [
+        {
+            "way": name,
+            "cycles": max(unit.word_cycles for unit in design.core.units),
+            "lut": cells.lut,
+            "lut_as_ram": cells.lut_as_ram,
+            "lut_pairs": cells.lut_pairs,
+            "ff": cells.ff,
+        }
         for (name, design), cells in zip(designs.items(), found, strict=True)
     ]
+
+
+def rivals_table(rows: Sequence[Row]) -> str:
+    """Table 4 as Markdown; the first row is this RTL."""
+    ours = rows[0]
     head = ("way", "cycles per input", "LUT", "of it FIFOs", "of this RTL", "without FIFOs")
-    return markdown((*head, "LUT, pairs as one", "FF"), rows)
+    return markdown(
+        (*head, "LUT, pairs as one", "FF"),
+        [
+            (
+                row["way"],
+                row["cycles"],
+                row["lut"],
+                row["lut_as_ram"],
+                row["lut"] / ours["lut"],
+                (row["lut"] - row["lut_as_ram"]) / (ours["lut"] - ours["lut_as_ram"]),
+                row["lut_pairs"],
+                row["ff"],
+            )
+            for row in rows
+        ],
+    )
 
 
 def _design(net: StreamNet, choice: Choice) -> RtlDesign:
@@ -208,16 +270,30 @@ def _layer(bench: Workbench, net: StreamNet, choice: Choice) -> CellCounts:
 
 @dataclass(frozen=True)
 class HardwareTable(Measurement):
-    """One of the tables above."""
+    """One of the tables above; the committed counts are ``docs/studies/NAME.json``."""
 
     timeout_s: float = option(3600.0, help="seconds for each run of a tool", low=1)
 
     def run(self, folder: Path, jobs: int, say: Progress) -> str:
-        return self.measure(Workbench(folder, self.timeout_s, jobs, say))
+        rows = self.rows(Workbench(folder, self.timeout_s, jobs, say))
+        record = folder / RECORD
+        write_atomic(record, recorded(self.name, rows))
+        say(f"{record}: the counts, for docs/studies/{self.name}.json")
+        return self.table(rows)
 
     @abc.abstractmethod
-    def measure(self, bench: Workbench) -> str:
-        """Prove, count, and give the table."""
+    def rows(self, bench: Workbench) -> Sequence[Row]:
+        """Prove and count."""
+
+    @abc.abstractmethod
+    def table(self, rows: Sequence[Row]) -> str:
+        """What was counted, as Markdown."""
+
+
+def recorded(name: str, rows: Sequence[Row]) -> str:
+    """The text of a record: one line for each row."""
+    lines = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in rows)
+    return f'{{\n "study": "{name}",\n "rows": [\n{lines}\n ]\n}}\n'
 
 
 @dataclass(frozen=True)
@@ -227,8 +303,11 @@ class Residency(HardwareTable):
     name: ClassVar[str] = "residency"
     title: ClassVar[str] = "frozen, half frozen and loadable"
 
-    def measure(self, bench: Workbench) -> str:
+    def rows(self, bench: Workbench) -> Sequence[Row]:
         return residency(bench)
+
+    def table(self, rows: Sequence[Row]) -> str:
+        return residency_table(rows)
 
 
 @dataclass(frozen=True)
@@ -238,8 +317,11 @@ class DigitWidth(HardwareTable):
     name: ClassVar[str] = "digit_width"
     title: ClassVar[str] = "digit width of frozen layers"
 
-    def measure(self, bench: Workbench) -> str:
+    def rows(self, bench: Workbench) -> Sequence[Row]:
         return digits(bench)
+
+    def table(self, rows: Sequence[Row]) -> str:
+        return digits_table(rows)
 
 
 @dataclass(frozen=True)
@@ -251,10 +333,13 @@ class StandardCells(HardwareTable):
 
     liberty: Path | None = option(None, help="standard cells")  # noqa: RUF009 -- makes a field
 
-    def measure(self, bench: Workbench) -> str:
+    def rows(self, bench: Workbench) -> Sequence[Row]:
         if self.liberty is None:
             raise ConfigError(f"study {self.name}: name a liberty file with --set liberty=FILE")
         return standard_cells(bench, self.liberty)
+
+    def table(self, rows: Sequence[Row]) -> str:
+        return standard_cells_table(rows)
 
 
 @dataclass(frozen=True)
@@ -264,5 +349,8 @@ class Rivals(HardwareTable):
     name: ClassVar[str] = "rivals"
     title: ClassVar[str] = "other ways to make the same network"
 
-    def measure(self, bench: Workbench) -> str:
+    def rows(self, bench: Workbench) -> Sequence[Row]:
         return rivals(bench)
+
+    def table(self, rows: Sequence[Row]) -> str:
+        return rivals_table(rows)
