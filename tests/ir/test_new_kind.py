@@ -15,7 +15,7 @@ from semifreddo.ir.validate import OUTPUT_SHAPES
 from semifreddo.sim.reference import EXACT_VALUES
 
 PAGE = (ROOT / "docs" / "new-layer-kind.md").read_text(encoding="utf-8")
-_REGISTERS_ADD = re.compile(r"^@\w+\.register\([^)]*\bAdd\b", re.M)
+_REGISTERS_ADD = re.compile(r"^@?[A-Z_]+\.register\([^)]*\bAdd\b", re.M)
 PACKAGE = ROOT / "toolkit" / "semifreddo"
 
 
