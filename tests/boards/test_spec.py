@@ -3,11 +3,11 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from semifreddo.boards import BLOCK_DESIGN_FILE, board_names, load_board, read_board_file
-from semifreddo.core.block_design import DMA_LENGTH_BITS
+from semifreddo.boards import BLOCK_DESIGN_FILE, BoardSpec, board_names, load_board, read_board_file
 from semifreddo.core.errors import ConfigError
 
 GOOD = Path(__file__).parents[2] / "boards" / "pynq_z2" / "board.toml"
@@ -24,9 +24,8 @@ def test_pynq_z2() -> None:
 
 def test_the_processing_system() -> None:
     board = load_board("pynq_z2")
-    assert board.ps is not None and board.dma is not None and board.clock is not None
+    assert board.ps is not None and board.clock is not None
     assert (board.ps.memory_port, board.ps.memory_port_bits) == ("S_AXI_HP0", 64)
-    assert board.dma.length_bits == DMA_LENGTH_BITS
     assert "create_ps" in read_board_file(board, BLOCK_DESIGN_FILE)
     with pytest.raises(ConfigError, match=r"cannot read .*pins\.xdc.*needs a pins\.xdc"):
         read_board_file(board, "pins.xdc")
@@ -55,7 +54,7 @@ def test_a_board_without_a_processor(tmp_path: Path) -> None:
         '[sources]\npart = "x"\nclock_mhz = "x"\nresources = "x"\n'
     )
     board = load_board(file)
-    assert board.ps is None and board.dma is None and board.images == ()
+    assert board.ps is None and board.images == ()
 
 
 @pytest.mark.parametrize("name", board_names() or [pytest.param("", marks=pytest.mark.xfail)])
@@ -89,7 +88,6 @@ def test_unknown_board() -> None:
         ('"vivado 2019.2" =', '"vivado 2019.3" =', "traps: 'vivado 2019.3' is no tool and version"),
         ('"M_AXI_GP0"', '"M_AXI_GP1"', "control_port 'M_AXI_GP1', the address map is M_AXI_GP0's"),
         ('"S_AXI_HP0"', '"S_AXI_ACP"', "memory_port 'S_AXI_ACP' does not match S_AXI_HP[0-3]"),
-        ("address_bits = 32", "address_bits = 16", "address_bits: 16, expected 32 or more"),
         ('pynq = "3.1.2"', 'pynq = "3.1.1"', "images: a PYNQ version that is not in pynq"),
         ('title = "TUL', 'folder = "x"\ntitle = "TUL', "unknown key 'folder'"),
         ("[tools]", "[tools", "not a TOML file"),
@@ -104,3 +102,17 @@ def test_wrong_board_file(tmp_path: Path, old: str, new: str, message: str) -> N
         load_board(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "family"),
+    [
+        ("xc7z020clg400-1", "xc7"),
+        ("xczu3eg-sbva484-1-e", "xcup"),
+        ("xck26-sfvc784-2LV-c", "xcup"),
+        ("LFE5U-85F-6BG381C", "ecp5"),
+        ("ice40", None),
+    ],
+)
+def test_the_family_follows_from_the_part(part: str, family: str | None) -> None:
+    assert BoardSpec.family.fget(SimpleNamespace(part=part)) == family

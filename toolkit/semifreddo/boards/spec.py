@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from semifreddo.core.block_design import ZYNQ7, ZYNQ_ULTRA
 from semifreddo.core.errors import ConfigError
@@ -34,6 +34,12 @@ _PORTS = {
     ZYNQ7: ("M_AXI_GP0", "S_AXI_HP[0-3]"),
     ZYNQ_ULTRA: ("M_AXI_HPM0_FPD", "S_AXI_HP[0-3]_FPD"),
 }
+
+Family: TypeAlias = Literal["xc7", "xcup", "ecp5"]
+"""A family of parts for which Yosys synthesises, by its name there."""
+
+_FAMILIES: Mapping[str, Family] = {"xc7": "xc7", "xczu": "xcup", "xck26": "xcup", "LFE5U": "ecp5"}
+"""By the beginning of a part's name."""
 
 _VERSION = r"\d+(\.\d+)*"
 
@@ -82,15 +88,6 @@ class ProcessingSystem:
 
 
 @dataclass(frozen=True)
-class DmaLimits:
-    """Limits of the DMA in the block design."""
-
-    length_bits: int = option(help="width of its length registers", low=8, high=26)
-    address_bits: int = option(help="width of its addresses", low=32, high=64)
-    stream_bits: int = option(help="width of its streams", low=32, high=1024)
-
-
-@dataclass(frozen=True)
 class Image:
     """An operating system image with PYNQ that exists for the board."""
 
@@ -129,7 +126,6 @@ class BoardSpec:
         None, help="oscillator whose frequency a PLL of the logic multiplies", low=1, high=500
     )
     ps: ProcessingSystem | None = option(None, help="processing system; absent: none")
-    dma: DmaLimits | None = option(None, help="DMA limits")
     pynq: tuple[str, ...] = option((), help="PYNQ versions with an image for the board")
     images: tuple[Image, ...] = option((), help="images")
     traps: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -167,6 +163,12 @@ class BoardSpec:
         known = set(self.tools) | {f"{t} {v}" for t, many in self.tools.items() for v in many}
         for key in sorted(set(self.traps) - known):
             yield f"traps: {key!r} is no tool and version of [tools]{nearest(key, known)}"
+
+    @property
+    def family(self) -> Family | None:
+        """What the part is for Yosys; None if it is nothing known."""
+        found = (family for name, family in _FAMILIES.items() if self.part.startswith(name))
+        return next(found, None)
 
     @property
     def clock_ns(self) -> float:

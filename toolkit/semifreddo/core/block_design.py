@@ -31,7 +31,10 @@ BLOCK_DESIGN = "system"
 """Name of the block design; the .hwh is made from it."""
 
 DMA_LENGTH_BITS = 26
-"""Width of the DMA's length registers: a transfer has at most 2**26 - 1 bytes."""
+"""Width of the DMA's length registers: a transfer has at most 2**26 - 1 bytes.
+
+``c_sg_length_width`` is at most 26 (AXI DMA product guide PG021; not verified on a board).
+"""
 
 DMA_STREAM_BITS = 32
 DMA_ADDRESS_BITS = 32

@@ -6,12 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from semifreddo.boards.spec import Family
 from semifreddo.core.errors import ToolError
 from semifreddo.tools.lut_pairs import count_with_pairs
-
-Family: TypeAlias = Literal["xc7", "xcup", "ecp5"]
 
 
 @dataclass(frozen=True)

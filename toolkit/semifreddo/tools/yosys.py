@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from semifreddo.boards.spec import Family
 from semifreddo.core.errors import ToolError, install_hint
 from semifreddo.core.files import write_atomic
-from semifreddo.tools.cells import CellCounts, Family, count_cells
+from semifreddo.tools.cells import CellCounts, count_cells
 from semifreddo.tools.packaged import find_program, first_version
 from semifreddo.tools.runner import Progress, run
 

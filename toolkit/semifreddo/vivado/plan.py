@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from semifreddo.boards import BLOCK_DESIGN_FILE, CONSTRAINTS_FILE, BoardSpec, read_board_file
-from semifreddo.boards.spec import DmaLimits, ProcessingSystem
+from semifreddo.boards.spec import ProcessingSystem
 from semifreddo.core import block_design as names
 from semifreddo.core.columns import markdown_table
 from semifreddo.core.errors import ProjectError
@@ -68,7 +68,7 @@ def plan_bitstream(
             task memory is larger than its address range.
         ConfigError: The clock is outside the board's limits, or the board's folder is incomplete.
     """
-    if board.ps is None or board.dma is None:
+    if board.ps is None:
         raise ProjectError(
             f"{name}: board {board.name} has no processing system, so no bitstream for PYNQ"
         )
@@ -82,7 +82,7 @@ def plan_bitstream(
         "board": board.name,
         "description": f"semifreddo {name} for {board.title}",
         "clock_mhz": f"{clock:g}",
-        **_platform_settings(name, board.ps, board.dma),
+        **_platform_settings(name, board.ps),
         **_core_settings(core, name, board, clock),
     }
     plan = stages(name, _backend(core))
@@ -97,7 +97,7 @@ def plan_bitstream(
     return ProjectPlan(files)
 
 
-def _platform_settings(name: str, ps: ProcessingSystem, dma: DmaLimits) -> dict[str, TclValue]:
+def _platform_settings(name: str, ps: ProcessingSystem) -> dict[str, TclValue]:
     return {
         "ps": names.PS_INSTANCE[ps.kind],
         "control_port": ps.control_port,
@@ -109,9 +109,9 @@ def _platform_settings(name: str, ps: ProcessingSystem, dma: DmaLimits) -> dict[
         "core": names.CORE,
         "core_vlnv": names.vlnv(name),
         "dma": names.DMA,
-        "dma_length_bits": dma.length_bits,
-        "dma_address_bits": dma.address_bits,
-        "dma_stream_bits": dma.stream_bits,
+        "dma_length_bits": names.DMA_LENGTH_BITS,
+        "dma_address_bits": names.DMA_ADDRESS_BITS,
+        "dma_stream_bits": names.DMA_STREAM_BITS,
         "interrupt_controller": names.INTERRUPT_CONTROLLER,
         "interrupt_concat": names.INTERRUPT_CONCAT,
         "control_interconnect": names.CONTROL_INTERCONNECT,

@@ -7,7 +7,6 @@ import dataclasses
 from semifreddo.core.errors import ToolError
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.family import family_of
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.stages.rtl import RTL_DIR, built_design
 from semifreddo.flow.stages.synth import CACHE
@@ -65,7 +64,7 @@ def _file(config: BuildConfig) -> str:
 
 
 def _stages(config: BuildConfig) -> tuple[Stage, ...]:
-    if family_of(config) != "ecp5":
+    if config.board.family != "ecp5":
         return ()
     return (
         Stage(

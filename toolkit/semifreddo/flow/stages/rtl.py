@@ -13,7 +13,6 @@ from semifreddo.core.columns import width_of
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
-from semifreddo.flow.family import has_slices, luts_for_one
 from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
@@ -21,6 +20,7 @@ from semifreddo.reports.figures import RtlFigures, RtlLayerFigures
 from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.design.written import VERILOG, WrittenDesign, load_design, save_design
+from semifreddo.rtl.scheduler.family import has_slices, luts_for_one
 from semifreddo.rtl.scheduler.search import Scheduled, choose
 
 RTL_DIR = "rtl"
@@ -54,9 +54,9 @@ def budget_of(config: BuildConfig) -> Resources:
     """What a network may use of its board; LUTs as the scheduler predicts them, of 7 series."""
     all_of_it, share = config.board.resources, config.rtl.board_share
     return Resources(
-        lut=max(1, int(all_of_it.lut * share / luts_for_one(config))),
+        lut=max(1, int(all_of_it.lut * share / luts_for_one(config.board.family))),
         ff=max(1, int(all_of_it.ff * share)),
-        dsp=int(all_of_it.dsp * share) if has_slices(config) else 0,
+        dsp=int(all_of_it.dsp * share) if has_slices(config.board.family) else 0,
         bram18=int(all_of_it.bram18 * share),
     )
 
@@ -89,7 +89,7 @@ def _run(work: Workspace) -> Figures:
     write_atomic(folder / _EXPLANATION, f"{scheduled.explanation}\n")
     for line in scheduled.explanation.text(width_of(sys.stderr, _INDENT)).splitlines():
         work.report(f"{' ' * _INDENT}{line}".rstrip())
-    if (luts := luts_for_one(config)) > 1:
+    if (luts := luts_for_one(config.board.family)) > 1:
         part = config.board.part
         work.report(f"      LUTs are predicted as those of 7 series; one is {luts:g} of {part}")
     interval = design.cycles_per_image
@@ -103,7 +103,7 @@ def _run(work: Workspace) -> Figures:
         frames_per_second=round(config.clock_mhz * 1e6 / interval, 1),
         latency_cycles=design.latency_cycles,
         reason=scheduled.explanation.reason,
-        part_luts=luts_for_one(config),
+        part_luts=luts_for_one(config.board.family),
         **scheduled.explanation.total,
         layers=tuple(
             RtlLayerFigures(**dataclasses.asdict(row)) for row in scheduled.explanation.layers

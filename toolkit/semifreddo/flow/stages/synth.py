@@ -10,7 +10,6 @@ from semifreddo.core.errors import LimitError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
-from semifreddo.flow.family import family_of
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.stages.rtl import RTL_DIR, built_design
 from semifreddo.reports.figures import CellFigures, SynthesisFigures
@@ -27,7 +26,7 @@ _LARGEST = 3
 
 
 def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
-    if family_of(config) is None:
+    if config.board.family is None:
         return f"Yosys has no target for {config.board.part} of board {config.board.name}"
     try:
         locate_yosys()
@@ -65,7 +64,7 @@ def _check_budget(config: BuildConfig, found: DesignResources) -> None:
 
 
 def _run(work: Workspace) -> Figures:
-    config, family = work.config, family_of(work.config)
+    config, family = work.config, work.config.board.family
     assert family is not None  # _waits
     start = time.perf_counter()
     found = synthesize_design(

@@ -14,10 +14,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from semifreddo.boards.spec import Family
 from semifreddo.core.errors import ToolError, install_hint
 from semifreddo.rtl.design.design import RtlDesign
 from semifreddo.rtl.synthesis.parts import design_parts, files_below
-from semifreddo.tools.cells import Family
 from semifreddo.tools.yosys import find_yosys, synthesize
 
 CELLS_FILE = "xilinx_cells.sv"

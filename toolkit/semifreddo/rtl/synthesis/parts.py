@@ -20,12 +20,13 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from semifreddo.boards.spec import Family
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.files import write_atomic
 from semifreddo.rtl.design.written import Verilog
 from semifreddo.tools import cells as counting
 from semifreddo.tools import lut_pairs
-from semifreddo.tools.cells import CellCounts, Family
+from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys, synthesis_script, synthesize
 

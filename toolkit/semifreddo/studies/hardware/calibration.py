@@ -20,6 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from semifreddo import adders
+from semifreddo.boards.spec import Family
 from semifreddo.core.columns import markdown_table
 from semifreddo.core.tables import option
 from semifreddo.rtl.adders.size import graph_size
@@ -32,7 +33,7 @@ from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
 from semifreddo.studies.hardware.sample_layers import Sample, samples
 from semifreddo.studies.measurement import Measurement
-from semifreddo.tools.cells import CellCounts, Family
+from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
 
 SEED = 0
