@@ -223,7 +223,7 @@ def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> list[R
     return [
         {
             "way": name,
-            "cycles": max(unit.word_cycles for unit in design.core.units),
+            "cycles": max(unit.figures.word_cycles for unit in design.core.units),
             "lut": cells.lut,
             "lut_as_ram": cells.lut_as_ram,
             "lut_pairs": cells.lut_pairs,
