@@ -26,8 +26,8 @@ from semifreddo.core.vectors import VectorSet
 from semifreddo.hls import plan_project
 from semifreddo.hls.csim import build_csim
 from semifreddo.hls.schedule import (
+    HlsSchedule,
     LayerSchedule,
-    Schedule,
     ScheduledNet,
     default_schedule,
 )
@@ -57,7 +57,7 @@ def scheduled(net: StreamNet, **choices: LayerSchedule) -> ScheduledNet:
     layers = dict(schedule.layers)
     for name, choice in choices.items():
         layers[name] = dataclasses.replace(choice, fifo_depth=layers[name].fifo_depth)
-    return ScheduledNet(net, Schedule(layers, schedule.input_fifo_depth))
+    return ScheduledNet(net, HlsSchedule(layers, schedule.input_fifo_depth))
 
 
 def load(device: CSimTransport, net: StreamNet) -> None:

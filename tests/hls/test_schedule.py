@@ -12,8 +12,8 @@ from nets import blended
 from semifreddo.core.errors import ConfigError
 from semifreddo.hls.schedule import (
     MAX_ADDERS,
+    HlsSchedule,
     LayerSchedule,
-    Schedule,
     ScheduledNet,
     default_schedule,
     estimated_adders,
@@ -55,7 +55,7 @@ def test_choices_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"^schedule: stream 'core': fifo_depth 1 is below 2$"):
         changed(core=LayerSchedule(fifo_depth=1))
     with pytest.raises(ConfigError, match=r"^schedule: layer 'core' has no entry$"):
-        ScheduledNet(blended(), Schedule({}, 16))
+        ScheduledNet(blended(), HlsSchedule({}, 16))
 
 
 def test_large_frozen_matrices_become_tables() -> None:

@@ -19,7 +19,7 @@ import plain
 from matrix.cases import LISTED, SLOW, hls_choices, images, matrix_net, rtl_choices, task_of
 from rtl.conftest import Build, simulate  # noqa: F401 -- a fixture
 from semifreddo.core.fixed import Overflow, Rounding
-from semifreddo.hls.schedule import Schedule, ScheduledNet, default_schedule
+from semifreddo.hls.schedule import HlsSchedule, ScheduledNet, default_schedule
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.exact import exact_result, product_bounds
 from semifreddo.ir.layers import (
@@ -271,7 +271,7 @@ def scheduled(net: StreamNet) -> ScheduledNet:
     layers = dict(default.layers)
     for name, choice in hls_choices().items():
         layers[name] = dataclasses.replace(choice, fifo_depth=layers[name].fifo_depth)
-    return ScheduledNet(net, Schedule(layers, default.input_fifo_depth))
+    return ScheduledNet(net, HlsSchedule(layers, default.input_fifo_depth))
 
 
 UNOPTIMIZED = """#!/bin/sh

@@ -20,7 +20,7 @@ from hls4ml.writer import register_writer
 
 from semifreddo.core.fixed import FixedType
 from semifreddo.hls.kinds import CODES
-from semifreddo.hls.lowered import FORK, Lowered
+from semifreddo.hls.process import FORK, Process
 from semifreddo.hls.writer import SemifreddoVitisWriter, SemifreddoVivadoWriter
 
 HEADERS = (
@@ -57,7 +57,7 @@ class SemifreddoLayer(Layer):  # type: ignore[misc]
 
     def initialize(self) -> None:
         """Declare the output streams and the generated code."""
-        lowered: Lowered = self.get_attr("lowered")
+        lowered: Process = self.get_attr("lowered")
         for port in lowered.outputs:
             self.add_output_variable(
                 list(port.stream.shape),
@@ -76,7 +76,7 @@ LAYERS: tuple[type[SemifreddoLayer], ...] = tuple(
     type(f"Semifreddo{component}", (SemifreddoLayer,), {"__doc__": f"A {component}."})
     for component in dict.fromkeys([*(code.component for code in CODES.functions), FORK])
 )
-"""hls4ml's class of every component; a process says the rest (:class:`Lowered`)."""
+"""hls4ml's class of every component; a process says the rest (:class:`Process`)."""
 
 
 class SemifreddoConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
@@ -87,7 +87,7 @@ class SemifreddoConfigTemplate(LayerConfigTemplate):  # type: ignore[misc]
 
     def format(self, node: Any) -> str:
         """Text of the struct; empty for layers without parameters."""
-        lowered: Lowered = node.get_attr("lowered")
+        lowered: Process = node.get_attr("lowered")
         if not lowered.members:
             return ""
         lines = "".join(f"    {member}\n" for member in lowered.members)
@@ -102,7 +102,7 @@ class SemifreddoFunctionTemplate(FunctionCallTemplate):  # type: ignore[misc]
 
     def format(self, node: Any) -> str:
         """The call with its template arguments."""
-        lowered: Lowered = node.get_attr("lowered")
+        lowered: Process = node.get_attr("lowered")
         ports = [*lowered.inputs, *lowered.outputs]
         arguments = [port.name for port in ports]
         if lowered.task_blocks:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from semifreddo.hls import cpp
 from semifreddo.hls.kinds import CODES
-from semifreddo.hls.lowered import FORK, Lowered, Port
 from semifreddo.hls.names import identifiers
+from semifreddo.hls.process import FORK, Port, Process
 from semifreddo.hls.schedule import ScheduledNet
 from semifreddo.ir.layers import Layer, Stream
 from semifreddo.ir.net import StreamNet
@@ -25,7 +25,7 @@ class Dataflow:
     """
 
     image: Port
-    processes: tuple[Lowered, ...]
+    processes: tuple[Process, ...]
     result: Port
 
 
@@ -66,7 +66,7 @@ def _fork(
     names: Mapping[str, str],
     waiting: dict[str, list[Port]],
     depth: int,
-) -> Iterator[Lowered]:
+) -> Iterator[Process]:
     """Register the ports that a stream's readers will take; add a fork if there are several."""
     stream = port.stream
     readers = len(net.consumers[stream.name])
@@ -78,7 +78,7 @@ def _fork(
         Port(f"{names[stream.name]}_copy{i}", port.type_name, stream, depth) for i in range(readers)
     )
     waiting[stream.name] = list(copies)
-    yield Lowered(
+    yield Process(
         kind=f"Semifreddo{FORK}",
         name=name,
         function=f"nnet::{name}",
@@ -105,11 +105,11 @@ def _fork_code(name: str, stream: Stream, readers: int) -> str:
 
 def _lower_layer(
     scheduled: ScheduledNet, layer: Layer, name: str, inputs: tuple[Port, ...], result: Port
-) -> Lowered:
+) -> Process:
     net = scheduled.net
     code = CODES(layer, net, scheduled[layer.name], name)
     loadable = {block.name for block in net.configurable_blocks}
-    return Lowered(
+    return Process(
         kind=f"Semifreddo{code.component}",
         name=name,
         function=code.function,

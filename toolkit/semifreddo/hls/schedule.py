@@ -59,7 +59,7 @@ class LayerSchedule:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class HlsSchedule:
     """Choices for a whole network.
 
     Attributes:
@@ -80,7 +80,7 @@ class ScheduledNet:
     """
 
     net: StreamNet
-    schedule: Schedule
+    schedule: HlsSchedule
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.schedule.layers) - {layer.name for layer in self.net.layers})
@@ -143,7 +143,7 @@ def _frozen_strategy(weight: WeightBlock) -> FrozenStrategy:
     return "adders" if fits else "constants"
 
 
-def default_schedule(net: StreamNet) -> Schedule:
+def default_schedule(net: StreamNet) -> HlsSchedule:
     """The smallest hardware: one weight row per cycle, adders for what is frozen."""
     layers = {
         layer.name: LayerSchedule(
@@ -156,4 +156,4 @@ def default_schedule(net: StreamNet) -> Schedule:
         )
         for layer in net.layers
     }
-    return Schedule(layers, _default_depth(net, net.input))
+    return HlsSchedule(layers, _default_depth(net, net.input))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from semifreddo.hls import cpp
 from semifreddo.hls.lower import Dataflow
-from semifreddo.hls.lowered import Lowered, Port
+from semifreddo.hls.process import Port, Process
 from semifreddo.ir.address_map import AddressMap
 
 LOGIC_HEADERS = (
@@ -38,7 +38,7 @@ class Design:
     device_digest: str
 
     @property
-    def loadable(self) -> tuple[Lowered, ...]:
+    def loadable(self) -> tuple[Process, ...]:
         """Processes that take task words, in order."""
         return tuple(process for process in self.dataflow.processes if process.task_blocks)
 

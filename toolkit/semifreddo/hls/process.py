@@ -28,7 +28,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Lowered:
+class Process:
     """One process of the dataflow region.
 
     Attributes:
