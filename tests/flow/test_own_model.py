@@ -93,7 +93,7 @@ class Signed(Net):
 
 class Odd(Net):
     def forward(self, x):
-        return torch.sigmoid(super().forward(x))
+        return torch.erf(super().forward(x))
 """
 
 DESIGN = """
@@ -313,7 +313,7 @@ def test_without_model_the_torch_rung_says_what_to_name(trained: BuildConfig) ->
 def test_training_refuses_what_hardware_cannot_be_before_the_first_epoch(tmp_path: Path) -> None:
     lines: list[str] = []
     config = written(tmp_path / "design", "net.py:Odd")
-    with pytest.raises(ConversionError, match=r"net\.py:Odd: cannot be built: forward \(Sigmoid\)"):
+    with pytest.raises(ConversionError, match=r"net\.py:Odd: cannot be built: forward \(Erf\)"):
         train_design(config, progress=lines.append)
     config = written(tmp_path / "design")
     toml = config.root / "design.toml"

@@ -101,12 +101,6 @@ MALFORMED: dict[str, tuple[Callable[[StreamNet], StreamNet], str]] = {
         ),
         "nothing reads stream 'idle'",
     ),
-    "pool area": (
-        lambda net: with_layer(
-            net, 3, kernel=(3, 3), stride=(3, 3), output=Stream("pool", (1, 1, 4), ACT)
-        ),
-        "window area 9 is not a power of two",
-    ),
     "no layers": (lambda net: dataclasses.replace(net, layers=()), "the net has no layers"),
     "no inputs": (lambda net: with_layer(net, 0, inputs=()), r"core \(Conv\): no earlier stream"),
     "its own result": (lambda net: with_layer(net, 0, inputs=("core",)), "no earlier stream"),

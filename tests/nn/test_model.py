@@ -242,10 +242,12 @@ def test_biases_scaled_by_the_accumulator():
     assert bias.frac[0] - weight.frac[0] == int(-np.log2(float(model[0].act_quant.scale())))
 
 
-def test_a_scale_that_is_no_power_of_two_is_named():
-    layer = nn.Sequential(QuantConv2d(1, 2, 1, weight_quant=Int8WeightPerTensorFloat))
-    with pytest.raises(ConversionError, match=r"0\.weight: scale .* is not a power of two"):
-        integer_tensor(layer, "0.weight")
+def test_integers_of_a_scale_that_is_no_power_of_two():
+    layer = QuantConv2d(1, 2, 1, weight_quant=Int8WeightPerTensorFloat)
+    tensor = integer_tensor(layer, "weight")
+    scale = float(layer.quant_weight().scale.detach())
+    assert tensor.scale == (scale, scale) and tensor.frac == (0, 0)
+    assert np.array_equal(tensor.raw, layer.quant_weight().int().numpy())
 
 
 def test_nan_weights_are_named():

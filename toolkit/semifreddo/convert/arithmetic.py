@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from semifreddo.convert.blocks import Draft
 from semifreddo.convert.constants import reshaped
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.load import Node
+from semifreddo.convert.real import affine as real_affine
+from semifreddo.convert.real import lifted, real_quotient, real_sum
 from semifreddo.convert.values import (
     NO_PADDING,
     Constant,
     Difference,
     Quantized,
+    RawImage,
+    Real,
     Scaled,
     Signal,
     Value,
@@ -26,17 +32,23 @@ from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend, Conv, Weighted
 _SCALER_BITS = 16
 
 
-def settle(context: Context, node: Node, value: Value | None) -> Signal:
-    """The stream of an operand; a pending product becomes a fixed scaler (1x1 depthwise).
+def settle(context: Context, node: Node, value: Value | None) -> Signal | Real:
+    """The tensor of an operand; a pending product becomes a fixed scaler (1x1 depthwise).
+
+    A product with a factor that is no short fixed-point number stays a real one.
 
     Raises:
-        ConversionError: The operand is no stream, or the factor is not fixed point.
+        ConversionError: The operand is no stream.
     """
+    if isinstance(value, Real):
+        return value
     if not isinstance(value, Scaled):
         return context.signal(node, value)
     if not isinstance(value.signal, Signal):
         return context.signal(node, value.signal)
     signal, node = value.signal, value.node
+    if not _is_scaler(value.factor):
+        return real_affine(context, node, lifted(context, node, signal), value.factor, None)
     stream = context.image(node, signal)
     factor, draft = _scaler(context, node, value.factor, stream.channels, signal.index.ndim)
     block = context.blocks.add("weight", factor, draft, context.what(node))
@@ -81,11 +93,21 @@ def _scaler(
         form = None if old is None or frac is None else Quantized(frac, old.bits, old.signed)
         factor = Constant(factor.name, spread, quantized=form)
     if factor.quantized is None:
-        factor = _as_fixed_point(context, node, factor)
+        fixed = _as_fixed_point(factor)
+        assert fixed is not None, factor.name
+        factor = fixed
     return factor, Draft.of(factor).reshape(1, 1, 1, channels)
 
 
-def _as_fixed_point(context: Context, node: Node, factor: Constant) -> Constant:
+def _is_scaler(factor: Constant) -> bool:
+    """Whether a factor can be the weights of a scaler of its own."""
+    if factor.quantized is not None:
+        return factor.quantized.scale is None
+    return _as_fixed_point(factor) is not None
+
+
+def _as_fixed_point(factor: Constant) -> Constant | None:
+    """A factor as numbers of a few bits; None if it is no such number."""
     values = factor.values.astype(np.float64)
     for frac in range(_SCALER_BITS):
         raw = np.ldexp(values, frac)
@@ -94,16 +116,13 @@ def _as_fixed_point(context: Context, node: Node, factor: Constant) -> Constant:
             if bits <= _SCALER_BITS:
                 form = Quantized(np.full(values.shape, frac), bits, signed)
                 return replace(factor, values=values, quantized=form)
-    worst = values.ravel()[np.argmax(np.abs(np.ldexp(values, _SCALER_BITS) % 1).ravel())]
-    context.refuse(
-        node,
-        f"factor {worst:g} is not a fixed-point number of at most {_SCALER_BITS} bits; quantize "
-        "it, or fold it into the weights of the layer before",
-    )
+    return None
 
 
-def _attach_bias(context: Context, node: Node, signal: Signal, bias: Constant) -> list[Value]:
-    """Add a constant to the result of a weighted layer that has no bias yet."""
+def _attach_bias(
+    context: Context, node: Node, signal: Signal, bias: Constant
+) -> list[Value] | None:
+    """Add a constant to a weighted layer without bias; None if it cannot be that layer's bias."""
     makers = [layer for layer in context.layers if layer.name == signal.stream.name]
     maker = makers[0] if makers else None
     only_here = maker is not None and (
@@ -111,20 +130,15 @@ def _attach_bias(context: Context, node: Node, signal: Signal, bias: Constant) -
         and not any(maker.name in layer.inputs for layer in context.layers)
     )
     if not isinstance(maker, Weighted) or maker.bias is not None or not only_here:
-        context.refuse(
-            node,
-            f"adds the constant {bias.parameter or bias.name!r} to a stream that is not the fresh "
-            "result of a convolution or linear layer without bias; make it that layer's bias",
-        )
+        return None
     channels = signal.stream.channels
-    if signal.channel_map != tuple(range(channels)):
-        context.refuse(node, "adds a constant to a reshaped stream; make it the layer's bias")
     shape = (1,) * (signal.index.ndim - bias.values.ndim) + bias.values.shape
-    if shape != (1, channels) + (1,) * (signal.index.ndim - 2):
-        context.refuse(
-            node, f"constant shape {bias.values.shape} is not one value per channel ({channels})"
-        )
-    block = bias_block(context, node, reshaped(bias, (channels,)), channels)
+    per_channel = shape == (1, channels) + (1,) * (signal.index.ndim - 2)
+    if signal.channel_map != tuple(range(channels)) or not per_channel or bias.quantized is None:
+        return None
+    if bias.quantized.scale is not None:
+        return None
+    block = bias_block(context, node, reshaped(bias, (channels,)))
     assert block is not None
     stream = context.replace_layer(node, signal.stream, bias=block.name)
     return [replace(signal, stream=stream, node=node.name)]
@@ -186,12 +200,13 @@ def _add(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     assert left is not None and right is not None
     for one, other in ((left, right), (right, left)):
         if isinstance(other, Constant):
-            bias = context.constant(node, other, "bias")
-            return _attach_bias(context, node, settle(context, node, one), bias)
+            return [_plus(context, node, one, context.constant(node, other, "bias"))]
     blend = _as_blend(context, node, left, right)
     if blend is not None:
         return blend
     a, b = settle(context, node, left), settle(context, node, right)
+    if isinstance(a, Real) or isinstance(b, Real):
+        return [real_sum(context, node, lifted(context, node, a), lifted(context, node, b))]
     if a.index.shape != b.index.shape:
         context.refuse(
             node,
@@ -206,9 +221,38 @@ def _add(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     return [Signal(result, index, node=node.name)]
 
 
+def _plus(context: Context, node: Node, value: Value, constant: Constant) -> Value:
+    """A tensor plus a constant: the bias of the layer before, or part of a real function."""
+    if isinstance(value, RawImage):
+        return real_affine(context, node, value, None, constant)
+    settled = settle(context, node, value)
+    if isinstance(settled, Signal):
+        attached = _attach_bias(context, node, settled, constant)
+        if attached is not None:
+            return attached[0]
+    return real_affine(context, node, lifted(context, node, settled), None, constant)
+
+
 def _sub(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    left, right = (context.signal(node, operand) for operand in operands)
-    return [Difference(left, right)]
+    left, right = operands
+    if isinstance(right, Constant) and left is not None:
+        negative = context.constant(node, right, "operand")
+        return [_plus(context, node, left, _plain_constant(negative, -negative.values))]
+    if isinstance(left, Constant) and right is not None:
+        minus = _mul(context, node, [right, Constant("-1", np.array(-1.0))])
+        return [_plus(context, node, minus[0], context.constant(node, left, "operand"))]
+    first, second = settle(context, node, left), settle(context, node, right)
+    if isinstance(first, Real) or isinstance(second, Real):
+        minus_one = Constant("-1", np.array(-1.0))
+        other = real_affine(context, node, lifted(context, node, second), minus_one, None)
+        assert isinstance(other, Real)
+        return [real_sum(context, node, lifted(context, node, first), other)]
+    return [Difference(first, second)]
+
+
+def _plain_constant(constant: Constant, values: npt.NDArray[Any]) -> Constant:
+    """Other values under the same name; they are no parameter any more."""
+    return Constant(constant.name, values)
 
 
 def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -217,22 +261,32 @@ def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Val
             factor = context.constant(node, other, "factor")
             if isinstance(one, Difference):
                 return [Scaled(one, factor, node)]
-            return [Scaled(settle(context, node, one), factor, node)]
+            if isinstance(one, RawImage):
+                return [real_affine(context, node, one, factor, None)]
+            settled = settle(context, node, one)
+            if isinstance(settled, Real):
+                return [real_affine(context, node, settled, factor, None)]
+            return [Scaled(settled, factor, node)]
     context.refuse(node, "multiplies two streams, which is not supported; one must be a constant")
 
 
 def _div(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     divisor = context.constant(node, operands[1], "divisor")
     values = divisor.values.astype(np.float64)
+    if not values.all():
+        context.refuse(node, "divides by zero; export the model again")
     mantissa, _ = np.frexp(np.abs(values))
-    if (mantissa != 0.5).any():
-        context.refuse(
-            node,
-            f"divides by {values[mantissa != 0.5].ravel()[0]:g}, which is not a power of two; "
-            "divide by a power of two, or fold the division into the layer before",
-        )
-    return _mul(context, node, [operands[0], Constant(divisor.name, 1 / values)])
+    if (mantissa == 0.5).all():
+        return _mul(context, node, [operands[0], Constant(divisor.name, 1 / values)])
+    value = operands[0]
+    if not isinstance(value, RawImage):
+        value = lifted(context, node, settle(context, node, value))
+    return [real_quotient(context, node, value, divisor)]
 
 
-ARITHMETIC: dict[str, Handler] = {"Add": _add, "Sub": _sub, "Mul": _mul, "Div": _div}
+def _neg(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    return _mul(context, node, [operands[0], Constant("-1", np.array(-1.0))])
+
+
+ARITHMETIC: dict[str, Handler] = {"Add": _add, "Sub": _sub, "Mul": _mul, "Div": _div, "Neg": _neg}
 """Handlers by operator; operands may be pending products and differences."""

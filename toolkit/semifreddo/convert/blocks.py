@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.values import Constant
 from semifreddo.core.errors import ConversionError
+from semifreddo.core.fixed import bits_for
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.ir.layers import ROLES, Role, WeightBlock
 
@@ -25,34 +27,46 @@ class Draft:
     Attributes:
         raw: Integers, output channel last.
         frac: Fraction bits, same shape.
+        scale: Real value of one step, same shape; None if ``frac`` says it.
         index: Flat position of each entry in its parameter, same shape; None without a parameter.
     """
 
     raw: npt.NDArray[np.int64]
     frac: npt.NDArray[np.int64]
     index: npt.NDArray[np.int64] | None
+    scale: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, constant: Constant) -> Draft:
         """The entries of a quantized constant, in its own layout."""
         assert constant.quantized is not None, constant.name
-        return cls(constant.raw, constant.quantized.frac, constant.index)
+        form = constant.quantized
+        return cls(constant.raw, form.frac, constant.index, form.scale)
 
     def move(self, *axes: int) -> Draft:
         """Transpose all arrays."""
-        index = None if self.index is None else self.index.transpose(axes)
-        return Draft(self.raw.transpose(axes), self.frac.transpose(axes), index)
+        return self._each(lambda array: array.transpose(axes))
 
     def rows(self, order: npt.NDArray[np.int64]) -> Draft:
         """Put row ``i`` at row ``order[i]``."""
         back = np.argsort(order)
-        index = None if self.index is None else self.index[back]
-        return Draft(self.raw[back], self.frac[back], index)
+        return self._each(lambda array: array[back])
 
     def reshape(self, *shape: int) -> Draft:
         """Reshape all arrays."""
-        index = None if self.index is None else self.index.reshape(shape)
-        return Draft(self.raw.reshape(shape), self.frac.reshape(shape), index)
+        return self._each(lambda array: array.reshape(shape))
+
+    def _each(self, move: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> Draft:
+        index = None if self.index is None else move(self.index)
+        scale = None if self.scale is None else move(self.scale)
+        return Draft(move(self.raw), move(self.frac), index, scale)
+
+    @property
+    def scales(self) -> tuple[Fraction, ...] | None:
+        """Real value of one step per output channel; None if the fraction bits say it."""
+        if self.scale is None:
+            return None
+        return tuple(Fraction(float(s)) for s in self.scale.reshape(-1, self.scale.shape[-1])[0])
 
 
 class Blocks:
@@ -89,6 +103,7 @@ class Blocks:
                 f"{what}: the scales of {name!r} vary inside an output channel; use one scale per "
                 "tensor or per output channel"
             )
+        _check_scales(draft, name, what)
         outputs = draft.raw.shape[-1]
         if constant.parameter is not None:
             self._tensors.setdefault(name, _torch_layout(constant, draft, what))
@@ -110,6 +125,31 @@ class Blocks:
                 "use its own parameter"
             )
         return known
+
+    def derive(
+        self,
+        name: str,
+        role: Role,
+        raw: npt.NDArray[np.int64],
+        frac: int,
+        frozen: tuple[bool, ...],
+    ) -> WeightBlock:
+        """Make a block of integers that follow from several parameters.
+
+        Args:
+            name: Name of the block; made unique with a number unless an equal one is known.
+            role: What it is used for.
+            raw: The integers, output channel last.
+            frac: Fraction bits of all.
+            frozen: Per output channel.
+        """
+        bits, signed = bits_for(int(raw.min()), int(raw.max()))
+        block = WeightBlock(name, role, raw, bits, signed, (frac,) * raw.shape[-1], frozen)
+        count = 1
+        while self.by_name.setdefault(block.name, block) != block:
+            count += 1
+            block = replace(block, name=f"{name}.{count}")
+        return block
 
     def _flags(self, constant: Constant, name: str, outputs: int) -> tuple[bool, ...]:
         if constant.parameter is None or self._frozen == "all":
@@ -133,6 +173,16 @@ class Blocks:
         return self._tensors
 
 
+def _check_scales(draft: Draft, name: str, what: str) -> None:
+    if draft.scale is not None:
+        scale = draft.scale.reshape(-1, draft.scale.shape[-1])
+        if (scale != scale[0]).any():
+            raise ConversionError(
+                f"{what}: the scales of {name!r} vary inside an output channel; use one scale per "
+                "tensor or per output channel"
+            )
+
+
 def _torch_layout(constant: Constant, draft: Draft, what: str) -> IntegerTensor:
     """The integers of a parameter, output channel first, otherwise in the parameter's order."""
     assert draft.index is not None
@@ -144,11 +194,13 @@ def _torch_layout(constant: Constant, draft: Draft, what: str) -> IntegerTensor:
         )
     outputs = draft.raw.shape[-1]
     frac = tuple(int(entry) for entry in draft.frac.reshape(-1, outputs)[0])
+    scale = None if draft.scales is None else tuple(map(float, draft.scales))
     channel = draft.index.reshape(-1, outputs) // (size // outputs)
     if constant.shape[0] != outputs or not (channel == np.arange(outputs)).all():
         # One value per channel stored as (1, channels, 1, 1), or a matrix stored (inputs, outputs).
         raw = np.moveaxis(draft.raw, -1, 0)
-        return IntegerTensor(raw.reshape(outputs, -1) if raw[0].size > 1 else raw.ravel(), frac)
+        flat = raw.reshape(outputs, -1) if raw[0].size > 1 else raw.ravel()
+        return IntegerTensor(flat, frac, scale)
     raw = np.empty(size, np.int64)
     raw[index] = draft.raw.ravel()
-    return IntegerTensor(raw.reshape(constant.shape), frac)
+    return IntegerTensor(raw.reshape(constant.shape), frac, scale)

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import onnx
 
 from semifreddo.convert.load import Node, as_array
-from semifreddo.convert.quant import QuantNode
+from semifreddo.convert.quant import QUANTIZERS
 from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.values import Constant, Quantized
 
 # Parameters keep their torch names; names the exporter makes up have other characters in them.
-_PARAMETER = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+_PARAMETER = re.compile(r"([A-Za-z_]\w*|\d+(?=\.))(\.\w+)*", re.ASCII)
 
 
 _MAX_FILLED = 1 << 16
@@ -47,6 +47,14 @@ _ARITHMETIC: dict[str, Callable[..., npt.NDArray[Any]]] = {
     "Sub": np.subtract,
     "Mul": np.multiply,
     "Neg": np.negative,
+    "Pow": np.power,
+    "Sqrt": np.sqrt,
+    "Reciprocal": lambda values: 1 / values,
+    "Abs": np.abs,
+    "Exp": np.exp,
+    "Sigmoid": lambda values: 1 / (1 + np.exp(-values)),
+    "Max": np.maximum,
+    "Min": np.minimum,
 }
 
 
@@ -68,6 +76,12 @@ def _reindexed(node: Node, data: Constant, operands: Sequence[Constant | None]) 
             replace(out, quantized=Quantized(frac, old.bits, old.signed))
             for out, frac in zip(results, moved(old.frac), strict=False)
         ]
+        if old.scale is not None:
+            results = [
+                replace(out, quantized=replace(out.quantized, scale=scale))
+                for out, scale in zip(results, moved(old.scale), strict=False)
+                if out.quantized is not None
+            ]
     return results
 
 
@@ -77,9 +91,9 @@ def reshaped(constant: Constant, shape: tuple[int, ...]) -> Constant:
     return _reindexed(node, constant, [])[0]
 
 
-def transposed(constant: Constant) -> Constant:
-    """The transpose of a matrix."""
-    node = Node(constant.name, "Transpose", (), (constant.name,), {"perm": (1, 0)})
+def transposed(constant: Constant, axes: tuple[int, ...] = (1, 0)) -> Constant:
+    """The same constant with its axes in another order."""
+    node = Node(constant.name, "Transpose", (), (constant.name,), {"perm": axes})
     return _reindexed(node, constant, [])[0]
 
 
@@ -124,8 +138,9 @@ def evaluate(node: Node, operands: Sequence[Constant | None], what: str) -> list
         return [Constant(node.outputs[0], tensor)]
     if node.op in REINDEX and given:
         return _reindexed(node, given[0], operands[1:])
-    if node.op in ("Quant", "IntQuant"):
-        return [replace(QuantNode(node, given[1:], what).apply(given[0]), name=node.outputs[0])]
+    if node.op in QUANTIZERS:
+        quantized = QUANTIZERS[node.op](node, given[1:], what).apply(given[0])
+        return [replace(quantized, name=node.outputs[0])]
     if node.op == "Cast":
         return [_cast(node, given[0])]
     if node.op == "ConstantOfShape":

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from semifreddo.convert.blocks import Blocks, Frozen
+from semifreddo.convert.entrance import Entrance
+from semifreddo.convert.functions import Affine
 from semifreddo.convert.load import Graph, Node
 from semifreddo.convert.names import Names, Scopes
-from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Signal, Value
+from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import exact_result
-from semifreddo.ir.layers import Layer, Route, Shape, Stream
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Cast,
+    Conv,
+    Layer,
+    MaxPool,
+    Route,
+    Shape,
+    Stream,
+    Weighted,
+)
 
 INPUT_NAME = "image"
 _MAX_STREAM_VALUES = 1 << 22
+_NARROW_BITS = 10
 _UNKNOWN = FixedType.exact(1, 0, signed=False)
 
 Handler: TypeAlias = Callable[["Context", Node, "list[Value | None]"], "list[Value]"]
@@ -26,10 +42,17 @@ Handler: TypeAlias = Callable[["Context", Node, "list[Value | None]"], "list[Val
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a layer comes from: an ONNX node and the tensor that holds the layer's result."""
+    """Where a layer comes from: an ONNX node and the tensor that holds the layer's result.
+
+    Attributes:
+        node: Name of the node.
+        tensor: Name of the tensor; empty if the file has none.
+        scale: Real value of one step of the layer's integers; None if the format says it.
+    """
 
     node: str
     tensor: str
+    scale: Fraction | None = None
 
 
 class Context:
@@ -46,6 +69,12 @@ class Context:
         self.layers: list[Layer] = []
         self.origins: dict[str, Origin] = {}
         self.input: Stream | None = None
+        self.entrance: Entrance | None = None
+        self.result_tensor = graph.output
+        self.products: set[str] = set()
+        """Streams that are another one times whole numbers, one per channel."""
+        self.is_real = False
+        """Whether something stands for real numbers that no fixed-point format says."""
         self._names = Names({INPUT_NAME})
         self._scopes = Scopes(graph.constants)
         self._routes: dict[tuple[str, tuple[int, ...]], Stream] = {}
@@ -58,7 +87,20 @@ class Context:
         """Raise the ConversionError of a node that cannot be converted."""
         raise ConversionError(f"{self.what(node)}: {reason}")
 
-    def set_input(self, node: Node, kind: FixedType) -> Stream:
+    def raw_image(self) -> RawImage:
+        """The image before it has a format."""
+        channels, height, width = self.graph.input_shape
+        stream = Stream(INPUT_NAME, (height, width, channels), _UNKNOWN)
+        whole = Signal.image(stream, "")
+        axes = self.graph.input_axes
+        if len(axes) == 4:
+            index = whole.index.transpose(axes)
+        else:
+            # A vector, or a signal of one dimension: an image of one pixel, or of one row.
+            index = whole.index.reshape([whole.index.shape[axis] for axis in axes])
+        return RawImage(replace(whole, index=index), (Affine.scale(Fraction(1), channels),))
+
+    def set_input(self, node: Node, kind: FixedType, entrance: Entrance) -> Stream:
         """Give the image its format.
 
         Raises:
@@ -67,6 +109,14 @@ class Context:
         channels, height, width = self.graph.input_shape
         if self.input is None:
             self.input = Stream(INPUT_NAME, (height, width, channels), kind)
+            self.entrance = entrance
+            self.is_real |= not entrance.is_plain(kind)
+        elif self.entrance != entrance:
+            self.refuse(
+                node,
+                "quantizes the input in another way than an earlier node; use one QuantIdentity "
+                "for the input",
+            )
         elif self.input.type != kind:
             self.refuse(
                 node,
@@ -132,10 +182,7 @@ class Context:
         """Change fields of the layer that makes a stream, and its exact result type with them."""
         position = next(i for i, layer in enumerate(self.layers) if layer.name == stream.name)
         layer = replace(self.layers[position], **fields)
-        streams = {known.name: known.output for known in self.layers}
-        if self.input is not None:
-            streams[self.input.name] = self.input
-        inputs = tuple(streams[name] for name in layer.inputs)
+        inputs = self.inputs_of(layer)
         try:
             exact = exact_result(layer, inputs, self.blocks.by_name.__getitem__)
             changed = replace(stream, type=exact.type)
@@ -144,6 +191,87 @@ class Context:
         self.layers[position] = replace(layer, output=changed)
         self.origins[stream.name] = Origin(self.origins[stream.name].node, node.outputs[0])
         return changed
+
+    def stands_for(self, stream: Stream, tensor: str, scale: Fraction) -> None:
+        """Say which tensor of the file a layer's integers are.
+
+        Args:
+            stream: The layer's result.
+            tensor: Name of the tensor; empty if the file has none of its shape.
+            scale: Real value of one step.
+        """
+        self.is_real = True
+        origin = self.origins[stream.name]
+        self.origins[stream.name] = replace(origin, tensor=tensor, scale=scale)
+
+    def hide(self, stream: Stream) -> None:
+        """The file has no tensor of a layer's integers: it holds the real numbers they become."""
+        self.is_real = True
+        self.origins[stream.name] = replace(self.origins[stream.name], tensor="")
+
+    def maker(self, stream: Stream) -> Layer | None:
+        """The layer that makes a stream; None of the image."""
+        return next((layer for layer in self.layers if layer.name == stream.name), None)
+
+    def inputs_of(self, layer: Layer) -> tuple[Stream, ...]:
+        """The streams that a layer reads."""
+        streams = {known.name: known.output for known in self.layers}
+        if self.input is not None:
+            streams[self.input.name] = self.input
+        return tuple(streams[name] for name in layer.inputs)
+
+    def reach(self, stream: Stream) -> tuple[int, int]:
+        """Smallest and largest integer of a stream, for every image and every task."""
+        layer = self.maker(stream)
+        if layer is not None and not isinstance(layer, Cast):
+            exact = exact_result(layer, self.inputs_of(layer), self.blocks.by_name.__getitem__)
+            if exact.type == stream.type:
+                return exact.low, exact.high
+        return stream.type.min_raw, stream.type.max_raw
+
+    def arguments(self, stream: Stream) -> range | npt.NDArray[np.int64]:
+        """All integers that can occur in a stream, sorted, for every image and every task.
+
+        A sum of two narrow streams of different scales is known value by value: between its values
+        are numbers that no image gives, and that need no exact answer.
+        """
+        layer = self.maker(stream)
+        if isinstance(layer, Add):
+            parts = [self._values(source) for source in self.inputs_of(layer)]
+            if parts[0] is not None and parts[1] is not None:
+                return np.unique(np.add.outer(parts[0], parts[1]))
+        first, last = self.reach(stream)
+        return range(first, last + 1)
+
+    def _values(self, stream: Stream) -> npt.NDArray[np.int64] | None:
+        """All integers of a narrow stream, or of one times a whole number; None of others."""
+        layer = self.maker(stream)
+        if isinstance(layer, Conv) and stream.name in self.products:
+            (source,) = self.inputs_of(layer)
+            factors = self.blocks.by_name[layer.weight].raw.ravel()
+            values = None if len(set(factors.tolist())) > 1 else self._values(source)
+            return None if values is None else values * factors[0]
+        if stream.type.width > _NARROW_BITS:
+            return None
+        return np.arange(stream.type.min_raw, stream.type.max_raw + 1)
+
+    def _weighted_before(self, stream: Stream) -> Weighted | None:
+        """The layer with weights whose channels those of a stream are; pools keep them."""
+        layer = self.maker(stream)
+        while isinstance(layer, MaxPool | AvgPool):
+            layer = self.maker(self.inputs_of(layer)[0])
+        return layer if isinstance(layer, Weighted) else None
+
+    def residency(self, stream: Stream) -> tuple[bool, ...]:
+        """Per channel, whether what scales a stream is frozen: as the weights that make it."""
+        layer = self._weighted_before(stream)
+        frozen = () if layer is None else self.blocks.by_name[layer.weight].frozen
+        return frozen or (True,) * stream.channels
+
+    def derived_name(self, stream: Stream) -> str:
+        """A name for the parameters that scale a stream."""
+        layer = self._weighted_before(stream)
+        return stream.name if layer is None else layer.weight.removesuffix(".weight")
 
     def layers_of(self, path: str) -> list[str]:
         """Names of the layers made from a module (given by its path) and what is inside it."""
@@ -157,6 +285,11 @@ class Context:
         """Path of the module that a node belongs to; empty for the model's own ``forward``."""
         return self._scopes.read(node.name).path
 
+    def is_fresh(self, stream: Stream) -> bool:
+        """Whether nothing reads a stream yet, and no more than one node will."""
+        tensor = self.origins[stream.name].tensor
+        return self.readers(tensor) <= 1 and not any(stream.name in x.inputs for x in self.layers)
+
     def readers(self, tensor: str) -> int:
         """How many node inputs read an ONNX tensor; the graph's output counts as one."""
         return self.graph.readers.get(tensor, 0)
@@ -169,6 +302,11 @@ class Context:
         """
         if isinstance(value, Signal):
             return value
+        if isinstance(value, Real):
+            self.refuse(
+                node,
+                "reads real numbers of a scale that is no power of two; put a quantizer in front",
+            )
         if isinstance(value, RawImage):
             self.refuse(
                 node,

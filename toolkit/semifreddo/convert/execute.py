@@ -1,19 +1,28 @@
-"""The QONNX rung of the truth ladder: the exported file, executed by qonnx in floating point."""
+"""The QONNX rung of the truth ladder: the exported file, executed in floating point.
+
+qonnx executes it in single precision where that is exact: all scales are powers of two, and every
+accumulator is small enough. Otherwise onnx and qonnx execute it in double precision
+(:mod:`semifreddo.convert.doubles`).
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
+from semifreddo.convert.context import Origin
+from semifreddo.convert.doubles import execute, in_doubles
 from semifreddo.convert.from_qonnx import Converted, convert_graph
-from semifreddo.convert.load import load_model, read_graph
+from semifreddo.convert.functions import Affine
+from semifreddo.convert.load import CHANNELS_LAST_AXES, load_model, read_graph
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
@@ -22,7 +31,9 @@ from semifreddo.ir.layers import Cast, Layer, Stream, Weighted
 from semifreddo.ir.net import StreamNet
 
 _FLOAT_BITS = 24
-_RESULT = "output of the model"
+_ROUND_OFF = 2.0**-16
+"""What double precision may be away from an integer that was divided by its scale again."""
+
 _BATCH_VALUES = 1 << 25
 """All tensors of a batch together stay near this many values (4 bytes each)."""
 
@@ -66,11 +77,8 @@ def float_limit(net: StreamNet) -> str:
     return ""
 
 
-def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """The model with another batch size, ready for qonnx."""
-    from qonnx.core.modelwrapper import ModelWrapper
-    from qonnx.transformation.infer_shapes import InferShapes
-
+def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) -> onnx.ModelProto:
+    """The model with another batch size."""
     model = load_model(path)
     del model.graph.value_info[:]
     for value in (model.graph.input[0], *model.graph.output):
@@ -82,55 +90,123 @@ def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) 
             # Zero keeps the batch size of the operand.
             free = np.array([0, *sizes[1:]], np.int64)
             model.graph.initializer.append(onnx.numpy_helper.from_array(free, node.input[1]))
-    return ModelWrapper(model).transform(InferShapes())
+    return model
+
+
+_Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+def _single(model: onnx.ModelProto) -> Callable[[_Tensors], _Tensors]:
+    """Execution by qonnx, which gives every tensor."""
+    from qonnx.core.modelwrapper import ModelWrapper
+    from qonnx.core.onnx_exec import execute_onnx
+    from qonnx.transformation.infer_shapes import InferShapes
+
+    wrapped = ModelWrapper(model).transform(InferShapes())
+
+    def run(feeds: _Tensors) -> _Tensors:
+        singles = {name: values.astype(np.float32) for name, values in feeds.items()}
+        found: _Tensors = execute_onnx(wrapped, singles, return_full_exec_context=True)
+        return found
+
+    return run
+
+
+def _double(model: onnx.ModelProto, tensors: Sequence[str]) -> Callable[[_Tensors], _Tensors]:
+    """Execution in double precision, which gives the named tensors."""
+    evaluator = in_doubles(model, tensors)
+    return lambda feeds: execute(evaluator, feeds)
 
 
 def _execute(
-    path: Path, net: StreamNet, images: npt.NDArray[np.integer]
-) -> Iterator[tuple[int, dict[str, npt.NDArray[np.float32]]]]:
-    """Run batches; gives the number of images and every tensor by name, batch first."""
-    from qonnx.core.onnx_exec import execute_onnx
-
+    path: Path,
+    net: StreamNet,
+    images: npt.NDArray[np.integer],
+    converted: Converted,
+    tensors: Sequence[str],
+) -> Iterator[tuple[int, _Tensors]]:
+    """Run batches; gives the number of images and the tensors by name, batch first."""
     stream = net.input
     if images.ndim != 4 or images.shape[1:] != stream.shape or images.dtype.kind not in "iu":
         raise DataError(
             f"{net.name}: images are {images.dtype} of shape {images.shape}, expected integers "
             f"(n, {', '.join(map(str, stream.shape))})"
         )
-    if reason := float_limit(net):
-        raise ConversionError(f"{path}: QONNX execution is not exact: {reason}")
     per_image = 3 * sum(s.pixels * s.channels for s in net.streams.values())
     batch = max(1, min(len(images), _BATCH_VALUES // per_image))
-    model = _batched(path, batch, _converted(path).constants)
-    name, output = model.graph.input[0].name, model.graph.output[0].name
-    real = stream.type.to_real(images).transpose(0, 3, 1, 2).astype(np.float32)
+    model = _batched(path, batch, converted.constants)
+    name, axes = model.graph.input[0].name, converted.graph.input_axes
+    is_double = converted.is_real or bool(float_limit(net))
+    run = _double(model, tensors) if is_double else _single(model)
+    real = converted.entrance.real(images).transpose(0, 3, 1, 2)
+    real = real.transpose(axes) if len(axes) == 4 else real.reshape(_sizes(real, axes))
     for start in range(0, len(images), batch):
         part = real[start : start + batch]
-        padded = np.zeros((batch, *part.shape[1:]), np.float32)
+        padded = np.zeros((batch, *part.shape[1:]))
         padded[: len(part)] = part
         try:
             # qonnx warns about opsets and shapes it then handles.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                tensors = execute_onnx(model, {name: padded}, return_full_exec_context=True)
+                found = run({name: padded})
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConversionError(f"{path}: qonnx cannot execute the model: {reason}") from error
-        tensors[_RESULT] = tensors[output]
-        yield len(part), tensors
+        yield len(part), found
 
 
-def _raw(path: Path, name: str, values: npt.NDArray[Any], stream: Stream) -> IntArray:
-    """Integers ``(n, height, width, channels)`` of a tensor."""
-    raw = np.ldexp(values.astype(np.float64), stream.type.frac)
-    if not np.isfinite(raw).all() or (raw != np.rint(raw)).any():
+def _sizes(real: npt.NDArray[np.float64], axes: tuple[int, ...]) -> list[int]:
+    """The shape that a vector, or a signal of one dimension, has in the file."""
+    return [real.shape[axis] for axis in axes]
+
+
+def _raw(
+    path: Path,
+    tensor: str,
+    values: npt.NDArray[Any],
+    stream: Stream,
+    *,
+    converted: Converted,
+    scale: Fraction | None = None,
+    result: Affine | None = None,
+) -> IntArray:
+    """Integers ``(n, height, width, channels)`` of a tensor.
+
+    Args:
+        path: The file, for messages.
+        tensor: Name of the tensor, for messages.
+        values: Its values.
+        stream: The stream it stands for.
+        converted: The network of the file.
+        scale: Real value of one step; None if the stream's format says it.
+        result: What the integers stand for, if they are the last ones.
+    """
+    real, nearest = _in_channels(values.astype(np.float64), stream, converted), _ROUND_OFF
+    if result is not None:
+        real = (real - [float(offset) for offset in result.offsets]) / [
+            float(slope) for slope in result.slopes
+        ]
+    elif scale is not None:
+        real = real / float(scale)
+    else:
+        real, nearest = np.ldexp(real, stream.type.frac), 0.0
+    raw = np.rint(real)
+    if not np.isfinite(real).all() or (np.abs(real - raw) > nearest).any():
         raise ConversionError(
-            f"{path}: tensor {name!r} is not a multiple of 2**-{stream.type.frac} as stream "
-            f"{stream.name} is; a float operation is between the quantizers"
+            f"{path}: tensor {tensor!r} is not a multiple of the step of stream {stream.name}; a "
+            "float operation is between the quantizers"
         )
+    return raw.astype(np.int64)
+
+
+def _in_channels(
+    values: npt.NDArray[np.float64], stream: Stream, converted: Converted
+) -> npt.NDArray[np.float64]:
+    """A tensor of the file with the axes of a stream."""
     height, width, channels = stream.shape
-    image = raw.reshape(len(raw), channels, height, width).transpose(0, 2, 3, 1)
-    return image.astype(np.int64)
+    if values.ndim == 4 and converted.graph.input_axes == CHANNELS_LAST_AXES:
+        return values.reshape(len(values), height, width, channels)
+    return values.reshape(len(values), channels, height, width).transpose(0, 2, 3, 1)
 
 
 def _converted(path: Path) -> Converted:
@@ -152,11 +228,20 @@ def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> In
 
     Raises:
         DataError: The images do not fit the input.
-        ConversionError: Single precision cannot be exact for this network, or qonnx fails.
+        ConversionError: qonnx or onnx cannot execute the model.
     """
+    converted = _converted(path)
+    name = converted.result_tensor
     results = [
-        _raw(path, "result", tensors[_RESULT][:count], net.output)
-        for count, tensors in _execute(path, net, images)
+        _raw(
+            path,
+            name,
+            tensors[name][:count],
+            net.output,
+            converted=converted,
+            result=converted.result,
+        )
+        for count, tensors in _execute(path, net, images, converted, [name])
     ]
     if not results:
         return np.zeros((0, net.output.pixels * net.output.channels), np.int64)
@@ -168,8 +253,12 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
 
     Streams that the file has no tensor for (wiring between two nodes) are left out.
     """
-    converted = _converted(path)
-    found: dict[str, str] = {}
+    return {name: origin.tensor for name, origin in _origins(_converted(path), net).items()}
+
+
+def _origins(converted: Converted, net: StreamNet) -> dict[str, Origin]:
+    """Where the streams of a network, converted or lowered, are in the file."""
+    found: dict[str, Origin] = {}
     for layer in net.layers:
         name = layer.name
         if name not in converted.origins:
@@ -182,8 +271,8 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
             if readers[0].name in net.streams:
                 break
             name = readers[0].name
-        if tensor := converted.origins[name].tensor:
-            found[layer.name] = tensor
+        if converted.origins[name].tensor:
+            found[layer.name] = converted.origins[name]
     return found
 
 
@@ -200,13 +289,25 @@ def trace_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> 
 
     Raises:
         DataError: The images do not fit the input.
-        ConversionError: Single precision cannot be exact for this network, or qonnx fails.
+        ConversionError: qonnx or onnx cannot execute the model.
     """
-    names = tensor_names(path, net)
+    converted = _converted(path)
+    names = _origins(converted, net)
     parts: dict[str, list[IntArray]] = {layer: [] for layer in names}
-    for count, tensors in _execute(path, net, images):
-        for layer, tensor in names.items():
-            parts[layer].append(_raw(path, tensor, tensors[tensor][:count], net.streams[layer]))
+    tensors = sorted({origin.tensor for origin in names.values()})
+    for count, found in _execute(path, net, images, converted, tensors):
+        for layer, origin in names.items():
+            stream, tensor = net.streams[layer], origin.tensor
+            integers = _raw(
+                path,
+                tensor,
+                found[tensor][:count],
+                stream,
+                converted=converted,
+                scale=origin.scale,
+                result=converted.result if layer == net.output.name else None,
+            )
+            parts[layer].append(integers)
     return {
         layer: np.concatenate(part) if part else np.zeros((0, *net.streams[layer].shape), np.int64)
         for layer, part in parts.items()

@@ -10,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from semifreddo.convert.from_qonnx import convert_graph
+from semifreddo.convert.load import check_model_proto, read_graph
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.convert.obstacles import obstacles_of, refuse
 from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError, DataError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.fixed import IntArray
 from semifreddo.core.preprocessing import IDENTITY, Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.freeze import FreezePlan
+from semifreddo.sim import reference
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +89,10 @@ def export_vectors(
 ) -> None:
     """Write golden vectors: stored images as raw integers, and the model's raw answers to them.
 
+    The answers are those of torch in double precision. If a scale is no power of two, torch's sums
+    are no reference, and the answers are those of the integer network; the QONNX rung of the ladder
+    compares them with the exported file.
+
     Args:
         model: The Brevitas model that :func:`export_qonnx` writes.
         images: Stored pixels, uint8 ``(n, h, w, c)``, at least one.
@@ -95,10 +103,9 @@ def export_vectors(
     Raises:
         DataError: No images, not uint8 ``(n, h, w, c)``, or not one class of the model per image.
         ConfigError: The model does not take images of this shape.
-        ConversionError: The model's outputs are not integers at a power-of-two scale.
+        ConversionError: The model cannot be converted.
     """
     from semifreddo.nn.inputs import ModelInput
-    from semifreddo.nn.integers import raw_outputs
 
     path = Path(path)
     if images.ndim != 4 or images.dtype != np.uint8 or not len(images):
@@ -108,4 +115,29 @@ def export_vectors(
         )
     height, width, channels = images.shape[1:]
     raw = ModelInput(model, (channels, height, width)).raw(images, preprocessing)
-    VectorSet(raw, raw_outputs(model, raw), truth=truth).save(path)
+    VectorSet(raw, raw_answers(model, raw), truth=truth).save(path)
+
+
+def raw_answers(model: nn.Module, raw: npt.NDArray[np.integer]) -> IntArray:
+    """Raw answers of a model to raw images, as :func:`export_vectors` writes them.
+
+    Args:
+        model: A Brevitas model.
+        raw: Raw integers ``(n, h, w, c)``.
+
+    Raises:
+        ConversionError: The model cannot be converted.
+    """
+    from semifreddo.nn.integers import raw_outputs
+
+    try:
+        return raw_outputs(model, raw)
+    except ConversionError:
+        height, width, channels = raw.shape[1:]
+        path = Path("the model")
+        proto = trace(model, path, (channels, height, width))
+        check_model_proto(proto, path)
+        converted = convert_graph(read_graph(proto, path), "model", "all")
+        if not converted.is_real:
+            raise
+    return reference.run(converted.net, raw)

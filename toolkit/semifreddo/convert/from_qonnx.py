@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,13 @@ from semifreddo.convert.arithmetic import ARITHMETIC, settle
 from semifreddo.convert.blocks import Frozen
 from semifreddo.convert.constants import evaluate, initializer
 from semifreddo.convert.context import Context, Origin
+from semifreddo.convert.entrance import Entrance
+from semifreddo.convert.functions import Affine
+from semifreddo.convert.layouts import CHANNELS_LAST
 from semifreddo.convert.load import Graph, Node, load_model, read_graph
+from semifreddo.convert.outputs import finish, head
 from semifreddo.convert.streams import STREAMS
-from semifreddo.convert.values import Constant, RawImage, Scaled, Value
+from semifreddo.convert.values import Constant, Scaled, Value
 from semifreddo.convert.weighted import WEIGHTED
 from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.ir.net import Repeat, StreamNet
@@ -23,21 +27,14 @@ from semifreddo.ir.net import Repeat, StreamNet
 _LOG = logging.getLogger(__name__)
 
 _ADVICE = {
-    "BatchNormalization": "fold it into the convolution before it first: train_model does, or "
-    "semifreddo.nn.fold.fold_batch_norm(model, example)",
-    "BipolarQuant": "1-bit weights are not supported; use 2 bits or more",
     "Trunc": "use a plain average pool followed by a QuantIdentity",
-    "Clip": "use ReLU; the quantizer behind it limits the range",
-    "Sigmoid": "store the quantized values in the model instead of a function of them",
-    "Softmax": "leave it out: the largest logit stays the largest",
-    "LeakyRelu": "use ReLU",
     "ConvTranspose": "use a convolution",
     "Resize": "use a convolution or pool",
 }
 _DEFAULT_ADVICE = "replace it by convolutions, pools, additions, ReLU and linear layers"
 _FOREIGN_ADVICE = "use the operator of ONNX, or of qonnx.custom_op.general, of that meaning"
-_CHANNELS_LAST_ADVICE = "export without ConvertToChannelsLastAndClean, images as (N, C, H, W)"
-_HANDLERS = STREAMS | WEIGHTED | ARITHMETIC
+_HEADS = dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), head)
+_HANDLERS = STREAMS | WEIGHTED | ARITHMETIC | _HEADS | CHANNELS_LAST
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,11 @@ class Converted:
         net: The network, one layer per ONNX node.
         graph: The ONNX graph.
         origins: ONNX node and result tensor of each layer.
+        entrance: What the file does to its input before the first integers.
+        result_tensor: The tensor that the device answers with.
+        result: What the last integers stand for; None if their format says it.
+        is_real: Whether scales are no powers of two, or something else that no fixed-point
+            format says; then double precision executes the file.
         constants: Values of all tensors that do not depend on the image.
     """
 
@@ -55,6 +57,10 @@ class Converted:
     graph: Graph
     origins: dict[str, Origin]
     constants: dict[str, npt.NDArray[Any]]
+    entrance: Entrance
+    result_tensor: str
+    result: Affine | None
+    is_real: bool
 
 
 def operands_of(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
@@ -83,7 +89,7 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
             node,
             f"operator {node.op} is not supported; {_advice(node.op)}",
         )
-    if node.op not in ARITHMETIC:
+    if node.op not in ARITHMETIC and node.op not in _HEADS:
         operands = [
             settle(context, node, operand) if isinstance(operand, Scaled) else operand
             for operand in operands
@@ -93,9 +99,7 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
 
 def _advice(op: str) -> str:
     domain, _, _ = op.rpartition(".")
-    if not domain:
-        return _ADVICE.get(op, _DEFAULT_ADVICE)
-    return _CHANNELS_LAST_ADVICE if domain.endswith("channels_last") else _FOREIGN_ADVICE
+    return _FOREIGN_ADVICE if domain else _ADVICE.get(op, _DEFAULT_ADVICE)
 
 
 def unsupported(node: Node) -> bool:
@@ -178,22 +182,27 @@ def _net(context: Context, name: str) -> StreamNet:
     )
 
 
-def start(graph: Graph) -> dict[str, Value]:
+def start(context: Context) -> dict[str, Value]:
     """What is known before the first node: all constants, and the image."""
+    graph = context.graph
     values: dict[str, Value] = {
         key: initializer(key, array) for key, array in graph.constants.items()
     }
-    return values | {graph.input: RawImage()}
+    return values | {graph.input: context.raw_image()}
 
 
 def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
     """Convert a checked graph; see :func:`from_qonnx`."""
-    context, values = Context(graph, frozen), start(graph)
+    context = Context(graph, frozen)
+    values = start(context)
     for node in graph.nodes:
         results = handle(context, node, operands_of(values, context, node))
         values.update(zip(node.outputs, results, strict=False))
     last = graph.nodes[-1]
-    context.image(last, settle(context, last, values.get(graph.output)))
+    result = finish(context, last, settle(context, last, values.get(graph.output)))
+    if context.is_real and context.layers:
+        name = context.layers[-1].name
+        context.origins[name] = replace(context.origins[name], tensor=context.result_tensor)
     context.blocks.verify()
     if graph.info.plan is None and frozen == "plan":
         _LOG.warning("%s has no freeze plan: every weight becomes hardware", graph.where)
@@ -202,7 +211,17 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
     except NetError as error:
         raise ConversionError(f"{graph.where}: {error}") from error
     known = {key: value.values for key, value in values.items() if isinstance(value, Constant)}
-    return Converted(net, graph, context.origins, known)
+    assert context.entrance is not None
+    return Converted(
+        net,
+        graph,
+        context.origins,
+        known,
+        context.entrance,
+        context.result_tensor,
+        result,
+        context.is_real,
+    )
 
 
 def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> StreamNet:
@@ -224,5 +243,10 @@ def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> Strea
         CheckpointError: The freeze plan does not belong to the model.
         FrozenTensorChangedError: A frozen weight differs from the one in the freeze plan.
     """
+    return read_converted(path, name, frozen=frozen).net
+
+
+def read_converted(path: Path | str, name: str, *, frozen: Frozen = "plan") -> Converted:
+    """As :func:`from_qonnx`, with where everything comes from."""
     path = Path(path)
-    return convert_graph(read_graph(load_model(path), path), name, frozen).net
+    return convert_graph(read_graph(load_model(path), path), name, frozen)

@@ -17,7 +17,9 @@ from semifreddo.core.errors import ConversionError
 
 _EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
 _MAX_INPUT_VALUES = 1 << 22
-_QONNX = "qonnx.custom_op.general"
+QONNX_DOMAIN = "qonnx.custom_op.general"
+CHANNELS_LAST_AXES = (0, 2, 3, 1)
+CHANNELS_LAST_DOMAIN = "qonnx.custom_op.channels_last"
 _QONNX_SPELLINGS = ("onnx.brevitas", "finn.custom_op.general")
 """Domains in which older versions of Brevitas and FINN wrote the same operators."""
 
@@ -57,6 +59,8 @@ class Graph:
         constants: Initializers by name.
         input: Name of the input tensor.
         input_shape: ``(channels, height, width)``; the batch is 1.
+        input_axes: Order in which the file's tensor has the axes of ``(1, channels, height,
+            width)``; two of them if it is a vector ``(1, channels)``.
         output: Name of the output tensor.
         readers: How many node inputs read each tensor; the graph's output counts as one.
         info: The semifreddo metadata.
@@ -67,6 +71,7 @@ class Graph:
     constants: Mapping[str, npt.NDArray[Any]]
     input: str
     input_shape: tuple[int, int, int]
+    input_axes: tuple[int, ...]
     output: str
     readers: Mapping[str, int]
     info: ModelInfo
@@ -124,7 +129,7 @@ def _complete_imports(model: onnx.ModelProto) -> None:
     """
     for node in model.graph.node:
         if node.domain in _QONNX_SPELLINGS:
-            node.domain = _QONNX
+            node.domain = QONNX_DOMAIN
     imported = {entry.domain for entry in model.opset_import}
     for domain in sorted({node.domain for node in model.graph.node} - imported):
         version = 1 if domain else _PREFERRED_OPSET
@@ -146,12 +151,18 @@ def _refuse_foreign_quantization(path: Path, model: onnx.ModelProto) -> None:
             )
 
 
-def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int, int, int]:
+def _input_shape(
+    path: Path, value: onnx.ValueInfoProto, nodes: tuple[Node, ...]
+) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+    """Shape of the image, and the order of its axes in the file."""
     sizes: list[int] = []
     tensor = value.type.tensor_type
     if tensor.elem_type != onnx.TensorProto.FLOAT:
         raise ConversionError(f"{path}: input {value.name!r} is not a float tensor; {_EXPORT_HINT}")
     for position, dim in enumerate(tensor.shape.dim):
+        if position == 0:
+            sizes.append(1)  # whatever batch the file was exported for
+            continue
         if not dim.HasField("dim_value") or dim.dim_value < 1:
             seen = dim.dim_param or dim.dim_value or "unknown"
             raise ConversionError(
@@ -159,10 +170,20 @@ def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int, int, int]
                 f"{seen!r}); export with a fixed input shape"
             )
         sizes.append(dim.dim_value)
-    if len(sizes) != 4 or sizes[0] != 1:
+    axes: tuple[int, ...] = (0, 1, 2, 3)
+    if len(sizes) == 4 and _reads_channels_last(value.name, nodes):
+        axes = CHANNELS_LAST_AXES
+        sizes = [sizes[0], sizes[3], sizes[1], sizes[2]]
+    elif len(sizes) == 2:
+        axes = (0, 1)
+        sizes += [1, 1]
+    elif len(sizes) == 3:
+        axes = (0, 1, 3)
+        sizes = [*sizes[:2], 1, sizes[2]]
+    if len(sizes) != 4:
         raise ConversionError(
             f"{path}: input {value.name!r} has shape {tuple(sizes)}, expected one image "
-            "(1, channels, height, width); export with batch 1"
+            "(1, channels, height, width) or a vector (1, values)"
         )
     _, channels, height, width = sizes
     if channels * height * width > _MAX_INPUT_VALUES:
@@ -170,7 +191,21 @@ def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int, int, int]
             f"{path}: input {value.name!r} has shape {tuple(sizes)}, more than "
             f"{_MAX_INPUT_VALUES} values; use smaller images"
         )
-    return channels, height, width
+    return (channels, height, width), axes
+
+
+def _reads_channels_last(name: str, nodes: tuple[Node, ...]) -> bool:
+    """Whether the first window over the image has the channels last."""
+    reached = {name}
+    for node in nodes:
+        if not reached.intersection(node.inputs):
+            continue
+        if node.op.startswith(CHANNELS_LAST_DOMAIN):
+            return True
+        if node.op in ("Transpose", "Conv", "MatMul", "Gemm", "Reshape"):
+            return False
+        reached.update(node.outputs)
+    return False
 
 
 def _constants(path: Path, graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
@@ -207,7 +242,7 @@ def _node(proto: onnx.NodeProto) -> Node:
         if isinstance(value, bytes):
             attributes[key] = value.decode()
     name = proto.name or (proto.output[0] if proto.output else proto.op_type)
-    known = proto.domain in ("", "ai.onnx", _QONNX)
+    known = proto.domain in ("", "ai.onnx", QONNX_DOMAIN)
     op = proto.op_type if known else f"{proto.domain}.{proto.op_type}"
     return Node(name, op, tuple(proto.input), tuple(proto.output), attributes)
 
@@ -249,12 +284,14 @@ def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
     for node in nodes:
         for name in node.inputs:
             readers[name] = readers.get(name, 0) + 1
+    shape, axes = _input_shape(path, inputs[0], nodes)
     return Graph(
         where=str(path),
         nodes=nodes,
         constants=constants,
         input=inputs[0].name,
-        input_shape=_input_shape(path, inputs[0]),
+        input_shape=shape,
+        input_axes=axes,
         output=output,
         readers=readers,
         info=_info(model, path),

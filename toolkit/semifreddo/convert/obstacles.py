@@ -12,6 +12,7 @@ import copy
 import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,12 @@ import onnx
 
 from semifreddo.convert.arithmetic import settle
 from semifreddo.convert.context import Context
+from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.from_qonnx import convert_graph, handle, operands_of, start, unsupported
 from semifreddo.convert.load import Graph, Node, check_model_proto, read_graph
+from semifreddo.convert.outputs import finish
+from semifreddo.convert.quant import QUANTIZERS
+from semifreddo.convert.steps import Quantizer
 from semifreddo.convert.trace import trace
 from semifreddo.convert.values import (
     NO_PADDING,
@@ -29,13 +34,14 @@ from semifreddo.convert.values import (
     Difference,
     Quantized,
     RawImage,
+    Real,
     Scaled,
     Signal,
     Value,
 )
-from semifreddo.convert.weighted import WEIGHTED, bias_block
+from semifreddo.convert.weighted import WEIGHTED
 from semifreddo.core.errors import ConfigError, ConversionError, SemifreddoError
-from semifreddo.core.fixed import FixedType
+from semifreddo.core.fixed import FixedType, Rounding
 from semifreddo.ir.layers import Cast, Stream
 from semifreddo.passes.lower import lower
 
@@ -175,7 +181,7 @@ def _walk(graph: Graph) -> Iterator[Obstacle]:
     """Convert node by node, going on behind each that is refused."""
     context = Context(graph, "all")
     walk = _Walk(context)
-    values = start(graph)
+    values = start(context)
     for node in graph.nodes:
         try:
             operands = operands_of(values, context, node)
@@ -188,7 +194,7 @@ def _walk(graph: Graph) -> Iterator[Obstacle]:
         return
     last = graph.nodes[-1]
     try:
-        context.image(last, settle(context, last, values.get(graph.output)))
+        finish(context, last, settle(context, last, values.get(graph.output)))
     except ConversionError as error:
         yield walk.obstacle(last, error)
 
@@ -219,46 +225,45 @@ class _Walk:
             except ConversionError as error:
                 if not follows:
                     yield self.obstacle(node, error)
-            mended = yield from self._mended(node, operands)
+            mended = self._mended(node, operands)
             if mended is None:
                 return [self._stand_in(node, operands) for _ in node.outputs]
             operands = mended
 
     def _is_stand_in(self, value: Value | None) -> bool:
-        if isinstance(value, Scaled):
+        if isinstance(value, Scaled | Real):
             value = value.signal
         if isinstance(value, Difference):
             return self._is_stand_in(value.left) or self._is_stand_in(value.right)
         return isinstance(value, Signal) and value.stream.name in self.stand_ins
 
-    def _mended(
-        self, node: Node, operands: list[Value | None]
-    ) -> Generator[Obstacle, None, list[Value | None] | None]:
+    def _mended(self, node: Node, operands: list[Value | None]) -> list[Value | None] | None:
         """Operands without their first fault, to see whether there is a second; None if none."""
         if unsupported(node):
             return None
         for slot, value in enumerate(operands):
-            if isinstance(value, RawImage) and node.op != "Quant":
+            if isinstance(value, RawImage) and node.op not in QUANTIZERS:
                 image = Signal.image(self._input(node), node.name)
                 return [*operands[:slot], image, *operands[slot + 1 :]]
             if node.op in WEIGHTED and isinstance(value, Constant) and value.quantized is None:
-                if slot > 1:  # the handler may have stopped before it came to the bias
-                    try:
-                        bias_block(self._context, node, value, value.values.size)
-                    except ConversionError as error:
-                        yield self.obstacle(node, error)
+                if slot > 1:
+                    continue  # a bias may be any number
                 return [*operands[:slot], _quantized(value), *operands[slot + 1 :]]
         return None
 
     def _input(self, node: Node) -> Stream:
         known = self._context.input
-        return known if known is not None else self._context.set_input(node, _FORMAT)
+        if known is not None:
+            return known
+        functions = self._context.raw_image().functions
+        quantizer = Quantizer(Fraction(1, 256), 0, 255, Rounding.HALF_EVEN)
+        return self._context.set_input(node, _FORMAT, Entrance(functions, quantizer))
 
     def _stand_in(self, node: Node, operands: list[Value | None]) -> Value:
         first = operands[0] if operands else None
         if all(value is None or isinstance(value, Constant) for value in operands):
             return _quantized(first) if isinstance(first, Constant) else _ZERO
-        if isinstance(first, RawImage) and node.op == "Quant":
+        if isinstance(first, RawImage) and node.op in QUANTIZERS:
             return Signal.image(self._input(node), node.name)
         shape = self._shape(node, operands)
         if len(shape) == 4:
@@ -276,8 +281,8 @@ class _Walk:
 
     def _shape(self, node: Node, operands: list[Value | None]) -> tuple[int, ...]:
         """Shape of a node's first output, as ONNX has it."""
-        shapes = [_shape_of(value, self._context.graph) for value in operands]
-        if node.op == "Quant":
+        shapes = [_shape_of(value) for value in operands]
+        if node.op in QUANTIZERS:
             return shapes[0]
         try:
             return _inferred(node, operands, shapes)
@@ -299,13 +304,11 @@ def _quantized(constant: Constant) -> Constant:
     return replace(constant, values=np.ldexp(rounded, -frac), quantized=form)
 
 
-def _shape_of(value: Value | None, graph: Graph) -> tuple[int, ...]:
-    if isinstance(value, Scaled):
+def _shape_of(value: Value | None) -> tuple[int, ...]:
+    if isinstance(value, Scaled | Real | RawImage):
         value = value.signal
     if isinstance(value, Difference):
         value = value.left
-    if isinstance(value, RawImage):
-        return (1, *graph.input_shape)
     if isinstance(value, Constant):
         return value.values.shape
     if not isinstance(value, Signal):

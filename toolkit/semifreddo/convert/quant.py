@@ -1,19 +1,22 @@
-"""The meaning of QONNX Quant nodes."""
+"""The meaning of QONNX quantizers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.load import Node
+from semifreddo.convert.steps import CEILING, UP, Quantizer
 from semifreddo.convert.values import Constant, Quantized
 from semifreddo.core.errors import ConversionError
-from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 
-ROUNDINGS: dict[str, Rounding] = {
+ROUNDINGS: dict[str, Rounding | str] = {
     "ROUND": Rounding.HALF_EVEN,
     "HALF_EVEN": Rounding.HALF_EVEN,
     "FLOOR": Rounding.FLOOR,
@@ -22,31 +25,19 @@ ROUNDINGS: dict[str, Rounding] = {
     # QONNX rounds magnitudes: half up is away from zero on both sides.
     "HALF_UP": Rounding.HALF_AWAY,
     "HALF_DOWN": Rounding.HALF_TOWARD_ZERO,
+    "CEIL": CEILING,
+    "UP": UP,
 }
-"""QONNX rounding modes; CEIL and UP have no fixed-point type."""
+"""QONNX rounding modes; the last two have no fixed-point type."""
 
 MAX_BITS = 32
 """Widest quantizer: what a stored weight block holds."""
 
 
-def exponents(scale: npt.NDArray[Any], what: str) -> npt.NDArray[np.int64]:
-    """Fraction bits of power-of-two scales, same shape.
-
-    Args:
-        scale: The scales.
-        what: Whose scales they are, for the message.
-
-    Raises:
-        ConversionError: One is not a power of two.
-    """
+def exponents(scale: npt.NDArray[Any]) -> npt.NDArray[np.int64] | None:
+    """Fraction bits of power-of-two scales, same shape; None if one is no power of two."""
     mantissa, exponent = np.frexp(scale.astype(np.float64))
-    wrong = ~np.isfinite(scale) | (mantissa != 0.5)
-    if wrong.any():
-        raise ConversionError(
-            f"{what}: scale {scale[wrong].ravel()[0]:g} is not a power of two; train with a "
-            "power-of-two (FixedPoint) quantizer"
-        )
-    return 1 - exponent.astype(np.int64)
+    return None if (mantissa != 0.5).any() else 1 - exponent.astype(np.int64)
 
 
 def _operand(node: Node, operands: list[Constant], slot: int, what: str) -> npt.NDArray[Any]:
@@ -64,19 +55,22 @@ class QuantNode:
         what: Names the quantizer in messages.
 
     Raises:
-        ConversionError: Not a fixed-point quantizer.
+        ConversionError: Not a uniform quantizer of integers.
     """
+
+    step = 1
 
     def __init__(self, node: Node, operands: list[Constant], what: str) -> None:
         self.what = what
-        self.scale = _operand(node, operands, 0, what)
-        self.frac = exponents(self.scale, what)
+        self.scale = _operand(node, operands, 0, what).astype(np.float64)
+        _check_scale(self.scale, what)
         zero = _operand(node, operands, 1, what)
-        if zero.any():
+        if (zero != np.rint(zero)).any():
             raise ConversionError(
-                f"{what}: zero point {zero[zero != 0].ravel()[0]:g} is not 0; train with a "
-                "symmetric (FixedPoint) quantizer"
+                f"{what}: zero point {zero[zero != np.rint(zero)].ravel()[0]:g} is not a whole "
+                "number; train with integer zero points"
             )
+        self.zero = zero.astype(np.int64)
         bits = _operand(node, operands, 2, what)
         if bits.size != 1 or bits.ravel()[0] != int(bits.ravel()[0]):
             raise ConversionError(f"{what}: the bit width is not one whole number")
@@ -93,58 +87,162 @@ class QuantNode:
                 f"{what}: rounding mode {mode} is not supported; use one of {', '.join(ROUNDINGS)}"
             )
         self.rounding = ROUNDINGS[mode]
-        if self.narrow and not self.signed:
-            raise ConversionError(
-                f"{what}: narrow range of an unsigned quantizer is not supported; "
-                "set narrow_range=False"
-            )
 
-    def type(self) -> FixedType:
-        """The format of an activation stream.
+    @property
+    def _limits(self) -> tuple[int, int]:
+        """Smallest and largest integer, before the zero point is taken away."""
+        high = (1 << (self.bits - int(self.signed))) - 1
+        if self.signed:
+            return -high - (not self.narrow), high
+        return 0, high - self.narrow
+
+    def type(self) -> FixedType | None:
+        """The format of an activation stream; None if a cast cannot do what the quantizer does.
 
         Raises:
             ConversionError: The scale differs per channel.
         """
-        if (self.frac != self.frac.ravel()[0]).any():
+        frac = exponents(self._one(self.scale, "scale"))
+        plain = isinstance(self.rounding, Rounding) and (self.signed or not self.narrow)
+        if frac is None or not plain or self._one(self.zero, "zero point").any():
+            return None
+        assert isinstance(self.rounding, Rounding)
+        overflow = Overflow.SATURATE_SYMMETRIC if self.narrow else Overflow.SATURATE
+        return FixedType(self.bits, int(frac.ravel()[0]), self.signed, self.rounding, overflow)
+
+    def quantizer(self) -> Quantizer:
+        """What it does to an activation; integers are those from which the zero point is taken.
+
+        Raises:
+            ConversionError: The scale differs per channel.
+        """
+        scale = float(self._one(self.scale, "scale").ravel()[0])
+        zero = int(self._one(self.zero, "zero point").ravel()[0])
+        low, high = self._limits
+        return Quantizer(Fraction(scale), low - zero, high - zero, self.rounding, zero)
+
+    def _one(self, values: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+        if (values != values.ravel()[0]).any():
             raise ConversionError(
-                f"{self.what}: activations with a scale per channel are not supported; use a "
+                f"{self.what}: activations with a {name} per channel are not supported; use a "
                 "per-tensor activation quantizer"
             )
-        overflow = Overflow.SATURATE_SYMMETRIC if self.narrow else Overflow.SATURATE
-        return FixedType(self.bits, int(self.frac.ravel()[0]), self.signed, self.rounding, overflow)
+        return values
 
     def apply(self, data: Constant) -> Constant:
         """Quantize a constant.
 
         Raises:
-            ConversionError: It is not finite, or its scale varies in a way no layer can have.
+            ConversionError: It is not finite.
         """
-        if not np.isfinite(data.values).all():
+        _check_finite(data, self.what)
+        shape = data.values.shape
+        low, high = self._limits
+        zero = np.broadcast_to(self.zero, shape)
+        frac, scale = exponents(self.scale), np.broadcast_to(self.scale, shape)
+        shifted = data.values.astype(np.float64) / scale + zero
+        raw = _round(np.clip(shifted, low, high), self.rounding) - zero
+        bits, signed = self.bits, self.signed
+        if self.zero.any():
+            bits, signed = bits_for(int(low - self.zero.max()), int(high - self.zero.min()))
+        if frac is None:
+            form = Quantized(np.zeros(shape, np.int64), bits, signed, scale)
+        else:
+            form = Quantized(np.broadcast_to(frac, shape), bits, signed)
+        return replace(data, values=raw * scale, quantized=form)
+
+
+class BipolarNode:
+    """A BipolarQuant node: to ``-scale`` below zero, otherwise to ``scale``.
+
+    Args:
+        node: The node.
+        operands: Its scale.
+        what: Names the quantizer in messages.
+
+    Raises:
+        ConversionError: The scale is not positive.
+    """
+
+    step = 2
+
+    def __init__(self, node: Node, operands: list[Constant], what: str) -> None:
+        self.what = what
+        self.scale = _operand(node, operands, 0, what).astype(np.float64)
+        _check_scale(self.scale, what)
+
+    def type(self) -> FixedType | None:
+        """None: no cast gives -1 and 1."""
+        return None
+
+    def quantizer(self) -> Quantizer:
+        """What it does to an activation.
+
+        Raises:
+            ConversionError: The scale differs per channel.
+        """
+        if (self.scale != self.scale.ravel()[0]).any():
             raise ConversionError(
-                f"{self.what}: {data.parameter or data.name!r} has NaN or infinite values; "
-                "training diverged, so load an earlier checkpoint"
+                f"{self.what}: activations with a scale per channel are not supported; use a "
+                "per-tensor activation quantizer"
             )
-        frac = np.broadcast_to(self.frac, data.values.shape)
-        scaled = np.ldexp(data.values.astype(np.float64), frac)
-        high = float((1 << (self.bits - int(self.signed))) - 1)
-        low = (-high - (not self.narrow)) if self.signed else 0.0
-        rounded = _round(np.clip(scaled, low, high), self.rounding)
-        return replace(
-            data,
-            values=np.ldexp(rounded, -frac),
-            quantized=Quantized(frac, self.bits, self.signed),
+        return Quantizer(Fraction(float(self.scale.ravel()[0])), -1, 1, Rounding.FLOOR, step=2)
+
+    def apply(self, data: Constant) -> Constant:
+        """Quantize a constant.
+
+        Raises:
+            ConversionError: It is not finite.
+        """
+        _check_finite(data, self.what)
+        shape = data.values.shape
+        frac, scale = exponents(self.scale), np.broadcast_to(self.scale, shape)
+        raw = np.where(data.values >= 0, 1.0, -1.0)
+        if frac is None:
+            form = Quantized(np.zeros(shape, np.int64), 2, True, scale)
+        else:
+            form = Quantized(np.broadcast_to(frac, shape), 2, True)
+        return replace(data, values=raw * scale, quantized=form)
+
+
+QUANTIZERS: dict[str, Callable[[Node, list[Constant], str], QuantNode | BipolarNode]] = {
+    "Quant": QuantNode,
+    "IntQuant": QuantNode,
+    "BipolarQuant": BipolarNode,
+}
+"""By operator."""
+
+
+def _check_scale(scale: npt.NDArray[np.float64], what: str) -> None:
+    wrong = ~np.isfinite(scale) | (scale <= 0)
+    if wrong.any():
+        raise ConversionError(
+            f"{what}: scale {scale[wrong].ravel()[0]:g} is not a positive number; export again"
         )
 
 
-def _round(values: npt.NDArray[np.float64], rounding: Rounding) -> npt.NDArray[np.float64]:
+def _check_finite(data: Constant, what: str) -> None:
+    if not np.isfinite(data.values).all():
+        raise ConversionError(
+            f"{what}: {data.parameter or data.name!r} has NaN or infinite values; "
+            "training diverged, so load an earlier checkpoint"
+        )
+
+
+def _round(values: npt.NDArray[np.float64], rounding: Rounding | str) -> npt.NDArray[np.float64]:
     if rounding is Rounding.HALF_EVEN:
         return np.rint(values)
     if rounding is Rounding.FLOOR:
         return np.floor(values)
+    if rounding == CEILING:
+        return np.ceil(values)
     if rounding is Rounding.TOWARD_ZERO:
         return np.trunc(values)
     magnitude = np.abs(values)
-    away = rounding is Rounding.HALF_AWAY
-    whole = np.floor(magnitude + 0.5) if away else np.ceil(magnitude - 0.5)
+    if rounding == UP:
+        whole = np.ceil(magnitude)
+    else:
+        away = rounding is Rounding.HALF_AWAY
+        whole = np.floor(magnitude + 0.5) if away else np.ceil(magnitude - 0.5)
     rounded: npt.NDArray[np.float64] = np.copysign(whole, values)
     return rounded

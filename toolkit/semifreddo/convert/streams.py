@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from math import prod
 
 import numpy as np
 
 from semifreddo.convert.context import Context, Handler
+from semifreddo.convert.entrance import Entrance
+from semifreddo.convert.functions import Affine, Clip
 from semifreddo.convert.load import Node
-from semifreddo.convert.quant import QuantNode
+from semifreddo.convert.quant import QUANTIZERS, exponents
+from semifreddo.convert.real import (
+    REAL,
+    appended,
+    directions,
+    imaged,
+    lifted,
+    multiplied,
+    plain,
+    power_of_two,
+)
 from semifreddo.convert.reindex import REINDEX
-from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Scaled, Signal, Value
+from semifreddo.convert.requantize import requantize
+from semifreddo.convert.steps import Quantizer
+from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Scaled, Signal, Value
 from semifreddo.convert.weighted import window_attributes
-from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Route
 from semifreddo.ir.validate import window_shape
 
@@ -34,15 +49,44 @@ def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Sign
 
 def _quant(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     parameters = [value for value in operands[1:] if isinstance(value, Constant)]
-    if len(parameters) != 3:
+    if len(parameters) != len(operands) - 1:
         context.refuse(node, "its scale, zero point and bit width must be constants")
-    kind = QuantNode(node, parameters, context.what(node)).type()
-    if isinstance(operands[0], RawImage):
-        return [Signal.image(context.set_input(node, kind), node.name)]
-    return [_cast(context, node, context.signal(node, operands[0]), kind)]
+    quant = QUANTIZERS[node.op](node, parameters, context.what(node))
+    kind, value = quant.type(), operands[0]
+    if isinstance(value, RawImage):
+        return [_quantized_input(context, node, value, quant.quantizer(), kind)]
+    if kind is not None and not isinstance(value, Real):
+        return [_cast(context, node, context.signal(node, value), kind)]
+    quantizer = quant.quantizer()
+    exponent = exponents(np.array(float(quantizer.scale)))
+    frac = 0 if exponent is None else int(exponent)
+    signal = requantize(context, node, lifted(context, node, value), quantizer, frac)
+    return [signal if exponent is not None else _with_scale(signal, quantizer.scale)]
+
+
+def _with_scale(signal: Signal, scale: Fraction) -> Real:
+    """Integers of a scale that is no power of two."""
+    return Real(signal, (Affine.scale(scale, signal.stream.channels),))
+
+
+def _quantized_input(
+    context: Context, node: Node, image: RawImage, quantizer: Quantizer, kind: FixedType | None
+) -> Signal | Real:
+    """The image gets the format of the quantizer that reads it first."""
+    exponent = exponents(np.array(float(quantizer.scale)))
+    if kind is None:
+        width, signed = bits_for(quantizer.low, quantizer.high)
+        frac = 0 if exponent is None else int(exponent)
+        kind = FixedType(width, frac, signed, Rounding.HALF_EVEN, Overflow.SATURATE)
+    stream = context.set_input(node, kind, Entrance(image.functions, quantizer))
+    signal = image.signal.with_stream(stream)
+    signal = replace(signal, node=node.name)
+    return signal if exponent is not None else _with_scale(signal, quantizer.scale)
 
 
 def _relu(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    if isinstance(operands[0], Real | RawImage):
+        return [appended(operands[0], node, Clip(Fraction(0)))]
     signal = context.signal(node, operands[0])
     source = signal.stream.type
     if not source.signed:
@@ -60,7 +104,10 @@ def _floor_mode(context: Context, node: Node) -> None:
 
 def _maxpool(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     _floor_mode(context, node)
-    signal = context.signal(node, operands[0])
+    real = operands[0] if isinstance(operands[0], Real) else None
+    if real is not None:
+        real = _rising(context, node, real)
+    signal = real.signal if real is not None else context.signal(node, operands[0])
     kernel, stride, pads = window_attributes(context, node, list(node.attributes["kernel_shape"]))
     if signal.padding != NO_PADDING and any(pads):
         context.refuse(node, "pads an image that a Pad node padded; use one of the two")
@@ -81,27 +128,44 @@ def _maxpool(context: Context, node: Node, operands: list[Value | None]) -> list
         stride=stride,
         padding=padding,
     )
-    return [Signal.image(result, node.name)]
+    pooled = Signal.image(result, node.name)
+    if real is None:
+        return [pooled]
+    context.hide(result)
+    return [Real(pooled, real.functions)]
+
+
+def _rising(context: Context, node: Node, real: Real) -> Real:
+    """The same tensor, with integers that rise where the real numbers do; as a whole stream."""
+    padding = real.signal.padding
+    real = imaged(context, node, replace(real, signal=replace(real.signal, padding=NO_PADDING)))
+    signs = [-1 if way < 0 else 1 for way in directions(real)]
+    if -1 in signs:
+        factors = [Fraction(sign) for sign in signs]
+        stream = multiplied(context, node, real.signal.stream, factors)
+        first, *rest = real.functions
+        assert isinstance(first, Affine)
+        slopes = tuple(slope * sign for slope, sign in zip(first.slopes, signs, strict=True))
+        real = Real(real.signal.with_stream(stream), (Affine(slopes, first.offsets), *rest))
+    return replace(real, signal=replace(real.signal, padding=padding))
 
 
 def _average(
     context: Context,
     node: Node,
-    signal: Signal,
+    value: Value | None,
     kernel: tuple[int, int] | None,
     stride: tuple[int, int] | None,
-) -> Signal:
+) -> Signal | Real:
     """Mean over windows; over the whole image without a kernel."""
+    real = imaged(context, node, value) if isinstance(value, Real) else None
+    signal = real.signal if real is not None else context.signal(node, value)
     source = context.image(node, signal)
     kernel = kernel or (source.shape[0], source.shape[1])
     stride = stride or kernel
     area = prod(kernel)
-    if area & (area - 1):
-        context.refuse(
-            node,
-            f"averages over {kernel[0]}x{kernel[1]} pixels, and {area} is not a power of two; "
-            "choose image size, strides or padding so that the window is 2x2, 4x4, 2x4...",
-        )
+    if real is None and area & (area - 1):
+        real = lifted(context, node, value)
     result = context.emit(
         node,
         AvgPool,
@@ -110,7 +174,13 @@ def _average(
         kernel=kernel,
         stride=stride,
     )
-    return Signal.image(result, node.name)
+    mean = Signal.image(result, node.name)
+    if real is None:
+        return mean
+    context.hide(result)
+    function = plain(context, node, real, "an average reads the values")
+    slopes = tuple(slope / area for slope in function.slopes)
+    return Real(mean, (Affine(slopes, function.offsets),))
 
 
 def _avgpool(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -120,29 +190,36 @@ def _avgpool(context: Context, node: Node, operands: list[Value | None]) -> list
         context.refuse(
             node, "padding of an average pool is not supported; pad before it or use none"
         )
-    return [_average(context, node, context.signal(node, operands[0]), kernel, stride)]
+    return [_average(context, node, operands[0], kernel, stride)]
 
 
 def _global_average(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    return [_average(context, node, context.signal(node, operands[0]), None, None)]
+    return [_average(context, node, operands[0], None, None)]
 
 
 def _reduce_mean(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal = context.signal(node, operands[0])
+    real = operands[0] if isinstance(operands[0], Real) else None
+    signal = real.signal if real is not None else context.signal(node, operands[0])
     given = node.attributes.get("axes")
     if len(operands) > 1 and operands[1] is not None:
         given = context.constant(node, operands[1], "axis list").values.ravel()
     axes = sorted(int(axis) % 4 for axis in ([] if given is None else given))
     if signal.index.ndim != 4 or axes != [2, 3]:
         context.refuse(node, "only the mean over height and width is supported")
-    mean = _average(context, node, signal, None, None)
-    if not node.attributes.get("keepdims", 1):
-        mean = replace(mean, index=mean.index.reshape(1, -1))
-    return [mean]
+    mean = _average(context, node, operands[0], None, None)
+    if node.attributes.get("keepdims", 1):
+        return [mean]
+    if isinstance(mean, Real):
+        flat = replace(mean.signal, index=mean.signal.index.reshape(1, -1))
+        return [replace(mean, signal=flat)]
+    return [replace(mean, index=mean.index.reshape(1, -1))]
 
 
 def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signals = [context.signal(node, value) for value in operands]
+    reals = []
+    if any(isinstance(value, Real) for value in operands):
+        reals = [lifted(context, node, value) for value in operands]
+    signals = [real.signal for real in reals] or [context.signal(node, v) for v in operands]
     rank = signals[0].index.ndim
     if int(node.attributes.get("axis", 1)) % rank != 1:
         context.refuse(node, "only concatenation of channels (axis 1) is supported")
@@ -169,11 +246,41 @@ def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[
     result = Signal.image(
         context.emit(node, Route, inputs, shape, indices=tuple(indices)), node.name
     )
-    return [result if rank == 4 else replace(result, index=result.index.reshape(1, -1))]
+    if rank != 4:
+        result = replace(result, index=result.index.reshape(1, -1))
+    return [_joined(context, node, reals, result) if reals else result]
+
+
+def _joined(context: Context, node: Node, reals: list[Real], result: Signal) -> Real:
+    """What the channels of a concatenation stand for."""
+    slopes: list[Fraction] = []
+    offsets: list[Fraction] = []
+    for real in reals:
+        function = plain(context, node, real, "a concatenation reads the values")
+        # Wiring aligns the fraction bits of its inputs.
+        unit = power_of_two(real.signal.stream.type.frac - result.stream.type.frac)
+        chosen = function.select(real.signal.channel_map or ())
+        slopes += [slope * unit for slope in chosen.slopes]
+        offsets += chosen.offsets
+    context.hide(result.stream)
+    return Real(result, (Affine(tuple(slopes), tuple(offsets)),))
 
 
 def _reindex(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal = context.signal(node, operands[0])
+    value = operands[0]
+    if isinstance(value, Real):
+        if value.signal.channel_map is not None and not value.signal.is_permutation:
+            value = imaged(context, node, value)
+        views = _reindexed(context, node, value.signal, operands)
+        return [Real(view, value.functions) for view in views]
+    if isinstance(value, RawImage):
+        return [replace(value, signal=s) for s in _reindexed(context, node, value.signal, operands)]
+    return list(_reindexed(context, node, context.signal(node, value), operands))
+
+
+def _reindexed(
+    context: Context, node: Node, signal: Signal, operands: list[Value | None]
+) -> list[Signal]:
     if signal.padding != NO_PADDING:
         context.refuse(node, "reads a padded image; only a convolution or pool may follow a Pad")
     arguments = [
@@ -189,7 +296,10 @@ def _reindex(context: Context, node: Node, operands: list[Value | None]) -> list
 
 
 def _pad(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal = context.signal(node, operands[0])
+    real = operands[0] if isinstance(operands[0], Real) else None
+    if real is not None and any(plain(context, node, real, "a pad reads the values").offsets):
+        context.refuse(node, "pads values that are not zero; pad behind the quantizer")
+    signal = real.signal if real is not None else context.signal(node, operands[0])
     if node.attributes.get("mode", "constant") != "constant":
         context.refuse(node, f"mode {node.attributes['mode']} is not supported; pad with zeros")
     fill = operands[2] if len(operands) > 2 else None
@@ -204,23 +314,23 @@ def _pad(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     top, left, bottom, right = (
         int(new + old) for new, old in zip(pads[[2, 3, 6, 7]], signal.padding, strict=True)
     )
-    return [replace(signal, padding=(top, left, bottom, right), node=node.name)]
+    padded = replace(signal, padding=(top, left, bottom, right), node=node.name)
+    return [padded if real is None else replace(real, signal=padded)]
 
 
 def _shape(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal = operands[0].signal if isinstance(operands[0], Scaled) else operands[0]
-    if isinstance(signal, RawImage):
-        return [Constant(node.outputs[0], np.array((1, *context.graph.input_shape)))]
-    plain = context.signal(node, signal if isinstance(signal, Signal) else operands[0])
-    if plain.padding != NO_PADDING:
+    value = operands[0]
+    known = value.signal if isinstance(value, Scaled | Real | RawImage) else value
+    signal = context.signal(node, known if isinstance(known, Signal) else value)
+    if signal.padding != NO_PADDING:
         context.refuse(node, "reads a padded image; only a convolution or pool may follow a Pad")
-    return [Constant(node.outputs[0], np.array(plain.index.shape))]
+    return [Constant(node.outputs[0], np.array(signal.index.shape))]
 
 
 STREAMS: dict[str, Handler] = {
     **dict.fromkeys(REINDEX, _reindex),
-    "Quant": _quant,
-    "IntQuant": _quant,
+    **dict.fromkeys(QUANTIZERS, _quant),
+    **REAL,
     "Relu": _relu,
     "MaxPool": _maxpool,
     "AveragePool": _avgpool,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.convert.functions import Function
 from semifreddo.convert.load import Node
 from semifreddo.ir.layers import Stream
 
@@ -27,14 +28,17 @@ class Quantized:
     """The number format of a quantized constant.
 
     Attributes:
-        frac: Fraction bits of every entry, shaped like the constant.
+        frac: Fraction bits of every entry, shaped like the constant; 0 where ``scale`` is given.
         bits: Storage width.
         signed: Two's complement if true.
+        scale: Real value of one step of every entry, shaped like the constant; None if all are
+            powers of two, which ``frac`` says.
     """
 
     frac: IndexArray
     bits: int
     signed: bool
+    scale: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,8 @@ class Constant:
     def raw(self) -> npt.NDArray[np.int64]:
         """The integers of a quantized constant."""
         assert self.quantized is not None, self.name
+        if self.quantized.scale is not None:
+            return np.rint(self.values / self.quantized.scale).astype(np.int64)
         raw: npt.NDArray[np.int64] = np.ldexp(self.values, self.quantized.frac).astype(np.int64)
         return raw
 
@@ -146,9 +152,31 @@ class Difference:
     right: Signal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Real:
+    """A signal whose integers stand for real numbers of any scale.
+
+    Attributes:
+        signal: The integers.
+        functions: From an integer to the real number, by channel of the signal's *stream*; the
+            first one is affine.
+    """
+
+    signal: Signal
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class RawImage:
-    """The network's input before the quantizer that gives it a format."""
+    """The network's input before the quantizer that gives it a format.
+
+    Attributes:
+        signal: A view of the image; its stream has no format yet.
+        functions: What was done to its real numbers so far, by channel.
+    """
+
+    signal: Signal
+    functions: tuple[Function, ...]
 
 
-Value: TypeAlias = Constant | Signal | Scaled | Difference | RawImage
+Value: TypeAlias = Constant | Signal | Real | Scaled | Difference | RawImage

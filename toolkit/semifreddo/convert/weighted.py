@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from semifreddo.convert.blocks import Draft
 from semifreddo.convert.constants import transposed
 from semifreddo.convert.context import Context, Handler
+from semifreddo.convert.functions import Affine
 from semifreddo.convert.load import Node
-from semifreddo.convert.values import NO_PADDING, Constant, Signal, Value
-from semifreddo.ir.layers import Conv, Linear, WeightBlock
+from semifreddo.convert.real import imaged, plain, power_of_two
+from semifreddo.convert.values import NO_PADDING, Constant, Real, Signal, Value
+from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.validate import window_shape
 
 
@@ -58,25 +63,33 @@ def quantized(
     return constant
 
 
-def bias_block(
-    context: Context, node: Node, value: Value | None, outputs: int
-) -> WeightBlock | None:
-    """The block of a bias; None if there is none.
+def bias_of(context: Context, node: Node, value: Value | None, outputs: int) -> Constant | None:
+    """A bias, quantized or not; None if there is none.
 
     Raises:
-        ConversionError: Not quantized or of another size.
+        ConversionError: It is no constant, or of another size.
     """
     if value is None:
         return None
-    bias = quantized(
-        context, node, value, "bias", "give the layer a bias quantizer (bias_quant=Int16Bias, say)"
-    )
+    bias = context.constant(node, value, "bias")
     if bias.values.size != outputs or bias.values.shape[-1:] != (outputs,):
         context.refuse(
             node, f"bias shape {bias.values.shape} does not match {outputs} output channels"
         )
-    draft = Draft.of(bias).reshape(outputs)
+    return bias
+
+
+def bias_block(context: Context, node: Node, bias: Constant | None) -> WeightBlock | None:
+    """The block of a bias whose scale is a power of two; None of no bias."""
+    if bias is None:
+        return None
+    draft = Draft.of(bias).reshape(bias.values.size)
     return context.blocks.add("bias", bias, draft, context.what(node))
+
+
+def is_fixed_point(bias: Constant | None) -> bool:
+    """Whether a bias can be a block of its own: there is none, or its scales are powers of two."""
+    return bias is None or (bias.quantized is not None and bias.quantized.scale is None)
 
 
 def _weight(context: Context, node: Node, value: Value | None) -> Constant:
@@ -85,7 +98,7 @@ def _weight(context: Context, node: Node, value: Value | None) -> Constant:
         node,
         value,
         "weight",
-        "use a Brevitas layer with a FixedPoint weight quantizer",
+        "use a Brevitas layer with a weight quantizer",
     )
 
 
@@ -110,8 +123,20 @@ def _is_depthwise(context: Context, node: Node, channels: int, shape: tuple[int,
     return True
 
 
+def _source(context: Context, node: Node, value: Value | None) -> tuple[Signal, Affine | None]:
+    """The integers of an operand, and what they stand for if their format does not say it."""
+    if isinstance(value, Real):
+        padding = value.signal.padding
+        real = replace(value, signal=replace(value.signal, padding=NO_PADDING))
+        if real.signal.channel_map is not None:
+            real = imaged(context, node, real)
+        signal = replace(real.signal, padding=padding)
+        return signal, plain(context, node, real, "a weighted layer reads the values")
+    return context.signal(node, value), None
+
+
 def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal = context.signal(node, operands[0])
+    signal, meaning = _source(context, node, operands[0])
     weight = _weight(context, node, operands[1])
     if weight.values.ndim != 4:
         context.refuse(
@@ -123,7 +148,9 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     depthwise = _is_depthwise(context, node, stream.channels, weight.values.shape)
     draft = Draft.of(weight).move(2, 3, 1, 0)
     block = context.blocks.add("weight", weight, draft, context.what(node))
-    bias = bias_block(context, node, operands[2] if len(operands) > 2 else None, block.outputs)
+    given = bias_of(context, node, operands[2] if len(operands) > 2 else None, block.outputs)
+    fixed = meaning is None and draft.scale is None and is_fixed_point(given)
+    bias = bias_block(context, node, given) if fixed else None
     result = context.emit(
         node,
         Conv,
@@ -136,7 +163,17 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
         padding=padding,
         depthwise=depthwise,
     )
-    return [Signal.image(result, node.name)]
+    signal = Signal.image(result, node.name)
+    if fixed:
+        return [signal]
+    if meaning is not None and any(meaning.offsets) and any(padding):
+        context.refuse(node, "pads values that are not zero; give the quantizer zero point 0")
+    inputs = np.arange(block.outputs) if depthwise else None
+    return [
+        _real(
+            context, node, signal, stream, draft=draft, bias=given, meaning=meaning, inputs=inputs
+        )
+    ]
 
 
 def _unpadded(signal: Signal) -> Signal:
@@ -146,7 +183,7 @@ def _unpadded(signal: Signal) -> Signal:
 def _linear(
     context: Context, node: Node, value: Value | None, weight: Constant, bias: Value | None
 ) -> list[Value]:
-    signal = context.signal(node, value)
+    signal, meaning = _source(context, node, value)
     if signal.index.ndim != 2 or weight.values.ndim != 2 or signal.padding != NO_PADDING:
         context.refuse(
             node,
@@ -164,16 +201,81 @@ def _linear(
     assert weight.quantized is not None
     draft = Draft.of(weight).rows(signal.index[0])
     block = context.blocks.add("weight", weight, draft, context.what(node))
-    bias_of = bias_block(context, node, bias, block.outputs)
+    given = bias_of(context, node, bias, block.outputs)
+    fixed = meaning is None and draft.scale is None and is_fixed_point(given)
+    own = bias_block(context, node, given) if fixed else None
     result = context.emit(
         node,
         Linear,
         (signal.stream,),
         (1, 1, block.outputs),
         weight=block.name,
-        bias=None if bias_of is None else bias_of.name,
+        bias=None if own is None else own.name,
     )
-    return [Signal(result, np.arange(block.outputs).reshape(1, -1), node=node.name)]
+    index = np.arange(block.outputs).reshape(1, -1)
+    if fixed:
+        return [Signal(result, index, node=node.name)]
+    made = Signal(result, index, node=node.name)
+    return [_real(context, node, made, signal.stream, draft=draft, bias=given, meaning=meaning)]
+
+
+def _real(
+    context: Context,
+    node: Node,
+    made: Signal,
+    source: Stream,
+    *,
+    draft: Draft,
+    bias: Constant | None,
+    meaning: Affine | None,
+    inputs: npt.NDArray[np.intp] | None = None,
+) -> Real:
+    """What the accumulators of a weighted layer stand for.
+
+    Args:
+        context: The network so far.
+        node: The layer's node.
+        made: The accumulators.
+        source: The layer's input stream.
+        draft: The weights.
+        bias: The bias, not part of the accumulators.
+        meaning: What the input's integers stand for; None if their format says it.
+        inputs: The input channel of each output of a depthwise layer, otherwise None.
+    """
+    count = made.stream.channels
+    meaning = meaning or Affine.scale(power_of_two(-source.type.frac), source.channels)
+    if inputs is not None:
+        meaning = meaning.select(inputs.tolist())
+    elif len(set(meaning.slopes)) > 1 or len(set(meaning.offsets)) > 1:
+        context.refuse(
+            node, "reads channels of different scales; put a quantizer with one scale in front"
+        )
+    slopes, offsets = meaning.slopes, meaning.offsets
+    if inputs is None:
+        slopes, offsets = (slopes[0],) * count, (offsets[0],) * count
+    context.hide(made.stream)
+    unit = power_of_two(source.type.frac - made.stream.type.frac)
+    scales = draft.scales or tuple(
+        power_of_two(-int(frac)) for frac in draft.frac.reshape(-1, count)[0]
+    )
+    factors = draft.scales or (Fraction(1),) * count
+    sums = draft.raw.reshape(-1, count).sum(axis=0)
+    added = [
+        offset * int(total) * scale
+        for offset, total, scale in zip(offsets, sums, scales, strict=True)
+    ]
+    if bias is not None:
+        values = bias.values.astype(np.float64).ravel()
+        added = [one + Fraction(float(value)) for one, value in zip(added, values, strict=True)]
+    return Real(
+        made,
+        (
+            Affine(
+                tuple(slope * unit * f for slope, f in zip(slopes, factors, strict=True)),
+                tuple(added),
+            ),
+        ),
+    )
 
 
 def _gemm(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:

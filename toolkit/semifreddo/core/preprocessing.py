@@ -23,6 +23,7 @@ from semifreddo.core.resize import FILTERS
 
 MULTIPLY_KEY, TOP_KEY = "pixel_multiply", "pixel_top"
 RESIZE_KEY, MEAN_KEY, DEVIATION_KEY = "pixel_resize", "pixel_mean", "pixel_deviation"
+STEP_KEY = "pixel_step"
 """Of a model's figures, as checkpoints and QONNX files keep them."""
 
 _MOST_CHANNELS = 64
@@ -41,6 +42,8 @@ class Preprocessing:
         mean: Of each channel, or one for all: the model sees ``(pixel / 255 - mean) / deviation``.
             Empty if it sees pixels as its input quantizer takes them.
         deviation: As ``mean``.
+        step: Real value of a raw 1 of the model's input, if that is no power of two; 0 if the
+            input's format says it.
     """
 
     multiply: int = 1
@@ -48,6 +51,7 @@ class Preprocessing:
     resize: str = ""
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    step: float = 0.0
 
     def __post_init__(self) -> None:
         if self.multiply < 1 or self.top < 1 or self.multiply * self.top > _BRIGHTEST:
@@ -67,6 +71,8 @@ class Preprocessing:
             deviation > 0 for deviation in self.deviation
         ):
             raise DataError("preprocessing: means must be finite, and deviations above zero")
+        if not math.isfinite(self.step) or self.step < 0:
+            raise DataError("preprocessing: the step must be finite, and not below zero")
 
     @property
     def identity(self) -> bool:
@@ -109,7 +115,7 @@ class Preprocessing:
         Args:
             pixels: uint8 ``(..., channels)``.
             width: Bits of the input's format.
-            scale: What a raw 1 means.
+            scale: What a raw 1 means by the format; ``step`` wins.
             signed: Whether the format is two's complement.
 
         Raises:
@@ -134,6 +140,7 @@ class Preprocessing:
                 f"the model was trained with a mean of {len(self.mean)} channels, the images have "
                 f"{channels}"
             )
+        scale = self.step or scale
         repeat = channels if len(self.mean) == 1 else 1
         means, deviations = self.mean * repeat, self.deviation * repeat
         return np.array(
@@ -199,6 +206,8 @@ class Preprocessing:
         if self.normalises:
             figures[MEAN_KEY] = ", ".join(map(repr, self.mean))
             figures[DEVIATION_KEY] = ", ".join(map(repr, self.deviation))
+        if self.step:
+            figures[STEP_KEY] = repr(self.step)
         return figures
 
     @classmethod
@@ -220,7 +229,10 @@ class Preprocessing:
         if not isinstance(resize, str):
             raise DataError(f"preprocessing: {RESIZE_KEY} is no text")
         mean, deviation = (_numbers(figures, key) for key in (MEAN_KEY, DEVIATION_KEY))
-        return cls(multiply, top, resize, mean, deviation)
+        step = _numbers(figures, STEP_KEY) or (0.0,)
+        if len(step) != 1:
+            raise DataError(f"preprocessing: {STEP_KEY} is not one number")
+        return cls(multiply, top, resize, mean, deviation, step[0])
 
 
 def _numbers(figures: Mapping[str, Any], key: str) -> tuple[float, ...]:

@@ -58,17 +58,15 @@ def torch_rung(checkpoint: Path | None, config: BuildConfig | None = None) -> Ru
 
 
 def qonnx_rung(model: Path | None, net: StreamNet) -> Rung:
-    """The exported file, executed node by node by the qonnx package, in single precision."""
+    """The exported file, executed node by node: by qonnx, or by onnx in double precision."""
     if model is None:
         return Rung("qonnx", None, "a bundle holds no model; check the design's folder")
     if not model.is_file():
         return Rung("qonnx", None, f"needs the model {model.name}, which is not there")
     if reason := _absent("qonnx", "onnx", "onnxruntime"):
         return Rung("qonnx", None, reason)
-    from semifreddo.convert.execute import float_limit, run_qonnx, trace_qonnx
+    from semifreddo.convert.execute import run_qonnx, trace_qonnx
 
-    if reason := float_limit(net):
-        return Rung("qonnx", None, reason)
     return Rung(
         "qonnx",
         lambda images: run_qonnx(model, net, images),
@@ -96,10 +94,26 @@ def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
     return Rung(accelerator.backend, run, trace=trace)
 
 
+_NO_REFERENCE = (
+    "its scales are no powers of two, so torch's sums depend on their order; the qonnx rung "
+    "executes the exported file in double precision"
+)
+
+
+def _is_real(model: Path) -> bool:
+    """Whether a model has scales that are no powers of two."""
+    from semifreddo.convert import read_converted
+
+    return model.is_file() and read_converted(model, "model").is_real
+
+
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
     """Rungs above any device, of a design."""
+    torch = torch_rung(config.path(config.design.checkpoint), config)
+    if torch.run is not None and _is_real(config.path(config.design.model)):
+        torch = Rung("torch", None, _NO_REFERENCE)
     return [
-        torch_rung(config.path(config.design.checkpoint), config),
+        torch,
         qonnx_rung(config.path(config.design.model), net),
         streamnet_rung(net),
     ]

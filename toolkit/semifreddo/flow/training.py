@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from semifreddo.convert import convert, export_qonnx, refuse_obstacles
+from semifreddo.convert import convert, export_qonnx, raw_answers, refuse_obstacles
 from semifreddo.core import scratch
 from semifreddo.core.errors import CheckpointError, ConfigError, TaskError
 from semifreddo.core.preprocessing import Preprocessing
@@ -23,7 +23,7 @@ from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.nn.config import SemifreddoConfig
-from semifreddo.nn.integers import quantized_tensor_names, raw_outputs
+from semifreddo.nn.integers import quantized_tensor_names
 from semifreddo.nn.network import Network
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
@@ -260,7 +260,7 @@ def export_design(config: BuildConfig, *, progress: Progress = lambda _: None) -
 def vectors_of(trained: TrainedModel, data: Dataset) -> VectorSet:
     """The test split as the device reads it, with the model's raw answers and the true classes."""
     images = raw_images(trained.model, data.test)
-    return VectorSet(images, raw_outputs(trained.model, images), truth=data.test.labels)
+    return VectorSet(images, raw_answers(trained.model, images), truth=data.test.labels)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

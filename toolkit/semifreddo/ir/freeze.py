@@ -25,16 +25,22 @@ class IntegerTensor:
 
     Attributes:
         raw: Integers, output channel *first*, ``(outputs, ...)``.
-        frac: Fraction bits of each output channel.
+        frac: Fraction bits of each output channel; 0 where ``scale`` is given.
+        scale: Real value of one step of each output channel; None if all are powers of two, which
+            ``frac`` says.
     """
 
     raw: npt.NDArray[np.int64]
     frac: tuple[int, ...]
+    scale: tuple[float, ...] | None = None
 
     def digest(self, channels: npt.NDArray[np.bool_]) -> str:
         """Digest of the selected output channels, values and scales."""
         frac = np.array(self.frac)[channels]
-        return digest_ints(self.raw[channels], *frac)
+        if self.scale is None:
+            return digest_ints(self.raw[channels], *frac)
+        ratios = [value.as_integer_ratio() for value in np.array(self.scale)[channels].tolist()]
+        return digest_ints(self.raw[channels], *frac, *(part for ratio in ratios for part in ratio))
 
 
 @dataclass(frozen=True)

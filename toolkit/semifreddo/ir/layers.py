@@ -243,7 +243,11 @@ class MaxPool(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(Layer):
-    """Exact mean over windows of a power-of-two area: the sum, with log2(area) fraction bits."""
+    """Sum over windows, with floor(log2(area)) fraction bits more than the input.
+
+    That is the exact mean if the area is a power of two. Otherwise the converter keeps the factor
+    that is missing, and a scaler behind the pool takes it in.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]

@@ -91,9 +91,6 @@ def _max_pool_shape(layer: MaxPool, _net: Structure, inputs: _Streams) -> Shape:
 
 @OUTPUT_SHAPES.register(AvgPool)
 def _avg_pool_shape(layer: AvgPool, _net: Structure, inputs: _Streams) -> Shape:
-    area = prod(layer.kernel)
-    if area & (area - 1):
-        raise NetError(f"{layer.name} (AvgPool): window area {area} is not a power of two")
     size = window_shape(inputs[0].shape, layer.kernel, layer.stride, (0,) * 4)
     return (*size, inputs[0].channels)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from semifreddo.ir.freeze import IntegerTensor
 from semifreddo.nn.inputs import ModelInput, as_input, batch_of
 from semifreddo.nn.pin import grid_frac, scale_to_frac
 from semifreddo.nn.tensors import quantized_tensors
+
+_ROUND_OFF = 2.0**-20
+"""Relative error of an integer times a scale in single precision, divided by the scale again."""
 
 
 def _plain(value: Any) -> Tensor:
@@ -61,7 +65,10 @@ def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
     name = next(name for name, module in model.named_modules() if module is last)
     tensors = quantized_tensors(model)
     names = [f"{name}.weight"] + [f"{name}.bias"] * (f"{name}.bias" in tensors)
-    fracs = [integer_tensor(model, tensor).frac for tensor in names]
+    found = [integer_tensor(model, tensor) for tensor in names]
+    if any(tensor.scale is not None for tensor in found):
+        raise ConversionError(f"{name}: its scale is not a power of two, so its results have none")
+    fracs = [tensor.frac for tensor in found]
     return max([frac + max(fracs[0]), *[max(bias) for bias in fracs[1:]]])
 
 
@@ -93,24 +100,50 @@ def raw_outputs(
         return raw_outputs(model, black, frac=frac)[:0]
     if frac is None:
         frac = output_frac(model, images[:64])
+    results = []
+    for outputs in _doubles(model, images, batch):
+        raw = torch.ldexp(outputs, torch.tensor(frac))
+        if not bool((raw == raw.round()).all()):
+            raise ConversionError(
+                f"outputs times 2**{frac} are not integers; a layer before the output is not "
+                "quantized to a power-of-two scale"
+            )
+        results.append(raw.to(torch.int64).flatten(1).numpy())
+    return np.concatenate(results)
+
+
+def _doubles(model: nn.Module, images: npt.NDArray[np.integer], batch: int) -> Iterator[Tensor]:
+    """Outputs of a model in double precision, batch by batch; channels last if they are images."""
     # Doubles hold every accumulator below 2**53 exactly; floats only those below 2**24.
     exact = copy.deepcopy(model).double().eval()
     source = ModelInput(model, (images.shape[3], *images.shape[1:3]))
-    results = []
     with torch.no_grad():
         for start in range(0, len(images), batch):
             real = source.real(batch_of(images[start : start + batch]).double())
             outputs = _plain(exact(real))
-            if outputs.dim() == 4:  # an image: channels last, as streams have them
-                outputs = outputs.permute(0, 2, 3, 1)
-            raw = torch.ldexp(outputs, torch.tensor(frac))
-            if not bool((raw == raw.round()).all()):
-                raise ConversionError(
-                    f"outputs times 2**{frac} are not integers; a layer before the output is not "
-                    "quantized to a power-of-two scale"
-                )
-            results.append(raw.to(torch.int64).flatten(1).numpy())
-    return np.concatenate(results)
+            yield outputs.permute(0, 2, 3, 1) if outputs.dim() == 4 else outputs
+
+
+def exact_logits(
+    model: nn.Module, images: npt.NDArray[np.integer], batch: int = 256
+) -> npt.NDArray[np.int64] | npt.NDArray[np.float64]:
+    """Numbers in the order of a model's answers.
+
+    Args:
+        model: Any Brevitas model.
+        images: Raw integers of the model's input ``(n, h, w, c)``.
+        batch: Images per step.
+
+    Returns:
+        ``(n, outputs)``: the raw integers of :func:`raw_outputs`, or the outputs in double
+        precision if a scale is no power of two.
+    """
+    try:
+        return raw_outputs(model, images, batch)
+    except ConversionError:
+        return np.concatenate(
+            [outputs.flatten(1).numpy() for outputs in _doubles(model, images, batch)]
+        )
 
 
 def quantized_tensor_names(model: nn.Module) -> tuple[str, ...]:
@@ -133,7 +166,7 @@ def cache_bias_scales(model: nn.Module, images: npt.NDArray[np.integer]) -> None
 
 
 def integer_tensor(model: nn.Module, name: str) -> IntegerTensor:
-    """The integers of a quantized tensor and the fraction bits of each output channel.
+    """The integers of a quantized tensor and the scale of each output channel.
 
     Args:
         model: Any Brevitas model.
@@ -158,6 +191,8 @@ def integer_tensor(model: nn.Module, name: str) -> IntegerTensor:
 def _integers(name: str, value: Tensor, scale: Tensor) -> IntegerTensor:
     if not bool(torch.isfinite(value).all()):
         raise ConversionError(f"{name}: contains NaN or infinite values; train it again")
+    if not _is_power_of_two(scale):
+        return _scaled_integers(name, value, scale)
     frac = scale_to_frac(scale, name)
     if frac.numel() > 1:
         frac = frac.reshape(-1, *[1] * (value.dim() - 1))
@@ -166,3 +201,23 @@ def _integers(name: str, value: Tensor, scale: Tensor) -> IntegerTensor:
         raise ConversionError(f"{name}: values are not multiples of their scale")
     fracs = frac.flatten().expand(value.shape[0])
     return IntegerTensor(raw.to(torch.int64).numpy(), tuple(int(f) for f in fracs))
+
+
+def _is_power_of_two(scale: Tensor) -> bool:
+    mantissa, _ = torch.frexp(scale)
+    return bool((mantissa == 0.5).all())
+
+
+def _scaled_integers(name: str, value: Tensor, scale: Tensor) -> IntegerTensor:
+    """Integers of a scale that is any positive number; values are products in single precision."""
+    if not bool((torch.isfinite(scale) & (scale > 0)).all()):
+        raise ConversionError(f"{name}: a scale is not a positive number; train it again")
+    outputs = value.shape[0]
+    column = scale.double().flatten().expand(outputs)
+    real = value.double() / column.reshape(-1, *[1] * (value.dim() - 1))
+    raw = real.round()
+    if not bool((torch.abs(real - raw) <= _ROUND_OFF * torch.clamp(raw.abs(), min=1)).all()):
+        raise ConversionError(f"{name}: values are not multiples of their scale")
+    return IntegerTensor(
+        raw.to(torch.int64).numpy(), (0,) * outputs, tuple(float(entry) for entry in column)
+    )

@@ -19,7 +19,7 @@ from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import NetworkConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
 from semifreddo.nn.inputs import ModelInput, as_input
-from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
+from semifreddo.nn.integers import exact_logits, integer_tensor, quantized_tensor_names
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
 from semifreddo.nn.network import Network
 from semifreddo.nn.pin import pin_scales, pinned, quantizers
@@ -84,9 +84,9 @@ class _Session:
 
 
 def accuracy(model: nn.Module, split: Split, outputs: int) -> float:
-    """Fraction of right answers, from the raw integers that hardware will give."""
-    raw = raw_outputs(model, raw_images(model, split))[:, :outputs]
-    return float((raw.argmax(1) == split.labels).mean())
+    """Fraction of right answers, those that the integers of the hardware will give."""
+    logits = exact_logits(model, raw_images(model, split))[:, :outputs]
+    return float((logits.argmax(1) == split.labels).mean())
 
 
 def measured(trained: TrainedModel, data: Dataset) -> TrainedModel:

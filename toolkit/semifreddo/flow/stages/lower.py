@@ -20,6 +20,7 @@ from semifreddo.flow.stage import Figures, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import save_net
 from semifreddo.ir.task import Task
+from semifreddo.passes.lower import lower
 from semifreddo.reports.figures import VectorFigures
 from semifreddo.sim import reference
 
@@ -138,13 +139,17 @@ def _run(work: Workspace) -> Figures:
 
 def _convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
     try:
-        from semifreddo.convert import convert, read_info
+        from semifreddo.convert import read_converted
     except ImportError as error:
         raise ToolError(
             f"{model}: converting needs {error.name}; {install_hint('train')}"
         ) from error
-    info = read_info(model)
-    return convert(model, name), info.labels, info.info
+    converted = read_converted(model, name)
+    found = converted.graph.info
+    # What the file itself does in front of its first quantizer belongs to the images.
+    made = converted.entrance.preprocessing(Preprocessing.from_figures(found.info))
+    info = {**found.info, **{key: str(value) for key, value in made.to_figures().items()}}
+    return lower(converted.net), found.labels, info
 
 
 LOWER = Stage(

@@ -1,0 +1,85 @@
+"""Networks as users write them, with scales that are no powers of two: exact at every quantizer.
+
+Each model has one feature. The integer network is compared, at every tensor that a quantizer made
+and at the result, with the exported file executed in double precision, and its C simulation is
+covered by ``tests/hls/test_any_scale.py``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semifreddo.convert import check_model, convert, export_qonnx, run_qonnx, trace_qonnx
+from semifreddo.convert.from_qonnx import read_converted
+from semifreddo.core.errors import ConversionError
+from semifreddo.ir.freeze import FreezePlan
+from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
+from semifreddo.sim import reference
+from user_models import MODELS, trained
+
+SHAPE = (3, 10, 10)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_quantizer_is_exact(name: str, tmp_path: Path) -> None:
+    model = trained(name)
+    assert check_model(model, SHAPE) == ()
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=SHAPE)
+    net = convert(path, "net")
+    source = net.input.type
+    images = np.random.default_rng(1).integers(source.min_raw, source.max_raw + 1, (40, 10, 10, 3))
+    expected, found = reference.trace(net, images), trace_qonnx(path, net, images)
+    assert len(found) > 1
+    for layer, values in found.items():
+        assert np.array_equal(values, expected[layer]), layer
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+    quantized = [values for values in found.values() if len(np.unique(values)) > 2]
+    assert quantized, "every stream is constant, so nothing was compared"
+
+
+def test_what_a_frozen_channel_depends_on_is_frozen_with_it(tmp_path: Path) -> None:
+    model = trained("batch norm behind a convolution")
+    names = quantized_tensor_names(model)
+    flags = {names[0]: np.arange(8) % 2 == 0}
+    plan = FreezePlan.of(flags, lambda name: integer_tensor(model, name))
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=SHAPE, plan=plan)
+    net = convert(path, "net")
+    name = names[0].removesuffix(".weight")
+    scalers = [net.block[f"{name}.{part}"] for part in ("weight", "factor", "offset")]
+    assert [block.role for block in scalers] == ["weight", "weight", "bias"]
+    assert all(block.frozen == tuple(flags[names[0]]) for block in scalers)
+
+
+def test_a_frozen_scale_that_changed_is_noticed(tmp_path: Path) -> None:
+    model = trained("batch norm behind a convolution")
+    name = quantized_tensor_names(model)[0]
+    tensor = integer_tensor(model, name)
+    assert tensor.scale is not None
+    flags = np.ones(len(tensor.raw), bool)
+    other = type(tensor)(tensor.raw, tensor.frac, tuple(value * 1.25 for value in tensor.scale))
+    assert tensor.digest(flags) != other.digest(flags)
+
+
+def test_the_order_of_the_answers_is_that_of_the_logits(tmp_path: Path) -> None:
+    """Biases without a format are added with as few bits as keep the order."""
+    path = tmp_path / "model.onnx"
+    export_qonnx(trained("float bias of the last layer"), path, input_shape=SHAPE)
+    converted = read_converted(path, "net")
+    assert converted.result is not None
+    images = np.random.default_rng(2).integers(0, 256, (200, 10, 10, 3))
+    raw = reference.run(converted.net, images)
+    logits = raw * np.array([float(slope) for slope in converted.result.slopes]) + np.array(
+        [float(offset) for offset in converted.result.offsets]
+    )
+    assert np.array_equal(raw.argmax(axis=1), logits.argmax(axis=1))
+    assert converted.net.output.type.frac < 16
+
+
+def test_an_activation_without_quantizer_is_refused_by_its_reader(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="without quantizer; put a quantizer"):
+        export_qonnx(trained("no quantizer behind ReLU"), tmp_path / "a.onnx", input_shape=SHAPE)

@@ -1,0 +1,209 @@
+"""Networks as users write them with Brevitas' own quantizers: one feature each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import brevitas.nn as qnn
+import numpy as np
+import torch
+from brevitas.quant import (
+    Int8ActPerTensorFloat,
+    Int8WeightPerChannelFloat,
+    Int8WeightPerTensorFloat,
+    Int32Bias,
+    ShiftedUint8ActPerTensorFloat,
+    SignedBinaryActPerTensorConst,
+    SignedBinaryWeightPerTensorConst,
+    SignedTernaryWeightPerTensorConst,
+    Uint8ActPerTensorFloat,
+)
+from torch import Tensor, nn
+
+from semifreddo.nn.integers import cache_bias_scales
+
+
+def image(**options: object) -> nn.Module:
+    return qnn.QuantIdentity(act_quant=Uint8ActPerTensorFloat, **options)
+
+
+def conv(inputs: int = 3, outputs: int = 8, **options: object) -> nn.Module:
+    given = {"kernel_size": 3, "padding": 1, "bias": False} | options
+    given.setdefault("weight_quant", Int8WeightPerTensorFloat)
+    return qnn.QuantConv2d(inputs, outputs, **given)
+
+
+def act(**options: object) -> nn.Module:
+    return qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, **options)
+
+
+def head(features: int = 8, **options: object) -> list[nn.Module]:
+    options.setdefault("bias", False)
+    options.setdefault("weight_quant", Int8WeightPerTensorFloat)
+    return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), image(), qnn.QuantLinear(features, 5, **options)]
+
+
+def net(*layers: nn.Module, features: int = 8) -> nn.Module:
+    return nn.Sequential(image(), *layers, *head(features))
+
+
+class Residual(nn.Module):
+    """A sum of two streams, quantized by one quantizer or by two."""
+
+    def __init__(self, shared: bool) -> None:
+        super().__init__()
+        self.image, self.first, self.second = image(), conv(), conv(8, 8)
+        self.norm = nn.BatchNorm2d(8)
+        self.one = act()
+        self.other = self.one if shared else act()
+        self.last = act()
+        self.head = nn.Sequential(*head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.one(self.first(self.image(x)))
+        return self.head(self.last(self.other(self.norm(self.second(x))) + x))
+
+
+class Joined(nn.Module):
+    """Channels of two scales next to each other, quantized together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.first, self.second = image(), conv(3, 4), conv(3, 4)
+        self.one, self.other, self.both = act(), act(), act()
+        self.head = nn.Sequential(*head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.image(x)
+        x = torch.cat([self.one(self.first(x)), self.other(self.second(x))], 1)
+        return self.head(self.both(x))
+
+
+class Scaled(nn.Module):
+    """Factors and offsets by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.first, self.act = image(), conv(), act()
+        self.head = nn.Sequential(*head())
+        self.gain = nn.Parameter(torch.linspace(0.3, 1.7, 8).reshape(1, 8, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(self.image(x))
+        return self.head(self.act((x * self.gain - 0.013) / 1.7))
+
+
+class Centred(nn.Module):
+    """An affine map in front of the input quantizer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
+        self.body = nn.Sequential(conv(), nn.BatchNorm2d(8), act(), *head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(self.image(2 * x - 1))
+
+
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "per-tensor weights": lambda: net(conv(), act()),
+    "per-channel weights": lambda: net(conv(weight_quant=Int8WeightPerChannelFloat), act()),
+    "batch norm behind a convolution": lambda: net(conv(), nn.BatchNorm2d(8), act()),
+    "batch norm behind a pool": lambda: net(conv(), nn.MaxPool2d(2), nn.BatchNorm2d(8), act()),
+    "batch norm behind a quantizer": lambda: net(conv(), act(), nn.BatchNorm2d(8), act()),
+    "float bias": lambda: net(conv(bias=True), act()),
+    "quantized bias": lambda: nn.Sequential(
+        image(return_quant_tensor=True), conv(bias=True, bias_quant=Int32Bias), act(), *head()
+    ),
+    "float bias and batch norm": lambda: net(conv(bias=True), nn.BatchNorm2d(8), act()),
+    "float bias of the last layer": lambda: nn.Sequential(image(), conv(), act(), *head(bias=True)),
+    "per-channel weights of the last layer": lambda: nn.Sequential(
+        image(), conv(), act(), *head(weight_quant=Int8WeightPerChannelFloat)
+    ),
+    "batch norm behind a linear layer": lambda: nn.Sequential(
+        image(),
+        nn.Flatten(),
+        qnn.QuantLinear(300, 8, bias=False, weight_quant=Int8WeightPerTensorFloat),
+        nn.BatchNorm1d(8),
+        act(),
+        qnn.QuantLinear(8, 5, bias=True, weight_quant=Int8WeightPerTensorFloat),
+    ),
+    "4-bit activations": lambda: net(conv(), nn.BatchNorm2d(8), act(bit_width=4)),
+    "2-bit activations": lambda: net(conv(), nn.BatchNorm2d(8), act(bit_width=2)),
+    "4-bit weights": lambda: net(conv(weight_bit_width=4), act()),
+    "signed activations": lambda: net(
+        conv(), nn.BatchNorm2d(8), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
+    ),
+    "shifted activations": lambda: net(
+        conv(),
+        qnn.QuantIdentity(act_quant=ShiftedUint8ActPerTensorFloat),
+        conv(8, padding=0),
+        act(),
+    ),
+    "binary weights": lambda: net(
+        conv(weight_quant=SignedBinaryWeightPerTensorConst), nn.BatchNorm2d(8), act()
+    ),
+    "ternary weights": lambda: net(
+        conv(weight_quant=SignedTernaryWeightPerTensorConst, weight_threshold=0.5), act()
+    ),
+    "binary activations": lambda: net(
+        conv(),
+        nn.BatchNorm2d(8),
+        qnn.QuantIdentity(act_quant=SignedBinaryActPerTensorConst),
+        conv(8),
+        act(),
+    ),
+    "ReLU6": lambda: net(conv(), nn.ReLU6(), image()),
+    "hardtanh": lambda: net(
+        conv(), nn.Hardtanh(-0.4, 0.7), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
+    ),
+    "LeakyReLU": lambda: net(
+        conv(), nn.LeakyReLU(0.1), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
+    ),
+    "PReLU": lambda: net(conv(), nn.PReLU(8), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)),
+    "ReLU apart from its quantizer": lambda: net(conv(), nn.BatchNorm2d(8), nn.ReLU(), image()),
+    "average pool of 3x3": lambda: net(conv(), act(), nn.AvgPool2d(3), act()),
+    "average pool of 2x2": lambda: net(conv(), act(), nn.AvgPool2d(2), act()),
+    "max pool": lambda: net(conv(), act(), nn.MaxPool2d(2), conv(8), act()),
+    "max pool in front of the quantizer": lambda: net(
+        conv(), nn.BatchNorm2d(8), nn.MaxPool2d(2), act()
+    ),
+    "depthwise": lambda: net(
+        conv(),
+        act(),
+        conv(8, groups=8),
+        nn.BatchNorm2d(8),
+        act(),
+        conv(8, kernel_size=1, padding=0),
+        act(),
+    ),
+    "stride 2": lambda: net(conv(stride=2), nn.BatchNorm2d(8), act()),
+    "dropout": lambda: net(conv(), nn.Dropout(0.2), act()),
+    "residual, one quantizer": lambda: Residual(shared=True),
+    "residual, two quantizers": lambda: Residual(shared=False),
+    "concatenation": Joined,
+    "factors by hand": Scaled,
+    "affine input": Centred,
+    "softmax": lambda: nn.Sequential(net(conv(), act()), nn.Softmax(1)),
+    "two convolutions": lambda: net(
+        conv(), nn.BatchNorm2d(8), act(), conv(8, 8), nn.BatchNorm2d(8), act()
+    ),
+}
+
+UNFIT: dict[str, Callable[[], nn.Module]] = {
+    "no quantizer behind ReLU": lambda: net(conv(), nn.ReLU(), conv(8), act()),
+}
+
+
+def trained(name: str) -> nn.Module:
+    """A model whose quantizers and batch norms have seen images; weights are random."""
+    torch.manual_seed(sum(map(ord, name)))
+    model = (MODELS | UNFIT)[name]().train()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, -1.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    for _ in range(3):
+        model(torch.rand(16, 3, 10, 10))
+    cache_bias_scales(model, np.zeros((1, 10, 10, 3), np.uint8))
+    return model.eval()

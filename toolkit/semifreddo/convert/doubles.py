@@ -1,0 +1,164 @@
+"""A QONNX file executed in double precision, by onnx' reference evaluator and qonnx' quantizers.
+
+Single precision is no reference for networks whose scales are no powers of two: its sums depend on
+their order. Double precision decides every quantizer as exact arithmetic does unless an accumulator
+lies within its error of a boundary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from semifreddo.convert.load import CHANNELS_LAST_DOMAIN, QONNX_DOMAIN
+
+Array = npt.NDArray[Any]
+
+_FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
+
+
+class _Quant(OpRun):  # type: ignore[misc]
+    op_domain = QONNX_DOMAIN
+
+    def _run(self, data: Array, scale: Array, zero: Array, bits: Array, **_: Any) -> tuple[Array]:
+        from qonnx.custom_op.general.intquant import int_quant
+
+        signed, narrow = (
+            bool(getattr(self, name, default)) for name, default in (("signed", 1), ("narrow", 0))
+        )
+        mode = getattr(self, "rounding_mode", "ROUND")
+        return (np.asarray(int_quant(data, scale, zero, bits, signed, narrow, mode)),)
+
+
+class _IntQuant(_Quant):
+    pass
+
+
+class _BipolarQuant(OpRun):  # type: ignore[misc]
+    op_domain = QONNX_DOMAIN
+
+    def _run(self, data: Array, scale: Array, **_: Any) -> tuple[Array]:
+        return (np.where(data >= 0, 1.0, -1.0) * scale,)
+
+
+_Quant.__name__, _IntQuant.__name__, _BipolarQuant.__name__ = "Quant", "IntQuant", "BipolarQuant"
+
+
+class Conv(OpRun):  # type: ignore[misc]
+    """Convolution as one matrix product per group."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, weight: Array, bias: Array | None = None, **_: Any) -> tuple[Array]:
+        rank = weight.ndim - 2
+        given = {
+            name: list(getattr(self, name, None) or default)
+            for name, default in (
+                ("strides", [1] * rank),
+                ("pads", [0] * 2 * rank),
+                ("dilations", [1] * rank),
+            )
+        }
+        groups = int(getattr(self, "group", None) or 1)
+        pads = given["pads"]
+        edges = [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)]
+        padded = np.pad(data, edges)
+        spans = [
+            (size - 1) * step + 1
+            for size, step in zip(weight.shape[2:], given["dilations"], strict=True)
+        ]
+        axes = tuple(range(2, 2 + rank))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=axes)
+        places = tuple(slice(None, None, step) for step in given["strides"])
+        inside = tuple(slice(None, None, step) for step in given["dilations"])
+        windows = windows[(slice(None), slice(None), *places, *inside)]
+        fan_in, outputs = weight.shape[1], len(weight) // groups
+        results = []
+        for group in range(groups):
+            part = windows[:, group * fan_in : (group + 1) * fan_in]
+            kernel = weight[group * outputs : (group + 1) * outputs]
+            over = (1, *range(2 + rank, 2 + 2 * rank))
+            product = np.tensordot(part, kernel, (over, tuple(range(1, 2 + rank))))
+            results.append(np.moveaxis(product, -1, 1))
+        total = np.concatenate(results, axis=1)
+        if bias is not None:
+            total = total + bias.reshape(1, -1, *[1] * rank)
+        return (total,)
+
+
+class BatchNormalization(OpRun):  # type: ignore[misc]
+    """Batch norm with its stored statistics, whatever operator set: models here are trained."""
+
+    op_domain = ""
+
+    def _run(
+        self, data: Array, scale: Array, shift: Array, mean: Array, variance: Array, **_: Any
+    ) -> tuple[Array]:
+        columns = (1, -1, *[1] * (data.ndim - 2))
+        root = np.sqrt(variance + float(np.float32(getattr(self, "epsilon", None) or 1e-5)))
+        centred = (data - mean.reshape(columns)) / root.reshape(columns)
+        return (centred * scale.reshape(columns) + shift.reshape(columns),)
+
+
+class _LastConv(Conv):
+    op_domain = CHANNELS_LAST_DOMAIN
+
+    def _run(self, data: Array, weight: Array, bias: Array | None = None, **_: Any) -> tuple[Array]:
+        first = np.moveaxis(data, -1, 1)
+        (result,) = super()._run(first, np.moveaxis(weight, -1, 1), bias)
+        return (np.moveaxis(result, 1, -1),)
+
+
+_LastConv.__name__ = "Conv"
+
+_OPERATORS: Sequence[type[OpRun]] = (
+    _Quant,
+    _IntQuant,
+    _BipolarQuant,
+    Conv,
+    _LastConv,
+    BatchNormalization,
+)
+
+
+def in_doubles(model: onnx.ModelProto, tensors: Sequence[str]) -> ReferenceEvaluator:
+    """An evaluator of a model in double precision that gives the named tensors.
+
+    Args:
+        model: A checked model; it is changed.
+        tensors: Names of results.
+    """
+    graph = model.graph
+    for tensor in graph.initializer:
+        _widen(tensor)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                _widen(attribute.t)
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == _FLOAT:
+                attribute.i = _DOUBLE
+    del graph.value_info[:]
+    del graph.output[:]
+    for value in graph.input:
+        if value.type.tensor_type.elem_type == _FLOAT:
+            value.type.tensor_type.elem_type = _DOUBLE
+    for name in tensors:
+        graph.output.append(onnx.helper.make_tensor_value_info(name, _DOUBLE, None))
+    return ReferenceEvaluator(model, new_ops=list(_OPERATORS))
+
+
+def _widen(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type == _FLOAT:
+        values = onnx.numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+
+def execute(evaluator: ReferenceEvaluator, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """All results by name."""
+    return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))

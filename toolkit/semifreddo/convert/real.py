@@ -1,0 +1,296 @@
+"""Streams of integers that stand for real numbers of any scale, until a quantizer asks for them.
+
+A :class:`Real` is a signal and the functions that turn its integers into real numbers, channel by
+channel. Batch norms, float scales and biases, scalar factors and activations only append to the
+functions; the next quantizer makes a step function of them (:mod:`semifreddo.convert.requantize`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import gcd
+from typing import TypeVar
+
+import numpy as np
+
+from semifreddo.convert.context import Context
+from semifreddo.convert.functions import (
+    SIGMOID,
+    TANH,
+    Affine,
+    Clip,
+    Function,
+    Leaky,
+    direction,
+    inverse_root,
+)
+from semifreddo.convert.load import Node
+from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
+from semifreddo.ir.layers import Add, Conv, Stream
+
+Numbers = TypeVar("Numbers", bound=Real | RawImage)
+
+ZERO = Fraction(0)
+_MOST_FACTOR_BITS = 40
+"""Widest factor that brings the scales of a sum together."""
+_EPSILON = 1e-5
+"""Of a batch norm that names none."""
+
+
+def power_of_two(exponent: int) -> Fraction:
+    """``2**exponent``, also of negative exponents."""
+    return Fraction(1 << exponent) if exponent >= 0 else Fraction(1, 1 << -exponent)
+
+
+def lifted(context: Context, node: Node, value: Value | None) -> Real:
+    """An operand as real numbers: a stream whose scale is a power of two has a plain slope."""
+    if isinstance(value, Real):
+        return value
+    signal = context.signal(node, value)
+    slope = power_of_two(-signal.stream.type.frac)
+    return Real(signal, (Affine.scale(slope, signal.stream.channels),))
+
+
+def numbers(context: Context, node: Node, value: Value | None) -> Real | RawImage:
+    """An operand of whatever can be done to the image, too, before it has a format."""
+    return value if isinstance(value, RawImage) else lifted(context, node, value)
+
+
+def fractions_of(
+    context: Context, node: Node, constant: Constant, signal: Signal
+) -> tuple[Fraction, ...]:
+    """A constant operand's value for each channel of the stream behind a signal.
+
+    Raises:
+        ConversionError: It differs between pixels of a channel.
+    """
+    values = constant.values.astype(np.float64)
+    channels = signal.stream.channels
+    if values.size == 1:
+        return (Fraction(float(values.ravel()[0])),) * channels
+    try:
+        spread = np.broadcast_to(values, signal.index.shape).ravel()
+    except ValueError:
+        context.refuse(
+            node,
+            f"a constant of shape {values.shape} does not go with a tensor of shape "
+            f"{signal.index.shape}; use one value per channel",
+        )
+    channel = signal.index.ravel() % channels
+    found = np.zeros(channels)
+    found[channel] = spread
+    if (found[channel] != spread).any():
+        context.refuse(
+            node,
+            f"{constant.parameter or constant.name!r} differs between the pixels of a channel; use "
+            "one value per channel",
+        )
+    return tuple(Fraction(float(value)) for value in found)
+
+
+def appended(real: Numbers, node: Node, function: Function) -> Numbers:
+    """Another function behind those of a real tensor; affine ones become one."""
+    functions, last = (*real.functions, function), real.functions[-1]
+    if isinstance(last, Affine) and isinstance(function, Affine):
+        functions = (*real.functions[:-1], last.then(function.slopes, function.offsets))
+    return replace(real, functions=functions, signal=replace(real.signal, node=node.name))
+
+
+def affine(
+    context: Context,
+    node: Node,
+    value: Numbers,
+    slope: Constant | None,
+    offset: Constant | None,
+) -> Numbers:
+    """``slope * value + offset`` with constants."""
+    signal = value.signal
+    count = signal.stream.channels
+    slopes = (Fraction(1),) * count if slope is None else fractions_of(context, node, slope, signal)
+    offsets = (ZERO,) * count if offset is None else fractions_of(context, node, offset, signal)
+    return appended(value, node, Affine(slopes, offsets))
+
+
+def plain(context: Context, node: Node, real: Real, what: str) -> Affine:
+    """The one affine function of a real tensor that a linear operator can take in.
+
+    Raises:
+        ConversionError: An activation has no quantizer behind it.
+    """
+    if len(real.functions) == 1 and isinstance(real.functions[0], Affine):
+        return real.functions[0]
+    context.refuse(node, f"{what} of an activation without quantizer; put a quantizer behind it")
+
+
+def imaged(context: Context, node: Node, real: Real) -> Real:
+    """The same tensor as a whole stream, so that channel ``i`` is channel ``i``."""
+    channels = real.signal.channel_map
+    stream = context.image(node, real.signal)
+    if stream.name == real.signal.stream.name or channels is None:
+        return real
+    index = Signal.image(stream, "").index.reshape(real.signal.index.shape)
+    functions = tuple(function.select(channels) for function in real.functions)
+    return Real(Signal(stream, index, node=node.name), functions)
+
+
+def directions(real: Real) -> list[int]:
+    """Of each channel of the stream: 1, -1 or 0."""
+    return [direction(real.functions, channel) for channel in range(real.signal.stream.channels)]
+
+
+def real_quotient(context: Context, node: Node, value: Numbers, divisor: Constant) -> Numbers:
+    """A real tensor divided by constants, exactly."""
+    divisors = fractions_of(context, node, divisor, value.signal)
+    slopes = tuple(1 / each if each else ZERO for each in divisors)
+    return appended(value, node, Affine(slopes, (ZERO,) * len(slopes)))
+
+
+def real_sum(context: Context, node: Node, left: Real, right: Real) -> Real:
+    """The sum of two real tensors: each is brought to a step that both scales are multiples of.
+
+    Raises:
+        ConversionError: The shapes differ, or the scales have no common step of a few bits.
+    """
+    if left.signal.index.shape != right.signal.index.shape:
+        context.refuse(
+            node,
+            f"adds shapes {left.signal.index.shape} and {right.signal.index.shape}; both must have "
+            "the same",
+        )
+    if not left.signal.same_view(right.signal) or left.signal.channel_map is not None:
+        left, right = imaged(context, node, left), imaged(context, node, right)
+    a, b = (plain(context, node, each, "a sum reads the values") for each in (left, right))
+    steps = [_common_step(context, node, s, t) for s, t in zip(a.slopes, b.slopes, strict=True)]
+    factors = [[s / g for s, g in zip(function.slopes, steps, strict=True)] for function in (a, b)]
+    sources = [each.signal.stream for each in (left, right)]
+    if sources[0].type.frac != sources[1].type.frac or any(set(f) != {1} for f in factors):
+        sources = [
+            multiplied(context, node, stream, each)
+            for stream, each in zip(sources, factors, strict=True)
+        ]
+    made = context.emit(node, Add, (sources[0], sources[1]), sources[0].shape)
+    context.hide(made)
+    offsets = tuple(s + t for s, t in zip(a.offsets, b.offsets, strict=True))
+    return Real(replace(left.signal, stream=made, node=node.name), (Affine(tuple(steps), offsets),))
+
+
+def _common_step(context: Context, node: Node, a: Fraction, b: Fraction) -> Fraction:
+    """The largest number that two scales are multiples of."""
+    if not a or not b:
+        return abs(a or b) or Fraction(1)
+    step = Fraction(
+        gcd(a.numerator * b.denominator, b.numerator * a.denominator), a.denominator * b.denominator
+    )
+    if max(abs(a / step), abs(b / step)) >= 1 << _MOST_FACTOR_BITS:
+        context.refuse(
+            node,
+            f"adds streams of scales {float(a):g} and {float(b):g}, whose sum needs more than "
+            f"{_MOST_FACTOR_BITS} bits more; quantize both with one quantizer",
+        )
+    return step
+
+
+def multiplied(context: Context, node: Node, stream: Stream, factors: Sequence[Fraction]) -> Stream:
+    """A stream times whole numbers, as integers without fraction bits."""
+    whole = [int(factor) for factor in factors]
+    if set(whole) == {1} and stream.type.frac == 0:
+        return stream
+    frozen = (True,) * stream.channels
+    weight = context.blocks.derive(
+        f"{context.derived_name(stream)}.factor",
+        "weight",
+        np.array(whole).reshape(1, 1, 1, -1),
+        -stream.type.frac,
+        frozen,
+    )
+    product = context.emit(
+        node,
+        Conv,
+        (stream,),
+        stream.shape,
+        tensor="",
+        weight=weight.name,
+        bias=None,
+        kernel=(1, 1),
+        stride=(1, 1),
+        padding=NO_PADDING,
+        depthwise=True,
+    )
+    context.products.add(product.name)
+    return product
+
+
+def batch_norm(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
+    """A batch norm in evaluation mode: ``gamma / sqrt(variance + epsilon)`` and its offset."""
+    gamma, beta, mean, variance = (
+        context.constant(node, value, role)
+        for value, role in zip(operands[1:5], ("scale", "bias", "mean", "variance"), strict=True)
+    )
+    value = numbers(context, node, operands[0])
+    rank = value.signal.index.ndim
+    columns = [
+        fractions_of(
+            context,
+            node,
+            replace(each, values=each.values.reshape(-1, *(1,) * (rank - 2))),
+            value.signal,
+        )
+        for each in (gamma, beta, mean, variance)
+    ]
+    epsilon = Fraction(float(np.float32(node.attributes.get("epsilon", _EPSILON))))
+    slopes, offsets = [], []
+    for one, shift, centre, spread in zip(*columns, strict=True):
+        slope = one * inverse_root(spread + epsilon)
+        slopes.append(slope)
+        offsets.append(shift - centre * slope)
+    return [appended(value, node, Affine(tuple(slopes), tuple(offsets)))]
+
+
+def _leaky(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
+    real = numbers(context, node, operands[0])
+    if len(operands) > 1:
+        slope = context.constant(node, operands[1], "slope")
+        values = slope.values
+        if values.ndim == real.signal.index.ndim - 1:
+            values = values[None]
+        slopes = fractions_of(context, node, replace(slope, values=values), real.signal)
+    else:
+        alpha = Fraction(float(np.float32(node.attributes.get("alpha", 0.01))))
+        slopes = (alpha,) * real.signal.stream.channels
+    if min(slopes) < 0:
+        context.refuse(node, "a negative slope makes it rise and fall; use slopes from 0")
+    return [appended(real, node, Leaky(slopes))]
+
+
+def _clip(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
+    ends: list[Fraction | None] = []
+    for slot, name in ((1, "min"), (2, "max")):
+        given = operands[slot] if slot < len(operands) else None
+        if given is not None:
+            ends.append(Fraction(float(context.constant(node, given, name).values.ravel()[0])))
+        elif name in node.attributes:
+            ends.append(Fraction(float(np.float32(node.attributes[name]))))
+        else:
+            ends.append(None)
+    return [appended(numbers(context, node, operands[0]), node, Clip(*ends))]
+
+
+def _sigmoid(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
+    return [appended(numbers(context, node, operands[0]), node, SIGMOID)]
+
+
+def _tanh(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
+    return [appended(numbers(context, node, operands[0]), node, TANH)]
+
+
+REAL = {
+    "BatchNormalization": batch_norm,
+    "LeakyRelu": _leaky,
+    "PRelu": _leaky,
+    "Clip": _clip,
+    "Sigmoid": _sigmoid,
+    "Tanh": _tanh,
+}
+"""Handlers by operator of what only appends a function."""

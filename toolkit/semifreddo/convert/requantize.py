@@ -1,0 +1,266 @@
+"""A quantizer behind any real function, as layers of integers.
+
+Where the function is affine between the ends of the quantizer's range, the layer is a fixed scaler:
+a depthwise 1x1 convolution whose weights are the factors, whose biases are the offsets, and whose
+cast drops the shift and saturates. Such a layer has every form that other weighted layers have:
+shifts and adds or one bit per cycle where it is frozen, shared multipliers where it is loadable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from semifreddo.convert.context import Context
+from semifreddo.convert.functions import Affine, Clip, Function, Leaky, chained, direction
+from semifreddo.convert.load import Node
+from semifreddo.convert.real import imaged
+from semifreddo.convert.steps import Quantizer, Steps, scalers_of, steps_of
+from semifreddo.convert.values import NO_PADDING, Real, Signal
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
+from semifreddo.ir.layers import Add, Conv, Stream
+
+
+def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, frac: int) -> Signal:
+    """The integers that a quantizer makes of a real tensor.
+
+    Args:
+        context: The network so far.
+        node: The quantizer.
+        real: What it reads.
+        quantizer: What it does.
+        frac: Fraction bits of the result's format.
+
+    Raises:
+        ConversionError: The function has no form in hardware.
+    """
+    padding = real.signal.padding
+    real = replace(real, signal=replace(real.signal, padding=NO_PADDING))
+    if padding != NO_PADDING and _moves_zero(real, quantizer):
+        context.refuse(node, "quantizes a padded image, and zero does not stay zero; pad behind it")
+    if real.signal.channel_map is not None or not real.signal.is_permutation:
+        real = imaged(context, node, real)
+    made = _Requantized(context, node, real, quantizer, frac)
+    if made.is_identity:
+        return replace(real.signal, padding=padding, node=node.name)
+    stream = made.stream()
+    tensor = node.outputs[0] if padding == NO_PADDING else ""
+    context.stands_for(stream, tensor, quantizer.scale)
+    return replace(real.signal, stream=stream, padding=padding, node=node.name)
+
+
+def _moves_zero(real: Real, quantizer: Quantizer) -> bool:
+    return any(
+        steps_of(real.functions, channel, quantizer, range(1))(0) != 0
+        for channel in range(real.signal.stream.channels)
+    )
+
+
+class _Requantized:
+    """The layers of one quantizer. Arguments are those of :func:`requantize`."""
+
+    def __init__(
+        self, context: Context, node: Node, real: Real, quantizer: Quantizer, frac: int
+    ) -> None:
+        self._context = context
+        self._node = node
+        self._real = real
+        self._quantizer = quantizer
+        self._frac = frac
+        self._source = real.signal.stream
+        self._channels = range(self._source.channels)
+        self._steps = self._steps_of_channels()
+
+    def _steps_of_channels(self) -> list[Steps]:
+        """The step function of each channel; equal channels are computed once."""
+        arguments = self._context.arguments(self._source)
+        known: dict[tuple[Function, ...], Steps] = {}
+        found = []
+        for channel in self._channels:
+            key = tuple(function.select((channel,)) for function in self._real.functions)
+            if key not in known:
+                known[key] = steps_of(key, 0, self._quantizer, arguments)
+            found.append(known[key])
+        return found
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every integer stays what it is."""
+        return self._source.type.frac == self._frac and all(map(_is_identity, self._steps))
+
+    def stream(self) -> Stream:
+        """Emit the layers; gives the last one's stream."""
+        functions = self._real.functions
+        shapes = [each for each in functions if not isinstance(each, Affine | Clip)]
+        if not shapes:
+            return self._scaled(self._steps, self._slopes(), self._ends())
+        if len(shapes) == 1 and isinstance(shapes[0], Leaky) and self._quantizer.step == 1:
+            return self._leaky(shapes[0])
+        self._context.refuse(
+            self._node,
+            "quantizes a curved function of an accumulator, which is no multiplication; use ReLU, "
+            "hardtanh or LeakyReLU",
+        )
+
+    def _slopes(self) -> list[Fraction]:
+        """Levels per integer of the source, by channel."""
+        return [
+            _slope(self._real.functions, channel) / self._quantizer.scale
+            for channel in self._channels
+        ]
+
+    def _ends(self) -> tuple[int, int]:
+        """Smallest and largest integer that the functions can give, at whatever argument."""
+        low, high = self._quantizer.low, self._quantizer.high
+        functions = self._real.functions
+        moving = [channel for channel in self._channels if direction(functions, channel)]
+        if not moving or not any(isinstance(function, Clip) for function in functions):
+            return low, high
+        always, never = low, high + self._quantizer.step
+        for level in self._quantizer.levels:
+            boundary = self._quantizer.boundary(level)
+            regions = [chained(functions, channel, boundary) for channel in moving]
+            if all(region is True for region in regions):
+                always = level
+            if all(region is False for region in regions):
+                never = min(never, level)
+        return always, never - self._quantizer.step
+
+    def _leaky(self, leaky: Leaky) -> Stream:
+        """What is above zero minus what is below: two scalers and a sum."""
+        low, high = self._ends()
+        slopes, top = self._slopes(), max(high, 0)
+        above = self._scaled(self._steps, slopes, (0, top))
+        if low >= 0:
+            return above
+        gentle = [slope * leak for slope, leak in zip(slopes, leaky.slopes, strict=True)]
+        below = self._scaled([steps.negated() for steps in self._steps], gentle, (0, -low))
+        minus = self._depthwise(below, [-1] * below.channels)
+        kind = _around(low, top, self._frac)
+        context, node = self._context, self._node
+        return context.emit(node, Add, (above, minus), above.shape, into=kind, tensor="")
+
+    def _scaled(
+        self, channels: Sequence[Steps], slopes: Sequence[Fraction], ends: tuple[int, int]
+    ) -> Stream:
+        """Scalers of all channels, clipped to two integers."""
+        low, high = ends
+        inside = [steps.between(low, high) for steps in channels]
+        kind = _format(low, high, self._frac)
+        if kind is not None:
+            return self._scalers(inside, slopes, kind)
+        # Saturation of a format clips at zero: at the low end first, then at the high one.
+        lowered = [replace(steps, low=0) for steps in inside]
+        width, frac = (high - low).bit_length(), self._frac
+        unsigned = FixedType(width, frac, False, Rounding.FLOOR, Overflow.SATURATE)
+        around = _around(low, high, frac)
+        if high - low + 1 == 1 << width:
+            stream = self._scalers(lowered, slopes, unsigned)
+            return self._depthwise(stream, [1] * stream.channels, low, around)
+        reach = max(_highest(steps, slope) for steps, slope in zip(lowered, slopes, strict=True))
+        wide = replace(unsigned, width=max(width, reach.bit_length()))
+        stream = self._scalers(lowered, slopes, wide)
+        minus = [-1] * stream.channels
+        stream = self._depthwise(stream, minus, high - low, unsigned)
+        return self._depthwise(stream, minus, high, around)
+
+    def _scalers(
+        self, channels: Sequence[Steps], slopes: Sequence[Fraction], kind: FixedType
+    ) -> Stream:
+        """One fixed scaler per channel, cast into a format."""
+        scalers, rounding = scalers_of(channels, slopes, self._context.what(self._node))
+        factors = np.array([scaler.factor for scaler in scalers])
+        offsets = np.array([scaler.offset for scaler in scalers])
+        kind = replace(kind, rounding=rounding)
+        return self._layer(self._source, factors, offsets, scalers[0].shift + kind.frac, kind)
+
+    def _depthwise(
+        self,
+        source: Stream,
+        factors: Sequence[int],
+        offset: int = 0,
+        kind: FixedType | None = None,
+    ) -> Stream:
+        """``factor * x + offset`` of each channel, in the units of the source."""
+        offsets = np.full(source.channels, offset)
+        return self._layer(source, np.array(factors), offsets, source.type.frac, kind)
+
+    def _layer(
+        self,
+        source: Stream,
+        factors: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        frac: int,
+        kind: FixedType | None,
+    ) -> Stream:
+        """``factor * x + offset`` of each channel, with ``frac`` fraction bits, into a format."""
+        context = self._context
+        name, frozen = context.derived_name(source), context.residency(source)
+        raw = factors.reshape(1, 1, 1, -1)
+        weight = context.blocks.derive(
+            f"{name}.factor", "weight", raw, frac - source.type.frac, frozen
+        )
+        bias = None
+        if offsets.any():
+            bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen).name
+        return context.emit(
+            self._node,
+            Conv,
+            (source,),
+            source.shape,
+            into=kind,
+            tensor="",
+            weight=weight.name,
+            bias=bias,
+            kernel=(1, 1),
+            stride=(1, 1),
+            padding=NO_PADDING,
+            depthwise=True,
+        )
+
+
+def _is_identity(steps: Steps) -> bool:
+    return (
+        steps.rising
+        and steps.step == 1
+        and steps.low <= steps.first
+        and steps.last <= steps.low + len(steps.starts)
+        and all(
+            start == min(max(steps.low + position, steps.first), steps.last + 1)
+            for position, start in enumerate(steps.starts, 1)
+        )
+    )
+
+
+def _slope(functions: Sequence[Function], channel: int) -> Fraction:
+    """Product of the slopes of all affine functions."""
+    product = Fraction(1)
+    for function in functions:
+        if isinstance(function, Affine):
+            product *= function.slopes[channel]
+    return product
+
+
+def _format(low: int, high: int, frac: int) -> FixedType | None:
+    """The format that saturates at exactly these integers; None if there is none."""
+    width, signed = bits_for(low, high)
+    kinds = [FixedType(width, frac, signed, Rounding.FLOOR, Overflow.SATURATE)]
+    if signed:
+        kinds.append(replace(kinds[0], overflow=Overflow.SATURATE_SYMMETRIC))
+    found = [kind for kind in kinds if (kind.min_raw, kind.max_raw) == (low, high)]
+    return found[0] if found else None
+
+
+def _around(low: int, high: int, frac: int) -> FixedType:
+    """The smallest format that holds these integers."""
+    width, signed = bits_for(low, high)
+    return FixedType(width, frac, signed, Rounding.FLOOR, Overflow.SATURATE)
+
+
+def _highest(steps: Steps, slope: Fraction) -> int:
+    """A bound of what a scaler gives where nothing clips it."""
+    return int(abs(slope) * (steps.last - steps.first)) + len(steps.starts) + 2
