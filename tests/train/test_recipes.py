@@ -97,6 +97,23 @@ def test_retargeting_changes_loadable_values_only(task, tmp_path):
     assert all(np.array_equal(before[n].raw, t.raw) for n, t in tensors(task.model).items())
 
 
+def test_retargeting_begins_with_a_new_head(task):
+    """Seen at a rate of zero: of all weights only the classifier's are new, within 1 / sqrt(n)."""
+    still = dataclasses.replace(OPTIONS, epochs=1, rate=0.0, weight_decay=0.0)
+    new = retarget(task, DIGITS, still).model
+    old = task.model
+    changed = {
+        name
+        for name, parameter in new.named_parameters()
+        if not torch.equal(parameter, old.get_parameter(name))
+    }
+    assert changed == {"head.linear.weight", "head.linear.bias"}
+    linear = new.head.linear
+    bound = linear.in_features**-0.5
+    assert 0.5 * bound < float(linear.weight.detach().abs().max()) <= bound
+    assert not bool(linear.bias.any())
+
+
 def test_a_core_of_another_configuration_is_refused(core, task):
     for change, message in [
         ({"widths": (4, 4, 4), "strides": (2, 1, 1)}, "trained with widths"),
