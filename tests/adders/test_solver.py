@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from semifreddo import adders
 from semifreddo.adders import signed_digits, solver
+from semifreddo.adders.size import predicted_adders
 from semifreddo.core.fixed import FixedType
-from semifreddo.hls.schedule import estimated_adders
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -74,7 +74,7 @@ def test_sharing_saves_adders_and_the_estimate_is_near() -> None:
     source = FixedType.exact(8, 4, signed=False)
     shared, plain = adders.solve_shared(matrix, source), adders.solve_digits(matrix, source)
     assert len(shared.adders) < 0.6 * len(plain.adders)
-    assert 0.7 < estimated_adders(matrix) / len(shared.adders) < 1.4
+    assert 0.7 < predicted_adders(matrix) / len(shared.adders) < 1.4
     assert adders.solve_shared(matrix, source) == shared
 
 

@@ -9,12 +9,10 @@ import pytest
 
 from nets import blended
 from rtl.random_nets import random_net
-from semifreddo.adders import signed_digits
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Cast, Conv, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.adders.size import signed_digit_count
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.components.costs import in_blocks
 from semifreddo.rtl.components.memories import Bank
@@ -109,11 +107,6 @@ def test_it_takes_milliseconds() -> None:
     for _ in range(5):
         estimate(net, schedule)
     assert (time.perf_counter() - start) / 5 < 0.1
-
-
-def test_signed_digits_are_counted_like_one_by_one() -> None:
-    values = np.arange(-300, 300)
-    assert signed_digit_count(values).tolist() == [len(list(signed_digits(int(v)))) for v in values]
 
 
 def test_memories_are_blocks_where_yosys_makes_blocks_of_them() -> None:

@@ -10,12 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from semifreddo.adders import signed_digits
+from semifreddo.adders.size import predicted_adders
 from semifreddo.core.errors import ConfigError
-from semifreddo.ir.layers import Layer, Stream, WeightBlock, Weighted
+from semifreddo.ir.layers import Conv, Layer, Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
 
 FrozenStrategy: TypeAlias = Literal["adders", "constants"]
@@ -26,19 +23,6 @@ takes hours well before. (The RTL backend builds them; it has a schedule of its 
 
 MAX_WINDOW = 4_096
 """Values that HLS keeps in registers at once, which adders need them in."""
-
-SHARING = 0.5
-"""Adders left of the naive signed-digit count once sub-expressions are shared (measured)."""
-
-
-def estimated_adders(matrix: npt.NDArray[np.int64]) -> int:
-    """About how many adders a constant matrix ``(inputs, outputs)`` needs."""
-    values, counts = np.unique(np.abs(matrix), return_counts=True)
-    digits = sum(
-        len(list(signed_digits(int(value)))) * int(count)
-        for value, count in zip(values, counts, strict=True)
-    )
-    return int(digits * SHARING)
 
 
 @dataclass(frozen=True)
@@ -137,9 +121,11 @@ def _default_depth(net: StreamNet, stream: Stream) -> int:
     return max(_least_depth(net, stream), stream.shape[1])
 
 
-def _frozen_strategy(weight: WeightBlock) -> FrozenStrategy:
+def _frozen_strategy(layer: Weighted, weight: WeightBlock) -> FrozenStrategy:
     frozen = weight.matrix[:, weight.frozen_channels]
-    fits = weight.rows <= MAX_WINDOW and estimated_adders(frozen) <= MAX_ADDERS
+    depthwise = isinstance(layer, Conv) and layer.depthwise
+    adders = predicted_adders(frozen, depthwise=depthwise) if frozen.size else 0
+    fits = weight.rows <= MAX_WINDOW and adders <= MAX_ADDERS
     return "adders" if fits else "constants"
 
 
@@ -148,7 +134,7 @@ def default_schedule(net: StreamNet) -> HlsSchedule:
     layers = {
         layer.name: LayerSchedule(
             frozen=(
-                _frozen_strategy(net.block[layer.weight])
+                _frozen_strategy(layer, net.block[layer.weight])
                 if isinstance(layer, Weighted)
                 else "adders"
             ),

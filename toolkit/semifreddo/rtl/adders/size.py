@@ -2,11 +2,8 @@
 
 A graph that is not solved yet is predicted from its matrix.
 
-The adders are those of the canonical signed digits, times the share that is left when a solver lets
-sums share sub-expressions. The share falls with the size of the matrix and with the digits per
-weight, and rises with the weights' entropy: the fewer different weights there are, the more often
-the same sub-expression comes. The exponents were fitted to graphs that da4ml found for 500 random
-matrices; ``semifreddo study adder_graphs`` measures the errors on others.
+How many adders it takes is predicted in :mod:`semifreddo.adders.size`; how wide and how deep they
+are was fitted to the same graphs.
 """
 
 from __future__ import annotations
@@ -17,17 +14,15 @@ from functools import lru_cache
 from typing import ClassVar, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from semifreddo.adders import AdderGraph
+from semifreddo.adders.size import predicted_adders, signed_digit_count
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import WeightBlock
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.numbers import signed_bits
-
-IntMatrix = npt.NDArray[np.int64]
 
 DEEPER = 4
 """Adders by which nine of ten solved graphs are no deeper than predicted."""
@@ -156,34 +151,6 @@ class PredictedAdders:
         return iter(())
 
 
-def signed_digit_count(values: IntMatrix) -> IntMatrix:
-    """Nonzero canonical signed digits of each integer."""
-    magnitude: IntMatrix = np.abs(values)
-    marks = np.bitwise_xor(3 * magnitude, magnitude)
-    count = np.zeros(magnitude.shape, np.int64)
-    while marks.any():
-        count += marks & 1
-        marks >>= 1
-    return count
-
-
-def _adders(digits: float, rows: int, columns: int, entropy: float) -> float:
-    """Adders that are left after sharing."""
-    naive = max(digits - columns, 0.0)
-    if naive <= 1:
-        return naive
-    density = digits / (rows * columns)
-    share = 0.72 * entropy**0.47 * density**-0.55 * rows**-0.1 * columns**-0.13
-    return float(naive * min(1.0, share))
-
-
-def _entropy(values: IntMatrix) -> float:
-    """Bits of information of a weight."""
-    _, counts = np.unique(values, return_counts=True)
-    shares = counts / counts.sum()
-    return float(-(shares * np.log2(shares)).sum()) + 0.05
-
-
 @lru_cache(maxsize=256)
 def graph_size(weight: WeightBlock, source: FixedType, *, depthwise: bool) -> GraphSize:
     """Size of the graph of a block's frozen channels."""
@@ -193,17 +160,8 @@ def graph_size(weight: WeightBlock, source: FixedType, *, depthwise: bool) -> Gr
     ors = np.bitwise_or.reduce(matrix, axis=0, initial=0)
     live = [bool(value) for value in ors]
     digits = signed_digit_count(matrix).sum(axis=0)
-    columns = sum(live)
     rows = int(matrix.any(axis=1).sum())
-    entropy = _entropy(matrix)
-    if depthwise:
-        adders = sum(
-            _adders(float(d), int((matrix[:, i] != 0).sum()), 1, entropy)
-            for i, d in enumerate(digits)
-            if d
-        )
-    else:
-        adders = _adders(float(digits.sum()), rows, columns, entropy) if columns else 0.0
+    adders = predicted_adders(matrix, depthwise=depthwise)
     mean_sum = float(np.mean([bits for bits, used in zip(sums, live, strict=True) if used] or [1]))
     width = 1.4 * source.width**0.34 * mean_sum**0.57 * max(rows, 1) ** -0.05
     terms = int(digits.max()) if len(digits) else 1
