@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import ToolError
+from semifreddo.rtl.components.multiply import Mac
 from semifreddo.tools.runner import run
 from semifreddo.tools.yosys import find_yosys
 
@@ -53,10 +54,12 @@ def test_multipliers(
     x_bits: int, x_signed: int, w_bits: int, w_signed: int, tmp_path: Path
 ) -> None:
     parameters = {"X_BITS": x_bits, "X_SIGNED": x_signed, "W_BITS": w_bits, "W_SIGNED": w_signed}
+    mac = Mac(1, 1, 1, 1, True, x_bits, bool(x_signed), w_bits, bool(w_signed), 16, False, 1)
+    parameters |= {"ROWS": mac.booth_rows, "PRODUCT": mac.product_bits}
     assert "SUCCESS" in prove(tmp_path, "sf_multiply", parameters)
 
 
 def test_a_difference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.DEEPEST", 0)  # what was in the registers is not the same
     with pytest.raises(ToolError, match="failed with exit code 1"):
-        prove(tmp_path, "sf_multiply", {"X_BITS": 4, "W_BITS": 4})
+        prove(tmp_path, "sf_multiply", {"X_BITS": 4, "W_BITS": 4, "ROWS": 2, "PRODUCT": 8})

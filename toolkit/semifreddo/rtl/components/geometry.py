@@ -1,4 +1,4 @@
-"""Where windows are and how many cycles forming them takes; mirrors ``library/sf_window.sv``."""
+"""Where windows are and how many cycles forming them takes, as ``library/sf_window.sv`` is told."""
 
 from __future__ import annotations
 
@@ -95,9 +95,14 @@ class Geometry:
         return self.kernel[1] - 1 - self.left
 
     @property
+    def last_column(self) -> int:
+        """Left edge of the last window of a row, counted from the first one's."""
+        return (self.out[1] - 1) * self.stride[1]
+
+    @property
     def span(self) -> int:
         """Ticks per row."""
-        return max(self.width, (self.out[1] - 1) * self.stride[1] + 1, self.lag + 1)
+        return max(self.width, self.last_column + 1, self.lag + 1)
 
     @property
     def skip(self) -> int:
@@ -105,9 +110,14 @@ class Geometry:
         return self.kernel[0] - 1 - self.top
 
     @property
+    def last_row(self) -> int:
+        """The row that completes the last windows; it may lie below the image."""
+        return self.skip + (self.out[0] - 1) * self.stride[0]
+
+    @property
     def drain(self) -> int:
         """Rows of windows that need no further pixel."""
-        return max(0, self.skip + (self.out[0] - 1) * self.stride[0] - (self.height - 1))
+        return max(0, self.last_row - (self.height - 1))
 
     @property
     def overlap(self) -> int:
@@ -117,7 +127,7 @@ class Geometry:
     @property
     def trails(self) -> bool:
         """Whether windows are left when the last row has gone in or drained."""
-        return (self.out[1] - 1) * self.stride[1] + self.lag >= self.span
+        return self.last_column + self.lag >= self.span
 
     @property
     def ticks(self) -> int:

@@ -110,11 +110,14 @@ class Bank:
         offsets = ", ".join(f"32'd{offset}" for offset in self.offsets[::-1])
         found: dict[str, int | str] = {
             "ROWS": self.rows,
-            "ROW_BITS": self.row_bits,
             "PER_LINE": self.per_line,
             "UNIT_WORDS": self.unit_words,
             "REGIONS": len(self.offsets),
             "OFFSETS": f"{{{offsets}}}",
+            "LINES": self.lines,
+            "ROW_WORDS": self.row_words,
+            "UNITS": self.units,
+            "READ": self.read_bits,
         }
         if self.registered:
             found |= {"REGISTERED": 1, "BLOCK_BITS": self.block_bits}
@@ -129,8 +132,17 @@ class Bank:
     @cached_property
     def units(self) -> int:
         """Parts in which a row is read."""
-        row_words = -(-self.row_bits // WORD_BITS)
-        return -(-row_words // self.unit_words)
+        return -(-self.row_words // self.unit_words)
+
+    @property
+    def lines(self) -> int:
+        """Lines of rows, each read at once."""
+        return -(-self.rows // self.per_line)
+
+    @property
+    def row_words(self) -> int:
+        """Words of a row in the address map."""
+        return -(-self.row_bits // WORD_BITS)
 
     @cached_property
     def read_bits(self) -> int:
@@ -140,8 +152,7 @@ class Bank:
     @cached_property
     def words(self) -> int:
         """Depth of each of its memories: of both banks, lines and units in powers of two."""
-        lines = -(-self.rows // self.per_line)
-        line = max(1, (lines - 1).bit_length())
+        line = max(1, (self.lines - 1).bit_length())
         return 2 << line + (self.units - 1).bit_length() + (len(self.offsets) - 1).bit_length()
 
     @cached_property

@@ -16,6 +16,9 @@ DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
 
 
+CHOICES_AT_ONCE = 16
+"""Operands from which one is chosen in a cycle; ``sf_mac`` chooses among more in two."""
+
 DEEP_LINES = 9
 """Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
 
@@ -64,7 +67,6 @@ class Mac:
             "PER_CYCLE": self.per_cycle,
             "CHANNELS": self.channels,
             "LANES": self.lanes,
-            "PER_UNIT": self.per_unit,
             "SHARED": int(self.shared),
             "X_BITS": self.x_bits,
             "X_SIGNED": int(self.x_signed),
@@ -72,8 +74,19 @@ class Mac:
             "W_SIGNED": int(self.w_signed),
             "SUM_BITS": self.sum_bits,
             "DSP": int(self.dsp),
-            "DEEP": int(self.deep),
             "PHASE": self.phase,
+            "LINES": self.lines,
+            "GROUPS": self.groups,
+            "STEPS": self.cycles,
+            "CHOICES": self.choices,
+            "PER_UNIT": self.per_unit,
+            "UNITS": self.units,
+            "READ": self.read_bits,
+            "READS": self.reads,
+            "SPLIT": int(self.split),
+            "PRODUCT": self.product_bits,
+            "DIGITS": self.booth_rows,
+            "LATENCY": self.latency,
         }
 
     @cached_property
@@ -114,6 +127,22 @@ class Mac:
     def reads(self) -> int:
         """Registers between the weights' memory and a group's share of what is read."""
         return int(self.groups > 1) + int(self.deep)
+
+    @property
+    def read_bits(self) -> int:
+        """Bits of a row of the weights that are read at once."""
+        channels = self.per_unit * self.lanes if self.units > 1 else self.channels
+        return channels * self.w_bits
+
+    @property
+    def choices(self) -> int:
+        """Operands that each row is multiplied with, one after the other."""
+        return self.lines if self.shared else self.cycles
+
+    @property
+    def split(self) -> bool:
+        """Whether operands are chosen in two steps: there is time while the weights are read."""
+        return self.reads > 0 and self.choices > CHOICES_AT_ONCE
 
     @property
     def booth_rows(self) -> int:
@@ -159,10 +188,9 @@ class Mac:
     def counts(self) -> Parts:
         """Without the registers behind the weights' memory, which depend on that."""
         parts = Parts.of("multiply")
-        choices = self.lines * (1 if self.shared else self.groups)
-        parts.add("mux_bit", self._operand_bits * mux(choices))
+        parts.add("mux_bit", self._operand_bits * mux(self.choices))
         parts.add("mux_bit", self.per_cycle * self.lanes * self.w_bits * mux(self.per_unit))
-        split = -(-choices // 16) - 1 if self.reads and choices > 16 else 0
+        split = -(-self.choices // CHOICES_AT_ONCE) - 1 if self.split else 0
         parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
         self._add_products(parts)
         levels = (self.per_cycle - 1).bit_length()

@@ -42,10 +42,15 @@ class Window:
         return {
             "BITS": self.bits,
             **sizes(geometry),
-            "TOP": geometry.top,
             "LEFT": geometry.left,
-            "OUT_H": geometry.out[0],
-            "OUT_W": geometry.out[1],
+            "LAG": geometry.lag,
+            "LAST_U": geometry.last_column,
+            "SPAN": geometry.span,
+            "TRAILS": int(geometry.trails),
+            "SKIP": geometry.skip,
+            "LAST_ROW": geometry.last_row,
+            "DRAIN": geometry.drain,
+            "OVERLAP": geometry.overlap,
             "BLOCK": int(self._in_blocks),
             "PATIENCE": "(PATIENCE)",
         }
@@ -55,8 +60,7 @@ class Window:
         rows, columns = geometry.kernel
         parts = Parts.of("position")
         parts.add("window_bit", rows * (columns + 1) * bits)  # and the column that goes in next
-        last = (geometry.out[1] - 1) * geometry.stride[1]
-        right = geometry.left + geometry.width - 1 - last
+        right = geometry.left + geometry.width - 1 - geometry.last_column
         # A masked column has registers beside those that move on; nothing moves on from the oldest.
         masked = sum(x < geometry.left or x > right for x in range(1, columns))
         parts.add("masked_bit", masked * rows * bits)

@@ -1,6 +1,6 @@
 // Loadable weights, twice: one bank is read while the other is written.
 //
-// ROWS rows of ROW_BITS bits come in as 32-bit words in the order of the address map (a row starts
+// ROWS rows of ROW_WORDS words of 32 bits come in in the order of the address map (a row starts
 // at a word, lowest bits first). What is read at once is a line of PER_LINE rows, the first in the
 // lowest bits, and of these rows one unit of UNIT_WORDS words: the memory is as narrow, and as deep,
 // as its reader allows, so that tools make a few block memories of it. Rows behind the last one, and
@@ -18,19 +18,19 @@
 
 module sf_bank #(
     parameter integer                  ROWS     = 9,
-    parameter integer                  ROW_BITS = 8,
     parameter integer                  PER_LINE = 1,
-    parameter integer                  UNIT_WORDS = (ROW_BITS + 31) / 32,
+    parameter integer                  UNIT_WORDS = 1,
     parameter integer                  REGIONS  = 1,
     parameter integer                  REGISTERED = 0,
     parameter integer                  BLOCK_BITS = 0,
     parameter         [REGIONS*32-1:0] OFFSETS  = 0,                                  // first word of each in the address map
-    parameter integer                  LINES    = (ROWS + PER_LINE - 1) / PER_LINE,
+    parameter integer                  LINES    = 9,
+    parameter integer                  ROW_WORDS = 1,                                 // words of a row
+    parameter integer                  UNITS    = 1,
+    parameter integer                  READ     = 8,                                  // bits of a row that are read
     parameter integer                  LINE     = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer                  SELECT   = 1 + (REGIONS > 1 ? $clog2(REGIONS) : 0),
-    parameter integer                  UNITS    = ((ROW_BITS + 31) / 32 + UNIT_WORDS - 1) / UNIT_WORDS,
-    parameter integer                  UNIT     = UNITS > 1 ? $clog2(UNITS) : 1,
-    parameter integer                  READ     = UNITS > 1 ? UNIT_WORDS * 32 : ROW_BITS  // bits of a row that are read
+    parameter integer                  UNIT     = UNITS > 1 ? $clog2(UNITS) : 1
 ) (
     input  wire                         clk,
     input  wire                         load_start,
@@ -43,7 +43,6 @@ module sf_bank #(
     input  wire [             UNIT-1:0] read_unit,
     output wire [    PER_LINE*READ-1:0] read_data
 );
-    localparam integer ROW_WORDS = (ROW_BITS + 31) / 32;
     localparam integer ROW = PER_LINE > 1 ? $clog2(PER_LINE) : 1;
     localparam integer WORD = UNIT_WORDS > 1 ? $clog2(UNIT_WORDS) : 1;
     localparam integer DEPTH = SELECT + LINE + (UNITS > 1 ? UNIT : 0);

@@ -10,9 +10,11 @@
 // first groups. Channels behind the last one may have any weights: their sums are not read.
 //
 // A sum starts with `initials` in the cycle of `starts`. `following` names the group of that sum one
-// cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right, which is for
-// the last one LATENCY cycles after the last phase: 2 (one more with several groups, and one more
-// with a DEEP memory), the multiplier's, and one for every two levels of the adder tree.
+// cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right,
+// LATENCY cycles after its last phase: 2, one for each of READS, the multiplier's, and one for every two
+// levels of the adder tree. READS is one with several groups, and one more where the weights may be in
+// block memories, which answer late in a cycle. Sizes that follow from others are given, not computed:
+// `Mac` in rtl/components/multiply.py has the rules.
 `default_nettype none
 
 module sf_mac #(
@@ -27,16 +29,22 @@ module sf_mac #(
     parameter integer W_SIGNED = 1,
     parameter integer SUM_BITS = 16,
     parameter integer DSP = 0,
-    parameter integer DEEP = 0,  // 1: what comes from a block memory comes late, and is held once more
-    parameter integer PHASE = 1,  // width of `phase`
-    parameter integer LINES = (ROWS + PER_CYCLE - 1) / PER_CYCLE,
+    parameter integer PHASE = 4,  // width of `phase`
+    parameter integer LINES = 9,
+    parameter integer GROUPS = 1,
+    parameter integer STEPS = 9,  // GROUPS * LINES
+    parameter integer CHOICES = 9,  // operands that each row is multiplied with, one after the other
+    parameter integer PER_UNIT = 1,
+    parameter integer UNITS = 1,
+    parameter integer READ = 16,  // bits of a row that are read
+    parameter integer READS = 0,  // registers behind the memory
+    parameter integer SPLIT = 0,  // operands are chosen in two steps
+    parameter integer PRODUCT = 12,
+    parameter integer DIGITS = 2,  // of a weight, two bits each
+    parameter integer LATENCY = 3,  // from a group's last phase to `done`
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
-    parameter integer GROUPS = (CHANNELS + LANES - 1) / LANES,
     parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
-    parameter integer PER_UNIT = GROUPS,
-    parameter integer UNITS = (GROUPS + PER_UNIT - 1) / PER_UNIT,
-    parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1,
-    parameter integer READ = (UNITS > 1 ? PER_UNIT * LANES : CHANNELS) * W_BITS  // bits of a row that are read
+    parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1
 ) (
     input  wire                                                clk,
     input  wire                                                rst,
@@ -54,19 +62,12 @@ module sf_mac #(
     output wire                                                done,
     output wire [                          LANES*SUM_BITS-1:0] sums
 );
-    localparam integer STEPS = GROUPS * LINES;
-    localparam integer CHOICES = SHARED != 0 ? LINES : STEPS;
     localparam integer STEP = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam integer LANE = (SHARED != 0 ? 1 : LANES) * X_BITS;
-    localparam integer PRODUCT = X_BITS + W_BITS + (X_SIGNED == 0 && W_SIGNED == 0 ? 1 : 0);
-    localparam integer DIGITS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
-    localparam integer MULTIPLY = DSP != 0 ? 1 : (DIGITS + 1) / 2;
     localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
-    localparam integer READS = (GROUPS > 1 ? 1 : 0) + (DEEP != 0 ? 1 : 0);  // registers behind the memory
-    localparam integer SPLIT = READS > 0 && CHOICES > 16 ? 1 : 0;  // operands are chosen in two steps
     localparam integer PARTS = (CHOICES + 15) / 16;
     localparam integer INDEX = SHARED != 0 ? LINE : STEP;
-    localparam integer MARKS = 1 + READS + MULTIPLY + (TREE + 1) / 2;
+    localparam integer MARKS = LATENCY - 1;
     localparam integer PLACE = PER_UNIT > 1 ? $clog2(PER_UNIT) : 1;  // of a group in its unit
     localparam [31:0] LAST = STEPS - 1;
     localparam [31:0] LAST_LINE = LINES - 1;
@@ -222,7 +223,9 @@ module sf_mac #(
                     .X_SIGNED(X_SIGNED),
                     .W_BITS  (W_BITS),
                     .W_SIGNED(W_SIGNED),
-                    .DSP     (DSP)
+                    .DSP     (DSP),
+                    .ROWS    (DIGITS),
+                    .PRODUCT (PRODUCT)
                 ) multiply (
                     .clk    (clk),
                     .x      (operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS]),

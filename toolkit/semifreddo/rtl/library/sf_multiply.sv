@@ -15,16 +15,14 @@ module sf_multiply #(
     parameter integer W_BITS   = 8,
     parameter integer W_SIGNED = 1,
     parameter integer DSP      = 0,
-    // Unsigned times unsigned still gets a sign bit.
-    parameter integer PRODUCT  = X_BITS + W_BITS + (X_SIGNED == 0 && W_SIGNED == 0 ? 1 : 0)
+    parameter integer ROWS     = 4,   // digits of a weight: two bits each, one more if it is unsigned
+    parameter integer PRODUCT  = 16   // unsigned times unsigned still gets a sign bit
 ) (
     input  wire                      clk,
     input  wire        [ X_BITS-1:0] x,
     input  wire        [ W_BITS-1:0] w,
     output wire signed [PRODUCT-1:0] product
 );
-    localparam integer ROWS = (W_BITS + (W_SIGNED != 0 ? 0 : 1) + 1) / 2;
-
     generate
 `ifdef SF_FAST
         if (DSP == 0) begin : g_fast

@@ -28,10 +28,19 @@ module sf_window #(
     parameter integer KW     = 3,
     parameter integer SH     = 1,
     parameter integer SW     = 1,
-    parameter integer TOP    = 1,  // zero rows above the image, at most KH-1
     parameter integer LEFT   = 1,  // zero columns before the image, at most KW-1
-    parameter integer OUT_H  = 4,
-    parameter integer OUT_W  = 4,
+    // Columns: a window trails the newest column by LAG; a row takes SPAN ticks; LAST_U is the left
+    // edge of the last window of a row, plus LEFT; TRAILS if windows are left when the last row is over.
+    parameter integer LAG    = 1,
+    parameter integer LAST_U = 3,
+    parameter integer SPAN   = 4,
+    parameter integer TRAILS = 1,
+    // Rows: SKIP rows complete no window; LAST_ROW completes the last one; DRAIN rows of windows need
+    // no new pixel; OVERLAP of them can run while the next image's first rows go in.
+    parameter integer SKIP     = 1,
+    parameter integer LAST_ROW = 4,
+    parameter integer DRAIN    = 1,
+    parameter integer OVERLAP  = 1,
     parameter integer BLOCK  = 0,  // whether block memories hold the rows above
     parameter integer PATIENCE = 0
 ) (
@@ -44,18 +53,6 @@ module sf_window #(
     input  wire                  out_ready,
     output wire [KH*KW*BITS-1:0] out_data
 );
-    // Columns: a window trails the newest column by LAG; a row takes SPAN ticks.
-    localparam integer LAG = KW - 1 - LEFT;
-    localparam integer LAST_U = (OUT_W - 1) * SW;
-    localparam integer SPAN_A = WIDTH > LAST_U + 1 ? WIDTH : LAST_U + 1;
-    localparam integer SPAN = SPAN_A > LAG + 1 ? SPAN_A : LAG + 1;
-    // Rows: SKIP rows complete no window; DRAIN rows of windows need no new pixel; OVERLAP of them
-    // can run while the next image's first rows go in.
-    localparam integer SKIP = KH - 1 - TOP;
-    localparam integer LAST_ROW = SKIP + (OUT_H - 1) * SH;
-    localparam integer DRAIN = LAST_ROW > HEIGHT - 1 ? LAST_ROW - (HEIGHT - 1) : 0;
-    localparam integer OVERLAP = SKIP < HEIGHT - 1 ? SKIP : HEIGHT - 1;
-
     localparam integer ROWS = $clog2(HEIGHT + 1);
     localparam integer COLUMNS = $clog2(SPAN + 1);
 
@@ -84,7 +81,7 @@ module sf_window #(
     wire takes = !row_start ? loading : !draining || !top || (fits && in_valid);
     wire wants = takes && in_width;
     // Without a next image the last windows are shifted out; once begun, this is finished.
-    wire trails = LAST_U + LAG >= SPAN && idle && lagging;
+    wire trails = TRAILS != 0 && idle && lagging;
     wire flushing = trails && (PATIENCE == 0 || !moves_on || !in_valid);
     wire waits;  // for the next image
     wire flush = flushing && !waits;
