@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -349,3 +350,22 @@ def test_a_wrong_report(tools: Path, tmp_path: Path, report: str, message: str) 
             cache=tmp_path,
             timeout_s=20,
         )
+
+
+def test_pins_and_lights_are_the_boards(tmp_path: Path) -> None:
+    """A second ECP5 board is a folder, and no code."""
+    shutil.copytree(BOARD.folder, tmp_path / "moon")
+    file, top = tmp_path / "moon" / "board.toml", tmp_path / "moon" / "top.sv"
+    file.write_text(file.read_text().replace('"ulx3s"', '"moon"').replace('"ULX3S"', '"Moon"'))
+    top.write_text(top.read_text().replace("wifi_gpio0", "lamp").replace("btn_reset", "key"))
+    plan = plan_ecp5(DESIGN, load_board(file))
+    text = plan.files["blended_moon.sv"]
+    assert plan.top == "blended_moon" and "module blended_moon (" in text
+    assert "output wire lamp" in text and "wifi_gpio0" not in text
+    assert (
+        text.replace("lamp", "wifi_gpio0").replace("key", "btn_reset").replace("moon", "ulx3s")
+        == plan_ecp5(DESIGN, BOARD).files["blended_ulx3s.sv"]
+    )
+    top.write_text("module $top ($pins);")
+    with pytest.raises(ConfigError, match=r"^board moon: top.sv: cannot be filled in \('pins'\)"):
+        plan_ecp5(DESIGN, load_board(file))

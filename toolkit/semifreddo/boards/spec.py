@@ -229,8 +229,8 @@ def read_board_file(board: BoardSpec, name: str) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"board {board.name}: cannot read {path} ({error}); a board with a processing system "
-            f"needs a {name} beside its {FILE_NAME}"
+            f"board {board.name}: cannot read {path} ({error}); the board needs a {name} beside "
+            f"its {FILE_NAME}"
         ) from error
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 
 from semifreddo.boards.spec import BoardSpec, read_board_file
 from semifreddo.core.errors import ConfigError, ProjectError
@@ -31,6 +32,14 @@ from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import link_ecp5
 
 CONSTRAINTS_FILE = "constraints.lpf"
+TOP_FILE = "top.sv"
+"""In a board's folder: the module with the pins, for :class:`string.Template`.
+
+Filled in are ``design``, ``top``, ``title``, ``clock_mhz``, ``oscillator_mhz``, and ``pll``, the
+parameters of the PLL. The module ``${design}_serial`` has the ports ``clk``, ``rst``, ``rx``,
+``tx`` and ``status``.
+"""
+
 DEFAULT_BAUD = 1_000_000
 
 _PART = re.compile(r"LFE5U-(25|45|85)F-([678])(BG|MG)(\d+)C?")
@@ -212,76 +221,37 @@ def serial_module(design: Verilog, divisor: int) -> str:
 def _board_module(
     design: Verilog, board: BoardSpec, top: str, pll: PllSettings, clock_mhz: float
 ) -> str:
-    assert board.oscillator_mhz is not None
-    pin = f"clk_{board.oscillator_mhz:g}mhz"
-    body = [
-        "wire clk, locked;",
-        f'(* FREQUENCY_PIN_CLKI="{board.oscillator_mhz:g}", FREQUENCY_PIN_CLKOP="{clock_mhz:g}" *)',
-        _pll(pll, pin),
-        "",
-        "// The device starts when the PLL is locked and the button is not held.",
-        "reg [7:0] started = '0;",
-        "reg rst = 1'b1;",
-        "wire held;",
-        "reg [1:0] button = 2'b11;",
-        "assign held = button[1];",
-        "always @(posedge clk) begin",
-        "    button <= {button[0], btn_reset || !locked};",
-        "    started <= held ? 8'd0 : {started[6:0], 1'b1};",
-        "    rst <= !started[7];",
-        "end",
-        "",
-        "wire [2:0] status;",
-        instance(
-            f"{design.net.name}_serial",
-            "serial",
-            {},
-            {"clk": "clk", "rst": "rst", "rx": "ftdi_txd", "tx": "ftdi_rxd", "status": "status"},
-        ),
-        "",
-        "// Lights: alive, not in reset, bytes in, bytes out, three errors of the line.",
-        "reg [25:0] beat = '0;",
-        "reg [1:0] lines = 2'b11;",
-        "reg [21:0] seen_in = '0, seen_out = '0;",
-        "always @(posedge clk) begin",
-        "    beat <= beat + 1'b1;",
-        "    lines <= {ftdi_txd, ftdi_rxd};",
-        "    seen_in <= !lines[1] ? '1 : seen_in != 0 ? seen_in - 1'b1 : seen_in;",
-        "    seen_out <= !lines[0] ? '1 : seen_out != 0 ? seen_out - 1'b1 : seen_out;",
-        "end",
-        "assign led = {1'b0, status, seen_out != 0, seen_in != 0, !rst, beat[25]};",
-        "assign wifi_gpio0 = 1'b1;",
-    ]
-    ports = [
-        Port("input", pin),
-        Port("input", "btn_reset"),
-        Port("input", "ftdi_txd"),
-        Port("output", "ftdi_rxd"),
-        Port("output", "led", 8),
-        Port("output", "wifi_gpio0"),
-    ]
-    comment = f"{design.net.name} on the {board.title}: {clock_mhz:g} MHz, serial port, lights."
-    return module(top, comment, ports, body)
-
-
-def _pll(pll: PllSettings, pin: str) -> str:
-    off = ("PLLRST_ENA", "INTFB_WAKE", "STDBY_ENABLE", "DPHASE_SOURCE")
-    parameters: dict[str, int | str] = dict.fromkeys(off, "DISABLED")
-    parameters |= {
-        "OUTDIVIDER_MUXA": "DIVA",
-        "CLKI_DIV": pll.reference,
-        "CLKFB_DIV": pll.feedback,
-        "CLKOP_ENABLE": "ENABLED",
-        "CLKOP_DIV": pll.output,
-        "CLKOP_CPHASE": (pll.output - 1) // 2,
-        "CLKOP_FPHASE": 0,
-        "FEEDBK_PATH": "CLKOP",
+    """The board's own top module: its pins, lights and buttons are the board's business."""
+    names = {
+        "design": design.net.name,
+        "top": top,
+        "title": board.title,
+        "clock_mhz": f"{clock_mhz:g}",
+        "oscillator_mhz": f"{board.oscillator_mhz:g}",
+        "pll": ", ".join(f".{name}({value})" for name, value in _pll(pll).items()),
     }
-    low = ("RST", "STDBY", "PHASESEL0", "PHASESEL1", "PLLWAKESYNC", "ENCLKOP")
-    high = ("PHASEDIR", "PHASESTEP", "PHASELOADREG")
-    ports = {"CLKI": pin, "CLKOP": "clk", "CLKFB": "clk", "LOCK": "locked"}
-    ports |= dict.fromkeys(low, "1'b0") | dict.fromkeys(high, "1'b1")
-    return instance("EHXPLLL", "pll", parameters, ports)
+    try:
+        return Template(read_board_file(board, TOP_FILE)).substitute(names)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f"board {board.name}: {TOP_FILE}: cannot be filled in ({error}); known are "
+            f"{', '.join(f'${name}' for name in names)}"
+        ) from error
+
+
+def _pll(pll: PllSettings) -> dict[str, str]:
+    """Parameters of the EHXPLLL."""
+    off = ("PLLRST_ENA", "INTFB_WAKE", "STDBY_ENABLE", "DPHASE_SOURCE")
+    return dict.fromkeys(off, '"DISABLED"') | {
+        "OUTDIVIDER_MUXA": '"DIVA"',
+        "CLKI_DIV": f"{pll.reference}",
+        "CLKFB_DIV": f"{pll.feedback}",
+        "CLKOP_ENABLE": '"ENABLED"',
+        "CLKOP_DIV": f"{pll.output}",
+        "CLKOP_CPHASE": f"{(pll.output - 1) // 2}",
+        "CLKOP_FPHASE": "0",
+        "FEEDBK_PATH": '"CLKOP"',
+    }
 
 
 def build_bitstream(
