@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from semifreddo.cli.check import _check_baseline
+from semifreddo.cli.check import _baseline_diff
 from semifreddo.core.errors import DataError, LimitError
 from semifreddo.flow.baseline import BANDED, FIGURES, Baseline, compare
 from semifreddo.reports.report import BuildReport, figure_names
@@ -144,21 +144,28 @@ def test_damaged_files(tmp_path: Path, text: str, message: str) -> None:
         Baseline.load(tmp_path / "none.json")
 
 
+def checked(config: Any, *, write: bool) -> None:
+    """What the verb does with the baseline of a design."""
+    diff = _baseline_diff(config, write=write)
+    if diff is not None:
+        diff.check(str(config.root / "baseline.json"))
+
+
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``check`` writes a baseline when told, and compares from then on."""
     config: Any = SimpleNamespace(root=tmp_path, build_dir=tmp_path / "build")
-    _check_baseline(config, write=False)
+    checked(config, write=False)
     assert capsys.readouterr() == ("", "")
     with pytest.raises(DataError, match="no such report"):
-        _check_baseline(config, write=True)
+        checked(config, write=True)
     report().save(tmp_path / "build" / "report.json")
-    _check_baseline(config, write=True)
-    _check_baseline(config, write=False)
+    checked(config, write=True)
+    checked(config, write=False)
     assert "equal     6 of 28 figures" in capsys.readouterr().out
     report(lut=2000).save(tmp_path / "build" / "report.json")
     with pytest.raises(LimitError, match=r"baseline\.json: rtl\.lut: was 1000, is 2000"):
-        _check_baseline(config, write=False)
+        checked(config, write=False)
     assert "different rtl.lut" in capsys.readouterr().out
     (tmp_path / "build" / "report.json").unlink()
-    _check_baseline(config, write=False)
+    checked(config, write=False)
     assert "not compared, there is no build" in capsys.readouterr().err
