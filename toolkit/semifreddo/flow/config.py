@@ -193,32 +193,18 @@ class DesignFile:
     train: TrainSection | None = option(None, help="how `semifreddo train` makes the model")
 
 
-@dataclass(frozen=True)
-class BuildConfig:
-    """A design, complete and checked.
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig(DesignFile):
+    """A design, complete and checked: the sections of the file, and what surrounds them.
 
     Attributes:
         root: Folder of ``design.toml``; paths in it are relative to here.
         board: The board of the design.
-        model: None if the network is a built-in one, or no verb needs the model itself.
-        limits: Bounds by dotted figure name.
-        train: None if the design does not say how its model is trained.
         origins: Where each ``section.key`` comes from: ``default``, ``board <name>``,
             ``design.toml`` or ``command line``.
     """
 
     root: Path
-    design: DesignSection
-    model: ModelSection | None
-    vectors: VectorsSection
-    task: TaskSection
-    csim: CsimSection
-    rtl: RtlSection
-    cosim: CosimSection
-    synth: SynthSection
-    vivado: VivadoSection
-    limits: Mapping[str, Limit]
-    train: TrainSection | None
     board: BoardSpec
     origins: Mapping[str, str]
 
@@ -284,17 +270,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> BuildConfig:
         raise ConfigError(f"{file}: {'; '.join(problems)}")
     return BuildConfig(
         root=file.parent,
-        design=content.design,
-        model=content.model,
-        vectors=content.vectors,
-        task=content.task,
-        csim=content.csim,
-        rtl=content.rtl,
-        cosim=content.cosim,
-        synth=content.synth,
-        vivado=content.vivado,
-        limits=content.limits,
-        train=content.train,
+        **{field.name: getattr(content, field.name) for field in dataclasses.fields(content)},
         board=board,
         origins=_origins(content, table, set_keys, board),
     )
