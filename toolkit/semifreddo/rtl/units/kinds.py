@@ -8,9 +8,12 @@ from semifreddo.core.errors import ProjectError
 from semifreddo.ir.kinds import KindTable
 from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route
 from semifreddo.rtl.timing.folding import Plan, refuse
+from semifreddo.rtl.units.blend import BlendPlan
+from semifreddo.rtl.units.lanes import lanes_hardware
 from semifreddo.rtl.units.plan import Hardware
-from semifreddo.rtl.units.pointwise import pointwise_hardware
-from semifreddo.rtl.units.pooling import pool_hardware
+from semifreddo.rtl.units.pointwise import AddPlan, CastPlan
+from semifreddo.rtl.units.pooling import PoolPlan
+from semifreddo.rtl.units.route import route_hardware
 from semifreddo.rtl.units.unit import Context
 from semifreddo.rtl.units.weighted import weighted_hardware
 
@@ -20,8 +23,11 @@ HARDWARE: KindTable[Hardware] = KindTable(
 """Functions of (layer, context)."""
 
 HARDWARE.register(Conv, Linear)(weighted_hardware)
-HARDWARE.register(MaxPool, AvgPool)(pool_hardware)
-HARDWARE.register(Add, Blend, Cast, Route)(pointwise_hardware)
+HARDWARE.register(MaxPool, AvgPool)(lanes_hardware(PoolPlan))
+HARDWARE.register(Add)(lanes_hardware(AddPlan))
+HARDWARE.register(Blend)(lanes_hardware(BlendPlan))
+HARDWARE.register(Cast)(lanes_hardware(CastPlan))
+HARDWARE.register(Route)(route_hardware)
 
 
 def hardware_of(plan: Plan, context: Context) -> dict[str, Hardware]:

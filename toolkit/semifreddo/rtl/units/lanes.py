@@ -8,24 +8,22 @@ together in one word.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.ir.layers import AvgPool, Blend, MaxPool
+from semifreddo.ir.layers import Layer
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, Override
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.lanes import Collect, Pick
 from semifreddo.rtl.components.numbers import Cast
 from semifreddo.rtl.components.streams import Issue
 from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.timing.figures import Figures
 from semifreddo.rtl.units.plan import Hardware, UnitPlan, least_steps
-from semifreddo.rtl.units.unit import depth_for, word_bits
+from semifreddo.rtl.units.unit import Context, depth_for, word_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,28 +50,15 @@ class LanesPlan(UnitPlan):
         """Cycles per word, or per pixel of windows that do not overlap."""
         return -(-self.channels // self.count)
 
-    @cached_property
-    def geometry(self) -> Geometry | None:
-        """The windows of a pool."""
-        if isinstance(self.layer, MaxPool | AvgPool):
-            return Geometry.of(self.layer, self.net.streams[self.layer.inputs[0]])
-        return None
-
     @property
-    def _lead(self) -> int:
-        slides = self.geometry is not None and not self.geometry.disjoint
-        return self.geometry.lead if self.geometry is not None and slides else 0
+    def registers(self) -> int:
+        """Registers between what a lane sees and its cast."""
+        return 0
 
     @property
     def engine(self) -> int:
         """Cycles from a group to the cycle in which its casts are right."""
-        folded = int(self.groups > 1)
-        if self.geometry is None:
-            return folded + int(isinstance(self.layer, Blend))
-        if self.geometry.disjoint:
-            return 2
-        levels = (self.geometry.taps - 1).bit_length()
-        return folded + (levels + 1) // 2
+        return int(self.groups > 1) + self.registers
 
     @property
     def latency(self) -> int:
@@ -93,16 +78,11 @@ class LanesPlan(UnitPlan):
 
     @property
     def figures(self) -> Figures:
-        return Figures(self.latency + self._lead, self.groups, self.geometry, self.depth)
+        return Figures(self.latency, self.groups, depth=self.depth)
 
     @property
     def cycles(self) -> int:
-        operands, idle = self.layer.output.pixels, 0
-        if self.geometry is not None and self.geometry.disjoint:
-            operands = self.geometry.height * self.geometry.width
-        elif self.geometry is not None:
-            idle = self.geometry.ticks - self.geometry.windows
-        return operands * self.groups + idle
+        return self.layer.output.pixels * self.groups
 
     @property
     def words(self) -> str:
@@ -206,3 +186,12 @@ class LanesHardware(Hardware):
                 f"0..{channels}, its channels"
             )
         return [Choice(channels_per_cycle=fixed.channels_per_cycle)]
+
+
+def lanes_hardware(plans: type[LanesPlan]) -> Callable[[Layer, Context], LanesHardware]:
+    """Makes the hardware of a layer kind with plans of a class."""
+
+    def made(layer: Layer, context: Context) -> LanesHardware:
+        return LanesHardware(context, layer, plans)
+
+    return made

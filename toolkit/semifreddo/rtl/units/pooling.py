@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from semifreddo.core.fixed import FixedType
@@ -15,9 +16,9 @@ from semifreddo.rtl.components.memories import Delay
 from semifreddo.rtl.components.numbers import Cast, Number, Range, place_cast
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.components.windows import Window
-from semifreddo.rtl.units.lanes import LanesHardware, LanesPlan
+from semifreddo.rtl.timing.figures import Figures
+from semifreddo.rtl.units.lanes import LanesPlan
 from semifreddo.rtl.units.unit import (
-    Context,
     Unit,
     delay,
     issue,
@@ -40,11 +41,31 @@ class PoolPlan(LanesPlan):
         """The input stream."""
         return self.net.streams[self.layer.inputs[0]]
 
-    @property
+    @cached_property
     def window(self) -> Geometry:
         """The windows."""
-        assert self.geometry is not None
-        return self.geometry
+        return Geometry.of(self.layer, self.source)
+
+    @property
+    def registers(self) -> int:
+        levels = (self.window.taps - 1).bit_length()
+        return (levels + 1) // 2
+
+    @property
+    def engine(self) -> int:
+        return 2 if self.window.disjoint else super().engine
+
+    @property
+    def figures(self) -> Figures:
+        lead = 0 if self.window.disjoint else self.window.lead
+        return replace(super().figures, latency=self.latency + lead, geometry=self.window)
+
+    @property
+    def cycles(self) -> int:
+        window = self.window
+        if window.disjoint:
+            return window.height * window.width * self.groups
+        return super().cycles + window.ticks - window.windows
 
     @property
     def former(self) -> Window | None:
@@ -54,9 +75,17 @@ class PoolPlan(LanesPlan):
         return Window(self.window, word_bits(self.source))
 
     @property
+    def sums(self) -> bool:
+        """Whether it sums; otherwise it takes the maximum."""
+        return isinstance(self.layer, AvgPool)
+
+    @property
     def reduced(self) -> FixedType:
         """Format of a window's maximum or sum."""
-        return reduced_type(self.layer, self.source)
+        kind, growth = self.source.type, prod(self.layer.kernel).bit_length() - 1
+        if not self.sums:
+            return kind
+        return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
 
     @property
     def reduce(self) -> Reduce:
@@ -68,7 +97,7 @@ class PoolPlan(LanesPlan):
             phase_bits(self.groups),
             kind.width,
             kind.signed,
-            isinstance(self.layer, AvgPool),
+            self.sums,
             self.reduced.width,
             self.window,
         )
@@ -77,7 +106,7 @@ class PoolPlan(LanesPlan):
     def whole(self) -> Maximum | Total:
         """What works on all pixels of a window at once, a channel at a time."""
         kind, taps = self.source.type, self.window.taps
-        if isinstance(self.layer, MaxPool):
+        if not self.sums:
             return Maximum(taps, kind.width, kind.signed)
         return Total(taps, kind.width + (not kind.signed), not kind.signed)
 
@@ -107,20 +136,6 @@ class PoolPlan(LanesPlan):
         declared = ports(layer, self.net, loadable=False)
         text = module(name, comment, declared, body, parameters)
         return self.made(name, ((name, text),))
-
-
-def pool_hardware(layer: MaxPool | AvgPool, context: Context) -> LanesHardware:
-    """A pooling layer."""
-    return LanesHardware(context, layer, PoolPlan)
-
-
-def reduced_type(layer: MaxPool | AvgPool, source: Stream) -> FixedType:
-    """Format of a window's maximum or sum."""
-    if isinstance(layer, MaxPool):
-        return source.type
-    growth = prod(layer.kernel).bit_length() - 1
-    kind = source.type
-    return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
 
 
 def _disjoint(pool: PoolPlan) -> list[str]:
