@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from semifreddo.ir.layers import Layer, Stream
+from semifreddo.ir.layers import Add, Cast, Layer, Stream
 from semifreddo.rtl.components import numbers
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
@@ -116,6 +116,8 @@ def input_names(layer: Layer) -> list[str]:
 class CastPlan(PointwisePlan):
     """A cast."""
 
+    layer: Cast
+
     @property
     def exact(self) -> Range:
         return self.inputs[0]
@@ -128,6 +130,8 @@ class CastPlan(PointwisePlan):
 @dataclass(frozen=True, eq=False)
 class AddPlan(PointwisePlan):
     """The sum of two streams."""
+
+    layer: Add
 
     @cached_property
     def exact(self) -> Range:
