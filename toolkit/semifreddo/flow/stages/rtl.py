@@ -121,6 +121,7 @@ RTL_STAGE = Stage(
     reads=("net.json",),
     writes=(RTL_DIR,),
     code=(
+        "boards",
         "rtl/choices",
         "rtl/library",
         "rtl/components",

@@ -117,7 +117,7 @@ def _stages(config: BuildConfig) -> tuple[Stage, ...]:
             summary="C simulation and co-simulation by the vendor's HLS",
             reads=("net.json", "vectors.npz", PROJECT_DIR),
             writes=(LADDER,),
-            code=("vivado", "tools", "sim", "flow"),
+            code=("boards", "vivado", "tools", "sim", "flow"),
             run=_run,
             decides=("name", "design.tool", "clock_mhz"),
             files=("board.folder",),
