@@ -40,7 +40,7 @@ from semifreddo.rtl.design.design import make_design  # noqa: E402
 from semifreddo.rtl.scheduler.search import choose  # noqa: E402
 from semifreddo.rtl.simulation.cosim import Stalls  # noqa: E402
 from semifreddo.rtl.simulation.transport import open_rtl  # noqa: E402
-from semifreddo.rtl.simulation.trials import Bench  # noqa: E402
+from semifreddo.rtl.simulation.trials import Trials  # noqa: E402
 from semifreddo.rtl.simulation.verilator import build as verilate  # noqa: E402
 from semifreddo.rtl.simulation.verilator import find_verilator  # noqa: E402
 from semifreddo.runtime import DeviceInfo  # noqa: E402
@@ -95,7 +95,7 @@ def climb_rtl(net: StreamNet, vectors: VectorSet, folder: Path, bits: int) -> No
         rung = Rung("rtl", lambda images: device.run(images, 600.0))
         climb(net, vectors.head(RTL_IMAGES), [rung]).check()
     task = Task.of(net, "matrix", ["a"])
-    swapped = Bench(executable, net).swap_tasks(task, vectors.images[:RTL_IMAGES], STALLS)
+    swapped = Trials(executable, net).swap_tasks(task, vectors.images[:RTL_IMAGES], STALLS)
     assert swapped == (RTL_IMAGES if words.size else 0)
 
 

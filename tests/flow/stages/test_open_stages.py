@@ -337,11 +337,11 @@ def test_nothing_is_generated_twice(built: BuildConfig, monkeypatch: pytest.Monk
     """Stages behind ``rtl`` read its files: the generator runs once in a whole build."""
     made: list[str] = []
     generator = sys.modules[make_design.__module__]
-    make, solve = generator.make_core, adders.solve
-    monkeypatch.setattr(generator, "make_core", lambda *a: made.append("core") or make(*a))
+    make, solve = generator.make_layers, adders.solve
+    monkeypatch.setattr(generator, "make_layers", lambda *a: made.append("layers") or make(*a))
     monkeypatch.setattr(adders, "solve", lambda *a: made.append("adders") or solve(*a))
     build(built, first="rtl", until="rtl")
-    assert made.count("core") == 1
+    assert made.count("layers") == 1
     made.clear()
     fake_synthesis(monkeypatch, 100)
     build(built, first="cosim", until="synth")

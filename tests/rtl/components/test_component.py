@@ -57,12 +57,12 @@ def listed(parts: Iterable[Component]) -> Instances:
 
 def compare(design: RtlDesign) -> Instances:
     """Compare layer by layer, then the streams, then the buses; gives all instances."""
-    core, found = design.core, Counter()
-    for unit, plan in zip(core.units, core.plans.values(), strict=True):
+    layers, found = design.layers, Counter()
+    for unit, plan in zip(layers.units, layers.plans.values(), strict=True):
         found += (instances := placed(*dict(unit.files).values()))
         assert instances == listed(plan.components()), unit.layer
-    found += (streams := placed(core.text))
-    assert streams == listed(core.streams.components())
+    found += (streams := placed(layers.text))
+    assert streams == listed(layers.streams.components())
     found += (buses := placed(design.files[f"{design.top}.sv"]))
     assert buses == listed(design.buses.components())
     assert found == listed(design.components())
@@ -128,7 +128,7 @@ def test_a_predicted_plan_differs_by_its_graph_only(seed: int) -> None:
 
     net, schedule = random_net(seed)
     hardware = hardware_of(make_plan(net, schedule.unrolled), Context.of(net))
-    for name, solved in make_design(net, schedule).core.plans.items():
+    for name, solved in make_design(net, schedule).layers.plans.items():
         plan = hardware[name].plan(schedule[name])
         assert plan.cycles == solved.cycles
         assert known(plan.components()) == known(solved.components()), name

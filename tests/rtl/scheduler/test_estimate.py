@@ -31,8 +31,8 @@ def test_cycles_are_those_of_the_design(seed: int) -> None:
     net, schedule = random_net(seed)
     design, found = make_design(net, schedule), estimate(net, schedule)
     assert abs(found.cycles_per_image - design.cycles_per_image) <= slack(net)
-    assert [layer.name for layer in found.layers] == [unit.layer for unit in design.core.units]
-    assert [layer.cycles for layer in found.layers] == [unit.cycles for unit in design.core.units]
+    assert [layer.name for layer in found.layers] == [unit.layer for unit in design.layers.units]
+    assert [layer.cycles for layer in found.layers] == [unit.cycles for unit in design.layers.units]
 
 
 def conv(digit_bits: int = 0, frozen: int = 8, bits: int = 4) -> tuple[StreamNet, RtlSchedule]:
@@ -132,7 +132,7 @@ def test_a_bank_is_as_narrow_as_its_reader_allows() -> None:
 
 def test_a_stream_with_one_reader_needs_no_fork() -> None:
     net, schedule = conv()
-    parts = counted(make_design(net, schedule).core.streams.components())
+    parts = counted(make_design(net, schedule).layers.streams.components())
     assert not [kind for kind in parts.counts if "fork" in kind]
 
 
@@ -146,5 +146,5 @@ def test_a_fork_costs_per_reader(readers: int) -> None:
     both = Stream("both", (4, 4, readers), kind)
     join = Route(inputs=names, output=both, indices=tuple(range(readers)))
     net = StreamNet("forked", Stream("image", shape, kind), (*casts, join), ())
-    parts = counted(make_design(net).core.streams.components())
+    parts = counted(make_design(net).layers.streams.components())
     assert parts.counts["fork_reader"] == readers

@@ -23,7 +23,7 @@ from semifreddo.core.errors import (
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.bus import IDENTITY, TASK
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.design import network
+from semifreddo.rtl.design import layers
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.simulation.transport import RtlTransport, open_rtl
@@ -258,7 +258,7 @@ def test_a_hang_names_the_stream(simulate: Build, monkeypatch: pytest.MonkeyPatc
         assert enough.depths["sum", 1] > 8
         return replace(enough, depths={("sum", 1): 1})
 
-    monkeypatch.setattr(network, "size_buffers", too_small)
+    monkeypatch.setattr(layers, "size_buffers", too_small)
     design = skipping()
     found = Simulation(simulate(design), design.bus)
     found.configure(Stalls(watchdog_cycles=500))

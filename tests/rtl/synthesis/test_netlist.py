@@ -55,7 +55,7 @@ def check(net: StreamNet, design: RtlDesign, simulate: Build) -> None:
 def test_netlists_of_layers_and_a_changed_look_up_table(simulate: Build, tmp_path: Path) -> None:
     net, schedule = random_net(38)
     design = netlist_design(make_design(net, schedule), tmp_path)
-    layer = f"{design.core.units[-1].module}.sv"
+    layer = f"{design.layers.units[-1].module}.sv"
     assert "FDRE" in design.files[layer] and "always" not in design.files[layer]
     assert "specify" not in design.files[CELLS_FILE]
     check(net, design, simulate)
@@ -84,7 +84,7 @@ def test_netlists_of_random_networks(seed: int, simulate: Build, tmp_path: Path)
 def test_netlists_of_everything(use_dsp: bool, simulate: Build, tmp_path: Path) -> None:
     net = blended()
     design = make_design(net)
-    parts = [unit.layer for unit in design.core.units] + ["streams", "bus"]
+    parts = [unit.layer for unit in design.layers.units] + ["streams", "bus"]
     check(net, netlist_design(design, tmp_path, parts=parts, use_dsp=use_dsp), simulate)
 
 

@@ -58,9 +58,9 @@ def synthesize(design: RtlDesign, cache: Path) -> list[str]:
     found = synthesize_design(
         design, family="xc7", cache=cache, timeout_s=20, jobs=2, progress=lines.append
     )
-    assert found.total.ff == len(design.core.units) + 2
-    assert list(found.by_layer) == [unit.layer for unit in design.core.units]
-    assert len(lines) == len(design.core.units) + 2
+    assert found.total.ff == len(design.layers.units) + 2
+    assert list(found.by_layer) == [unit.layer for unit in design.layers.units]
+    assert len(lines) == len(design.layers.units) + 2
     return lines
 
 

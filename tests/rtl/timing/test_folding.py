@@ -64,8 +64,8 @@ def two_convs(frozen: tuple[bool, bool] = (True, False), second: int = 1) -> Str
 def test_frozen_channels_exist_once_and_banks_know_their_passes() -> None:
     folded = make_design(two_convs())
     unrolled = make_design(two_convs(), RtlSchedule(unrolled=frozenset({"block"})))
-    assert [unit.layer for unit in folded.core.units] == ["a"]
-    assert [unit.layer for unit in unrolled.core.units] == ["a", "b"]
+    assert [unit.layer for unit in folded.layers.units] == ["a"]
+    assert [unit.layer for unit in unrolled.layers.units] == ["a", "b"]
     assert "looped_a_graph.sv" in folded.files
     assert "looped_b.sv" not in folded.files
     text = folded.files["looped_a.sv"]
@@ -73,7 +73,7 @@ def test_frozen_channels_exist_once_and_banks_know_their_passes() -> None:
     assert ".OFFSETS({32'd2, 32'd0})" in text
     assert "values of 4 bits: w0, w1" in text
     assert "// block: a, b" in folded.files["looped_layers.sv"]
-    assert folded.core.sized.returns == {"block.image": 9}
+    assert folded.layers.sized.returns == {"block.image": 9}
     # 9 words of 2 cycles, but pass 1 starts when the first word of pass 0 has come back.
     assert folded.cycles_per_image >= 36 and folded.bottleneck == "block"
 
@@ -88,7 +88,7 @@ def test_shared_values_have_one_region() -> None:
 def test_every_pass_is_seen_under_its_own_name(seed: int, simulate: Build) -> None:
     found, schedule = random_net(seed)
     design = make_design(found, schedule)
-    assert len(design.core.units) < len(found.layers)
+    assert len(design.layers.units) < len(found.layers)
     pictures = images(found, 5, seed)
     nets = [found, other_task(found, seed)]
     executable = simulate(design)
@@ -113,7 +113,7 @@ def test_a_feature_map_in_block_memory(simulate: Build) -> None:
     layers = [replace(layer, output=replace(layer.output, shape=shape)) for layer in made.layers]
     found = replace(made, input=replace(made.input, shape=shape), layers=tuple(layers))
     design = make_design(found)
-    assert design.core.sized.returns == {"block.image": 81}
+    assert design.layers.sized.returns == {"block.image": 81}
     pictures = images(found, 4)
     with Simulation(simulate(design), design.bus) as simulation:
         for offered, taken in ((0, 0), (300, 400), (0, 700), (800, 0)):
@@ -130,8 +130,8 @@ def test_one_repeat_behind_the_other() -> None:
     layers = [cast(name, source) for name, source in zip("abcd", ["image", *"abc"], strict=True)]
     made = net(layers, [["a"], ["b"]])
     design = make_design(replace(made, repeats=(*made.repeats, Repeat("second", (("c",), ("d",))))))
-    assert [unit.layer for unit in design.core.units] == ["a", "c"]
-    intervals = np.diff(Replay(design.core.sized, 20).results)[8:-3]
+    assert [unit.layer for unit in design.layers.units] == ["a", "c"]
+    intervals = np.diff(Replay(design.layers.sized, 20).results)[8:-3]
     assert set(intervals) == {design.cycles_per_image} == {18}
 
 
@@ -139,7 +139,7 @@ def refused(found: StreamNet) -> str:
     with pytest.raises(ProjectError) as error:
         make_design(found)
     made = make_design(found, RtlSchedule(unrolled=frozenset({"block"})))
-    assert len(made.core.units) == len(found.layers)
+    assert len(made.layers.units) == len(found.layers)
     start, end = "repeat 'block' cannot be folded: ", "; put 'block' in the schedule's unrolled "
     text = str(error.value)
     assert text.startswith(start)

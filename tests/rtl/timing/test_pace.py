@@ -25,7 +25,7 @@ from semifreddo.rtl.timing.ticks import Rhythm
 
 def steady(design: RtlDesign, images: int = 40) -> set[int]:
     """Intervals between results, behind the first and before the last images."""
-    results = Replay(design.core.sized, images).results
+    results = Replay(design.layers.sized, images).results
     assert len(results) == images
     return set(np.diff(results)[15:-5].tolist())
 
@@ -39,16 +39,16 @@ def test_the_fifos_reach_the_pace(seed: int) -> None:
 def test_bursts_need_fifos() -> None:
     """Readers that take their words in bursts, without joins that would hold any."""
     design = make_design(*random_net(20))
-    assert design.core.depths
-    without = Replay(replace(design.core.sized, depths={}), 40).results
+    assert design.layers.depths
+    without = Replay(replace(design.layers.sized, depths={}), 40).results
     slower = np.diff(without)[15:-5]
     assert not len(slower) or min(slower) > design.cycles_per_image
 
 
 def test_a_fifo_that_is_too_small_stops_the_network() -> None:
     design = skipping()
-    assert len(Replay(design.core.sized, 3).results) == 3
-    assert len(Replay(replace(design.core.sized, depths={("sum", 1): 1}), 3).results) == 0
+    assert len(Replay(design.layers.sized, 3).results) == 3
+    assert len(Replay(replace(design.layers.sized, depths={("sum", 1): 1}), 3).results) == 0
 
 
 def test_no_fifo_where_none_is_needed() -> None:
@@ -60,7 +60,7 @@ def test_no_fifo_where_none_is_needed() -> None:
     for _ in range(3):
         stream = maker.cast(stream, kind)
     net = StreamNet("chain", maker.input, tuple(maker.layers), ())
-    assert make_design(net).core.depths == {}
+    assert make_design(net).layers.depths == {}
 
 
 def large() -> RtlDesign:
@@ -75,18 +75,18 @@ def large() -> RtlDesign:
 
 
 def test_buffers_are_sized_alike_when_sized_again() -> None:
-    core = large().core
-    clockwork = core.sized.clockwork
+    layers = large().layers
+    clockwork = layers.sized.clockwork
     sized = size_buffers(Clockwork(clockwork.plan, clockwork.figures, clockwork.bus))
-    assert sized.depths == core.depths
+    assert sized.depths == layers.depths
 
 
 @pytest.mark.slow
 @pytest.mark.clock
 def test_a_large_network_takes_less_than_a_second() -> None:
-    core = large().core
+    layers = large().layers
     before = time.process_time()
-    clockwork = core.sized.clockwork
+    clockwork = layers.sized.clockwork
     sized = size_buffers(Clockwork(clockwork.plan, clockwork.figures, clockwork.bus))
     assert len(Replay(sized, 4, 1).results) >= 1
     assert time.process_time() - before < 1.5  # 0.3 s on an idle machine

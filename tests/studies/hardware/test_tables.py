@@ -103,7 +103,7 @@ def test_rates_of_a_block_are_equal(bench: Workbench, monkeypatch: pytest.Monkey
         return CellArea(total=100.0 * len(units), sequential=40.0, cells=1, seconds=0.0)
 
     def prove(self: Workbench, design) -> None:
-        units.append(tuple(unit.figures.word_cycles for unit in design.core.units))
+        units.append(tuple(unit.figures.word_cycles for unit in design.layers.units))
 
     monkeypatch.setattr(Workbench, "prove", prove)
     monkeypatch.setattr(Workbench, "area", area)

@@ -28,7 +28,7 @@ from semifreddo.reports.figures import CosimFigures, TrafficFigures
 from semifreddo.rtl.design.written import WrittenDesign
 from semifreddo.rtl.simulation.cosim import Stalls
 from semifreddo.rtl.simulation.transport import open_rtl
-from semifreddo.rtl.simulation.trials import Bench
+from semifreddo.rtl.simulation.trials import Trials
 from semifreddo.rtl.simulation.verilator import build as verilate
 from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.sim import reference
@@ -65,7 +65,7 @@ def rtl_rung(config: BuildConfig, executable: Path, net: StreamNet, task: Task) 
         def trace(images: npt.NDArray[np.integer]) -> Mapping[str, npt.NDArray[np.int64]]:
             if np.array_equal(accelerator.predict(images).raw, reference.run(net, images)):
                 return reference.trace(net, images)  # it is the expectation that is off
-            return Bench(executable, net, timeout_s).trace(task, images)
+            return Trials(executable, net, timeout_s).trace(task, images)
 
         yield device_rung(accelerator, trace)
 
@@ -113,9 +113,9 @@ def _run(work: Workspace) -> Figures:
 def _write_waves(work: Workspace, design: WrittenDesign, task: Task, vectors: VectorSet) -> None:
     """Waveforms of the first images, from a slower variant of the simulation."""
     work.report("      compiling with waveforms")
-    bench = Bench(_compile(work, design, waves=True), design.net, work.config.cosim.timeout_s)
+    trials = Trials(_compile(work, design, waves=True), design.net, work.config.cosim.timeout_s)
     images = vectors.images[:_WAVE_IMAGES]
-    bench.waves(task, images, stalls_of(work.config.cosim), work.out / WAVES)
+    trials.waves(task, images, stalls_of(work.config.cosim), work.out / WAVES)
 
 
 def _measure(
@@ -123,12 +123,12 @@ def _measure(
 ) -> CosimFigures:
     """Speed, stalls between layers, and tasks swapped in mid-stream."""
     section = work.config.cosim
-    bench = Bench(executable, design.net, section.timeout_s)
-    found = bench.measure(task, vectors)
-    swapped = bench.swap_tasks(task, vectors.images[:_SWAP_IMAGES], stalls_of(section))
+    trials = Trials(executable, design.net, section.timeout_s)
+    found = trials.measure(task, vectors)
+    swapped = trials.swap_tasks(task, vectors.images[:_SWAP_IMAGES], stalls_of(section))
     figures = CosimFigures(
         compile_seconds=0.0,
-        executable_bytes=bench.executable.stat().st_size,
+        executable_bytes=trials.executable.stat().st_size,
         images=len(vectors),
         latency_cycles=found.exchange.latency_cycles,
         # No image follows the last one: its end comes out alone, a few cycles later.

@@ -17,7 +17,7 @@ from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.verilog import identifier
 from semifreddo.rtl.design.buses import BusParts, top_module
-from semifreddo.rtl.design.network import Core, make_core
+from semifreddo.rtl.design.layers import Layers, make_layers
 from semifreddo.rtl.timing.latency import Replay
 from semifreddo.rtl.units.unit import Context
 
@@ -33,14 +33,14 @@ class RtlDesign:
 
     Attributes:
         net: The network it computes.
-        core: Its layers.
+        layers: Its layers.
         buses: The components of its bus front end.
         top: Name of the top module, with AXI4-Stream and AXI4-Lite ports.
         files: Text by file name.
     """
 
     net: StreamNet
-    core: Core
+    layers: Layers
     buses: BusParts
     top: str
     files: Mapping[str, str]
@@ -58,7 +58,7 @@ class RtlDesign:
     @property
     def cycles_per_image(self) -> int:
         """Cycles between two results when images follow each other without a pause."""
-        return self.core.sized.clockwork.period
+        return self.layers.sized.clockwork.period
 
     @cached_property
     def latency_cycles(self) -> int:
@@ -66,16 +66,16 @@ class RtlDesign:
 
         Other images follow without a pause, and no stream stalls.
         """
-        return int(Replay(self.core.sized, _LATENCY_IMAGES, 1).results[0])
+        return int(Replay(self.layers.sized, _LATENCY_IMAGES, 1).results[0])
 
     @property
     def bottleneck(self) -> str:
         """What sets :attr:`cycles_per_image`: a layer, a folded repeat, ``input`` or ``output``."""
-        return self.core.sized.clockwork.bottleneck
+        return self.layers.sized.clockwork.bottleneck
 
     def components(self) -> Iterator[Component]:
         """Every instance of a library module in the files."""
-        yield from self.core.components()
+        yield from self.layers.components()
         yield from self.buses.components()
 
     def write(self, directory: Path) -> list[Path]:
@@ -106,12 +106,12 @@ def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesig
         names[layer.name] = identifier(f"{net.name}_{layer.name}", taken)
         taken |= {names[layer.name], f"{names[layer.name]}_graph"}
     context = Context(net, AddressMap.of(net), names)
-    core = make_core(context, schedule)
-    modules = dict(text for unit in core.units for text in unit.files)
-    modules[core.module] = core.text
+    layers = make_layers(context, schedule)
+    modules = dict(text for unit in layers.units for text in unit.files)
+    modules[layers.module] = layers.text
     top = f"{net.name}_top"
     buses = BusParts.of(net)
-    modules[top] = top_module(net, buses, top, core.module, loadable=core.loadable)
+    modules[top] = top_module(net, buses, top, layers.module, loadable=layers.loadable)
     files = {f"{name}.sv": text for name, text in modules.items()}
     files |= library.needed(files.values())
-    return RtlDesign(net, core, buses, top, dict(sorted(files.items())))
+    return RtlDesign(net, layers, buses, top, dict(sorted(files.items())))

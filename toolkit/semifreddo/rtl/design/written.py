@@ -38,7 +38,7 @@ class PlacedUnit(Protocol):
         ...
 
 
-class PlacedCore(Protocol):
+class PlacedLayers(Protocol):
     """The layers together."""
 
     @property
@@ -66,7 +66,7 @@ class Verilog(Protocol):
         ...
 
     @property
-    def core(self) -> PlacedCore:
+    def layers(self) -> PlacedLayers:
         """Its layers."""
         ...
 
@@ -94,7 +94,7 @@ class WrittenUnit:
 
 
 @dataclass(frozen=True)
-class WrittenCore:
+class WrittenLayers:
     """The layers together: the module that connects them, its text, and what it connects."""
 
     module: str
@@ -108,7 +108,7 @@ class WrittenDesign:
 
     Attributes:
         net: The network it computes.
-        core: Its layers.
+        layers: Its layers.
         top: Name of the top module.
         files: Text by file name.
         cycles_per_image: As :class:`RtlDesign` predicted it.
@@ -116,7 +116,7 @@ class WrittenDesign:
     """
 
     net: StreamNet
-    core: WrittenCore
+    layers: WrittenLayers
     top: str
     files: Mapping[str, str]
     cycles_per_image: int
@@ -135,8 +135,8 @@ def save_design(design: RtlDesign, folder: Path) -> None:
     about = {
         "device_digest": design.net.device_digest,
         "top": design.top,
-        "core": design.core.module,
-        "units": [[unit.layer, unit.module] for unit in design.core.units],
+        "layers": design.layers.module,
+        "units": [[unit.layer, unit.module] for unit in design.layers.units],
         "cycles_per_image": design.cycles_per_image,
         "latency_cycles": design.latency_cycles,
     }
@@ -161,10 +161,10 @@ def load_design(folder: Path, net: StreamNet) -> WrittenDesign:
         }
         if about["device_digest"] != net.device_digest:
             raise ProjectError(f"{folder}: is the Verilog of another device than {net.name}")
-        module = str(about["core"])
+        module = str(about["layers"])
         units = tuple(WrittenUnit(str(layer), str(name)) for layer, name in about["units"])
-        core = WrittenCore(module, files[f"{module}.sv"], units)
+        layers = WrittenLayers(module, files[f"{module}.sv"], units)
         period, latency = int(about["cycles_per_image"]), int(about["latency_cycles"])
-        return WrittenDesign(net, core, str(about["top"]), files, period, latency)
+        return WrittenDesign(net, layers, str(about["top"]), files, period, latency)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ProjectError(f"{folder}: not a saved design ({error}); build again") from error

@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Trials:
     """A simulation that is started afresh for every trial.
 
     Attributes:

@@ -64,7 +64,7 @@ def netlist_design(
         ToolTimeoutError: Synthesis takes too long.
     """
     known = {part.name: part for part in design_parts(design)}
-    wanted = [unit.layer for unit in design.core.units] if parts is None else sorted(parts)
+    wanted = [unit.layer for unit in design.layers.units] if parts is None else sorted(parts)
     texts: dict[str, str] = {}
     for name in wanted:
         part = known[name]

@@ -87,17 +87,17 @@ class DesignResources:
 
 def design_parts(design: Verilog) -> list[Part]:
     """The parts of a design; every cell of it is in exactly one."""
-    core = design.core
-    units = {unit.module: unit.layer for unit in core.units}
+    layers = design.layers
+    units = {unit.module: unit.layer for unit in layers.units}
     parts = []
     for module, layer in units.items():
         files = files_below(design.files, module)
-        files[f"{module}.sv"] = _with_parameters(files[f"{module}.sv"], module, core.text)
+        files[f"{module}.sv"] = _with_parameters(files[f"{module}.sv"], module, layers.text)
         parts.append(Part(layer, module, files))
-    streams = files_below(design.files, core.module, tuple(units))
-    parts.append(Part("streams", core.module, streams, tuple(units)))
-    bus = files_below(design.files, design.top, (core.module,))
-    parts.append(Part("bus", design.top, bus, (core.module,)))
+    streams = files_below(design.files, layers.module, tuple(units))
+    parts.append(Part("streams", layers.module, streams, tuple(units)))
+    bus = files_below(design.files, design.top, (layers.module,))
+    parts.append(Part("bus", design.top, bus, (layers.module,)))
     return parts
 
 

@@ -160,7 +160,7 @@ def _with_layers(
     design: RtlDesign, lines: list[str], result: str, latency: int, more: dict[str, str]
 ) -> RtlDesign:
     """The design with other layers: a pipeline of a word per cycle, and our handshake around it."""
-    net, name = design.net, design.core.module
+    net, name = design.net, design.layers.module
     bits, depth = word_bits(net.output), depth_for(1, latency)
     body = [
         *issue(Issue(1, depth), "in_valid", "in_ready"),

@@ -119,7 +119,7 @@ def digits(
                 {
                     "layer": f"{inputs}→{outputs}, {bits}/{activation_bits}",
                     "digit_bits": width,
-                    "cycles": design.core.units[0].cycles // net.input.pixels,
+                    "cycles": design.layers.units[0].cycles // net.input.pixels,
                     "lut": found.lut,
                     "lut_pairs": found.lut_pairs,
                     "ff": found.ff,
@@ -172,7 +172,7 @@ def standard_cells(bench: Workbench, liberty: Path) -> list[Row]:
         for frozen, name in ((0, "all loadable"), (1, "frozen core"), (3, "all frozen")):
             design = make_design(block_net(frozen), schedule)
             bench.prove(design)
-            top = design.core.module
+            top = design.layers.module
             [cells] = bench.cells([Part(top, top, files_below(design.files, top))], use_dsp=False)
             area = bench.area(design.files, top, liberty)
             rows.append(
@@ -217,13 +217,13 @@ def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> list[R
     parts = []
     for design in designs.values():
         bench.prove(design)
-        top = design.core.module
+        top = design.layers.module
         parts.append(Part(top, top, files_below(design.files, top)))
     found = bench.cells(parts, use_dsp=False)
     return [
         {
             "way": name,
-            "cycles": max(unit.figures.word_cycles for unit in design.core.units),
+            "cycles": max(unit.figures.word_cycles for unit in design.layers.units),
             "lut": cells.lut,
             "lut_as_ram": cells.lut_as_ram,
             "lut_pairs": cells.lut_pairs,
@@ -263,7 +263,7 @@ def _layer(bench: Workbench, net: StreamNet, choice: Choice) -> CellCounts:
     """Cells of the only layer of a network."""
     design = _design(net, choice)
     bench.prove(design)
-    top = design.core.units[0].module
+    top = design.layers.units[0].module
     part = Part(top, top, files_below(design.files, top))
     return bench.cells([part], use_dsp=choice.multiplier == "dsp")[0]
 

@@ -25,7 +25,7 @@ from semifreddo.rtl.units.unit import Context, Unit, word_bits
 
 
 @dataclass(frozen=True)
-class Core:
+class Layers:
     """A network in Verilog, without bus interfaces.
 
     Attributes:
@@ -65,7 +65,7 @@ class Core:
         yield from self.streams.components()
 
 
-def make_core(context: Context, schedule: RtlSchedule) -> Core:
+def make_layers(context: Context, schedule: RtlSchedule) -> Layers:
     """Make all units and connect them.
 
     Raises:
@@ -91,4 +91,4 @@ def make_core(context: Context, schedule: RtlSchedule) -> Core:
     streams = StreamParts.of(sized)
     body = Streams(plan, streams, sized.clockwork.patience).text(units)
     text = module(name, f"The layers of {net.name}.", ports, body)
-    return Core(net, plan, plans, streams, tuple(units.values()), name, text, sized)
+    return Layers(net, plan, plans, streams, tuple(units.values()), name, text, sized)
