@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from semifreddo.rtl.choices import Choice
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.allocation import allocate
-from semifreddo.rtl.scheduler.options import Option
+from semifreddo.rtl.units.plan import Option
 
 Figures = tuple[int, int, int]
 

@@ -27,7 +27,6 @@ from semifreddo.rtl.scheduler.explanation import (
     rows_of,
     shortages,
 )
-from semifreddo.rtl.scheduler.options import options_of
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.plan import Option
@@ -101,7 +100,7 @@ class _Search:
         for name in fixed:
             self._check_name(name)
         self.options = {
-            name: options_of(found, fixed.get(name)) for name, found in self.hardware.items()
+            name: found.options(fixed.get(name)) for name, found in self.hardware.items()
         }
         self.buses = buses(net).area
         self.floor = self.estimate(

@@ -183,6 +183,16 @@ class Hardware(ABC):
             self._plans[choice] = self.make(choice, solve=False)
         return self._plans[choice]
 
+    def options(self, fixed: Override | None = None) -> tuple[Option, ...]:
+        """Choices that no other beats, by rising cycles.
+
+        Raises:
+            ConfigError: What is fixed does not fit the layer.
+        """
+        return undominated(
+            self.plan(choice).option() for choice in self.choices(fixed or Override())
+        )
+
 
 def counted(components: Iterable[Component]) -> Parts:
     """What components are made of."""
