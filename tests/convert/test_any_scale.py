@@ -2,7 +2,7 @@
 
 Each model has one feature. The integer network is compared, at every tensor that a quantizer made
 and at the result, with the exported file executed in double precision, and its C simulation is
-covered by ``tests/hls/test_any_scale.py``.
+covered by ``tests/ladder/test_any_scale.py``.
 """
 
 from __future__ import annotations
