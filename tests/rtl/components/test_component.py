@@ -21,7 +21,7 @@ from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
-from semifreddo.studies.hardware.sample_layers import samples
+from semifreddo.studies.hardware.sample_layers import folded_samples, samples
 
 INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph) graph \($", re.MULTILINE)
 PARAMETER = re.compile(r"\.(\w+)\(((?:[^()]|\([^()]*\))*)\)")
@@ -75,8 +75,11 @@ def test_a_design_places_what_its_plans_list(seed: int) -> None:
 
 
 def test_sample_layers_place_what_their_plans_list() -> None:
-    for sample in islice(samples(0), 32):
-        compare(make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice})))
+    chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16)]
+    for sample in chosen:
+        design = make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice}))
+        compare(design)
+        assert len(design.layers.units) == 1
 
 
 def test_every_module_of_the_library_is_compared() -> None:

@@ -31,7 +31,7 @@ from semifreddo.rtl.synthesis.parts import Part, design_parts, synthesize_parts
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
-from semifreddo.studies.hardware.sample_layers import Sample, samples
+from semifreddo.studies.hardware.sample_layers import Sample, folded_samples, samples
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
@@ -246,12 +246,13 @@ class Calibration(Measurement):
     title: ClassVar[str] = "how far the estimator of cells is off"
 
     layers: int = option(64, help="how many random layers", low=1)
+    folded: int = option(0, help="how many layers of folded repeats besides", low=0)
     timeout_s: float = option(600.0, help="seconds for a layer", low=1)
     family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
     fit: bool = option(False, help="print costs fitted to all layers, too")
 
     def run(self, folder: Path, jobs: int, say: Progress) -> str:
-        layers = list(islice(samples(SEED), self.layers))
+        layers = [*islice(samples(SEED), self.layers), *islice(folded_samples(SEED), self.folded)]
         compared = compare(
             layers, folder, jobs=jobs, timeout_s=self.timeout_s, family=self.family, say=say
         )

@@ -22,7 +22,7 @@ from semifreddo.ir.layers import (
     Stream,
     WeightBlock,
 )
-from semifreddo.ir.net import StreamNet
+from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.validate import window_shape
 from semifreddo.rtl.choices import Choice
 
@@ -49,6 +49,9 @@ KINDS = (
 ``bank`` is a convolution with so many loadable weights that they may be in block memories.
 """
 
+
+FOLDED_KINDS = ("lut", "partial", "dsp", "digits")
+"""What layers of folded repeats are, in turn."""
 
 MOST_ROWS = 40
 """Rows of a convolution's weights: larger layers tell no more and take Yosys longer."""
@@ -79,6 +82,18 @@ def samples(seed: int) -> Iterator[Sample]:
     index = 0
     while True:
         yield _Maker(seed, index).make(KINDS[index % len(KINDS)])
+        index += 1
+
+
+def folded_samples(seed: int) -> Iterator[Sample]:
+    """Ever more layers of folded repeats: two or three passes share the hardware of a layer.
+
+    The passes have their own loadable values in every second sample.
+    """
+    index = 0
+    while True:
+        kind = FOLDED_KINDS[index // 2 % len(FOLDED_KINDS)]
+        yield _Maker(seed, index).folded(kind, own=index % 2 == 1)
         index += 1
 
 
@@ -192,6 +207,50 @@ class _Maker:
             (*size, outputs),
             choice,
         )
+
+    def folded(self, kind: str, *, own: bool) -> Sample:
+        """A convolution that reads what the pass before it has made."""
+        side, kernel = self.pick([8, 12, 16]), self.pick([1, 3])
+        channels = self.pick(range(4, 5 if kernel == 3 else 13))
+        source, pad = self.stream(side, channels), (kernel - 1) // 2
+        shape = (kernel, kernel, channels, channels)
+        frozen, passes = self.frozen(kind, channels), self.pick([2, 3])
+        weight = self.block("weight", self.values(shape), frozen)
+        bias = self.bias(channels, frozen)
+        first = Conv(
+            inputs=("image",),
+            output=Stream("layer", source.shape, source.type),
+            weight=weight,
+            bias=bias,
+            kernel=(kernel, kernel),
+            stride=(1, 1),
+            padding=(pad, pad, pad, pad),
+            depthwise=False,
+        )
+        layers = [first]
+        for number in range(1, passes):
+            before = layers[-1]
+            name = f"layer.pass{number}"
+            layer = replace(first, inputs=(before.name,), output=replace(first.output, name=name))
+            if own:
+                names = {block.role: f"{block.name}.pass{number}" for block in self.blocks[:2]}
+                layer = replace(layer, weight=names["weight"], bias=names.get("bias"))
+            layers.append(layer)
+        blocks = list(self.blocks)
+        if own:
+            blocks += [
+                replace(block, name=f"{block.name}.pass{number}")
+                for number in range(1, passes)
+                for block in self.blocks
+            ]
+        repeat = Repeat("block", tuple((layer.name,) for layer in layers))
+        choice = self.choice(kind, kernel**2 * channels, channels - frozen)
+        title = (
+            f"folded {kind} {kernel}x{kernel} {channels} to {channels}, {passes} passes"
+            f"{' with their own values' * own}, {self.act}-bit values, {self.bits}-bit weights"
+        )
+        net = StreamNet("sample", source, tuple(layers), tuple(blocks), (repeat,))
+        return Sample(title, net, choice)
 
     def frozen(self, engine: str, outputs: int) -> int:
         """How many channels are frozen."""
