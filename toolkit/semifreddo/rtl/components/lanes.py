@@ -102,6 +102,7 @@ class Reduce:
         return {
             "CHANNELS": self.channels,
             "LANES": self.lanes,
+            "GROUPS": self.groups,
             "PHASE": self.phase,
             "BITS": self.bits,
             "SIGNED": int(self.signed),
@@ -112,15 +113,19 @@ class Reduce:
             "OUT_W": self.geometry.out[1],
         }
 
+    @property
+    def groups(self) -> int:
+        """Groups of ``lanes`` channels, one after the other."""
+        return -(-self.channels // self.lanes)
+
     def counts(self) -> Parts:
-        groups = -(-self.channels // self.lanes)
         parts = Parts.of("position")
         kind = "kept_sum_bit" if self.sums else "kept_maximum_bit"
         parts.add(kind, self.lanes * self.out_bits)
         parts.add("word_bit", self.lanes * self.out_bits)
         parts.add_all(Pick(self.channels * self.bits, self.lanes * self.bits).counts())
         # One running value per output column and group; none if the last one is all it keeps.
-        words = 1 << (self.geometry.out[1] - 1).bit_length() + (groups - 1).bit_length()
+        words = 1 << (self.geometry.out[1] - 1).bit_length() + (self.groups - 1).bit_length()
         bits = self.lanes * self.out_bits
         if words > 1:
             parts.add_all(memory(words, bits))

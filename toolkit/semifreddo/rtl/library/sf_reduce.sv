@@ -9,6 +9,7 @@
 module sf_reduce #(
     parameter integer CHANNELS = 4,
     parameter integer LANES = 4,
+    parameter integer GROUPS = 1,
     parameter integer PHASE = 1,  // width of `phase`
     parameter integer BITS = 8,
     parameter integer SIGNED = 0,
@@ -37,7 +38,6 @@ module sf_reduce #(
     localparam integer ROWS = $clog2(HEIGHT + 1);
     localparam integer COLUMNS = $clog2(WIDTH + 1);
     localparam integer PLACE = OUT_W > 1 ? $clog2(OUT_W) : 0;
-    localparam integer GROUPS = (CHANNELS + LANES - 1) / LANES;
     localparam integer GROUP = GROUPS > 1 ? PHASE : 0;
 
     reg [ROWS-1:0] row;
