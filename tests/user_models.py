@@ -177,6 +177,22 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         conv(8, kernel_size=1, padding=0),
         act(),
     ),
+    "groups": lambda: net(conv(), act(), conv(8, groups=2), nn.BatchNorm2d(8), act()),
+    "depth multiplier": lambda: net(conv(3, 6, groups=3), act(), conv(6), act()),
+    "dilation": lambda: net(conv(dilation=2, padding=2), nn.BatchNorm2d(8), act()),
+    "dilated groups": lambda: net(
+        conv(), act(), conv(8, groups=4, dilation=2, weight_quant=Int8WeightPerChannelFloat), act()
+    ),
+    "ceiled max pool": lambda: net(conv(), act(), nn.MaxPool2d(3, 2, ceil_mode=True), act()),
+    "padded max pool": lambda: net(
+        conv(),
+        qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat),
+        nn.MaxPool2d(3, 2, padding=1),
+        qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat),
+    ),
+    "padded max pool of accumulators": lambda: net(
+        conv(), nn.BatchNorm2d(8), nn.MaxPool2d(2, padding=1), act()
+    ),
     "stride 2": lambda: net(conv(stride=2), nn.BatchNorm2d(8), act()),
     "dropout": lambda: net(conv(), nn.Dropout(0.2), act()),
     "residual, one quantizer": lambda: Residual(shared=True),

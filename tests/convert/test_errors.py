@@ -268,26 +268,6 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda g: g.node("Erf", relu_quant(g), name="/e/Erf"),
         f"node '/e/Erf' (Erf): operator Erf is not supported; {DEFAULT}",
     ),
-    "dilation": (
-        lambda g: g.conv(g.image(), pads=[2] * 4, dilations=[2, 2]),
-        "node '/conv/Conv' (Conv): dilation (2, 2) is not supported; use dilation 1",
-    ),
-    "groups": (
-        lambda g: g.node(
-            "Conv",
-            g.quant(g.node("Concat", g.image(), g.image(), axis=1)),
-            g.weight("conv.weight", (4, 2, 3, 3)),
-            name="/conv/Conv",
-            group=2,
-        ),
-        "node '/conv/Conv' (Conv): 2 groups for 4 input channels are not supported; use 1 group or "
-        "one per channel (depthwise)",
-    ),
-    "depth multiplier": (
-        lambda g: g.conv(g.image(), outputs=4, group=2),
-        "node '/conv/Conv' (Conv): depth multiplier 2 is not supported; use a depthwise "
-        "convolution with as many outputs as inputs",
-    ),
     "automatic padding": (
         lambda g: g.conv(g.image(), auto_pad="SAME_UPPER"),
         "node '/conv/Conv' (Conv): auto_pad SAME_UPPER is not supported; give explicit pads",
@@ -358,20 +338,27 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "node '/p/AveragePool' (AveragePool): padding of an average pool is not supported; pad "
         "before it or use none",
     ),
-    "ceil mode": (
-        lambda g: g.node("MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2, 2], ceil_mode=1),
-        "node '/p/MaxPool' (MaxPool): ceil_mode is not supported; set ceil_mode=False",
+    "ceil mode of an average": (
+        lambda g: g.node(
+            "AveragePool", g.image(), name="/p/AveragePool", kernel_shape=[2, 2], ceil_mode=1
+        ),
+        "node '/p/AveragePool' (AveragePool): ceil_mode is not supported; set ceil_mode=False",
     ),
-    "padded signed max pool": (
+    "dilated pool": (
+        lambda g: g.node(
+            "MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2, 2], dilations=[2, 2]
+        ),
+        "node '/p/MaxPool' (MaxPool): dilation (2, 2) is not supported; use dilation 1",
+    ),
+    "zeros in front of a signed max pool": (
         lambda g: g.node(
             "MaxPool",
-            g.quant(g.conv(g.image())),
+            padded(g, g.quant(g.conv(g.image())), [0, 0, 1, 1, 0, 0, 1, 1]),
             name="/p/MaxPool",
             kernel_shape=[2, 2],
-            pads=[1] * 4,
         ),
-        "node '/p/MaxPool' (MaxPool): pads a signed stream, where zero is not the smallest value; "
-        "put a ReLU before the pool or use no padding",
+        "node '/p/MaxPool' (MaxPool): reads a signed stream that a Pad node padded with zeros, "
+        "which are not its smallest values; let the pool pad",
     ),
     "mean over channels": (
         lambda g: g.node("ReduceMean", g.image(), name="/m/ReduceMean", axes=[1]),

@@ -61,6 +61,32 @@ class Draft:
         scale = None if self.scale is None else move(self.scale)
         return Draft(move(self.raw), move(self.frac), index, scale)
 
+    def dilated(self, steps: tuple[int, int]) -> Draft:
+        """A kernel ``(kh, kw, ...)`` with zeros between its rows and columns."""
+        height, width = (
+            (size - 1) * step + 1 for size, step in zip(self.raw.shape, steps, strict=False)
+        )
+        raw = np.zeros((height, width, *self.raw.shape[2:]), np.int64)
+        raw[:: steps[0], :: steps[1]] = self.raw
+        return self._filled(raw)
+
+    def ungrouped(self, groups: int) -> Draft:
+        """A kernel ``(kh, kw, inputs / groups, outputs)`` with zeros for other groups' inputs."""
+        *size, inputs, outputs = self.raw.shape
+        raw = np.zeros((*size, groups, inputs, outputs), np.int64)
+        for group, channels in enumerate(np.split(np.arange(outputs), groups)):
+            raw[..., group, :, channels] = np.moveaxis(self.raw[..., channels], -1, 0)
+        return self._filled(raw.reshape(*size, groups * inputs, outputs))
+
+    def _filled(self, raw: npt.NDArray[np.int64]) -> Draft:
+        """Other integers of the same output channels."""
+        outputs = raw.shape[-1]
+        frac = np.broadcast_to(self.frac.reshape(-1, outputs)[0], raw.shape)
+        scale = None
+        if self.scale is not None:
+            scale = np.broadcast_to(self.scale.reshape(-1, outputs)[0], raw.shape)
+        return Draft(raw, frac, None, scale)
+
     @property
     def scales(self) -> tuple[Fraction, ...] | None:
         """Real value of one step per output channel; None if the fraction bits say it."""
@@ -83,7 +109,15 @@ class Blocks:
         self._tensors: dict[str, IntegerTensor] = {}
         self.by_name: dict[str, WeightBlock] = {}
 
-    def add(self, role: Role, constant: Constant, draft: Draft, what: str) -> WeightBlock:
+    def add(
+        self,
+        role: Role,
+        constant: Constant,
+        draft: Draft,
+        what: str,
+        *,
+        filled: Draft | None = None,
+    ) -> WeightBlock:
         """Make the block of a constant, or find the one made at an earlier use.
 
         Args:
@@ -91,6 +125,7 @@ class Blocks:
             constant: The quantized constant.
             draft: Its entries in the block's layout.
             what: The layer that uses it, for messages.
+            filled: The block's entries, if zeros are between those of the constant.
 
         Raises:
             ConversionError: Scales vary inside an output channel, or uses disagree.
@@ -112,7 +147,7 @@ class Blocks:
         block = WeightBlock(
             name=name,
             role=role,
-            raw=np.ascontiguousarray(draft.raw),
+            raw=np.ascontiguousarray((filled or draft).raw),
             bits=bits,
             signed=signed,
             frac=tuple(int(entry) for entry in frac[0]),

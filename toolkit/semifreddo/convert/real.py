@@ -192,10 +192,25 @@ def _common_step(context: Context, node: Node, a: Fraction, b: Fraction) -> Frac
     return step
 
 
-def multiplied(context: Context, node: Node, stream: Stream, factors: Sequence[Fraction]) -> Stream:
-    """A stream times whole numbers, as integers without fraction bits."""
+def above_zero(context: Context, node: Node, real: Real) -> Real:
+    """The same tensor, with integers from zero upwards, so that zero is below all of them."""
+    stream = real.signal.stream
+    low = stream.type.min_raw
+    moved = multiplied(context, node, stream, [Fraction(1)] * stream.channels, -low)
+    first, *rest = real.functions
+    assert isinstance(first, Affine)
+    offsets = tuple(
+        offset + slope * low for slope, offset in zip(first.slopes, first.offsets, strict=True)
+    )
+    return Real(real.signal.with_stream(moved), (Affine(first.slopes, offsets), *rest))
+
+
+def multiplied(
+    context: Context, node: Node, stream: Stream, factors: Sequence[Fraction], offset: int = 0
+) -> Stream:
+    """A stream times whole numbers, plus one, as integers without fraction bits."""
     whole = [int(factor) for factor in factors]
-    if set(whole) == {1} and stream.type.frac == 0:
+    if set(whole) == {1} and stream.type.frac == 0 and not offset:
         return stream
     frozen = (True,) * stream.channels
     weight = context.blocks.derive(
@@ -205,6 +220,11 @@ def multiplied(context: Context, node: Node, stream: Stream, factors: Sequence[F
         -stream.type.frac,
         frozen,
     )
+    bias = None
+    if offset:
+        offsets = np.full(stream.channels, offset)
+        name = f"{context.derived_name(stream)}.offset"
+        bias = context.blocks.derive(name, "bias", offsets, 0, frozen).name
     product = context.emit(
         node,
         Conv,
@@ -212,13 +232,14 @@ def multiplied(context: Context, node: Node, stream: Stream, factors: Sequence[F
         stream.shape,
         tensor="",
         weight=weight.name,
-        bias=None,
+        bias=bias,
         kernel=(1, 1),
         stride=(1, 1),
         padding=NO_PADDING,
         depthwise=True,
     )
-    context.products.add(product.name)
+    if not offset:
+        context.products.add(product.name)
     return product
 
 

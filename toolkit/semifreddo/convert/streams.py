@@ -15,6 +15,7 @@ from semifreddo.convert.load import Node
 from semifreddo.convert.quant import QUANTIZERS, exponents
 from semifreddo.convert.real import (
     REAL,
+    above_zero,
     appended,
     directions,
     imaged,
@@ -29,7 +30,7 @@ from semifreddo.convert.steps import Quantizer
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Scaled, Signal, Value
 from semifreddo.convert.weighted import window_attributes
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
-from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Route
+from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Route, Shape
 from semifreddo.ir.validate import window_shape
 
 
@@ -103,22 +104,29 @@ def _floor_mode(context: Context, node: Node) -> None:
 
 
 def _maxpool(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    _floor_mode(context, node)
     real = operands[0] if isinstance(operands[0], Real) else None
     if real is not None:
         real = _rising(context, node, real)
     signal = real.signal if real is not None else context.signal(node, operands[0])
     kernel, stride, pads = window_attributes(context, node, list(node.attributes["kernel_shape"]))
+    source = context.image(node, replace(signal, padding=NO_PADDING))
+    if node.attributes.get("ceil_mode", 0):
+        pads = _with_last_windows(source.shape, kernel, stride, pads)
     if signal.padding != NO_PADDING and any(pads):
         context.refuse(node, "pads an image that a Pad node padded; use one of the two")
-    source = context.image(node, replace(signal, padding=NO_PADDING))
-    padding = signal.padding if signal.padding != NO_PADDING else pads
-    if any(padding) and source.type.signed:
+    if signal.padding != NO_PADDING and source.type.signed:
         context.refuse(
             node,
-            "pads a signed stream, where zero is not the smallest value; put a ReLU before the "
-            "pool or use no padding",
+            "reads a signed stream that a Pad node padded with zeros, which are not its smallest "
+            "values; let the pool pad",
         )
+    if any(pads) and source.type.signed:
+        # A pool pads with what is below every value, and in hardware that is zero.
+        real = above_zero(
+            context, node, imaged(context, node, real or lifted(context, node, signal))
+        )
+        source = real.signal.stream
+    padding = signal.padding if signal.padding != NO_PADDING else pads
     result = context.emit(
         node,
         MaxPool,
@@ -133,6 +141,24 @@ def _maxpool(context: Context, node: Node, operands: list[Value | None]) -> list
         return [pooled]
     context.hide(result)
     return [Real(pooled, real.functions)]
+
+
+def _with_last_windows(
+    shape: Shape,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+) -> tuple[int, int, int, int]:
+    """Padding at the bottom and right that lets windows in which stick out of the image."""
+    found = list(pads)
+    for axis in (0, 1):
+        size = shape[axis] + pads[axis] + pads[axis + 2]
+        count = -(-(size - kernel[axis]) // stride[axis]) + 1
+        if (count - 1) * stride[axis] >= shape[axis] + pads[axis]:
+            count -= 1  # a window that begins in the padding does not count
+        found[axis + 2] += max(0, (count - 1) * stride[axis] + kernel[axis] - size)
+    top, left, bottom, right = found
+    return top, left, bottom, right
 
 
 def _rising(context: Context, node: Node, real: Real) -> Real:

@@ -102,25 +102,17 @@ def _weight(context: Context, node: Node, value: Value | None) -> Constant:
     )
 
 
-def _is_depthwise(context: Context, node: Node, channels: int, shape: tuple[int, ...]) -> bool:
+def _groups(context: Context, node: Node, channels: int, shape: tuple[int, ...]) -> int:
+    """Groups of a convolution whose weight has a shape ``(outputs, inputs / groups, ...)``."""
     groups = int(node.attributes.get("group", 1))
-    if shape[1] * groups != channels:
+    if groups < 1 or shape[1] * groups != channels or shape[0] % groups:
         context.refuse(node, f"weight shape {shape} does not match {channels} input channels")
-    if groups == 1:
-        return False
-    if groups != channels:
-        context.refuse(
-            node,
-            f"{groups} groups for {channels} input channels are not supported; use 1 group or "
-            "one per channel (depthwise)",
-        )
-    if shape[0] != channels:
-        context.refuse(
-            node,
-            f"depth multiplier {shape[0] // channels} is not supported; use a depthwise "
-            "convolution with as many outputs as inputs",
-        )
-    return True
+    return groups
+
+
+def _dilations(node: Node) -> tuple[int, int]:
+    rows, columns = (int(step) for step in node.attributes.get("dilations", (1, 1)))
+    return max(rows, 1), max(columns, 1)
 
 
 def _source(context: Context, node: Node, value: Value | None) -> tuple[Signal, Affine | None]:
@@ -142,12 +134,22 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
         context.refuse(
             node, f"has a {weight.values.ndim - 2}-dimensional window; only images are supported"
         )
-    kernel, stride, pads = window_attributes(context, node, list(weight.values.shape[2:]))
+    draft = Draft.of(weight).move(2, 3, 1, 0)
+    filled = draft.dilated(_dilations(node))
+    plain_node = replace(node, attributes={**node.attributes, "dilations": (1, 1)})
+    kernel, stride, pads = window_attributes(context, plain_node, list(filled.raw.shape[:2]))
     padding: Any = tuple(np.add(pads, signal.padding).tolist())
     stream = context.image(node, _unpadded(signal))
-    depthwise = _is_depthwise(context, node, stream.channels, weight.values.shape)
-    draft = Draft.of(weight).move(2, 3, 1, 0)
-    block = context.blocks.add("weight", weight, draft, context.what(node))
+    groups = _groups(context, node, stream.channels, weight.values.shape)
+    depthwise = groups == stream.channels > 1
+    # A depthwise layer has one input per output; with a multiplier, wiring repeats the inputs.
+    inputs = np.arange(filled.raw.shape[-1]) // (filled.raw.shape[-1] // groups)
+    if depthwise and len(inputs) > groups:
+        view = Signal.image(stream, signal.node)
+        stream = context.image(node, replace(view, index=view.index[:, inputs]))
+    elif groups > 1 and not depthwise:
+        filled = filled.ungrouped(groups)
+    block = context.blocks.add("weight", weight, draft, context.what(node), filled=filled)
     given = bias_of(context, node, operands[2] if len(operands) > 2 else None, block.outputs)
     fixed = meaning is None and draft.scale is None and is_fixed_point(given)
     bias = bias_block(context, node, given) if fixed else None
@@ -168,10 +170,16 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
         return [signal]
     if meaning is not None and any(meaning.offsets) and any(padding):
         context.refuse(node, "pads values that are not zero; give the quantizer zero point 0")
-    inputs = np.arange(block.outputs) if depthwise else None
     return [
         _real(
-            context, node, signal, stream, draft=draft, bias=given, meaning=meaning, inputs=inputs
+            context,
+            node,
+            signal,
+            stream,
+            draft=draft,
+            bias=given,
+            meaning=meaning,
+            inputs=inputs if depthwise else None,
         )
     ]
 
