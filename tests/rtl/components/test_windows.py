@@ -41,7 +41,7 @@ def test_a_layer_with_little_time_waits_for_the_next_image(simulate: Build) -> N
     net = almost_busy()
     design = make_design(net)
     assert (design.cycles_per_image, design.bottleneck) == (18, "output")
-    assert design.layers.sized.clockwork.patience["conv"] == 3
+    assert design.layers.sized.pace.patience["conv"] == 3
     pictures = images(net, 40)
     with Simulation(simulate(design), design.bus) as simulation:
         found = simulation.exchange([design.bus.image_packet(pictures)], 40, 60)

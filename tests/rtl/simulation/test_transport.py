@@ -27,8 +27,8 @@ from semifreddo.rtl.design import layers
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.simulation.transport import RtlTransport, open_rtl
-from semifreddo.rtl.timing.fifos import Sized, size_buffers
-from semifreddo.rtl.timing.pace import Clockwork
+from semifreddo.rtl.timing.fifos import Sized, size_fifos
+from semifreddo.rtl.timing.pace import Pace
 from semifreddo.runtime.transport import DeviceInfo
 from semifreddo.sim import reference
 
@@ -253,12 +253,12 @@ def test_traffic_is_counted(loaded: Simulation) -> None:
 
 
 def test_a_hang_names_the_stream(simulate: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_small(clockwork: Clockwork) -> Sized:
-        enough = size_buffers(clockwork)
+    def too_small(pace: Pace) -> Sized:
+        enough = size_fifos(pace)
         assert enough.depths["sum", 1] > 8
         return replace(enough, depths={("sum", 1): 1})
 
-    monkeypatch.setattr(layers, "size_buffers", too_small)
+    monkeypatch.setattr(layers, "size_fifos", too_small)
     design = skipping()
     found = Simulation(simulate(design), design.bus)
     found.configure(Stalls(watchdog_cycles=500))

@@ -16,10 +16,10 @@ from semifreddo.ir.layers import Conv, Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.design.design import RtlDesign, make_design
-from semifreddo.rtl.timing.fifos import size_buffers
+from semifreddo.rtl.timing.fifos import size_fifos
 from semifreddo.rtl.timing.figures import Figures
 from semifreddo.rtl.timing.latency import Replay
-from semifreddo.rtl.timing.pace import Clockwork
+from semifreddo.rtl.timing.pace import Pace
 from semifreddo.rtl.timing.ticks import Rhythm
 
 
@@ -76,8 +76,8 @@ def large() -> RtlDesign:
 
 def test_buffers_are_sized_alike_when_sized_again() -> None:
     layers = large().layers
-    clockwork = layers.sized.clockwork
-    sized = size_buffers(Clockwork(clockwork.plan, clockwork.figures, clockwork.bus))
+    pace = layers.sized.pace
+    sized = size_fifos(Pace(pace.plan, pace.figures, pace.bus))
     assert sized.depths == layers.depths
 
 
@@ -86,8 +86,8 @@ def test_buffers_are_sized_alike_when_sized_again() -> None:
 def test_a_large_network_takes_less_than_a_second() -> None:
     layers = large().layers
     before = time.process_time()
-    clockwork = layers.sized.clockwork
-    sized = size_buffers(Clockwork(clockwork.plan, clockwork.figures, clockwork.bus))
+    pace = layers.sized.pace
+    sized = size_fifos(Pace(pace.plan, pace.figures, pace.bus))
     assert len(Replay(sized, 4, 1).results) >= 1
     assert time.process_time() - before < 1.5  # 0.3 s on an idle machine
 

@@ -58,7 +58,7 @@ class RtlDesign:
     @property
     def cycles_per_image(self) -> int:
         """Cycles between two results when images follow each other without a pause."""
-        return self.layers.sized.clockwork.period
+        return self.layers.sized.pace.period
 
     @cached_property
     def latency_cycles(self) -> int:
@@ -71,7 +71,7 @@ class RtlDesign:
     @property
     def bottleneck(self) -> str:
         """What sets :attr:`cycles_per_image`: a layer, a folded repeat, ``input`` or ``output``."""
-        return self.layers.sized.clockwork.bottleneck
+        return self.layers.sized.pace.bottleneck
 
     def components(self) -> Iterator[Component]:
         """Every instance of a library module in the files."""

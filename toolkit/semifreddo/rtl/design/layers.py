@@ -16,9 +16,9 @@ from semifreddo.rtl.components.verilog import (
     stream_ports,
 )
 from semifreddo.rtl.design.streams import StreamParts, Streams
-from semifreddo.rtl.timing.fifos import Sized, size_buffers
+from semifreddo.rtl.timing.fifos import Sized, size_fifos
 from semifreddo.rtl.timing.folding import Plan, make_plan
-from semifreddo.rtl.timing.pace import Clockwork, Reader
+from semifreddo.rtl.timing.pace import Pace, Reader
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.plan import UnitPlan
 from semifreddo.rtl.units.unit import Context, Unit, word_bits
@@ -78,7 +78,7 @@ def make_layers(context: Context, schedule: RtlSchedule) -> Layers:
         for name, hardware in hardware_of(plan, context).items()
     }
     figures = {name: found.figures for name, found in plans.items()}
-    sized = size_buffers(Clockwork(plan, figures, BusFormat.of(net)))
+    sized = size_fifos(Pace(plan, figures, BusFormat.of(net)))
     units = {name: found.unit() for name, found in plans.items()}
     name = f"{net.name}_layers"
     loadable = any(unit.loadable for unit in units.values())
@@ -89,6 +89,6 @@ def make_layers(context: Context, schedule: RtlSchedule) -> Layers:
         *(LOAD if loadable else ()),
     ]
     streams = StreamParts.of(sized)
-    body = Streams(plan, streams, sized.clockwork.patience).text(units)
+    body = Streams(plan, streams, sized.pace.patience).text(units)
     text = module(name, f"The layers of {net.name}.", ports, body)
     return Layers(net, plan, plans, streams, tuple(units.values()), name, text, sized)

@@ -52,7 +52,7 @@ class StreamParts:
     @classmethod
     def of(cls, sized: Sized) -> StreamParts:
         """Those of a network with its FIFOs."""
-        plan, spacing = sized.clockwork.plan, sized.clockwork.spacing
+        plan, spacing = sized.pace.plan, sized.pace.spacing
         bits = {name: word_bits(stream) for name, stream in plan.streams.items()}
         ways = {
             name: len(plan.readers.get(name, ())) + len(plan.leaves(name)) for name in plan.streams
@@ -106,7 +106,7 @@ class Streams:
     Attributes:
         plan: What is built.
         parts: The components between the units.
-        patience: Of layers with windows, see :attr:`Clockwork.patience`.
+        patience: Of layers with windows, see :attr:`Pace.patience`.
     """
 
     plan: Plan

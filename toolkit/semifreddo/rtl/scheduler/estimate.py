@@ -18,9 +18,9 @@ from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.design.buses import BusParts
 from semifreddo.rtl.design.streams import StreamParts
-from semifreddo.rtl.timing.fifos import size_buffers
+from semifreddo.rtl.timing.fifos import size_fifos
 from semifreddo.rtl.timing.folding import Plan, make_plan
-from semifreddo.rtl.timing.pace import Clockwork
+from semifreddo.rtl.timing.pace import Pace
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.plan import Hardware, counted
 from semifreddo.rtl.units.unit import Context
@@ -130,8 +130,8 @@ def estimate_plan(plan: Plan, hardware: Mapping[str, Hardware], schedule: RtlSch
     """Predict with hardware that is kept: the second time is faster. See :func:`estimate`."""
     plans = {name: found.plan(schedule[name]) for name, found in hardware.items()}
     figures = {name: found.figures for name, found in plans.items()}
-    sized = size_buffers(Clockwork(plan, figures, BusFormat.of(plan.net)))
-    paces = sized.clockwork.paces
+    sized = size_fifos(Pace(plan, figures, BusFormat.of(plan.net)))
+    paces = sized.pace.paces
     return Estimate(
         layers=tuple(
             LayerEstimate(name, found.layer.kind, found.cycles_per_image, found.area)

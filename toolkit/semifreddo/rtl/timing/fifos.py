@@ -20,7 +20,7 @@ import numpy as np
 
 from semifreddo.core.fixed import IntArray
 from semifreddo.rtl.timing.folding import Block, Entry, Plan
-from semifreddo.rtl.timing.pace import OUTPUT, Clockwork, Reader
+from semifreddo.rtl.timing.pace import OUTPUT, Pace, Reader
 from semifreddo.rtl.timing.ticks import FAR
 
 _ROUNDS = 60
@@ -29,32 +29,32 @@ _ROUNDS = 60
 
 @dataclass(frozen=True)
 class Sized:
-    """A clockwork and its FIFOs.
+    """A pace and its FIFOs.
 
     Attributes:
-        clockwork: With all FIFOs in place.
+        pace: With all FIFOs in place.
         depths: Words of the FIFO in front of a reader, for those that have one.
         returns: Words of the feature-map buffer of every entry of a folded block.
     """
 
-    clockwork: Clockwork
+    pace: Pace
     depths: Mapping[Reader, int]
     returns: Mapping[str, int]
 
 
-def size_buffers(clockwork: Clockwork) -> Sized:
+def size_fifos(pace: Pace) -> Sized:
     """Add FIFOs until the schedule is possible.
 
     Every reader of a stream with several readers has one to begin with: otherwise the answer of
     each of them would be part of a path through all, across the chip.
     """
-    clockwork = replace(clockwork, held=frozenset(_shared(clockwork.plan)))
+    pace = replace(pace, held=frozenset(_shared(pace.plan)))
     while True:
-        sizes = _Sizes(clockwork, _schedule(clockwork))
+        sizes = _Sizes(pace, _schedule(pace))
         sizes.check()
         if not sizes.missing:
-            return Sized(clockwork, sizes.depths, sizes.returns)
-        clockwork = replace(clockwork, held=frozenset(clockwork.held) | sizes.missing)
+            return Sized(pace, sizes.depths, sizes.returns)
+        pace = replace(pace, held=frozenset(pace.held) | sizes.missing)
 
 
 def _shared(plan: Plan) -> Iterator[Reader]:
@@ -79,52 +79,51 @@ class _Schedule:
     due: dict[str, list[IntArray]] = field(default_factory=dict)
 
 
-def _schedule(clockwork: Clockwork) -> _Schedule:
+def _schedule(pace: Pace) -> _Schedule:
     """Every unit as late as its readers allow."""
-    plan, found = clockwork.plan, _Schedule()
+    plan, found = pace.plan, _Schedule()
     count = plan.net.output.pixels
-    found.wanted[OUTPUT] = [np.arange(count) * clockwork.period // count]
+    found.wanted[OUTPUT] = [np.arange(count) * pace.period // count]
     for block in reversed(plan.blocks):
         if block.folded:
-            _schedule_folded(clockwork, block, found)
+            _schedule_folded(pace, block, found)
         else:
-            _schedule_layer(clockwork, block, found)
-    found.due[plan.net.input.name] = [_due(clockwork, plan.net.input.name, found.wanted)]
+            _schedule_layer(pace, block, found)
+    found.due[plan.net.input.name] = [_due(pace, plan.net.input.name, found.wanted)]
     return found
 
 
 def _due(
-    clockwork: Clockwork, stream: str, wanted: Mapping[Reader, list[IntArray]], number: int = 0
+    pace: Pace, stream: str, wanted: Mapping[Reader, list[IntArray]], number: int = 0
 ) -> IntArray:
     """When a stream's words of one pass must be there for its readers."""
     times = [
-        wanted[reader][number] - int(reader in clockwork.held)
-        for reader in clockwork.plan.readers.get(stream, ())
+        wanted[reader][number] - int(reader in pace.held)
+        for reader in pace.plan.readers.get(stream, ())
     ]
     if not times:
-        return np.full(clockwork.plan.streams[stream].pixels, FAR)
+        return np.full(pace.plan.streams[stream].pixels, FAR)
     return np.asarray(np.minimum.reduce(times), np.int64)
 
 
-def _schedule_layer(clockwork: Clockwork, block: Block, found: _Schedule) -> None:
-    layer, rhythm = block.layers[0], clockwork.rhythms[block.name]
-    due = _due(clockwork, block.name, found.wanted)
+def _schedule_layer(pace: Pace, block: Block, found: _Schedule) -> None:
+    layer, rhythm = block.layers[0], pace.rhythms[block.name]
+    due = _due(pace, block.name, found.wanted)
     found.due[block.name] = [due]
     starts = due
     if rhythm is not None:
-        ticks = rhythm.latest_periodic(due, clockwork.period)
+        ticks = rhythm.latest_periodic(due, pace.period)
         found.ticks[block.name] = [ticks]
         starts = ticks[rhythm.pixels]
     for index in range(len(layer.inputs)):
         found.wanted[layer.name, index] = [starts]
 
 
-def _schedule_folded(clockwork: Clockwork, block: Block, found: _Schedule) -> None:
+def _schedule_folded(pace: Pace, block: Block, found: _Schedule) -> None:
     """Backwards through passes and images until one image is like the one behind it."""
-    period = clockwork.period
+    period = pace.period
     onward = {
-        layer.name: _due(clockwork, block.onward(layer.name), found.wanted)
-        for layer in block.layers
+        layer.name: _due(pace, block.onward(layer.name), found.wanted) for layer in block.layers
     }
     last = max(int(times[times < FAR].max(initial=0)) for times in onward.values())
     following = {layer.name: last + 4 * period for layer in block.layers}
@@ -132,7 +131,7 @@ def _schedule_folded(clockwork: Clockwork, block: Block, found: _Schedule) -> No
     for image in range(_ROUNDS):
         now = _Schedule()
         leaving = {name: times - image * period for name, times in onward.items()}
-        _folded_image(clockwork, block, leaving, following, now)
+        _folded_image(pace, block, leaving, following, now)
         if before and all(
             np.array_equal(one - period, other)
             for name, times in now.ticks.items()
@@ -147,7 +146,7 @@ def _schedule_folded(clockwork: Clockwork, block: Block, found: _Schedule) -> No
 
 
 def _folded_image(
-    clockwork: Clockwork,
+    pace: Pace,
     block: Block,
     leaving: Mapping[str, IntArray],
     following: dict[str, int],
@@ -159,8 +158,8 @@ def _folded_image(
         wanted: dict[Reader, list[IntArray]] = {}
         due: dict[str, IntArray] = {}
         for layer in reversed(block.layers):
-            name, rhythm = layer.name, clockwork.rhythms[layer.name]
-            times = [_due(clockwork, name, wanted)]
+            name, rhythm = layer.name, pace.rhythms[layer.name]
+            times = [_due(pace, name, wanted)]
             if number == block.count - 1:
                 times.append(leaving[name])
             else:
@@ -177,7 +176,7 @@ def _folded_image(
                 wanted[name, index] = [starts]
                 found.wanted.setdefault((name, index), []).insert(0, starts)
         for entry in block.entries:
-            due[entry.name] = _due(clockwork, entry.name, wanted)
+            due[entry.name] = _due(pace, entry.name, wanted)
         for name in inner:
             found.due.setdefault(name, []).insert(0, due[name])
     for entry in block.entries:
@@ -204,9 +203,9 @@ class _Reading:
 class _Sizes:
     """Places that a schedule needs."""
 
-    def __init__(self, clockwork: Clockwork, schedule: _Schedule) -> None:
-        self.clockwork = clockwork
-        self.period = clockwork.period
+    def __init__(self, pace: Pace, schedule: _Schedule) -> None:
+        self.pace = pace
+        self.period = pace.period
         self.schedule = schedule
         self.missing: set[Reader] = set()
         self.depths: dict[Reader, int] = {}
@@ -216,7 +215,7 @@ class _Sizes:
 
     def check(self) -> None:
         """Find readers that need a FIFO, and the depth of those that have one."""
-        for block in reversed(self.clockwork.plan.blocks):
+        for block in reversed(self.pace.plan.blocks):
             for layer in reversed(block.layers):
                 self._check_layer(block, layer.name)
             for entry in block.entries:
@@ -224,7 +223,7 @@ class _Sizes:
         self._check_source()
 
     def _check_layer(self, block: Block, name: str) -> None:
-        rhythm = self.clockwork.rhythms[name]
+        rhythm = self.pace.rhythms[name]
         readings = self._readings(block, name)
         if rhythm is None:
             there = np.concatenate(self.schedule.due[name])
@@ -253,7 +252,7 @@ class _Sizes:
     def _check_entry(self, block: Block, entry: Entry) -> None:
         there = np.concatenate(self.schedule.due[entry.name])
         self._stream(entry.name, self._readings(block, entry.name, entry=True), there, None, 0)
-        count = self.clockwork.plan.streams[entry.name].pixels
+        count = self.pace.plan.streams[entry.name].pixels
         popped = self._popped[entry.name][count:]
         pushed = self._returned[entry.back][: len(popped)]
         self.returns[entry.name] = max(count, _words_held(pushed, popped, self.period))
@@ -263,7 +262,7 @@ class _Sizes:
 
         The FIFO behind it holds more, which is not needed here.
         """
-        name, bus = self.clockwork.plan.net.input.name, self.clockwork.bus
+        name, bus = self.pace.plan.net.input.name, self.pace.bus
         due = self.schedule.due[name][0]
         gap = max(1.0, bus.pixel_bytes / 4)
         twice = np.concatenate([due, due + self.period])
@@ -278,7 +277,7 @@ class _Sizes:
 
     def _readings(self, block: Block | None, name: str, *, entry: bool = False) -> list[_Reading]:
         """Who reads a stream: inside its block, back into it, and behind it."""
-        plan = self.clockwork.plan
+        plan = self.pace.plan
         every = len(np.concatenate(self.schedule.due[name]))
         found = [
             self._reading(reader, slice(0, every), every) for reader in plan.readers.get(name, ())
@@ -301,7 +300,7 @@ class _Sizes:
     def _reading(self, reader: Reader, words: slice, every: int) -> _Reading:
         wanted, taken = np.full(every, FAR), np.full(every, -FAR)
         wanted[words] = np.concatenate(self.schedule.wanted[reader])
-        if reader not in self.clockwork.held:
+        if reader not in self.pace.held:
             taken[words] = self._taken(reader)
         return _Reading(reader, wanted, taken, words)
 
@@ -310,8 +309,8 @@ class _Sizes:
         wanted = np.concatenate(self.schedule.wanted[reader])
         name = reader[0]
         if reader == OUTPUT:
-            return wanted + self.clockwork.bus.output_cycles // len(wanted) - 1
-        rhythm = self.clockwork.rhythms.get(name)
+            return wanted + self.pace.bus.output_cycles // len(wanted) - 1
+        rhythm = self.pace.rhythms.get(name)
         return self._popped[name][: len(wanted)] if rhythm is None else wanted + rhythm.hold
 
     def _stream(
@@ -331,7 +330,7 @@ class _Sizes:
             places: When the producer needs the place of word ``j - depth`` for word ``j``.
             depth: Words that the producer holds.
         """
-        held = self.clockwork.held
+        held = self.pace.held
         direct = np.maximum.reduce([reading.taken for reading in readings])
         rooms = [
             reading.wanted - int(reading.reader is None or reading.reader in held)

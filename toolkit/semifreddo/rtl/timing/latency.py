@@ -92,7 +92,7 @@ class Replay:
         """Offer ``images`` images, and follow them until ``wanted`` of them (or all) have left."""
         self.sized = sized
         self.wanted = wanted or images
-        self.plan = sized.clockwork.plan
+        self.plan = sized.pace.plan
         self.images = images
         self.lines: dict[str, _Line] = {}
         self.readings: dict[tuple[str, int], _Reading] = {}
@@ -146,7 +146,7 @@ class Replay:
 
     def _source(self) -> Worker:
         """The bus: four bytes a cycle while there is room (``sf_ingress``), between two FIFOs."""
-        line, size = self.lines[self.plan.net.input.name], self.sized.clockwork.bus.pixel_bytes
+        line, size = self.lines[self.plan.net.input.name], self.sized.pace.bus.pixel_bytes
         pixels, time, word = self.images * self.plan.net.input.pixels, _HEADER, 0
         whole: list[int] = []  # when each pixel's bytes are there
         pushed: list[int] = []  # when it goes into the FIFO
@@ -170,7 +170,7 @@ class Replay:
     def _sink(self) -> Worker:
         """Result values leave one after the other; see ``library/sf_egress.sv``."""
         reading, count = self.readings[OUTPUT], self.plan.net.output.pixels
-        steps, time = self.sized.clockwork.bus.output_cycles // count, 0
+        steps, time = self.sized.pace.bus.output_cycles // count, 0
         while True:
             word = len(reading.taken)
             while word >= len(reading.ready):
@@ -180,11 +180,11 @@ class Replay:
             self.left.append(time)
 
     def _layer(self, block: Block, name: str, inputs: int) -> list[Worker]:
-        rhythm, line = self.sized.clockwork.rhythms[name], self.lines[name]
+        rhythm, line = self.sized.pace.rhythms[name], self.lines[name]
         readings = [self.readings[name, index] for index in range(inputs)]
         if rhythm is None:
             return [_wiring(readings, line)]
-        patience = self.sized.clockwork.patience.get(name, 0)
+        patience = self.sized.pace.patience.get(name, 0)
         return [_Unit(rhythm, readings, line, patience).work(self.images * block.count)]
 
     def _passes(self, block: Block) -> list[Worker]:
@@ -200,7 +200,7 @@ class Replay:
                     self.lines[f"{entry.name} back"] = back
                     outside = self.readings[entry.name, 0]
                     inside = self.lines[entry.name]
-                    spacing = self.sized.clockwork.spacing[block.name]
+                    spacing = self.sized.pace.spacing[block.name]
                     workers.append(
                         _enter(outside, back, inside, size, block.count, spacing=spacing)
                     )

@@ -32,8 +32,8 @@ _SETTLING = 40
 
 
 @dataclass(frozen=True)
-class Clockwork:
-    """A network's rhythms.
+class Pace:
+    """The pace of a network, and the rhythm of every unit in it.
 
     Attributes:
         plan: What is built.
