@@ -64,15 +64,12 @@ def test_missing_external_data(tmp_path: Path) -> None:
     )
 
 
-def test_qcdq_export(tmp_path: Path) -> None:
+def test_half_a_quantizer(tmp_path: Path) -> None:
     graph = Graph()
     scale, zero = graph.constant("s", 0.5), graph.constant("z", 0)
-    x = graph.node("QuantizeLinear", "image", scale, zero, name="/q/QuantizeLinear")
-    refuses(
-        graph.save(tmp_path / "a.onnx", x),
-        "node '/q/QuantizeLinear' (QuantizeLinear): this is a QCDQ export, which lost the bit "
-        "widths; export with export_qonnx instead",
-    )
+    x = graph.node("DequantizeLinear", graph.image(), scale, zero, name="/q/DequantizeLinear")
+    with pytest.raises(ConversionError, match=r"\(DequantizeLinear\): reads no QuantizeLinear"):
+        from_qonnx(graph.save(tmp_path / "a.onnx", x), "net")
 
 
 @pytest.mark.parametrize(

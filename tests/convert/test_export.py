@@ -15,11 +15,13 @@ from brevitas.export import export_onnx_qcdq
 from torch import Tensor, nn
 
 from brevitas_models import calibrated, image_input, zoo
-from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info
+from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info, run_qonnx
 from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
+from semifreddo.sim import reference
+from user_models import trained
 
 SHAPE = (3, 8, 8)
 
@@ -122,10 +124,16 @@ def test_stock_float_scales_go_the_same_way(tmp_path: Path) -> None:
     assert convert(path, "net", frozen="none").device_digest == ours.device_digest
 
 
-def test_qcdq_export_of_brevitas_is_refused(model: nn.Module, tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
+@pytest.mark.parametrize("name", ["per-channel weights", "4-bit activations", "float bias"])
+def test_qcdq_export_of_brevitas_is_the_same_network(name: str, tmp_path: Path) -> None:
+    own = trained(name)
+    other, path = tmp_path / "qcdq.onnx", tmp_path / "model.onnx"
+    export_qonnx(own, path, input_shape=(3, 10, 10))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        export_onnx_qcdq(model, args=torch.zeros(1, *SHAPE), export_path=str(path), dynamo=False)
-    with pytest.raises(ConversionError, match="this is a QCDQ export, which lost the bit widths; "):
-        convert(path, "net")
+        export_onnx_qcdq(own, args=torch.zeros(1, 3, 10, 10), export_path=str(other), dynamo=False)
+    images = np.random.default_rng(1).integers(0, 256, (30, 10, 10, 3))
+    net = convert(other, "net", frozen="none")
+    expected = reference.run(convert(path, "net", frozen="none"), images)
+    assert np.array_equal(reference.run(net, images), expected)
+    assert np.array_equal(run_qonnx(other, net, images), expected)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from qonnx.custom_op.general.quant import quant
 
 from semifreddo.convert.functions import Affine
-from semifreddo.convert.load import Node
 from semifreddo.convert.names import Names, Scopes
+from semifreddo.convert.node import Node
 from semifreddo.convert.quant import ROUNDINGS, QuantNode
 from semifreddo.convert.steps import steps_of
 from semifreddo.convert.values import Constant

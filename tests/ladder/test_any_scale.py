@@ -84,13 +84,15 @@ def climb_cpp(net: StreamNet, images: np.ndarray, folder: Path, tasks: list[Stre
             assert np.array_equal(device.run(images, 600), reference.run(task, images))
 
 
-def climb_rtl(net: StreamNet, images: np.ndarray, folder: Path, tasks: list[StreamNet]) -> None:
+def climb_rtl(
+    net: StreamNet, images: np.ndarray, folder: Path, tasks: list[StreamNet], rate: float = 2_000.0
+) -> None:
     """Under stalls, with hardware that the scheduler chooses for a PYNQ-Z2."""
     try:
         find_verilator()
     except ToolError as error:
         pytest.skip(f"no RTL simulation: {error}")
-    chosen = choose(net, load_board("pynq_z2").resources, 100.0, 2_000.0)
+    chosen = choose(net, load_board("pynq_z2").resources, 100.0, rate)
     design = make_design(net, chosen.schedule)
     packets = []
     for task in tasks:
@@ -175,4 +177,4 @@ def test_files_of_other_people_in_cpp(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FILES[:6])
 def test_files_of_other_people_in_rtl(name: str, tmp_path: Path) -> None:
     net = convert(foreign(name), "net", frozen="none")
-    climb_rtl(net, pictures(net, 4), tmp_path, [net])
+    climb_rtl(net, pictures(net, 4), tmp_path, [net], 200.0)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from semifreddo.convert.blocks import Draft
 from semifreddo.convert.constants import reshaped
 from semifreddo.convert.context import Context, Handler
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.real import affine as real_affine
 from semifreddo.convert.real import lifted, real_quotient, real_sum
 from semifreddo.convert.values import (

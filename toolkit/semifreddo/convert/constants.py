@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from semifreddo.convert.load import Node, as_array
+from semifreddo.convert.load import as_array
+from semifreddo.convert.node import Node
 from semifreddo.convert.quant import QUANTIZERS
 from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.values import Constant, Quantized

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from semifreddo.convert.blocks import Blocks, Frozen
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
-from semifreddo.convert.load import Graph, Node
+from semifreddo.convert.load import Graph
 from semifreddo.convert.names import Names, Scopes
+from semifreddo.convert.node import Node
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.core.fixed import FixedType

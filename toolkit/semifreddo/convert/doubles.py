@@ -106,6 +106,37 @@ class BatchNormalization(OpRun):  # type: ignore[misc]
         return (centred * scale.reshape(columns) + shift.reshape(columns),)
 
 
+def _along(operator: OpRun, data: Array, values: Array) -> Array:
+    """Parameters of a quantizer, spread along its axis."""
+    if values.size == 1:
+        return values.reshape(())
+    axis = getattr(operator, "axis", None)
+    shape = [1] * data.ndim
+    shape[1 if axis is None else axis] = values.size
+    return values.reshape(shape)
+
+
+class QuantizeLinear(OpRun):  # type: ignore[misc]
+    """To integers of the zero point's type, for every operator set."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, scale: Array, zero: Array, **_: Any) -> tuple[Array]:
+        limits = np.iinfo(zero.dtype)
+        whole = np.rint(data / _along(self, data, scale)) + _along(self, data, zero)
+        return (whole.clip(limits.min, limits.max).astype(zero.dtype),)
+
+
+class DequantizeLinear(OpRun):  # type: ignore[misc]
+    """Back to real numbers, for every operator set."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, scale: Array, zero: Array, **_: Any) -> tuple[Array]:
+        whole = data.astype(np.float64) - _along(self, data, zero.astype(np.float64))
+        return (whole * _along(self, data, scale),)
+
+
 class _LastConv(Conv):
     op_domain = CHANNELS_LAST_DOMAIN
 
@@ -124,6 +155,8 @@ _OPERATORS: Sequence[type[OpRun]] = (
     Conv,
     _LastConv,
     BatchNormalization,
+    QuantizeLinear,
+    DequantizeLinear,
 )
 
 

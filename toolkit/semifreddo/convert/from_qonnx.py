@@ -16,7 +16,8 @@ from semifreddo.convert.context import Context, Origin
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.layouts import CHANNELS_LAST
-from semifreddo.convert.load import Graph, Node, load_model, read_graph
+from semifreddo.convert.load import Graph, load_model, read_graph
+from semifreddo.convert.node import Node
 from semifreddo.convert.outputs import finish, head
 from semifreddo.convert.streams import STREAMS
 from semifreddo.convert.values import Constant, Scaled, Value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from semifreddo.convert.constants import transposed
 from semifreddo.convert.context import Context, Handler
-from semifreddo.convert.load import CHANNELS_LAST_DOMAIN, Node
+from semifreddo.convert.load import CHANNELS_LAST_DOMAIN
+from semifreddo.convert.node import Node
 from semifreddo.convert.streams import STREAMS
 from semifreddo.convert.values import Constant, RawImage, Real, Signal, Value
 from semifreddo.convert.weighted import WEIGHTED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from semifreddo.convert.metadata import ModelInfo
+from semifreddo.convert.node import Node
+from semifreddo.convert.qcdq import with_quantizers
 from semifreddo.core.errors import ConversionError
 
 _EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
@@ -28,25 +30,6 @@ _PREFERRED_OPSET = 11
 
 _MOST_CHARACTERS = 200
 """Of a library's message: it may quote what it has read."""
-
-
-@dataclass(frozen=True)
-class Node:
-    """One ONNX node.
-
-    Attributes:
-        name: Its name, made up from its output if it has none.
-        op: Operator type, behind its domain if that is neither ONNX' nor QONNX'.
-        inputs: Tensor names; an omitted optional input is an empty string.
-        outputs: Tensor names.
-        attributes: Values by name.
-    """
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +93,9 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
         path: Named in the error.
 
     Raises:
-        ConversionError: It is damaged, or a QCDQ export.
+        ConversionError: It is damaged.
     """
     try:
-        _refuse_foreign_quantization(path, model)
         _complete_imports(model)  # a damaged name is no text, which protobuf tells when it is used
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
@@ -140,15 +122,6 @@ def _first_line(error: Exception) -> str:
     text = str(error).strip()
     line = text.splitlines()[0] if text else type(error).__name__
     return line if len(line) <= _MOST_CHARACTERS else line[:_MOST_CHARACTERS] + "..."
-
-
-def _refuse_foreign_quantization(path: Path, model: onnx.ModelProto) -> None:
-    for node in model.graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            raise ConversionError(
-                f"{path}: node {node.name or node.output[0]!r} ({node.op_type}): this is a QCDQ "
-                "export, which lost the bit widths; export with export_qonnx instead"
-            )
 
 
 def _input_shape(
@@ -248,19 +221,42 @@ def _node(proto: onnx.NodeProto) -> Node:
 
 
 def _nodes(path: Path, graph: onnx.GraphProto, output: str) -> tuple[Node, ...]:
-    needed = {output}
-    kept: list[Node] = []
-    for proto in reversed(graph.node):
+    found: list[Node] = []
+    for proto in graph.node:
         try:
-            node = _node(proto)
+            found.append(_node(proto))
         except (ValueError, TypeError, AttributeError) as error:
             raise ConversionError(
                 f"{path}: node {proto.name!r} ({proto.op_type}) is damaged ({_first_line(error)})"
             ) from error
+    return _needed(found, output)
+
+
+def _needed(nodes: Sequence[Node], output: str) -> tuple[Node, ...]:
+    """The nodes that a tensor depends on."""
+    needed = {output}
+    kept: list[Node] = []
+    for node in reversed(nodes):
         if needed.intersection(node.outputs):
             kept.append(node)
             needed.update(name for name in node.inputs if name)
     return tuple(reversed(kept))
+
+
+def _stored(path: Path, nodes: Sequence[Node]) -> dict[str, npt.NDArray[Any]]:
+    """Values of Constant nodes by name."""
+    found = {}
+    for node in nodes:
+        if node.op == "Constant" and node.attributes:
+            value = next(iter(node.attributes.values()))
+            try:
+                array = as_array(value) if hasattr(value, "dims") else np.asarray(value)
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise ConversionError(
+                    f"{path}: node {node.name!r} (Constant) is damaged ({_first_line(error)})"
+                ) from error
+            found[node.outputs[0]] = array
+    return found
 
 
 def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
@@ -280,6 +276,10 @@ def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
             )
     output = graph.output[0].name
     nodes = _nodes(path, graph, output)
+    if any(node.op == "DequantizeLinear" for node in nodes):
+        known = constants | _stored(path, nodes)
+        merged, constants = with_quantizers(str(path), nodes, known)
+        nodes = _needed(merged, output)
     readers = {output: 1}
     for node in nodes:
         for name in node.inputs:

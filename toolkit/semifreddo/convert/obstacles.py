@@ -23,7 +23,8 @@ from semifreddo.convert.arithmetic import settle
 from semifreddo.convert.context import Context
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.from_qonnx import convert_graph, handle, operands_of, start, unsupported
-from semifreddo.convert.load import Graph, Node, check_model_proto, read_graph
+from semifreddo.convert.load import Graph, check_model_proto, read_graph
+from semifreddo.convert.node import Node
 from semifreddo.convert.outputs import finish
 from semifreddo.convert.quant import QUANTIZERS
 from semifreddo.convert.steps import Quantizer

@@ -12,7 +12,7 @@ import numpy as np
 
 from semifreddo.convert.context import Context
 from semifreddo.convert.functions import Affine, Sigmoid
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged, plain
 from semifreddo.convert.values import NO_PADDING, Real, Signal, Value
 from semifreddo.core.fixed import MAX_WIDTH

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.steps import CEILING, UP, Quantizer
 from semifreddo.convert.values import Constant, Quantized
 from semifreddo.core.errors import ConversionError

@@ -26,7 +26,7 @@ from semifreddo.convert.functions import (
     direction,
     inverse_root,
 )
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.ir.layers import Add, Conv, Stream
 

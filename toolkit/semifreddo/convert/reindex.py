@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 
 Array = npt.NDArray[Any]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from semifreddo.convert.context import Context
 from semifreddo.convert.functions import Affine, Clip, Function, Leaky, chained, direction
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged
 from semifreddo.convert.steps import Quantizer, Steps, scalers_of, steps_of
 from semifreddo.convert.values import NO_PADDING, Real, Signal

@@ -11,7 +11,7 @@ import numpy as np
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine, Clip
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.quant import QUANTIZERS, exponents
 from semifreddo.convert.real import (
     REAL,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.functions import Function
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.ir.layers import Stream
 
 NO_PADDING = (0, 0, 0, 0)

@@ -13,7 +13,7 @@ from semifreddo.convert.blocks import Draft
 from semifreddo.convert.constants import transposed
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.functions import Affine
-from semifreddo.convert.load import Node
+from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged, plain, power_of_two
 from semifreddo.convert.values import NO_PADDING, Constant, Real, Signal, Value
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
