@@ -171,7 +171,7 @@ def test_full_disk(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list((tmp_path / "build").rglob("*.json"))
 
 
-def _tiny(model: Path, name: str) -> tuple[object, tuple[str, ...], dict[str, str]]:
+def _tiny(model: Path, name: str, *_: object) -> tuple[object, tuple[str, ...], dict[str, str]]:
     import dataclasses
 
     from nets import blended

@@ -14,6 +14,7 @@ import pytest
 
 from semifreddo.convert import check_model, convert, export_qonnx, run_qonnx, trace_qonnx
 from semifreddo.convert.from_qonnx import read_converted
+from semifreddo.convert.trace import trace
 from semifreddo.core.errors import ConversionError
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
@@ -53,6 +54,32 @@ def test_what_a_frozen_channel_depends_on_is_frozen_with_it(tmp_path: Path) -> N
     scalers = [net.block[f"{name}.{part}"] for part in ("weight", "factor", "offset")]
     assert [block.role for block in scalers] == ["weight", "weight", "bias"]
     assert all(block.frozen == tuple(flags[names[0]]) for block in scalers)
+
+
+def test_tensors_of_a_file_without_plan_are_frozen_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    proto = trace(trained("two convolutions"), path, SHAPE)
+    path.write_bytes(proto.SerializeToString())
+    net = convert(path, "net", frozen=("1.*",))
+    residency = {block.name: block.residency for block in net.blocks}
+    assert residency["1.weight"] == residency["1.factor"] == "frozen"
+    assert residency["4.weight"] == residency["4.factor"] == "configurable"
+    assert {block.residency for block in convert(path, "net", frozen=()).blocks} == {"configurable"}
+    with pytest.raises(
+        ConversionError, match=r"\[freeze\] tensors: 'x\*' matches none of 1\.weight"
+    ):
+        convert(path, "net", frozen=("1.*", "x*"))
+    export_qonnx(
+        trained("two convolutions"),
+        path,
+        input_shape=SHAPE,
+        plan=FreezePlan.of(
+            {"1.weight": np.ones(8, bool)},
+            lambda name: integer_tensor(trained("two convolutions"), name),
+        ),
+    )
+    with pytest.raises(ConversionError, match="carries a freeze plan"):
+        convert(path, "net", frozen=("1.*",))
 
 
 def test_a_frozen_scale_that_changed_is_noticed(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ optimize = false
 """
 
 
-def convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
+def convert(
+    model: Path, name: str, *_: object
+) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
     """Stands in for QONNX conversion, so that these tests need no torch."""
     net = dataclasses.replace(blended(), name=name)
     return net, ("a", "b", "c"), {"test_accuracy": "0.75", "task": "text"}

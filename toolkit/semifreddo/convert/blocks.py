@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +18,8 @@ from semifreddo.core.fixed import bits_for
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.ir.layers import ROLES, Role, WeightBlock
 
-Frozen: TypeAlias = Literal["plan", "all", "none"]
+Frozen: TypeAlias = Literal["plan", "all", "none"] | tuple[str, ...]
+"""What is frozen: as the file's plan says, everything, nothing, or tensors by name pattern."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,13 +102,15 @@ class Blocks:
 
     Args:
         plan: Which tensors are frozen; None if the model has no plan.
-        frozen: Follow the plan (without one, everything is frozen), or freeze all or nothing.
+        frozen: Follow the plan (without one, everything is frozen), freeze all or nothing, or
+            the tensors whose names match a pattern (``*`` and ``?``).
     """
 
     def __init__(self, plan: FreezePlan | None, frozen: Frozen) -> None:
         self._plan = plan
         self._frozen = frozen
         self._tensors: dict[str, IntegerTensor] = {}
+        self._matched: set[str] = set()
         self.by_name: dict[str, WeightBlock] = {}
 
     def add(
@@ -187,6 +191,10 @@ class Blocks:
         return block
 
     def _flags(self, constant: Constant, name: str, outputs: int) -> tuple[bool, ...]:
+        if isinstance(self._frozen, tuple):
+            matching = [each for each in self._frozen if fnmatchcase(name, each)]
+            self._matched.update(matching)
+            return (bool(matching),) * outputs
         if constant.parameter is None or self._frozen == "all":
             return (True,) * outputs
         if self._frozen == "none":
@@ -197,10 +205,23 @@ class Blocks:
         """Compare every frozen tensor with the digest in the plan.
 
         Raises:
+            ConversionError: A name pattern matches nothing, or there is a plan beside it.
             FrozenTensorChangedError: Names those that changed or are not in the model.
         """
-        if self._plan is not None:
+        if isinstance(self._frozen, tuple):
+            self._check_patterns(self._frozen)
+        elif self._plan is not None:
             self._plan.verify(self._tensors.__getitem__)
+
+    def _check_patterns(self, patterns: tuple[str, ...]) -> None:
+        if self._plan is not None and self._plan.tensors:
+            raise ConversionError(
+                "the model carries a freeze plan, which says what is frozen; leave [freeze] out"
+            )
+        unmet = [pattern for pattern in patterns if pattern not in self._matched]
+        if unmet:
+            names = ", ".join(self.by_name) or "none"
+            raise ConversionError(f"[freeze] tensors: {unmet[0]!r} matches none of {names}")
 
     @property
     def tensors(self) -> Mapping[str, IntegerTensor]:

@@ -233,7 +233,8 @@ def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> Strea
             first node is the input quantizer.
         name: Identifier of the design.
         frozen: ``plan`` follows the freeze plan in the file, and freezes everything if there is
-            none; ``all`` and ``none`` disregard it.
+            none; ``all`` and ``none`` disregard it. Patterns name the tensors that are frozen in a
+            file without a plan.
 
     Returns:
         The integer network; its input stream has the format of the input quantizer.

@@ -95,6 +95,17 @@ class TaskSection:
 
 
 @dataclass(frozen=True)
+class FreezeSection:
+    """``[freeze]``: which weights of a model without a freeze plan become logic."""
+
+    tensors: tuple[str, ...] | None = option(
+        None,
+        help="name patterns (* and ?) of weight tensors that become logic, [] for none; all do if "
+        "absent. A model that semifreddo exported carries a plan instead",
+    )
+
+
+@dataclass(frozen=True)
 class CsimSection:
     """``[csim]``: how the C simulation is compiled and run."""
 
@@ -182,6 +193,9 @@ class DesignFile:
     model: ModelSection | None = option(None, help="the class of a Brevitas model of your own")
     vectors: VectorsSection = option(VectorsSection(), help="images and answers of every rung")
     task: TaskSection = option(TaskSection(), help="the model's task, and more to pack")
+    freeze: FreezeSection = option(
+        FreezeSection(), help="which weights of a model without a freeze plan become logic"
+    )
     csim: CsimSection = option(CsimSection(), help="the C simulation")
     rtl: RtlSection = option(RtlSection(), help="speed and size of the open Verilog")
     cosim: CosimSection = option(CosimSection(), help="the simulation of the Verilog")

@@ -114,7 +114,9 @@ def lower_design(config: BuildConfig) -> Lowered:
     Raises:
         SemifreddoError: The model or the vectors are missing or wrong.
     """
-    net, labels, info = _convert(config.path(config.design.model), config.name)
+    net, labels, info = _convert(
+        config.path(config.design.model), config.name, config.freeze.tensors
+    )
     return Lowered(net, task_of(config, net, labels, info), vectors_of(config, net))
 
 
@@ -137,14 +139,16 @@ def _run(work: Workspace) -> Figures:
     }
 
 
-def _convert(model: Path, name: str) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
+def _convert(
+    model: Path, name: str, tensors: tuple[str, ...] | None
+) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
     try:
         from semifreddo.convert import read_converted
     except ImportError as error:
         raise ToolError(
             f"{model}: converting needs {error.name}; {install_hint('train')}"
         ) from error
-    converted = read_converted(model, name)
+    converted = read_converted(model, name, frozen="plan" if tensors is None else tensors)
     found = converted.graph.info
     # What the file itself does in front of its first quantizer belongs to the images.
     made = converted.entrance.preprocessing(Preprocessing.from_figures(found.info))
@@ -159,6 +163,6 @@ LOWER = Stage(
     writes=("net.json", "net.txt", "task.json", "vectors.npz"),
     code=("convert", "nn", "passes", "sim", "flow"),
     run=_run,
-    decides=("name", "task_name", "task.labels", "vectors.random_count"),
+    decides=("name", "task_name", "task.labels", "freeze.tensors", "vectors.random_count"),
     files=("design.model", "vectors.file"),
 )
