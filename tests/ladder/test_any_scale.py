@@ -99,7 +99,7 @@ def climb_rtl(
         packets.append(design.bus.task_packet(AddressMap.of(task).pack(task)))
         packets.append(design.bus.image_packet(images))
     with Simulation(build(design, folder, optimize=False), design.bus) as simulation:
-        simulation.configure(Stalls(200, 300, 5, watchdog_cycles=200_000))
+        simulation.configure(Stalls(200, 300, 5, watchdog_cycles=1_000_000))
         found = simulation.exchange(packets, len(tasks) * len(images), 900).results
     expected = np.concatenate([reference.run(task, images) for task in tasks])
     assert np.array_equal(found, expected)
@@ -177,4 +177,4 @@ def test_files_of_other_people_in_cpp(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FILES[:6])
 def test_files_of_other_people_in_rtl(name: str, tmp_path: Path) -> None:
     net = convert(foreign(name), "net", frozen="none")
-    climb_rtl(net, pictures(net, 4), tmp_path, [net], 200.0)
+    climb_rtl(net, pictures(net, 4), tmp_path, [net], 600.0)
