@@ -261,6 +261,33 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "node '/s/Softmax' (Softmax): operator Softmax is supported as the last one only; leave it "
         "out",
     ),
+    "softmax of rows": (
+        lambda g: g.node("Softmax", relu_quant(g), name="/s/Softmax", axis=2),
+        "node '/s/Softmax' (Softmax): works along axis 2; answers are compared along the channels",
+    ),
+    "the smallest answers": (
+        lambda g: g.node(
+            "TopK",
+            relu_quant(g),
+            g.constant("k", np.array([2])),
+            name="/t/TopK",
+            outputs=2,
+            axis=1,
+            largest=0,
+        ),
+        "node '/t/TopK' (TopK): looks for the smallest answers; look for the largest",
+    ),
+    "batch norm of the batch": (
+        lambda g: g.node(
+            "BatchNormalization",
+            relu_quant(g),
+            *[g.constant(f"bn.{i}", np.ones(3)) for i in range(4)],
+            name="/bn/BatchNormalization",
+            training_mode=1,
+        ),
+        "node '/bn/BatchNormalization' (BatchNormalization): normalises with the batch itself; "
+        "export the model in evaluation mode",
+    ),
     "unknown operator": (
         lambda g: g.node("Erf", relu_quant(g), name="/e/Erf"),
         f"node '/e/Erf' (Erf): operator Erf is not supported; {DEFAULT}",

@@ -28,6 +28,13 @@ def head(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     value = operands[0]
     if context.graph.output not in node.outputs or value is None:
         context.refuse(node, f"operator {node.op} is supported as the last one only; leave it out")
+    if not node.attributes.get("largest", 1):
+        context.refuse(node, "looks for the smallest answers; look for the largest")
+    rank = value.signal.index.ndim if isinstance(value, Real) else 0
+    rank = value.index.ndim if isinstance(value, Signal) else rank
+    axis = int(node.attributes.get("axis", -1 if node.op != "ArgMax" else 0))
+    if rank and axis % rank != 1:
+        context.refuse(node, f"works along axis {axis}; answers are compared along the channels")
     context.result_tensor = node.inputs[0]
     return [value for _ in node.outputs]
 

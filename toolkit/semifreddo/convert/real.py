@@ -245,6 +245,10 @@ def multiplied(
 
 def batch_norm(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
     """A batch norm in evaluation mode: ``gamma / sqrt(variance + epsilon)`` and its offset."""
+    if node.attributes.get("training_mode", 0):
+        context.refuse(
+            node, "normalises with the batch itself; export the model in evaluation mode"
+        )
     gamma, beta, mean, variance = (
         context.constant(node, value, role)
         for value, role in zip(operands[1:5], ("scale", "bias", "mean", "variance"), strict=True)
