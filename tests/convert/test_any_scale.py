@@ -16,7 +16,9 @@ from semifreddo.convert import check_model, convert, export_qonnx, run_qonnx, tr
 from semifreddo.convert.from_qonnx import read_converted
 from semifreddo.convert.trace import trace
 from semifreddo.core.errors import ConversionError
+from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.freeze import FreezePlan
+from semifreddo.ir.serial import load_net, save_net
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
 from semifreddo.sim import reference
 from user_models import MODELS, trained
@@ -110,3 +112,15 @@ def test_the_order_of_the_answers_is_that_of_the_logits(tmp_path: Path) -> None:
 def test_an_activation_without_quantizer_is_refused_by_its_reader(tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="without quantizer; put a quantizer"):
         export_qonnx(trained("no quantizer behind ReLU"), tmp_path / "a.onnx", input_shape=SHAPE)
+
+
+def test_wide_offsets_come_back_from_files_and_tasks(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export_qonnx(trained("batch norm behind a linear layer"), path, input_shape=SHAPE)
+    net = convert(path, "net", frozen=())
+    assert max(block.bits for block in net.blocks) > 32
+    save_net(net, tmp_path / "net.json")
+    assert load_net(tmp_path / "net.json") == net
+    values = AddressMap.of(net).unpack(AddressMap.of(net).pack(net))
+    for block in net.configurable_blocks:
+        assert np.array_equal(values[block.name], block.matrix), block.name

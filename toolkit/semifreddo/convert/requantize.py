@@ -206,6 +206,9 @@ class _Requantized:
         )
         bias = None
         if offsets.any():
+            # Zeros that all offsets end in are fraction bits that nobody needs to store.
+            zeros = int(np.bitwise_or.reduce(offsets) & -np.bitwise_or.reduce(offsets))
+            offsets, frac = offsets // zeros, frac - zeros.bit_length() + 1
             bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen).name
         return context.emit(
             self._node,

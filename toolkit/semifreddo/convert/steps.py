@@ -208,7 +208,9 @@ def scaler_of(
         return None if found is None else Scaler(-found.factor, found.offset, shift)
     scaled = abs(slope) * (1 << shift)
     nearest = scaled.numerator // scaled.denominator
-    for factor in dict.fromkeys((nearest, nearest + 1, max(0, nearest - 1))):
+    # A channel whose value never changes needs no product.
+    still = (0,) if steps(steps.first) == steps(steps.last) else ()
+    for factor in dict.fromkeys((*still, nearest, nearest + 1, max(0, nearest - 1))):
         bounds = _offsets(steps, shift, factor, rounding)
         if bounds is not None:
             return Scaler(factor, _roundest(*bounds), shift)

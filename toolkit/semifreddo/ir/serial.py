@@ -38,8 +38,14 @@ def _layer_from_json(data: dict[str, Any]) -> Layer:
     return kind(output=_stream_from_json(data["output"]), **values)
 
 
+def _stored_as(bits: int, *, signed: bool) -> str:
+    """NumPy type in which the values of a block are written."""
+    return "<i4" if bits + (not signed) <= 32 else "<i8"
+
+
 def _block_from_json(data: dict[str, Any]) -> WeightBlock:
-    raw = np.frombuffer(base64.b64decode(data["raw"], validate=True), dtype="<i4")
+    kind = _stored_as(int(data["bits"]), signed=bool(data["signed"]))
+    raw = np.frombuffer(base64.b64decode(data["raw"], validate=True), dtype=kind)
     return WeightBlock(
         name=str(data["name"]),
         role=data["role"],
@@ -55,7 +61,8 @@ def net_to_json(net: StreamNet) -> str:
     """The whole net as JSON text, with a digest over it."""
     data = structure_to_json(net)
     for entry, block in zip(data["blocks"], net.blocks, strict=True):
-        raw = np.ascontiguousarray(block.raw, dtype="<i4").tobytes()
+        kind = _stored_as(block.bits, signed=block.signed)
+        raw = np.ascontiguousarray(block.raw, dtype=kind).tobytes()
         entry["raw"] = base64.b64encode(raw).decode()
     data["device_digest"] = net.device_digest
     data["task_digest"] = net.task_digest
