@@ -13,8 +13,15 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 
 from semifreddo.boards import load_board  # noqa: E402
-from semifreddo.convert import convert, export_qonnx, run_qonnx, trace_qonnx  # noqa: E402
+from semifreddo.convert import (  # noqa: E402
+    convert,
+    export_qonnx,
+    read_converted,
+    run_qonnx,
+    trace_qonnx,
+)
 from semifreddo.core.errors import ConversionError, ToolError  # noqa: E402
+from semifreddo.core.preprocessing import Preprocessing  # noqa: E402
 from semifreddo.hls import plan_project  # noqa: E402
 from semifreddo.hls.schedule import ScheduledNet, default_schedule  # noqa: E402
 from semifreddo.hls.transport import open_project  # noqa: E402
@@ -178,3 +185,20 @@ def test_files_of_other_people_in_cpp(name: str, tmp_path: Path) -> None:
 def test_files_of_other_people_in_rtl(name: str, tmp_path: Path) -> None:
     net = convert(foreign(name), "net", frozen="none")
     climb_rtl(net, pictures(net, 4), tmp_path, [net], 600.0)
+
+
+def test_pictures_reach_a_foreign_network_as_it_was_trained() -> None:
+    """The file maps pixels / 255 to -1..1 itself; the host does it from the file's record."""
+    images = FOREIGN.parent / "gtsrb" / "gtsrb32_small.npz"
+    path = foreign("thesis_CNVlight_GTSRB_W4A4")
+    if not images.is_file():
+        pytest.skip("benchmark images are not here (SEMIFREDDO_DATA)")
+    with np.load(images) as data:
+        pixels, labels = data["x_test"][:300], data["y_test"][:300]
+    converted = read_converted(path, "signs")
+    made = converted.entrance.preprocessing(Preprocessing())
+    assert made.mean == made.deviation == (0.5,) * 3
+    kind = converted.net.input.type
+    raw = made.raw(pixels, kind.width, kind.scale, signed=kind.signed)
+    answers = reference.run(converted.net, raw).argmax(axis=1)
+    assert (answers == labels).mean() > 0.95
