@@ -419,6 +419,21 @@ def test_pixels_are_refused_by_a_task_with_mean_and_deviation_and_raw_of_brings_
         assert (plain.raw_of(pixels) == 120 - 128).all()
 
 
+def test_real_values_for_an_input_of_another_scale_are_refused() -> None:
+    """Ones and zeros would pass as raw integers, and mean something else."""
+    net = blended()
+    made = Preprocessing(step=1 / 255)
+    task = dataclasses.replace(Task.of(net, "a", ("a", "b")), preprocessing=made)
+    task = Task.from_json(task.to_json())
+    assert task.preprocessing == made
+    images = np.full((2, *net.input.shape), 0.5)
+    with Accelerator(Bundle(net, {"a": task}), FakeDevice(net)) as accelerator:
+        with pytest.raises(DataError, match=r"a raw 1 of the device's input means 0\.0039"):
+            accelerator.predict(images)
+        raw = np.full(images.shape, 128)
+        assert np.array_equal(accelerator.predict(raw).raw, reference.run(net, raw))
+
+
 @pytest.mark.parametrize(("width", "signed"), [(4, False), (8, True)])
 def test_only_raw_integers_that_are_pixels_can_look_like_source_values(
     width: int, signed: bool

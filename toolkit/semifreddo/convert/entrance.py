@@ -79,10 +79,10 @@ class Entrance:
         if known.normalises:
             return replace(known, step=step)
         if self.is_identity or len(self.functions) != 1:
-            return known
+            return replace(known, step=step)
         (function,) = self.functions
         if not isinstance(function, Affine) or min(function.slopes) <= 0:
-            return known
+            return replace(known, step=step)
         unit = _BRIGHTEST if max(function.slopes) < _PIXEL_SLOPE else 1
         slopes = [slope * unit for slope in function.slopes]
         means = [-b / a for a, b in zip(slopes, function.offsets, strict=True)]

@@ -183,6 +183,13 @@ class Accelerator:
         """
         raw = pack_images(images, self.net.input, layout)
         with self._lock:
+            step = self._task.preprocessing.step
+            if step and np.asarray(images).dtype.kind == "f":
+                raise DataError(
+                    f"images: a raw 1 of the device's input means {step:g} to the model, so real "
+                    "values cannot be packed exactly; give raw integers, or accelerator.raw_of("
+                    "pixels)"
+                )
             self._check_meaning(raw)
             results = self._run(raw)
             task = self._task
