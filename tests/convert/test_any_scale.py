@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from onnx_models import Graph
 from semifreddo.convert import check_model, convert, export_qonnx, run_qonnx, trace_qonnx
 from semifreddo.convert.from_qonnx import read_converted
 from semifreddo.convert.trace import trace
@@ -124,3 +125,17 @@ def test_wide_offsets_come_back_from_files_and_tasks(tmp_path: Path) -> None:
     values = AddressMap.of(net).unpack(AddressMap.of(net).pack(net))
     for block in net.configurable_blocks:
         assert np.array_equal(values[block.name], block.matrix), block.name
+
+
+def test_a_constant_behind_a_quantizer_is_not_the_bias_in_front_of_it(tmp_path: Path) -> None:
+    """A scaler without offset is a layer without bias, but its cast stands before the sum."""
+    graph = Graph()
+    weight = graph.weight("conv.weight", (3, 2, 3, 3), 0.375)
+    sums = graph.node("Conv", graph.image(), weight, name="/conv/Conv")
+    floored = graph.quant(sums, 0.25, 4.0, mode="FLOOR", name="/act/Quant")
+    bias = graph.weight("late.bias", (1, 3, 1, 1))
+    path = graph.save(tmp_path / "a.onnx", graph.node("Add", floored, bias, name="/late/Add"))
+    net = convert(path, "net")
+    images = np.random.default_rng(1).integers(0, 256, (50, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+    assert net.layers[1].output.type.width == 4

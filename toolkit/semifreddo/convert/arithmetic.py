@@ -27,7 +27,7 @@ from semifreddo.convert.values import (
 )
 from semifreddo.convert.weighted import bias_block
 from semifreddo.core.fixed import FixedType, bits_for
-from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend, Conv, Weighted
+from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend, Conv
 
 _SCALER_BITS = 16
 
@@ -123,15 +123,10 @@ def _attach_bias(
     context: Context, node: Node, signal: Signal, bias: Constant
 ) -> list[Value] | None:
     """Add a constant to a weighted layer without bias; None if it cannot be that layer's bias."""
-    makers = [layer for layer in context.layers if layer.name == signal.stream.name]
-    maker = makers[0] if makers else None
-    only_here = maker is not None and (
-        context.readers(context.origins[maker.name].tensor) == 1
-        and not any(maker.name in layer.inputs for layer in context.layers)
-    )
-    if not isinstance(maker, Weighted) or maker.bias is not None or not only_here:
+    stream = signal.stream
+    if not context.takes_bias(stream) or context.readers(context.origins[stream.name].tensor) != 1:
         return None
-    channels = signal.stream.channels
+    channels = stream.channels
     shape = (1,) * (signal.index.ndim - bias.values.ndim) + bias.values.shape
     per_channel = shape == (1, channels) + (1,) * (signal.index.ndim - 2)
     if signal.channel_map != tuple(range(channels)) or not per_channel or bias.quantized is None:
@@ -140,7 +135,7 @@ def _attach_bias(
         return None
     block = bias_block(context, node, reshaped(bias, (channels,)))
     assert block is not None
-    stream = context.replace_layer(node, signal.stream, bias=block.name)
+    stream = context.replace_layer(node, stream, bias=block.name)
     return [replace(signal, stream=stream, node=node.name)]
 
 

@@ -286,10 +286,18 @@ class Context:
         """Path of the module that a node belongs to; empty for the model's own ``forward``."""
         return self._scopes.read(node.name).path
 
-    def is_fresh(self, stream: Stream) -> bool:
-        """Whether nothing reads a stream yet, and no more than one node will."""
-        tensor = self.origins[stream.name].tensor
-        return self.readers(tensor) <= 1 and not any(stream.name in x.inputs for x in self.layers)
+    def takes_bias(self, stream: Stream) -> bool:
+        """Whether a constant added to a stream can be the bias of the layer that makes it.
+
+        The layer has weights and no bias, nothing reads its result yet, and no cast stands between
+        its sums and the stream.
+        """
+        layer = self.maker(stream)
+        if not isinstance(layer, Weighted) or layer.bias is not None:
+            return False
+        exact = exact_result(layer, self.inputs_of(layer), self.blocks.by_name.__getitem__)
+        read = any(stream.name in other.inputs for other in self.layers)
+        return exact.type == stream.type and not read
 
     def readers(self, tensor: str) -> int:
         """How many node inputs read an ONNX tensor; the graph's output counts as one."""

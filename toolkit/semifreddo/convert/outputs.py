@@ -16,7 +16,7 @@ from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged, plain
 from semifreddo.convert.values import NO_PADDING, Real, Signal, Value
 from semifreddo.core.fixed import MAX_WIDTH
-from semifreddo.ir.layers import Conv, Stream, Weighted
+from semifreddo.ir.layers import Conv, Stream
 
 
 def head(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -146,14 +146,13 @@ def _channels_first(signal: Signal) -> Signal:
 def _emit(context: Context, node: Node, stream: Stream, scores: _Scores) -> None:
     """The last layer; offsets alone become the bias of the layer before, if it has none."""
     name, frozen = context.derived_name(stream), context.residency(stream)
-    layer, bias = context.maker(stream), None
+    bias = None
     # Raw integers count, whatever fraction bits their format has.
     frac = stream.type.frac + scores.frac
     if any(scores.offsets):
         offsets = np.array(scores.offsets)
         bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen).name
-    is_bias = isinstance(layer, Weighted) and layer.bias is None and set(scores.factors) == {1}
-    if is_bias and bias is not None and context.is_fresh(stream):
+    if bias is not None and set(scores.factors) == {1} and context.takes_bias(stream):
         context.replace_layer(node, stream, bias=bias)
         return
     factors = np.array(scores.factors).reshape(1, 1, 1, -1)
