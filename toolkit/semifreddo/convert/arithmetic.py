@@ -27,7 +27,7 @@ from semifreddo.convert.values import (
 )
 from semifreddo.convert.weighted import bias_block
 from semifreddo.core.fixed import FixedType, bits_for
-from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend, Conv
+from semifreddo.ir.layers import ALPHA_FRAC, ROLES, Add, Blend
 
 _SCALER_BITS = 16
 
@@ -52,18 +52,7 @@ def settle(context: Context, node: Node, value: Value | None) -> Signal | Real:
     stream = context.image(node, signal)
     factor, draft = _scaler(context, node, value.factor, stream.channels, signal.index.ndim)
     block = context.blocks.add("weight", factor, draft, context.what(node))
-    result = context.emit(
-        node,
-        Conv,
-        (stream,),
-        stream.shape,
-        weight=block.name,
-        bias=None,
-        kernel=(1, 1),
-        stride=(1, 1),
-        padding=NO_PADDING,
-        depthwise=True,
-    )
+    result = context.emit_scaler(node, stream, block)
     index = Signal.image(result, "").index.reshape(signal.index.shape)
     return Signal(result, index, node=node.name)
 

@@ -30,6 +30,7 @@ from semifreddo.ir.layers import (
     Route,
     Shape,
     Stream,
+    WeightBlock,
     Weighted,
 )
 
@@ -178,6 +179,41 @@ class Context:
             label or node.name, node.outputs[0] if tensor is None else tensor
         )
         return stream
+
+    def emit_scaler(
+        self,
+        node: Node,
+        source: Stream,
+        weight: WeightBlock,
+        bias: WeightBlock | None = None,
+        *,
+        into: FixedType | None = None,
+        tensor: str | None = None,
+    ) -> Stream:
+        """Add ``weight * x + bias`` of each channel, a depthwise 1x1 convolution.
+
+        Args:
+            node: The node that becomes the layer.
+            source: What it reads.
+            weight: Block of shape ``(1, 1, 1, channels)``.
+            bias: Block of shape ``(channels,)``, if anything is added.
+            into: As for :meth:`emit`.
+            tensor: As for :meth:`emit`.
+        """
+        return self.emit(
+            node,
+            Conv,
+            (source,),
+            source.shape,
+            into=into,
+            tensor=tensor,
+            weight=weight.name,
+            bias=None if bias is None else bias.name,
+            kernel=(1, 1),
+            stride=(1, 1),
+            padding=NO_PADDING,
+            depthwise=True,
+        )
 
     def replace_layer(self, node: Node, stream: Stream, **fields: Any) -> Stream:
         """Change fields of the layer that makes a stream, and its exact result type with them."""

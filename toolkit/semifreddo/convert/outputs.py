@@ -14,9 +14,9 @@ from semifreddo.convert.context import Context
 from semifreddo.convert.functions import Affine, Sigmoid
 from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged, plain
-from semifreddo.convert.values import NO_PADDING, Real, Signal, Value
+from semifreddo.convert.values import Real, Signal, Value
 from semifreddo.core.fixed import MAX_WIDTH
-from semifreddo.ir.layers import Conv, Stream
+from semifreddo.ir.layers import Stream
 
 
 def head(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -151,21 +151,10 @@ def _emit(context: Context, node: Node, stream: Stream, scores: _Scores) -> None
     frac = stream.type.frac + scores.frac
     if any(scores.offsets):
         offsets = np.array(scores.offsets)
-        bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen).name
+        bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen)
     if bias is not None and set(scores.factors) == {1} and context.takes_bias(stream):
-        context.replace_layer(node, stream, bias=bias)
+        context.replace_layer(node, stream, bias=bias.name)
         return
     factors = np.array(scores.factors).reshape(1, 1, 1, -1)
     weight = context.blocks.derive(f"{name}.factor", "weight", factors, 0, frozen)
-    context.emit(
-        node,
-        Conv,
-        (stream,),
-        stream.shape,
-        weight=weight.name,
-        bias=bias,
-        kernel=(1, 1),
-        stride=(1, 1),
-        padding=NO_PADDING,
-        depthwise=True,
-    )
+    context.emit_scaler(node, stream, weight, bias)

@@ -27,8 +27,8 @@ from semifreddo.convert.functions import (
     inverse_root,
 )
 from semifreddo.convert.node import Node
-from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
-from semifreddo.ir.layers import Add, Conv, Stream
+from semifreddo.convert.values import Constant, RawImage, Real, Signal, Value
+from semifreddo.ir.layers import Add, Stream
 
 Numbers = TypeVar("Numbers", bound=Real | RawImage)
 
@@ -224,20 +224,8 @@ def multiplied(
     if offset:
         offsets = np.full(stream.channels, offset)
         name = f"{context.derived_name(stream)}.offset"
-        bias = context.blocks.derive(name, "bias", offsets, 0, frozen).name
-    product = context.emit(
-        node,
-        Conv,
-        (stream,),
-        stream.shape,
-        tensor="",
-        weight=weight.name,
-        bias=bias,
-        kernel=(1, 1),
-        stride=(1, 1),
-        padding=NO_PADDING,
-        depthwise=True,
-    )
+        bias = context.blocks.derive(name, "bias", offsets, 0, frozen)
+    product = context.emit_scaler(node, stream, weight, bias, tensor="")
     if not offset:
         context.products.add(product.name)
     return product

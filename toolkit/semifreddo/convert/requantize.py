@@ -22,7 +22,7 @@ from semifreddo.convert.real import imaged
 from semifreddo.convert.steps import Quantizer, Steps, scalers_of, steps_of
 from semifreddo.convert.values import NO_PADDING, Real, Signal
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
-from semifreddo.ir.layers import Add, Conv, Stream
+from semifreddo.ir.layers import Add, Stream
 
 
 def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, frac: int) -> Signal:
@@ -209,21 +209,8 @@ class _Requantized:
             # Zeros that all offsets end in are fraction bits that nobody needs to store.
             zeros = int(np.bitwise_or.reduce(offsets) & -np.bitwise_or.reduce(offsets))
             offsets, frac = offsets // zeros, frac - zeros.bit_length() + 1
-            bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen).name
-        return context.emit(
-            self._node,
-            Conv,
-            (source,),
-            source.shape,
-            into=kind,
-            tensor="",
-            weight=weight.name,
-            bias=bias,
-            kernel=(1, 1),
-            stride=(1, 1),
-            padding=NO_PADDING,
-            depthwise=True,
-        )
+            bias = context.blocks.derive(f"{name}.offset", "bias", offsets, frac, frozen)
+        return context.emit_scaler(self._node, source, weight, bias, into=kind, tensor="")
 
 
 def _is_identity(steps: Steps) -> bool:
