@@ -3,6 +3,9 @@
 ``python -m mutants --seed 1 --count 40`` with ``tests`` on the path, or ``tox -e mutants -- ...``.
 The tree itself is never changed: tests run in a copy. Results are kept in a JSON file after each
 mutant, and the same command goes on where it was interrupted.
+
+``--record`` first runs the default tests once and notes which of them execute which line. A later
+run on the same files then asks only those, up to ``--seconds`` of them, and is many times quicker.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mutants.drawing import LANGUAGES, Drawn, sample, selections
+from mutants.covering import Covering
+from mutants.drawing import LANGUAGES, Drawn, mirrors, sample, selections
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
@@ -38,6 +43,18 @@ def copy_tree(root: Path, place: Path) -> None:
             shutil.copy2(root / name, place / name)
 
 
+def record(root: Path, place: Path, file: Path) -> int:
+    """Run the default tests once in a copy, and note which lines each of them executes."""
+    left_out = ("mutants", "readme", "site", "examples", "notebooks", "pynq_board")
+    ignored = [f"--ignore=tests/{name}" for name in left_out]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow and not clock", *ignored]
+    command += ["-p", "no:cacheprovider", "-p", "mutants.recording", "--record", str(file)]
+    paths = f"{place / 'toolkit'}{os.pathsep}{place / 'tests'}"
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    code = subprocess.run(command, cwd=place, env=environment, check=False).returncode
+    return 0 if file.is_file() and code in (0, 1) else 2
+
+
 def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
     """What the tests say of the copy; a mutant that hangs is killed with all it started."""
     environment = os.environ | {
@@ -47,7 +64,9 @@ def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
         "MPLBACKEND": "Agg",
     }
     command = [
-        sys.executable,
+        os.environ.get("SEMIFREDDO_PYNQ_PYTHON", sys.executable)
+        if tests == ["tests/pynq_board"]
+        else sys.executable,
         "-m",
         "pytest",
         "-q",
@@ -77,8 +96,33 @@ def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
     return SURVIVED if code == 0 else KILLED
 
 
+def asked(
+    root: Path, drawn: Drawn, covering: Covering | None, seconds: float
+) -> Iterator[tuple[list[str], bool]]:
+    """Selections of tests, and whether it is known that they pass without the mutant."""
+    python = drawn.path.suffix == ".py"
+    if covering is not None and python:
+        before = (root / drawn.path).read_text(encoding="utf-8")
+        mirror = mirrors(root, drawn)
+        line = drawn.mutant.line
+        found = covering.selection(root, drawn.path, before, line, mirror, seconds)
+        if found:
+            yield found, True
+            if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
+                yield ["tests/pynq_board"], False
+            return
+    for tests in selections(root, drawn):
+        yield tests, False
+
+
 def judge(
-    root: Path, place: Path, drawn: Drawn, timeout_s: float, sound: dict[str, bool]
+    root: Path,
+    place: Path,
+    drawn: Drawn,
+    timeout_s: float,
+    sound: dict[str, bool],
+    covering: Covering | None = None,
+    seconds: float = 60.0,
 ) -> tuple[str, str]:
     """What becomes of a mutant in a copy of the tree, and in which tests.
 
@@ -89,7 +133,7 @@ def judge(
     """
     file = place / drawn.path
     before = file.read_text(encoding="utf-8")
-    for tests in selections(root, drawn):
+    for tests, known in asked(root, drawn, covering, seconds):
         file.write_text(drawn.mutant.text, encoding="utf-8")
         try:
             result = run_tests(place, tests, timeout_s)
@@ -98,6 +142,8 @@ def judge(
         if result == SURVIVED:
             continue
         name = " ".join(tests)
+        if known and result == KILLED:
+            return result, name
         if name not in sound:
             sound[name] = run_tests(place, tests, timeout_s) == SURVIVED
         if not sound[name]:
@@ -136,6 +182,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--package", help="of the toolkit; verilog, cpp")
     parser.add_argument("--language", choices=LANGUAGES, help="only this one")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds per selection")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the tests of a line")
+    parser.add_argument("--record", action="store_true", help="note which test executes which line")
+    parser.add_argument("--lines", type=Path, default=ROOT / "build" / "mutants-lines.json")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutants.json")
     parser.add_argument("--show", action="store_true", help="draw, but run nothing")
     return parser.parse_args(arguments)
@@ -146,12 +195,15 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     options = parse(arguments)
     languages = (options.language,) if options.language else LANGUAGES
     kept = json.loads(options.results.read_text()) if options.results.is_file() else {}
+    covering = Covering.read(options.lines) if options.lines.is_file() else None
     chosen: list[dict[str, Any]] = []
     sound: dict[str, bool] = {}
     with tempfile.TemporaryDirectory(prefix="semifreddo-mutants-") as folder:
         place = Path(folder)
         if not options.show:
             copy_tree(root, place)
+        if options.record:
+            return record(root, place, options.lines.resolve())
         drawn_ones = sample(root, options.seed, options.count, languages, options.package)
         for index, drawn in enumerate(drawn_ones):
             text = difference(root, drawn)
@@ -161,7 +213,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             if text not in kept:
                 begin = time.monotonic()
                 try:
-                    result, where = judge(root, place, drawn, options.timeout, sound)
+                    result, where = judge(
+                        root, place, drawn, options.timeout, sound, covering, options.seconds
+                    )
                 except RuntimeError as error:
                     print(f"mutants: {error}", file=sys.stderr)  # noqa: T201
                     return 2

@@ -145,9 +145,15 @@ def _texts(root: Path) -> tuple[tuple[str, str], ...]:
     )
 
 
+def mirrors(root: Path, drawn: Drawn) -> list[str]:
+    """Files of tests that mirror a Python module."""
+    folder = (root / "tests").joinpath(*drawn.path.relative_to(TOOLKIT).parts[:-1])
+    found = sorted(folder.glob(f"test_{drawn.path.stem}*.py"))
+    return [path.relative_to(root).as_posix() for path in found]
+
+
 def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
     """Tests to run, narrow ones first: a mutant that survives one selection meets the next."""
-    tests = root / "tests"
     if drawn.package == "verilog":
         yield ["tests/matrix/test_matrix.py", "-k", "rtl"]
         yield [
@@ -163,10 +169,7 @@ def selections(root: Path, drawn: Drawn) -> Iterator[list[str]]:
         return
     parts = drawn.path.relative_to(TOOLKIT).parts
     package, stem = parts[0].removesuffix(".py"), drawn.path.stem
-    mirror = [
-        path.relative_to(root).as_posix()
-        for path in sorted(tests.joinpath(*parts[:-1]).glob(f"test_{stem}*.py"))
-    ]
+    mirror = mirrors(root, drawn)
     if mirror:
         yield mirror
     module = ".".join(("semifreddo", *parts[:-1], stem))
