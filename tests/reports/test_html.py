@@ -96,6 +96,12 @@ def test_a_sample_picture_shows_the_image() -> None:
     assert [picture.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]
     signed = Image.open(io.BytesIO(_png(image - 128, -128, 127)))
     assert [signed.getpixel(place) for place in ((0, 0), (63, 0), (0, 63))] == [0, 128, 255]
+    colours = np.array([[[255, 0, 9], [0, 200, 0]]], np.uint8)
+    coloured = Image.open(io.BytesIO(_png(colours, 0, 255)))
+    assert coloured.size == (128, 64)
+    assert [coloured.getpixel(place) for place in ((0, 0), (127, 63))] == [(255, 0, 9), (0, 200, 0)]
+    grey = Image.open(io.BytesIO(_png(np.array([[[7, 250]] * 3], np.uint8), 0, 255)))
+    assert grey.mode == "L" and grey.getpixel((0, 0)) == 7, "of two channels the first"
 
 
 def test_every_cell_of_a_narrow_page_names_its_column_and_every_colour_has_a_dark_one() -> None:

@@ -17,9 +17,10 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.synthesis import netlist
 from semifreddo.rtl.synthesis.netlist import CELLS_FILE, models_of_cells, netlist_design
 from semifreddo.sim import reference
-from semifreddo.tools.yosys import find_yosys
+from semifreddo.tools.yosys import Yosys, find_yosys
 
 STALLS = ((0, 0), (300, 400), (0, 700), (800, 0))
 
@@ -97,3 +98,17 @@ def test_cells_without_a_model() -> None:
     for cell, family in (("RAMB18E1", "xc7"), ("DP16KD", "ecp5")):
         with pytest.raises(ToolError, match=f"has {cell} cells, for which Yosys has no simulation"):
             models_of_cells([f"  {cell} #(\n"], family)
+
+
+def test_models_of_a_yosys_that_somebody_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "yosys"
+    monkeypatch.setattr(netlist, "find_yosys", lambda: Yosys(program, (0, 60)))
+    monkeypatch.setattr(netlist, "find_spec", lambda _: None)
+    with pytest.raises(ToolError, match=r"bin/yosys: has no xilinx/cells_sim\.v, the models"):
+        models_of_cells([], "xc7")
+    models = tmp_path / "share" / "yosys" / "xilinx" / "cells_sim.v"
+    models.parent.mkdir(parents=True)
+    models.write_text("module INV(input I, output O);\nassign O = ~I;\nendmodule\n")
+    assert "assign O = ~I" in models_of_cells(["  INV #(\n"], "xc7")

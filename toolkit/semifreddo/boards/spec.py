@@ -127,8 +127,10 @@ class BoardSpec:
     )
     ps: ProcessingSystem | None = option(None, help="processing system; absent: none")
     pynq: tuple[str, ...] = option((), help="PYNQ versions with an image for the board")
-    images: tuple[Image, ...] = option((), help="images")
-    traps: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    images: tuple[Image, ...] = option((), help="operating system images with PYNQ, one table each")
+    traps: Mapping[str, str] = option(
+        factory=dict, help="what goes wrong with a tool, by tool or tool and version"
+    )
     folder: Path = dataclasses.field(default=Path(), compare=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,7 @@
 """The reference pages: ``python -m semifreddo.cli.reference docs/reference`` writes them.
 
-They say what the code says: the command line from its parsers, ``design.toml`` from the dataclasses
-that read it.
+They say what the code says: the command line from its parsers, ``design.toml`` and ``board.toml`` from
+the dataclasses that read them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from semifreddo.cli.main import make_parser
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.output_schema import output_schema
-from semifreddo.flow.reference import design_page, design_schema
+from semifreddo.flow.reference import board_page, design_page, design_schema
 
 _WIDTH = 98
 
@@ -38,6 +38,7 @@ def cli_page() -> str:
 def pages() -> dict[str, str]:
     """Text of every generated page, by file name."""
     return {
+        "board.md": board_page(),
         "cli.md": cli_page(),
         "design.md": design_page(),
         "design.schema.json": design_schema(),

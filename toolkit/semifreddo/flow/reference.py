@@ -1,8 +1,8 @@
-"""The reference of ``design.toml``, rendered from the dataclasses that read it.
+"""The references of ``design.toml`` and ``board.toml``, rendered from the dataclasses that read them.
 
-A key is declared once, with :func:`semifreddo.core.tables.option`; the page for people and the
+A key is declared once, with :func:`semifreddo.core.tables.option`; the pages for people and the
 JSON Schema for editors say what that declaration says. ``python -m semifreddo.cli.reference``
-writes both.
+writes them.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
+from semifreddo.boards.spec import BoardSpec, Image
 from semifreddo.core.columns import markdown_table
 from semifreddo.flow.config import DesignFile
 from semifreddo.flow.train_section import TrainSection
@@ -95,9 +96,9 @@ def keys(cls: type) -> list[Key]:
     ]
 
 
-def tables() -> Iterator[tuple[str, type, str]]:
-    """Every table: its heading, its dataclass and its help."""
-    yield from _tables_below(DesignFile, "")
+def tables(cls: type = DesignFile) -> Iterator[tuple[str, type, str]]:
+    """Every table of a file: its heading, its dataclass and its help."""
+    yield from _tables_below(cls, "")
 
 
 def _tables_below(cls: type, prefix: str) -> Iterator[tuple[str, type, str]]:
@@ -127,15 +128,37 @@ def design_page() -> str:
     ]
     for name, cls, meaning in tables():
         lines += ["", f"## [{name}]", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
-        rows = [
-            (f"`{key.name}`", _type_text(key), _default_text(key), _range_text(key), key.help)
-            for key in keys(cls)
-        ]
-        head = ("key", "type", "default", "range", "meaning")
-        lines.append(markdown_table(head, rows).rstrip())
+        lines.append(_keys_table(cls))
         if cls is Limit:
             lines += ["", "Figures:", "", ", ".join(f"`{name}`" for name in figure_names()) + "."]
     return "\n".join(lines) + "\n"
+
+
+def board_page() -> str:
+    """``docs/reference/board.md``."""
+    lines = [
+        "# board.toml",
+        "",
+        "Every table and key of a board. `python -m semifreddo.cli.reference docs/reference`",
+        "writes this page from the classes that read the file (`semifreddo/boards/spec.py`).",
+        "[A new board](../new-board.md) shows a whole file.",
+        "",
+        _keys_table(BoardSpec),
+    ]
+    for name, cls, meaning in tables(BoardSpec):
+        heading = f"[[{name}]]" if cls is Image else f"[{name}]"
+        lines += ["", f"## {heading}", "", f"{meaning[0].upper()}{meaning[1:]}.", ""]
+        lines.append(_keys_table(cls))
+    return "\n".join(lines) + "\n"
+
+
+def _keys_table(cls: type) -> str:
+    rows = [
+        (f"`{key.name}`", _type_text(key), _default_text(key), _range_text(key), key.help)
+        for key in keys(cls)
+        if key.field.metadata
+    ]
+    return markdown_table(("key", "type", "default", "range", "meaning"), rows).rstrip()
 
 
 def design_schema() -> str:
