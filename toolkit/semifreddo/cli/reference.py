@@ -1,7 +1,7 @@
 """The reference pages: ``python -m semifreddo.cli.reference docs/reference`` writes them.
 
-They say what the code says: the command line from its parsers, ``design.toml`` and ``board.toml`` from
-the dataclasses that read them.
+They say what the code says: the command line from its parsers, ``design.toml`` and ``board.toml``
+from the dataclasses that read them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The references of ``design.toml`` and ``board.toml``, rendered from the dataclasses that read them.
+"""References of ``design.toml`` and ``board.toml``, rendered from the classes that read them.
 
 A key is declared once, with :func:`semifreddo.core.tables.option`; the pages for people and the
 JSON Schema for editors say what that declaration says. ``python -m semifreddo.cli.reference``
