@@ -62,6 +62,7 @@ def test_it_is_trained_and_frozen_like_any_network(tmp_path: Path, capsys) -> No
     """Without a line of code, from one table."""
     assert main(["train", str(written(tmp_path))]) == 0
     told = capsys.readouterr()
+    assert "digits: 1,078 train, 269 val, 450 test images" in told.err + told.out
     assert "frozen: 100 of 240 weights" in told.err + told.out
     config = load_config(tmp_path)
     trained = load_trained(config)

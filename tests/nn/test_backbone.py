@@ -32,7 +32,11 @@ RESIDUAL = dataclasses.replace(
     layer_weight_bits=(8, 4, 3, 2, 5, 4),
     layer_act_bits=(8, 6, 5, 8, 4, 7),
 )
+PROJECTED = dataclasses.replace(
+    RESIDUAL, strides=(1, 1, 2, 2, 1, 1), skips=((0, 1), (1, 3), (3, 5)), project=True
+)
 KINDS = {
+    "projected": PROJECTED,
     "plain": PLAIN,
     "residual": RESIDUAL,
     "separable": dataclasses.replace(RESIDUAL, block="separable"),
@@ -101,6 +105,18 @@ def test_a_skip_is_an_addition():
 def test_groups_have_one_width():
     assert PLAIN.groups == ((0,), (1,), (2,), (3,))
     assert RESIDUAL.groups == ((0, 1, 2), (3, 4), (5,))
+
+
+def test_a_projection_between_shapes():
+    """One for each skip between different shapes, with the strides between its ends."""
+    assert RESIDUAL.projections == {} and PROJECTED.projections == {3: 4, 5: 1}
+    assert PROJECTED.groups == ((0, 1), (2,), (3,), (4,), (5,))
+    assert PROJECTED.scaled((2, 1, 1, 1, 3)).projections == {3: 4, 5: 1}
+    model = Backbone(PROJECTED)
+    shapes = {name: tuple(made.conv.weight.shape) for name, made in model.projections.items()}
+    assert shapes == {"3": (5, 6, 1, 1), "5": (6, 5, 1, 1)}
+    bits = [made.conv.weight_quant.bit_width() for made in model.projections.values()]
+    assert bits == [2, 4]
 
 
 def test_scaled_widths():

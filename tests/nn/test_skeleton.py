@@ -46,6 +46,10 @@ CASES = {
         ["cores.0"],
     ),
     "backbone": (BACKBONE, ()),
+    "projections": (
+        dataclasses.replace(BACKBONE, skips=((0, 1), (0, 2)), project=True),
+        ["projections"],
+    ),
     "separable backbone": (dataclasses.replace(BACKBONE, block="separable"), ["blocks.1"]),
     "per channel": (dataclasses.replace(BACKBONE, per_channel=True, pool_bits=6), ["head"]),
 }

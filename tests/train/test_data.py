@@ -132,6 +132,7 @@ def test_npz(tmp_path):
     assert loaded.input_shape == (1, 5, 5) and loaded.labels == ("0", "1")
     assert len(loaded.val) == 4 and len(loaded.train) == 16
     assert load_dataset("mnist", tmp_path / "mnist.npz").digest == loaded.digest
+    assert len(load_dataset("mnist", tmp_path, validation=0.4).val) == 8
     np.savez(tmp_path / "cifar10.npz", **good)
     with pytest.raises(DataError, match="has no array 'x_test'"):
         load_dataset("cifar10", tmp_path)
@@ -141,6 +142,49 @@ def test_npz(tmp_path):
     flags = np.arange(20) < 6
     np.savez(tmp_path / "gtsrb.npz", **good, **test, is_val_train=flags)
     assert len(load_dataset("gtsrb", tmp_path).val) == 6
+
+
+def differences(images):
+    planes = images.transpose(3, 0, 1, 2).copy()
+    planes[0] -= planes[1]
+    planes[2] -= planes[1]
+    planes[:, :, 1:] = planes[:, :, 1:] - planes[:, :, :-1]
+    return planes
+
+
+def test_the_rest_of_a_data_set_in_differences(tmp_path):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 40), ("test", 9)):
+        arrays[f"x_{part}"] = random.integers(0, 256, (count, 6, 5, 3), dtype=np.uint8)
+        arrays[f"y_{part}"] = (np.arange(count) % 3).astype(np.uint8)
+    np.savez(tmp_path / "whole.npz", **arrays)
+    np.savez(tmp_path / "cifar10_first.npz", **{k: v[: len(v) // 2] for k, v in arrays.items()})
+    half = load_dataset("cifar10", tmp_path)
+    assert (len(half.train) + len(half.val), len(half.test)) == (20, 4)
+    rest = {k: v[len(v) // 2 :] for k, v in arrays.items()}
+    coded = {k.replace("x_", "xd_"): differences(v) if "x_" in k else v for k, v in rest.items()}
+    path = tmp_path / "cifar10_rest_delta.npz"
+    np.savez(path, **coded)
+    assert (
+        load_dataset("cifar10", tmp_path).digest
+        == load_dataset("arrays", tmp_path / "whole.npz").digest
+    )
+    assert load_dataset("cifar10", tmp_path / "cifar10_first.npz").digest == half.digest
+    for change, message in [
+        ({"xd_test": coded["xd_test"][:, :, 1:]}, r"test images \(5, 5, 5, 3\) .* do not continue"),
+        ({"y_train": coded["y_train"][1:]}, r"train images .* with labels \(19,\) do not continue"),
+        ({"xd_train": coded["xd_train"][:2]}, r"xd_train is uint8 of shape \(2, 20, 6, 5\)"),
+    ]:
+        np.savez(path, **{**coded, **change})
+        with pytest.raises(DataError, match=message):
+            load_dataset("cifar10", tmp_path)
+    np.savez(path, y_train=coded["y_train"])
+    with pytest.raises(DataError, match="has no array 'xd_train'"):
+        load_dataset("cifar10", tmp_path)
+    (tmp_path / "cifar10_first.npz").unlink()
+    with pytest.raises(DataError, match=r"rest_delta\.npz: is the second part of a data set"):
+        load_dataset("cifar10", tmp_path)
 
 
 def test_an_archive_that_is_no_data_set_is_not_taken_for_one(tmp_path):

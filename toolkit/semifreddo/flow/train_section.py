@@ -48,6 +48,13 @@ class TrainSection:
         "widths and bits of each block",
     )
     data: Path | None = option(None, help="folder or file of the images, if not embedded")
+    validation: float = option(
+        0.15,
+        help="share of the training images that is for validation; not of digits, nor where the "
+        "files say which images are",
+        low=0.01,
+        high=0.5,
+    )
     mean: tuple[float, ...] | None = option(
         None,
         help="with [model]: the model sees (pixel / 255 - mean) / deviation; one number, or one "

@@ -72,7 +72,7 @@ def dataset_of(config: BuildConfig) -> Dataset:
         channels, height, width = network.input_shape
         shape = channels, height, width
     folder = None if train.data is None else config.path(train.data)
-    data = load_dataset(train.dataset, folder, shape=shape)
+    data = load_dataset(train.dataset, folder, shape=shape, validation=train.validation)
     return normalised(data, train.mean or (), train.deviation or ())
 
 
@@ -109,12 +109,20 @@ def train_design(
     return trained
 
 
+def _images(config: BuildConfig, train: TrainSection, progress: Progress) -> Dataset:
+    """The design's images; says how many there are."""
+    data = dataset_of(config)
+    counts = ", ".join(f"{len(split):,} {part}" for part, split in data.splits.items())
+    progress(f"{train.dataset}: {counts} images")
+    return data
+
+
 def _train_around_core(
     config: BuildConfig, train: TrainSection, seed: int | None, progress: Progress
 ) -> TrainedModel:
     folder, network = config.build_dir / "train", train.architecture
     assert isinstance(network, SemifreddoConfig) and train.core_classes is not None  # load_config
-    data = dataset_of(config)
+    data = _images(config, train, progress)
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
     core = train_core(network, source, _seeded(train.core, seed), folder / "core")
@@ -131,7 +139,7 @@ def _train_whole(
     section, folder = config.model or train, config.build_dir / "train"
     first, second = (_seeded(options, seed) for options in (train.core, train.task))
     torch.manual_seed(second.seed)
-    model, data = _fresh_model(config, train), dataset_of(config)
+    model, data = _fresh_model(config, train), _images(config, train, progress)
     task_data = select(data, train.classes, train.groups)
     made_by = config.model.source if config.model is not None else "the network"
     refuse_obstacles(model, data.input_shape, f"{config.root}: {made_by}")

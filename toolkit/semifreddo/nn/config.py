@@ -219,7 +219,12 @@ class BackboneConfig(NetworkConfig):
     skips: tuple[tuple[int, ...], ...] = option(
         (),
         help="residual additions [from, to], blocks counted from 0: the output of `from` is added "
-        "to that of `to`, which has the same shape",
+        "to that of `to`, which has the same shape unless `project` is set",
+    )
+    project: bool = option(
+        False,
+        help="where the ends of a skip have different shapes, a 1x1 convolution fits the first to "
+        "the last, with the weight and output bits of block `to`; false: such a skip is refused",
     )
 
     def _check_own(self) -> None:
@@ -247,15 +252,27 @@ class BackboneConfig(NetworkConfig):
                 f"network: skip {list(skip)} is not [from, to], two of the blocks "
                 f"0..{len(self.widths) - 1} in this order"
             )
+        first, last = self._ends(skip)
+        if first != last and not self.project:
+            raise ConfigError(
+                f"network: skip {list(skip)} adds maps of {'x'.join(map(str, first))} and "
+                f"{'x'.join(map(str, last))} (height, width, channels); both must be the same, or "
+                "project = true puts a 1x1 convolution between them"
+            )
+
+    def _ends(self, skip: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Shapes (height, width, channels) of the two maps that a skip adds."""
         first, last = (
             (*_last_map(self.input_shape, self.strides[: end + 1], self.first_padding), width)
             for end, width in ((end, self.widths[end]) for end in skip)
         )
-        if first != last:
-            raise ConfigError(
-                f"network: skip {list(skip)} adds maps of {'x'.join(map(str, first))} and "
-                f"{'x'.join(map(str, last))} (height, width, channels); both must be the same"
-            )
+        return first, last
+
+    @property
+    def projections(self) -> Mapping[int, int]:
+        """Strides of the 1x1 convolutions in skips, by the block at which the skip ends."""
+        changed = [skip for skip in self.skips if self._ends(skip)[0] != self._ends(skip)[1]]
+        return {last: math.prod(self.strides[first + 1 : last + 1]) for first, last in changed}
 
     def bits_of(self, block: int) -> tuple[int, int]:
         """Bits of a block's weights and of its output."""
@@ -270,6 +287,8 @@ class BackboneConfig(NetworkConfig):
         """Blocks that must have the same width, because their outputs are added; others alone."""
         leader = list(range(len(self.widths)))
         for first, last in self.skips:
+            if last in self.projections:
+                continue
             kept, gone = leader[first], leader[last]
             leader = [kept if known == gone else known for known in leader]
         return tuple(

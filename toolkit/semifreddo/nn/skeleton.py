@@ -224,7 +224,13 @@ def _backbone(make: _Maker, config: BackboneConfig) -> Sequence[str]:
         bits, skipped = config.bits_of(index), first_of.get(index)
         source = make.block(f"blocks.{index}", source, index, bits, relu=skipped is None)
         if skipped is not None:
-            source = make.add(f"adds.{index}", (source, outputs[skipped]), bits[1])
+            other = outputs[skipped]
+            if index in config.projections:
+                path, stride = f"projections.{index}", config.projections[index]
+                other = make.conv(
+                    path, other, config.widths[index], bits, kernel=1, stride=stride, relu=False
+                )
+            source = make.add(f"adds.{index}", (source, other), bits[1])
         outputs.append(source)
     make.head(source)
     return ()

@@ -31,7 +31,9 @@ NAMES = ("digits", *ORIGINALS, PICTURES)
 Splits = TypeVar("Splits", bound="TrainVal")
 """Either kind of data: a method gives the kind that it was called on."""
 
-_VALIDATION = 0.15
+VALIDATION = 0.15
+"""Share of the training images that is for validation, if nobody says otherwise."""
+
 _DIGITS_SHARES = (0.6, 0.15)
 DIGITS = Preprocessing(multiply=15, top=16)
 """Digits have values 0..16; times 15 they fill 0..240."""
@@ -235,7 +237,7 @@ def _digits(seed: int) -> Dataset:
     return Dataset("digits", train, val, DIGIT_NAMES, test, preprocessing=DIGITS)
 
 
-def _with_validation(name: str, source: Source, seed: int) -> Dataset:
+def _with_validation(name: str, source: Source, seed: int, share: float) -> Dataset:
     whole = Split(source.x_train, source.y_train)
     test, made = Split(source.x_test, source.y_test), Preprocessing(resize=source.resize)
     if whole.labels.shape != (len(whole.images),):
@@ -248,7 +250,7 @@ def _with_validation(name: str, source: Source, seed: int) -> Dataset:
         flags = source.is_val.astype(bool)
         parts = whole.take(~flags), whole.take(flags)
         return Dataset(name, *parts, source.labels, test, preprocessing=made)
-    val, train = stratified(whole.labels, (_VALIDATION,), seed)
+    val, train = stratified(whole.labels, (share,), seed)
     parts = whole.take(train), whole.take(val)
     return Dataset(name, *parts, source.labels, test, preprocessing=made)
 
@@ -259,6 +261,7 @@ def load_dataset(
     *,
     seed: int = 0,
     shape: Shape | None = None,
+    validation: float = VALIDATION,
 ) -> Dataset:
     """Load a data set and cut off its validation split.
 
@@ -274,6 +277,8 @@ def load_dataset(
         directory: Where the files are (or in its sub-folder ``name``), or an .npz file itself.
         seed: Of the split.
         shape: Of ``pictures`` only: channels, height and width that they get.
+        validation: Share of the training images, above 0 and below 1; not of ``digits``, and not
+            where the files say which images are for validation.
 
     Raises:
         DataError: Unknown name, missing directory, missing or damaged files.
@@ -285,5 +290,5 @@ def load_dataset(
     if directory is None:
         raise DataError(f"{name}: name the directory its files are in")
     if name == PICTURES:
-        return _with_validation(name, read_folder(Path(directory), shape), seed)
-    return _with_validation(name, find_source(name, Path(directory)), seed)
+        return _with_validation(name, read_folder(Path(directory), shape), seed, validation)
+    return _with_validation(name, find_source(name, Path(directory)), seed, validation)

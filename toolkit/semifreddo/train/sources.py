@@ -7,7 +7,7 @@ import gzip
 import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ FASHION_NAMES = (
 GTSRB_SIZE, GTSRB_RESIZE = 32, "bilinear"
 
 _NEEDED = ("x_train", "y_train", "x_test", "y_test")
+_REST = "_rest_delta.npz"
+_DIFFERENCES = ("xd_train", "y_train", "xd_test", "y_test")
 _CIFAR_PIXELS = 3072
 _IDX_DTYPE_UINT8 = 8
 
@@ -91,6 +93,48 @@ def read_npz(path: Path) -> Source:
     """
     found = read_arrays(path, str(path), what="an .npz archive of plain arrays", wanted=_wanted)
     return _of_arrays(path, found)
+
+
+def _images(differences: npt.NDArray[Any], where: str) -> Images:
+    """Images out of vertical differences ``(3, n, height, width)``, red and blue less green.
+
+    Raises:
+        DataError: Of another shape or type.
+    """
+    if differences.ndim != 4 or len(differences) != 3 or differences.dtype != np.uint8:
+        raise DataError(
+            f"{where} is {differences.dtype} of shape {differences.shape}, expected uint8 "
+            "(3, n, height, width)"
+        )
+    planes = np.cumsum(differences, axis=2, dtype=np.uint8)
+    planes[[0, 2]] += planes[1]
+    return np.ascontiguousarray(planes.transpose(1, 2, 3, 0))
+
+
+def _with_rest(first: Source, path: Path) -> Source:
+    """A data set and the other images of it, which a second archive holds as differences.
+
+    Raises:
+        DataError: Corrupt, without its arrays, or of images that are not the first's kind.
+    """
+    found = read_arrays(
+        path, str(path), what="an .npz archive of plain arrays", wanted=_DIFFERENCES.__contains__
+    )
+    if missing := [key for key in _DIFFERENCES if key not in found]:
+        raise DataError(f"{path}: has no array {missing[0]!r}; needed: {' '.join(_DIFFERENCES)}")
+    joined: dict[str, Any] = {}
+    for part in ("train", "test"):
+        images = _images(found[f"xd_{part}"], f"{path}: xd_{part}")
+        labels = found[f"y_{part}"]
+        known: Images = getattr(first, f"x_{part}")
+        if images.shape[1:] != known.shape[1:] or labels.shape != (len(images),):
+            raise DataError(
+                f"{path}: {part} images {images.shape} with labels {labels.shape} do not continue "
+                f"images {known.shape}"
+            )
+        joined[f"x_{part}"] = np.concatenate([known, images])
+        joined[f"y_{part}"] = np.concatenate([getattr(first, f"y_{part}"), labels.astype(np.int64)])
+    return replace(first, **joined)
 
 
 def _read_npy(folder: Path) -> Source | None:
@@ -304,11 +348,12 @@ def _has_splits(path: Path) -> bool:
 def find_source(name: str, directory: Path) -> Source:
     """Look for a data set in a directory and in its sub-folder of the data set's name.
 
-    Archives named ``<name>*.npz`` come first, of them the shortest name that has all arrays; then
-    the original files.
+    Archives named ``<name>*.npz`` come first, of them the shortest name that has all arrays, and
+    with it the other images of ``<name>_rest_delta.npz`` if that is beside it; then the original
+    files. The name of an archive itself means that archive alone.
 
     Raises:
-        DataError: Nothing found, or what was found is damaged.
+        DataError: Nothing found, or only the rest, or what was found is damaged.
     """
     if directory.is_file():
         return read_npz(directory)
@@ -316,8 +361,15 @@ def find_source(name: str, directory: Path) -> Source:
         raise DataError(f"{directory}: no such directory")
     for folder in (directory, directory / name):
         archives = sorted(folder.glob(f"{name}*.npz"), key=lambda path: (len(path.name), path.name))
+        rest = folder / f"{name}{_REST}"
+        if archives == [rest]:
+            raise DataError(
+                f"{rest}: is the second part of a data set; the archive with its first part "
+                f"({name}*.npz: {' '.join(_NEEDED)}) belongs beside it"
+            )
         if archives:
-            return read_npz(next(filter(_has_splits, archives), archives[0]))
+            first = read_npz(next(filter(_has_splits, archives), archives[0]))
+            return _with_rest(first, rest) if rest in archives else first
         source = ORIGINALS[name](folder)
         if source is not None:
             return source
