@@ -12,7 +12,7 @@ from semifreddo.cli.main import main
 from semifreddo.core.errors import ConfigError
 from semifreddo.flow.config import load_config
 from semifreddo.flow.trained import load_trained
-from semifreddo.flow.training import training_of
+from semifreddo.flow.training import train_design, training_of
 from semifreddo.train.freeze import freeze
 
 torch.set_num_threads(1)
@@ -87,6 +87,14 @@ def test_it_is_trained_and_frozen_like_any_network(tmp_path: Path, capsys) -> No
 def test_what_a_design_cannot_say(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(written(tmp_path, DESIGN.replace(old, new)))
+
+
+def test_float_epochs_are_not_for_what_is_trained_around_frozen_parts(tmp_path: Path) -> None:
+    """Said before the first training, not behind it."""
+    text = DESIGN.replace("[train.task]", "[train.task]\nfloat_epochs = 1")
+    with pytest.raises(ConfigError, match="float_epochs = 1, but parts of this network are frozen"):
+        train_design(load_config(written(tmp_path, text)))
+    assert not (tmp_path / "build").exists()
 
 
 def test_the_example_of_the_documentation(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_training_learns_and_keeps_the_best_epoch(tmp_path):
     assert history[-1].rate < 0.1 * history[0].rate
 
 
+def test_the_rate_rises_and_falls():
+    phase = Phase("toy", 5, 0.8, 3, warmup=1)
+    rates = [phase.rate_at(step, 4) for step in range(21)]
+    assert rates[:5] == [0, 0.2, 0.4, 0.6000000000000001, 0.8]
+    assert rates[12] == pytest.approx(0.4) and rates[20] == 0
+    assert rates[4:] == sorted(rates[4:], reverse=True)
+    assert Phase("toy", 5, 0.8, 3).rate_at(0, 4) == 0.8
+
+
 def test_the_same_seed_gives_the_same_model():
     one, two, other = net(), net(), net()
     run(one)
@@ -227,6 +236,9 @@ def test_evaluation_counts_every_image_once(monkeypatch):
 
 
 CHANGED = {
+    "float_epochs": 7,
+    "float_rate": 0.2,
+    "warmup": 1,
     "epochs": 7,
     "tune_epochs": 3,
     "batch": 17,
@@ -247,16 +259,18 @@ CHANGED = {
 def test_what_a_saved_state_belongs_to():
     """Everything that changes what is trained; not how it is shown or on how many cores."""
 
-    def identity(model=None, train=DATA.train, val=DATA.val, options=OPTIONS, phase=PHASE):
+    options = dataclasses.replace(OPTIONS, float_epochs=3)
+
+    def identity(model=None, train=DATA.train, val=DATA.val, options=options, phase=PHASE):
         return loop._identity(net() if model is None else model, train, val, options, phase)
 
     same = identity()
     assert identity() == same
     assert set(CHANGED) == set(OPTIONS.to_dict())
     for name, value in CHANGED.items():
-        other = identity(options=dataclasses.replace(OPTIONS, **{name: value}))
+        other = identity(options=dataclasses.replace(options, **{name: value}))
         assert (other == same) == (name in ("threads", "progress")), name
-    for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2}.items():
+    for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2, "warmup": 1}.items():
         assert identity(phase=dataclasses.replace(PHASE, **{name: value})) != same
     plain, smooth = (dataclasses.replace(PHASE, objective=CrossEntropy(s)) for s in (0.0, 0.2))
     assert identity(phase=plain) == same != identity(phase=smooth)

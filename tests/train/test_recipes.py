@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.backbone import Backbone
+from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.nn.pin import pinned, quantizers, scale_of
@@ -160,6 +162,40 @@ def test_a_model_of_ones_own(tmp_path):
     assert other.labels == ("7", "8", "9")
     with pytest.raises(ConfigError, match="no device has been built"):
         retarget(dataclasses.replace(device, model=own_model()), DIGITS, OPTIONS)
+
+
+def test_epochs_without_quantizers_come_first(task, core, tmp_path):
+    """They are part of the same training, are resumed, and are not for frozen parts."""
+    config = BackboneConfig((1, 8, 8), 10, (4, 6), (2, 1))
+    options = dataclasses.replace(
+        OPTIONS, float_epochs=3, float_rate=0.1, warmup=1, epochs=1, optimizer="sgd"
+    )
+
+    def trained():
+        torch.manual_seed(0)
+        model = Backbone(config)
+        return train_model(model, DIGITS, options, folder=tmp_path, network=config)
+
+    one = trained()
+    phases = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [entry["phase"] for entry in phases] == ["float"] * 3 + ["train", "tune"]
+    assert phases[0]["rate"] == pytest.approx(0.1 * 2 / 3) and phases[0]["rate"] > phases[2]["rate"]
+    assert one.info["float_type"] in ("float32", "bfloat16")
+    assert one.info["float_val_score"] == max(entry["val_score"] for entry in phases[:3])
+    assert pinned(one.model) and not batch_norms(one.model)
+    again = trained()
+    raw, other = (raw_outputs(made.model, DIGITS.test.images) for made in (one, again))
+    assert np.array_equal(raw, other)
+    for refused in (
+        lambda: train_task(CONFIG, core, DIGITS, options),
+        lambda: train_model(task.model, DIGITS, options, task.plan),
+    ):
+        with pytest.raises(ConfigError, match="float_epochs = 3, but parts of this network"):
+            refused()
+    with pytest.raises(ConfigError, match="float_epochs need epochs >= 1"):
+        TrainOptions(float_epochs=1, epochs=0)
+    with pytest.raises(ConfigError, match="warmup = 2 leaves none of float_epochs = 2"):
+        TrainOptions(float_epochs=2, warmup=2)
 
 
 def test_a_frozen_layer_with_a_batch_norm_is_refused_before_training():

@@ -33,6 +33,7 @@ from semifreddo.train.pictures import Shape
 from semifreddo.train.recipes import (
     measured,
     raw_images,
+    refuse_float,
     retarget,
     train_core,
     train_model,
@@ -122,6 +123,7 @@ def _train_around_core(
 ) -> TrainedModel:
     folder, network = config.build_dir / "train", train.architecture
     assert isinstance(network, SemifreddoConfig) and train.core_classes is not None  # load_config
+    refuse_float(train.task)
     data = _images(config, train, progress)
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
@@ -138,6 +140,8 @@ def _train_whole(
 ) -> TrainedModel:
     section, folder = config.model or train, config.build_dir / "train"
     first, second = (_seeded(options, seed) for options in (train.core, train.task))
+    if section.freeze:
+        refuse_float(second)
     torch.manual_seed(second.seed)
     model, data = _fresh_model(config, train), _images(config, train, progress)
     task_data = select(data, train.classes, train.groups)

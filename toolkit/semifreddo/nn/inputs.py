@@ -39,40 +39,44 @@ class ModelInput:
         model: A Brevitas model of NCHW images.
         shape: ``(channels, height, width)`` of an image.
 
+    Attributes:
+        quantizer: The Brevitas proxy that sees the images first; None if a layer takes them as
+            they are.
+
     Raises:
         ConfigError: The model does not take images of this shape.
     """
 
     def __init__(self, model: nn.Module, shape: tuple[int, ...]) -> None:
-        self._quantizer = _first_quantizer(model, shape)
+        self.quantizer: Any = _first_quantizer(model, shape)
 
     @property
     def scale(self) -> float:
         """What a raw 1 means now; it may move while training has not pinned it."""
-        if self._quantizer is None:
+        if self.quantizer is None:
             return INPUT_SCALE
         with torch.no_grad():
-            return float(self._quantizer.scale())
+            return float(self.quantizer.scale())
 
     @property
     def width(self) -> int:
         """Bits of a raw value."""
-        return INPUT_BITS if self._quantizer is None else int(self._quantizer.bit_width())
+        return INPUT_BITS if self.quantizer is None else int(self.quantizer.bit_width())
 
     @property
     def signed(self) -> bool:
         """Whether raw values are two's complement."""
-        return self._quantizer is not None and bool(self._quantizer.is_signed)
+        return self.quantizer is not None and bool(self.quantizer.is_signed)
 
     @property
     def constant(self) -> bool:
         """Whether nothing can move the scale any more."""
-        if self._quantizer is None:
+        if self.quantizer is None:
             return True
-        scale = scale_of(self._quantizer)
+        scale = scale_of(self.quantizer)
         if scale is not None:
             return bool(scale.pinned)
-        return isinstance(scaling_of(self._quantizer), ConstScaling)
+        return isinstance(scaling_of(self.quantizer), ConstScaling)
 
     def raw(
         self, pixels: npt.NDArray[np.integer], preprocessing: Preprocessing = IDENTITY

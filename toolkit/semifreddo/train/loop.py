@@ -56,6 +56,7 @@ class Phase:
         rate: Highest learning rate.
         outputs: How many of the model's first outputs are trained; the others are left alone.
         objective: What is minimised; cross entropy with the options' smoothing if left out.
+        warmup: Epochs in which the rate rises linearly, before it falls along a cosine.
     """
 
     name: str
@@ -63,6 +64,15 @@ class Phase:
     rate: float
     outputs: int
     objective: Objective | None = None
+    warmup: int = 0
+
+    def rate_at(self, step: int, steps: int) -> float:
+        """Learning rate of a step, counted over all epochs of so many steps."""
+        rising = self.warmup * steps
+        if step < rising:
+            return self.rate * step / rising
+        progress = (step - rising) / (self.epochs * steps - rising)
+        return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 @contextlib.contextmanager
@@ -228,9 +238,8 @@ def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> 
     steps = -(-len(train) // options.batch)
     losses, score, seen = 0.0, 0.0, 0
     for step, index in enumerate(_batches(len(train), options.batch, random)):
-        progress = (epoch * steps + step) / (steps * run.phase.epochs)
         for group in run.optimizer.param_groups:
-            group["lr"] = run.phase.rate * 0.5 * (1 + math.cos(math.pi * progress))
+            group["lr"] = run.phase.rate_at(epoch * steps + step, steps)
         seen_as = source.real(_augment(x[index], options, random))
         run.optimizer.zero_grad()
         loss, answers = run.objective.backward(
@@ -275,7 +284,8 @@ def _identity(
     seen = [train.preprocessing.to_figures()] if train.preprocessing.normalises else []
     name, epochs, rate, outputs = phase.name, phase.epochs, phase.rate, phase.outputs
     aim = _objective(phase, options).key
-    about = [name, epochs, rate, outputs, aim, choices, state_digest(model), pixels, *seen]
+    rising = [phase.warmup] if phase.warmup else []
+    about = [name, epochs, rate, outputs, aim, choices, state_digest(model), pixels, *seen, *rising]
     return digest_json(about)
 
 

@@ -17,17 +17,32 @@ OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """One training: first with batch norm and moving scales, then folded, with scales pinned.
+    """One training: with batch norm and moving scales, then folded, with scales pinned.
+
+    Before both there may be epochs without quantizers.
 
     Raises:
         ConfigError: Nothing to train.
     """
 
+    float_epochs: int = option(
+        0,
+        help="epochs before all others, without quantizers, in bfloat16 where the processor "
+        "computes it; not around a frozen core",
+        low=0,
+        high=10000,
+    )
     epochs: int = option(
         40, help="epochs with batch norm and scales that follow", low=0, high=10000
     )
     tune_epochs: int = option(20, help="epochs after folding and pinning", low=0, high=10000)
     batch: int = option(128, help="images per step", low=1, high=65536)
+    float_rate: float = option(
+        5e-2, help="highest learning rate of the float epochs", low=0.0, high=10
+    )
+    warmup: int = option(
+        0, help="float epochs in which the learning rate rises to that", low=0, high=10000
+    )
     rate: float = option(5e-3, help="highest learning rate; falls along a cosine", low=0.0, high=10)
     tune_rate: float = option(
         2e-3, help="highest learning rate after folding and pinning", low=0.0, high=10
@@ -52,6 +67,15 @@ class TrainOptions:
     def __post_init__(self) -> None:
         if not self.epochs + self.tune_epochs:
             raise ConfigError("training: epochs and tune_epochs are both 0, nothing to do")
+        if self.float_epochs and not self.epochs:
+            raise ConfigError(
+                "training: float_epochs need epochs >= 1, in which activations get their scales"
+            )
+        if self.warmup and self.warmup >= self.float_epochs:
+            raise ConfigError(
+                f"training: warmup = {self.warmup} leaves none of float_epochs = "
+                f"{self.float_epochs}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -23,6 +23,7 @@ from semifreddo.nn.integers import exact_logits, integer_tensor, quantized_tenso
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
 from semifreddo.nn.network import Network
 from semifreddo.nn.pin import pin_scales, pinned, quantizers
+from semifreddo.nn.twin import has_bfloat16, plain_twin
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Dataset, Split, TrainVal
@@ -47,6 +48,7 @@ class _Session:
     objective: Objective | None = None
     started: float = field(default_factory=time.monotonic)
     history: list[EpochMetrics] = field(default_factory=list)
+    facts: dict[str, str | float] = field(default_factory=dict)
 
     def run(self, name: str, epochs: int, rate: float) -> None:
         """One phase, resumable in a folder of its own."""
@@ -63,6 +65,33 @@ class _Session:
             folder=place,
         )
 
+    def run_float(self) -> None:
+        """The epochs without quantizers, of a network of which nothing is frozen."""
+        options = self.options
+        if not options.float_epochs:
+            return
+        fast = has_bfloat16()
+        twin = plain_twin(self.model, self.data.input_shape, bfloat16=fast)
+        outputs = len(self.data.labels)
+        history = fit(
+            twin,
+            self.data.train,
+            self.data.val,
+            options=options,
+            phase=Phase(
+                "float",
+                options.float_epochs,
+                options.float_rate,
+                outputs,
+                self.objective,
+                options.warmup,
+            ),
+            folder=None if self.folder is None else self.folder / "float",
+        )
+        self.history += history
+        self.facts["float_type"] = "bfloat16" if fast else "float32"
+        self.facts["float_val_score"] = max(metrics.val_score for metrics in history)
+
     def finish(self, config: NetworkConfig | None, plan: FreezePlan, task: str) -> TrainedModel:
         """Check the plan, write metrics and curve, and bundle all that belongs to the model."""
         verify(self.model, plan)
@@ -77,6 +106,7 @@ class _Session:
             "epochs": len(self.history),
             "seconds": round(time.monotonic() - self.started, 1),
             "options": self.options.to_dict(),
+            **self.facts,
             **self.data.preprocessing.to_figures(),
         }
         shape = self.data.input_shape
@@ -170,6 +200,19 @@ def _fold_and_pin(session: _Session) -> None:
     pin_scales(session.model, _calibration(session.model, session.data))
 
 
+def refuse_float(options: TrainOptions) -> None:
+    """Refuse epochs without quantizers for a network of which something is frozen.
+
+    Raises:
+        ConfigError: The options ask for some.
+    """
+    if options.float_epochs:
+        raise ConfigError(
+            f"training: float_epochs = {options.float_epochs}, but parts of this network are "
+            "frozen, and frozen parts are integers; use float_epochs where nothing is frozen yet"
+        )
+
+
 def train_core(
     config: SemifreddoConfig,
     data: TrainVal,
@@ -199,6 +242,7 @@ def train_core(
     torch.manual_seed(options.seed)
     model = core_network(own)
     session = _Session(model, data, options, FreezePlan(), folder, objective)
+    session.run_float()
     session.run("core", options.epochs, options.rate)
     _fold_and_pin(session)
     session.run("core tune", options.tune_epochs, options.tune_rate)
@@ -247,6 +291,7 @@ def train_task(
         DataError: They have another image shape.
     """
     _check_data(config, data)
+    refuse_float(options)
     torch.manual_seed(options.seed)
     model, plan = freeze_core(config, core)
     session = _Session(model, data, options, plan, folder, objective)
@@ -286,8 +331,11 @@ def train_model(
     moving = bool(batch_norms(model)) or not pinned(model)
     _check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
     session = _Session(model, data, options, plan or FreezePlan(), folder, objective)
+    if session.plan.tensors:
+        refuse_float(options)
     check_foldable(model, session.plan, _calibration(model, data))
     if moving:
+        session.run_float()
         session.run("train", options.epochs, options.rate)
         _fold_and_pin(session)
     session.run("tune", options.tune_epochs, options.tune_rate)
