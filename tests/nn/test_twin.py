@@ -8,7 +8,7 @@ from torch import nn
 
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig
-from semifreddo.nn.twin import plain_twin
+from semifreddo.nn.twin import in_bfloat16, plain_twin
 
 torch.set_num_threads(1)
 
@@ -73,13 +73,20 @@ def test_an_addition_is_clipped_at_zero():
 
 
 def test_bfloat16_is_for_training_only():
-    model, x = built(), images()
-    exact, fast = plain_twin(model, SHAPE), plain_twin(model, SHAPE, bfloat16=True)
-    answers = fast.train()(x)
-    assert answers.dtype == torch.float32
-    wanted = exact.train()(x)
-    assert not torch.equal(answers, wanted) and torch.allclose(answers, wanted, atol=0.1)
-    assert torch.equal(fast.eval()(x), exact.eval()(x))
+    model, x = plain_twin(built(), SHAPE), images()
+    wanted, exact = model.train()(x), model.eval()(x)
+    with in_bfloat16(model):
+        answers = model.train()(x)
+        assert answers.dtype == torch.float32
+        assert not torch.equal(answers, wanted) and torch.allclose(answers, wanted, atol=0.1)
+        rounded = model.eval()(x)
+    assert torch.allclose(rounded, exact, atol=0.1)
+    assert "forward" not in vars(model)
+    assert torch.equal(model.train()(x), wanted)
+
+
+def test_maps_of_any_size():
+    assert plain_twin(built(), SHAPE)(images()[:, :, :6, :6]).shape == (32, 4)
 
 
 def test_a_module_that_is_called_twice_stays_one():

@@ -11,6 +11,7 @@ from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.model import core_network
 from semifreddo.train import evaluation, loop
+from semifreddo.train.augment import augmented
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import load_dataset
@@ -239,6 +240,9 @@ CHANGED = {
     "float_epochs": 7,
     "float_rate": 0.2,
     "warmup": 1,
+    "crop": 6,
+    "whole": 1,
+    "bfloat16": True,
     "epochs": 7,
     "tune_epochs": 3,
     "batch": 17,
@@ -256,6 +260,9 @@ CHANGED = {
 }
 
 
+ADDED = {"warmup": 1, "crop": 6, "cropped": 1, "bfloat16": True}
+
+
 def test_what_a_saved_state_belongs_to():
     """Everything that changes what is trained; not how it is shown or on how many cores."""
 
@@ -270,7 +277,7 @@ def test_what_a_saved_state_belongs_to():
     for name, value in CHANGED.items():
         other = identity(options=dataclasses.replace(options, **{name: value}))
         assert (other == same) == (name in ("threads", "progress")), name
-    for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2, "warmup": 1}.items():
+    for name, value in {"name": "b", "epochs": 5, "rate": 0.5, "outputs": 2, **ADDED}.items():
         assert identity(phase=dataclasses.replace(PHASE, **{name: value})) != same
     plain, smooth = (dataclasses.replace(PHASE, objective=CrossEntropy(s)) for s in (0.0, 0.2))
     assert identity(phase=plain) == same != identity(phase=smooth)
@@ -296,10 +303,37 @@ def test_shift_moves_each_image_by_itself():
     options = dataclasses.replace(OPTIONS, shift=1)
     x = torch.zeros(64, 2, 5, 5)
     x[:, :, 2, 2] = 1.0
-    moved = loop._augment(x, options, torch.Generator().manual_seed(0))
+    moved = augmented(x, options, torch.Generator().manual_seed(0))
     places = {tuple(np.argwhere(image[0].numpy() == 1)[0]) for image in moved}
     assert places == {(r, c) for r in (1, 2, 3) for c in (1, 2, 3)}
     assert torch.equal(moved[:, 0], moved[:, 1]) and moved.sum() == x.sum()
+
+
+def test_crops_show_every_part_of_an_image():
+    x = torch.arange(30.0).reshape(1, 1, 5, 6).expand(256, 2, 5, 6)
+    seen = augmented(x, dataclasses.replace(OPTIONS, shift=2), torch.Generator().manual_seed(0), 4)
+    assert seen.shape == (256, 2, 4, 4) and torch.equal(seen[:, 0], seen[:, 1])
+    corners = {int(image[0, 0, 0]) for image in seen}
+    assert corners == {0, 1, 2, 6, 7, 8}
+    assert torch.equal(seen[0, 0] - seen[0, 0, 0, 0], x[0, 0, :4, :4])
+
+
+def test_the_first_epochs_see_crops(monkeypatch):
+    sides = []
+    seen = augmented
+    monkeypatch.setattr(loop, "augmented", lambda *a: sides.append(a[3]) or seen(*a))
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1))
+    run(model, phase=dataclasses.replace(PHASE, epochs=3, crop=6, cropped=2))
+    assert sides == [6] * 6 + [None] * 3
+
+
+def test_bfloat16_trains_almost_the_same_and_is_validated_exactly():
+    one, two = net(), net()
+    plain, fast = run(one), run(two, phase=dataclasses.replace(PHASE, bfloat16=True))
+    assert not states_equal(one.state_dict(), two.state_dict())
+    assert [m.loss for m in fast] == pytest.approx([m.loss for m in plain], rel=0.05)
+    assert evaluate(two, DATA.val, 3)[1] == max(metrics.val_score for metrics in fast)
+    assert "forward" not in vars(two)
 
 
 def test_mistakes():

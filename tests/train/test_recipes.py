@@ -168,7 +168,15 @@ def test_epochs_without_quantizers_come_first(task, core, tmp_path):
     """They are part of the same training, are resumed, and are not for frozen parts."""
     config = BackboneConfig((1, 8, 8), 10, (4, 6), (2, 1))
     options = dataclasses.replace(
-        OPTIONS, float_epochs=3, float_rate=0.1, warmup=1, epochs=1, optimizer="sgd"
+        OPTIONS,
+        float_epochs=3,
+        float_rate=0.1,
+        warmup=1,
+        epochs=1,
+        optimizer="sgd",
+        crop=6,
+        whole=1,
+        bfloat16=True,
     )
 
     def trained():
@@ -194,6 +202,10 @@ def test_epochs_without_quantizers_come_first(task, core, tmp_path):
             refused()
     with pytest.raises(ConfigError, match="float_epochs need epochs >= 1"):
         TrainOptions(float_epochs=1, epochs=0)
+    with pytest.raises(ConfigError, match="whole = 4 are more than float_epochs = 3"):
+        TrainOptions(float_epochs=3, whole=4)
+    with pytest.raises(ConfigError, match="crop = 8 is no part of 8x8 images"):
+        train_model(Backbone(config), DIGITS, dataclasses.replace(options, crop=8))
     with pytest.raises(ConfigError, match="warmup = 2 leaves none of float_epochs = 2"):
         TrainOptions(float_epochs=2, warmup=2)
 

@@ -26,14 +26,14 @@ from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names
 from semifreddo.nn.network import Network
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
+from semifreddo.train.checks import refuse_float
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
+from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze, frozen_share
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.pictures import Shape
 from semifreddo.train.recipes import (
     measured,
-    raw_images,
-    refuse_float,
     retarget,
     train_core,
     train_model,

@@ -130,7 +130,7 @@ class ActivationScale(PowerOfTwoScale):
     def follow(self, x: Tensor) -> None:
         if not self.training:
             return
-        peak = x.abs().amax()
+        peak = x.abs().amax().to(self.peak.dtype)
         mean = torch.where(self.peak > 0, torch.lerp(self.peak, peak, _MOMENTUM), peak)
         self.peak.copy_(mean)
         if mean > 0:

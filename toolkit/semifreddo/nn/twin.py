@@ -6,7 +6,9 @@ decide can be learned first. What the twin learns is in the model: both hold the
 
 from __future__ import annotations
 
+import contextlib
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from brevitas.nn.quant_layer import QuantNonLinearActLayer
 from torch import Tensor, nn
 
 from semifreddo.nn.inputs import ModelInput
+from semifreddo.nn.layers import Head
 
 
 def has_bfloat16() -> bool:
@@ -22,18 +25,39 @@ def has_bfloat16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def plain_twin(model: nn.Module, shape: tuple[int, ...], *, bfloat16: bool = False) -> nn.Module:
+@contextlib.contextmanager
+def in_bfloat16(model: nn.Module) -> Iterator[None]:
+    """Compute a model's layers in bfloat16 while it is in training mode, for the block.
+
+    Parameters, statistics of batch norms and answers stay float32. Integers of up to eight bits are
+    exact in bfloat16; sums of a convolution are rounded to it before they are quantized.
+    """
+    plain = model.forward
+
+    def forward(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=model.training):
+            answers = plain(x.contiguous(memory_format=torch.channels_last))
+        values: Tensor = getattr(answers, "value", answers)
+        return values.float()
+
+    model.forward = forward
+    try:
+        yield
+    finally:
+        del model.forward
+
+
+def plain_twin(model: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """A model of plain layers that shares all parameters and buffers with a quantized one.
 
     Convolutions, linear layers and activations lose their quantizers; an identity whose quantizer
-    is unsigned becomes a ReLU, since that quantizer clips at zero. The quantizer of the input
-    stays, so that both models see the same images, and so does every layer of another kind.
+    is unsigned becomes a ReLU, since that quantizer clips at zero. The mean of a whole map becomes
+    one over maps of any size. The quantizer of the input stays, so that both models see the same
+    images, and so does every layer of another kind.
 
     Args:
         model: Any Brevitas model of NCHW images. Module paths stay the same.
         shape: ``(channels, height, width)`` of an image.
-        bfloat16: In training mode compute layers in bfloat16; parameters, statistics of batch norms
-            and answers stay float32.
 
     Raises:
         ConfigError: The model does not take images of this shape.
@@ -50,15 +74,8 @@ def plain_twin(model: nn.Module, shape: tuple[int, ...], *, bfloat16: bool = Fal
             if plain is not None and child is not kept:
                 made[id(child)] = plain
                 setattr(parent, name, plain)
-    quantized = twin.forward
-
-    def forward(x: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16 and twin.training):
-            answers = quantized(x.contiguous(memory_format=torch.channels_last))
-        values: Tensor = getattr(answers, "value", answers)
-        return values.float()
-
-    twin.forward = forward
+    for head in (module for module in twin.modules() if isinstance(module, Head)):
+        setattr(head.pool, "pool", nn.AdaptiveAvgPool2d(1))  # noqa: B010 -- of another type
     return twin
 
 

@@ -56,6 +56,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def head(self, count: int) -> Split:
+        """The first images, at most so many."""
+        return self.take(np.arange(min(count, len(self))))
+
     def take(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Split:
         """The images selected by indices or flags, in that order."""
         return Split(self.images[index], self.labels[index], self.preprocessing)

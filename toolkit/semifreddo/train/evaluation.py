@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -38,6 +40,11 @@ def evaluate(
         score += float(objective.score(answers, labels).sum())
     model.train(training)
     return loss / len(split), score / len(split)
+
+
+def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
+    """A split's images as the raw integers that the model's input, and so its device, reads."""
+    return input_of(model, split).raw(split.images, split.preprocessing)
 
 
 def input_of(model: nn.Module, split: Split) -> ModelInput:

@@ -20,6 +20,8 @@ from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.inputs import batch_of
+from semifreddo.nn.twin import in_bfloat16
+from semifreddo.train.augment import augmented
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.data import Split
 from semifreddo.train.evaluation import evaluate, input_of
@@ -57,6 +59,9 @@ class Phase:
         outputs: How many of the model's first outputs are trained; the others are left alone.
         objective: What is minimised; cross entropy with the options' smoothing if left out.
         warmup: Epochs in which the rate rises linearly, before it falls along a cosine.
+        crop: Side of the random crops that the first epochs see instead of whole images.
+        cropped: How many epochs see crops.
+        bfloat16: Compute layers in bfloat16.
     """
 
     name: str
@@ -65,6 +70,9 @@ class Phase:
     outputs: int
     objective: Objective | None = None
     warmup: int = 0
+    crop: int | None = None
+    cropped: int = 0
+    bfloat16: bool = False
 
     def rate_at(self, step: int, steps: int) -> float:
         """Learning rate of a step, counted over all epochs of so many steps."""
@@ -87,23 +95,6 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _augment(x: Tensor, options: TrainOptions, random: torch.Generator) -> Tensor:
-    """Random mirroring and shifts, another for each image; what enters is zero."""
-    count = len(x)
-    if options.flip:
-        flip = torch.rand(count, generator=random) < 0.5
-        x = torch.where(flip[:, None, None, None], x.flip(3), x)
-    if options.shift:
-        reach, (height, width) = options.shift, x.shape[2:]
-        padded = nn.functional.pad(x, [reach] * 4)
-        down, right = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=random)
-        rows = (torch.arange(height) + down)[:, None, :, None]
-        columns = (torch.arange(width) + right)[:, None, None, :]
-        image = torch.arange(count)[:, None, None, None]
-        x = padded[image, torch.arange(x.shape[1])[None, :, None, None], rows, columns]
-    return x
 
 
 def _optimizer(
@@ -235,12 +226,13 @@ def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> 
     random = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
     run.model.train()
     run.objective.begin_epoch(epoch, run.phase.epochs)
+    crop = run.phase.crop if epoch < run.phase.cropped else None
     steps = -(-len(train) // options.batch)
     losses, score, seen = 0.0, 0.0, 0
     for step, index in enumerate(_batches(len(train), options.batch, random)):
         for group in run.optimizer.param_groups:
             group["lr"] = run.phase.rate_at(epoch * steps + step, steps)
-        seen_as = source.real(_augment(x[index], options, random))
+        seen_as = source.real(augmented(x[index], options, random, crop))
         run.optimizer.zero_grad()
         loss, answers = run.objective.backward(
             run.model, seen_as, y[index], run.phase.outputs, random
@@ -284,8 +276,20 @@ def _identity(
     seen = [train.preprocessing.to_figures()] if train.preprocessing.normalises else []
     name, epochs, rate, outputs = phase.name, phase.epochs, phase.rate, phase.outputs
     aim = _objective(phase, options).key
-    rising = [phase.warmup] if phase.warmup else []
-    about = [name, epochs, rate, outputs, aim, choices, state_digest(model), pixels, *seen, *rising]
+    added = (phase.warmup, phase.crop, phase.cropped, phase.bfloat16)
+    unusual = added if any(added) else ()
+    about = [
+        name,
+        epochs,
+        rate,
+        outputs,
+        aim,
+        choices,
+        state_digest(model),
+        pixels,
+        *seen,
+        *unusual,
+    ]
     return digest_json(about)
 
 
@@ -331,6 +335,8 @@ def fit(
         guard = stack.enter_context(FreezeGuard(model, plan or FreezePlan(), example))
         objective = _objective(phase, options)
         stack.callback(objective.close)
+        if phase.bfloat16:
+            stack.enter_context(in_bfloat16(model))
         run = _Run(model, phase, options, guard, objective.attach(model))
         finished = state is not None and state.is_file() and run.restore(state, identity)
         guard.attach(run.optimizer)

@@ -43,6 +43,15 @@ class TrainOptions:
     warmup: int = option(
         0, help="float epochs in which the learning rate rises to that", low=0, high=10000
     )
+    crop: int | None = option(
+        None,
+        help="side of the random crops that the float epochs see instead of whole images",
+        low=4,
+        high=4096,
+    )
+    whole: int = option(
+        0, help="last float epochs, which see whole images in spite of crop", low=0, high=10000
+    )
     rate: float = option(5e-3, help="highest learning rate; falls along a cosine", low=0.0, high=10)
     tune_rate: float = option(
         2e-3, help="highest learning rate after folding and pinning", low=0.0, high=10
@@ -52,6 +61,11 @@ class TrainOptions:
     shift: int = option(0, help="random shifts, by up to this many pixels", low=0, high=8)
     flip: bool = option(False, help="random left-right mirroring")
     smoothing: float = option(0.0, help="label smoothing", low=0.0, high=0.9)
+    bfloat16: bool = option(
+        False,
+        help="compute the quantized epochs in bfloat16, too, if the processor computes it: faster, "
+        "and sums are rounded",
+    )
     patience: int | None = option(
         None, help="stop after this many epochs without a better validation", low=1, high=10000
     )
@@ -70,6 +84,10 @@ class TrainOptions:
         if self.float_epochs and not self.epochs:
             raise ConfigError(
                 "training: float_epochs need epochs >= 1, in which activations get their scales"
+            )
+        if self.whole > self.float_epochs:
+            raise ConfigError(
+                f"training: whole = {self.whole} are more than float_epochs = {self.float_epochs}"
             )
         if self.warmup and self.warmup >= self.float_epochs:
             raise ConfigError(

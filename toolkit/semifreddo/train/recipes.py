@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
-from semifreddo.core.errors import CheckpointError, ConfigError, DataError
+from semifreddo.core.errors import CheckpointError, ConfigError
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import NetworkConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms, fold_batch_norm
-from semifreddo.nn.inputs import ModelInput, as_input
+from semifreddo.nn.inputs import as_input
 from semifreddo.nn.integers import exact_logits, integer_tensor, quantized_tensor_names
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet, core_network
 from semifreddo.nn.network import Network
-from semifreddo.nn.pin import pin_scales, pinned, quantizers
+from semifreddo.nn.pin import pin_scales, pinned
 from semifreddo.nn.twin import has_bfloat16, plain_twin
 from semifreddo.train.checkpoint import TrainedModel
+from semifreddo.train.checks import (
+    check_crop,
+    check_data,
+    check_model,
+    refuse_float,
+)
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Dataset, Split, TrainVal
+from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import check_foldable, freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
 from semifreddo.train.objective import CrossEntropy, Objective
@@ -60,7 +65,14 @@ class _Session:
             self.data.train,
             self.data.val,
             options=self.options,
-            phase=Phase(name, epochs, rate, len(self.data.labels), self.objective),
+            phase=Phase(
+                name,
+                epochs,
+                rate,
+                len(self.data.labels),
+                self.objective,
+                bfloat16=self.options.bfloat16 and has_bfloat16(),
+            ),
             plan=self.plan,
             folder=place,
         )
@@ -70,26 +82,26 @@ class _Session:
         options = self.options
         if not options.float_epochs:
             return
-        fast = has_bfloat16()
-        twin = plain_twin(self.model, self.data.input_shape, bfloat16=fast)
-        outputs = len(self.data.labels)
-        history = fit(
-            twin,
-            self.data.train,
-            self.data.val,
-            options=options,
-            phase=Phase(
-                "float",
-                options.float_epochs,
-                options.float_rate,
-                outputs,
-                self.objective,
-                options.warmup,
-            ),
-            folder=None if self.folder is None else self.folder / "float",
+        shape, crop = self.data.input_shape, options.crop
+        twin = plain_twin(self.model, shape)
+        if crop is not None:
+            check_crop(twin, shape, crop)
+        phase = Phase(
+            "float",
+            options.float_epochs,
+            options.float_rate,
+            len(self.data.labels),
+            self.objective,
+            warmup=options.warmup,
+            crop=crop,
+            cropped=0 if crop is None else options.float_epochs - options.whole,
+            bfloat16=has_bfloat16(),
         )
+        folder = None if self.folder is None else self.folder / "float"
+        train, val = self.data.train, self.data.val
+        history = fit(twin, train, val, options=options, phase=phase, folder=folder)
         self.history += history
-        self.facts["float_type"] = "bfloat16" if fast else "float32"
+        self.facts["float_type"] = "bfloat16" if phase.bfloat16 else "float32"
         self.facts["float_val_score"] = max(metrics.val_score for metrics in history)
 
     def finish(self, config: NetworkConfig | None, plan: FreezePlan, task: str) -> TrainedModel:
@@ -126,91 +138,13 @@ def measured(trained: TrainedModel, data: Dataset) -> TrainedModel:
     return dataclasses.replace(trained, info=info)
 
 
-def raw_images(model: nn.Module, split: Split) -> npt.NDArray[np.integer]:
-    """A split's images as the raw integers that the model's input, and so its device, reads."""
-    height, width, channels = split.images.shape[1:]
-    return ModelInput(model, (channels, height, width)).raw(split.images, split.preprocessing)
-
-
 def _calibration(model: nn.Module, data: TrainVal) -> torch.Tensor:
-    return as_input(model, raw_images(model, _few(data.train, _CALIBRATION_IMAGES)))
-
-
-def _check_data(config: NetworkConfig, data: TrainVal) -> None:
-    if data.input_shape != config.input_shape:
-        raise DataError(
-            f"{data.name}: images are {data.input_shape} (channels, height, width), the network "
-            f"takes {config.input_shape}"
-        )
-    if len(data.labels) > config.classes:
-        raise ConfigError(
-            f"{data.name} has {len(data.labels)} classes, the network has {config.classes} outputs"
-        )
-
-
-def _check_model(model: nn.Module, data: TrainVal, epochs: int) -> None:
-    """Refuse what torch would refuse in words of its own, or train for nothing, before it starts.
-
-    Raises:
-        ConfigError: The model cannot learn these data; says why.
-    """
-    if not epochs:
-        raise ConfigError(f"{data.name}: no epochs for this model; a task must be trained")
-    for name, parameter in model.named_parameters():
-        if parameter.dtype != torch.float32:
-            raise ConfigError(f"{name} is {parameter.dtype}; train in float32: model.float()")
-    if not any(True for _ in quantizers(model)):
-        raise ConfigError("the model has no Brevitas quantizer, so no hardware computes it")
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError(
-            "every parameter is frozen; freeze fewer layers, or use the model as it is"
-        )
-    training = model.training
-    try:
-        with torch.no_grad():
-            result = model.eval()(as_input(model, raw_images(model, _few(data.train, 1))))
-    except (RuntimeError, IndexError, TypeError, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise ConfigError(
-            f"the model does not take the images of {data.name}, {data.input_shape} (channels, "
-            f"height, width): {text}"
-        ) from error
-    finally:
-        model.train(training)
-    answer = getattr(result, "value", result)
-    if not isinstance(answer, torch.Tensor):
-        raise ConfigError(f"the model gives a {type(answer).__name__}, expected one tensor")
-    if answer.dim() < 2 or math.prod(answer.shape[2:]) != 1:
-        raise ConfigError(
-            f"the model answers an image with shape {tuple(answer.shape[1:])}; for classes it must "
-            "be one number each, (classes,): end with a pool or a linear layer"
-        )
-    if answer.shape[1] < len(data.labels):
-        raise ConfigError(
-            f"{data.name} has {len(data.labels)} classes, the model has {answer.shape[1]} outputs"
-        )
-
-
-def _few(split: Split, count: int) -> Split:
-    return split.take(np.arange(min(count, len(split))))
+    return as_input(model, raw_images(model, data.train.head(_CALIBRATION_IMAGES)))
 
 
 def _fold_and_pin(session: _Session) -> None:
     fold_batch_norm(session.model, _calibration(session.model, session.data))
     pin_scales(session.model, _calibration(session.model, session.data))
-
-
-def refuse_float(options: TrainOptions) -> None:
-    """Refuse epochs without quantizers for a network of which something is frozen.
-
-    Raises:
-        ConfigError: The options ask for some.
-    """
-    if options.float_epochs:
-        raise ConfigError(
-            f"training: float_epochs = {options.float_epochs}, but parts of this network are "
-            "frozen, and frozen parts are integers; use float_epochs where nothing is frozen yet"
-        )
 
 
 def train_core(
@@ -238,7 +172,7 @@ def train_core(
         DataError: They have another image shape.
     """
     own = dataclasses.replace(config, classes=max(2, len(data.labels)))
-    _check_data(own, data)
+    check_data(own, data)
     torch.manual_seed(options.seed)
     model = core_network(own)
     session = _Session(model, data, options, FreezePlan(), folder, objective)
@@ -290,7 +224,7 @@ def train_task(
         ConfigError: The data have more classes than the network outputs.
         DataError: They have another image shape.
     """
-    _check_data(config, data)
+    check_data(config, data)
     refuse_float(options)
     torch.manual_seed(options.seed)
     model, plan = freeze_core(config, core)
@@ -329,7 +263,7 @@ def train_model(
             norm behind a frozen layer.
     """
     moving = bool(batch_norms(model)) or not pinned(model)
-    _check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
+    check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
     session = _Session(model, data, options, plan or FreezePlan(), folder, objective)
     if session.plan.tensors:
         refuse_float(options)
@@ -367,14 +301,14 @@ def retarget(
         DataError: Another image shape.
     """
     if trained.config is not None:
-        _check_data(trained.config, data)
+        check_data(trained.config, data)
     if batch_norms(trained.model) or not pinned(trained.model):
         raise ConfigError(
             "retarget: the model has batch norms or scales that still move, so no device has been "
             "built from it; train it with train_task or train_model"
         )
     model = copy.deepcopy(trained.model)
-    _check_model(model, data, options.epochs)
+    check_model(model, data, options.epochs)
     torch.manual_seed(options.seed)
     if isinstance(model, Network):
         model.head.reset()
