@@ -125,6 +125,7 @@ def test_check(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["build", "{tmp}"], 2),
         (["report", "{tmp}"], 1),
         (["retarget", "{tmp}", "-o", "{tmp}/x.json"], 2),
+        (["labels", "{tmp}", "--groups", "a=0", "b=1"], 2),
     ],
 )
 def test_what_comes_to_nothing_is_a_document_too(

@@ -168,6 +168,45 @@ def test_retarget_leaves_the_device_as_it_is(
         assert accelerator.check().ok
 
 
+def test_fine_labels_and_a_grouped_answer(
+    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four classes are learned; the same device answers two groups of them."""
+    task, vectors = tmp_path / "pairs.json", tmp_path / "v.npz"
+    arguments = ["retarget", str(design), "--groups", "b=1,4", "a=0,7", "--fine", "-o", str(task)]
+    assert main([*arguments, "--vectors", str(vectors), "--epochs", "1", "--quiet"]) == 0
+    made, golden = Task.load(task), VectorSet.load(vectors)
+    assert (made.labels, made.outputs) == (("b", "a"), (1, 0, 0, 1))
+    with Accelerator.open(design / "build" / "tiny.sfb") as accelerator:
+        accelerator.load_task(task)
+        assert accelerator.check(vectors).ok
+        found = accelerator.predict(golden.images)
+    meant = np.array([1, 0, 0, 1])[golden.expected[:, :4].argmax(1)]
+    assert np.array_equal(found.indices, meant)
+    assert golden.truth is not None
+    assert made.metrics["test_accuracy"] == (meant == golden.truth).mean()
+    assert f"{made.metrics['test_accuracy']:.2%}" in capsys.readouterr().out
+
+
+def test_whether_finer_labels_pay(design: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the dev extra")
+    arguments = ["labels", str(design), "--groups", "one=0,1", "two=2"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "confused, of" in out and "expected to pay: the ratio is" in out
+    assert main([*arguments, "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, json.loads(output_schema()))
+    assert found["groups"] == {"one": ["low", "middle"], "two": ["high"]}
+    assert found["pays"] == (found["ratio"] is None or found["ratio"] >= found["threshold"])
+    for groups, message in (
+        (["one=0,1", "two=3"], r"group 'two': class 3; classes are 0\.\.2"),
+        (["one=0", "two=1"], "each has one class"),
+        (["one=0,1,2"], "an answer needs at least two"),
+    ):
+        refused(capsys, ["labels", design, "--groups", *groups], message)
+
+
 def test_retarget_a_bundle(
     design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -217,6 +256,9 @@ def test_retarget_refusals(
         (["--classes", "3"], r"one class \(3\) has the same answer for every image"),
         (["--classes", "0-2", "--labels", "a,b,a"], "--labels: label 'a' stands twice"),
         (["--classes", "0-2", "--labels", "a, ,b"], "--labels: label 1 is empty"),
+        (["--classes", "0-2", "--fine"], "--fine: name the groups"),
+        (["--groups", "a=0-2", "b=3-5", "--fine"], "6 classes, the network has 4 outputs"),
+        (["--groups", "a=0", "b=3", "--fine"], "each has one class"),
     ):
         refused(capsys, ["retarget", design, *arguments, "-o", out], message)
         assert not out.exists()

@@ -93,6 +93,40 @@ def test_exactly_one_label_too_many_for_the_device() -> None:
     four.check(net.name, net.device_digest, 4)
 
 
+def test_several_outputs_mean_one_label(tmp_path: Path) -> None:
+    net = blended()
+    task = Task.of(net, "t", ("a", "b"), outputs=(1, 0, 1))
+    assert task.used_outputs == 3
+    raw = np.array([[5, 1, 5], [0, 7, 7], [-9, -8, -7]])
+    assert task.answers(raw).tolist() == [1, 0, 1]
+    task.save(tmp_path / "task.json")
+    assert '"format": "semifreddo-task/2"' in task.to_json()
+    loaded = Task.load(tmp_path / "task.json")
+    assert (loaded.labels, loaded.outputs) == (("a", "b"), (1, 0, 1))
+    assert np.array_equal(loaded.answers(raw), task.answers(raw))
+
+
+@given(st.permutations([0, 1, 2]))
+def test_outputs_in_another_order(order: list[int]) -> None:
+    raw = np.random.default_rng(0).integers(-9, 9, (30, 3))
+    plain, mapped = (Task.of(blended(), "t", ("a", "b", "c"), outputs=o) for o in ((), order))
+    assert np.array_equal(mapped.answers(raw), np.array(order)[plain.answers(raw)])
+
+
+def test_outputs_that_mean_no_label() -> None:
+    for outputs in ((0, 0, 0), (0, 2), (0, -1, 1)):
+        with pytest.raises(TaskError, match=r"expected every one of 0\.\.1"):
+            Task.of(blended(), "t", ("a", "b"), outputs=outputs)
+    with pytest.raises(TaskError, match="4 outputs with a label for a device of 3 outputs"):
+        Task.of(blended(), "t", ("a", "b"), outputs=(0, 1, 0, 1))
+    text = Task.of(blended(), "t", ("a", "b"), outputs=(0, 1, 0)).to_json()
+    for wrong in ("0.5", '"0"', "true"):
+        with pytest.raises(TaskError, match="not indices of labels"):
+            Task.from_json(text.replace('"outputs": [\n  0', f'"outputs": [\n  {wrong}'))
+    with pytest.raises(TaskError, match=r"KeyError\('outputs'\)"):
+        Task.from_json(TEXT.replace("task/1", "task/2"))
+
+
 def test_wrong_number_of_words() -> None:
     task = Task.of(blended(), "t", ("a",))
     with pytest.raises(TaskError, match="the device needs"):

@@ -157,6 +157,16 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "semifreddo run hls_projects/digits/build/digits.sfb --images batch.npy "
         "--layout nchw": Slow("3 images in"),
     },
+    "docs/methods.md": {
+        "semifreddo labels hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9": Quick(
+            r"ratio +\d(.|\n)*finer labels are (not )?expected to pay"
+        ),
+        "semifreddo build hls_projects/digits": Slow(EQUAL),
+        "semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 --fine "
+        "-o fine.json": Slow(r"task fine: \d+ bytes, test accuracy 9\d\.\d\d%"),
+        "semifreddo run hls_projects/digits/build/digits.sfb --task fine.json "
+        "--images scans.npz": Slow(r"even +\d+\nodd +\d+"),
+    },
 }
 BEFORE = {"docs/pictures.md": ["semifreddo build hls_projects/digits"]}
 """What a page takes for granted."""

@@ -14,11 +14,13 @@ from semifreddo.cli.terminal import TERMINAL
 from semifreddo.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from semifreddo.train.data import Dataset
+    from semifreddo.ir.task import Task
+    from semifreddo.sim.ladder import LadderReport
 
 _EPILOG = """\
 examples:
   semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 -o odd_even.json
+  semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 --fine -o fine.json
   semifreddo retarget hls_projects/digits --classes 5-9 -o high.json --vectors high.npz
   semifreddo retarget digits.sfb --checkpoint model.safetensors --dataset digits --classes 0-4 \\
       -o low.json
@@ -27,6 +29,9 @@ examples:
 Trains what is configurable (trainable cores, blend factors, head) and writes a task file of a few
 kilobytes for the device as it is built; nothing is generated or compiled. The answers of the built
 simulation are compared with torch's on the whole test split before the file is written.
+
+With --fine the device learns the classes and answers with their groups, which is often more
+accurate and needs an output for each class; `semifreddo labels` says for which groups.
 """
 
 
@@ -39,6 +44,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     what.add_argument("--classes", metavar="LIST", help="classes of the new task, e.g. 0,2,5-7")
     what.add_argument(
         "--groups", nargs="+", metavar="NAME=LIST", help="new classes made of old ones"
+    )
+    parser.add_argument(
+        "--fine",
+        action="store_true",
+        help="with --groups: learn the classes one by one, answer with their groups",
     )
     parser.add_argument("--name", help="name of the task; the output file's if left out")
     parser.add_argument("--labels", help="class names, separated by commas")
@@ -55,7 +65,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(arguments: argparse.Namespace) -> int:
     """Train, prove, write."""
     classes = None if arguments.classes is None else numbers(arguments.classes, "--classes")
-    groups = None if arguments.groups is None else by_pattern(arguments.groups, "--groups")
+    groups = {} if arguments.groups is None else by_pattern(arguments.groups, "--groups")
     name = arguments.name or arguments.output.name.partition(".")[0]
     from semifreddo.flow.config import TASK_NAME
 
@@ -65,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.epochs is not None and arguments.epochs < 1:
         raise ConfigError(f"--epochs {arguments.epochs}: a task must be trained, at least 1")
+    if arguments.fine and not groups:
+        raise ConfigError("--fine: name the groups that the device answers with, with --groups")
     from semifreddo.core.files import check_target
     from semifreddo.core.vectors import VectorSet
     from semifreddo.ir.task import Task
@@ -72,53 +84,64 @@ def run(arguments: argparse.Namespace) -> int:
     check_target(arguments.output, "a task file", Task.load)
     if arguments.vectors is not None:
         check_target(arguments.vectors, "a vector file", VectorSet.load)
-    from semifreddo.cli.show import ladder_table
-    from semifreddo.flow.ladder import figures_of
     from semifreddo.flow.retarget import find_target, images_of, options_of, train_new_task
     from semifreddo.flow.training import select
-    from semifreddo.reports.documents import RetargetDocument
 
     target = find_target(arguments.target, arguments.checkpoint)
-    data = select(images_of(target, arguments.dataset, arguments.data), classes, groups)
+    learned = None if arguments.fine else groups or None
+    data = select(images_of(target, arguments.dataset, arguments.data), classes, learned)
+    answers = tuple(groups) if arguments.fine else data.labels
     if arguments.labels is not None:
-        data = _renamed(data, arguments.labels)
-    if len(data.labels) < 2:
+        answers = _renamed(answers, arguments.labels)
+    if len(answers) < 2:
         raise ConfigError(
-            f"task {name}: one class ({data.labels[0]}) has the same answer for every image; name "
+            f"task {name}: one class ({answers[0]}) has the same answer for every image; name "
             "at least two"
         )
     options = options_of(target, epochs=arguments.epochs, seed=arguments.seed)
     if arguments.quiet:
         options = dataclasses.replace(options, progress=False)
-    progress(f"task {name}: {', '.join(data.labels)}")
-    made, report = train_new_task(target, data, options, name=name)
+    progress(f"task {name}: {', '.join(answers)}")
+    if arguments.fine:
+        fine = dict(zip(answers, groups.values(), strict=True))
+    else:
+        data, fine = dataclasses.replace(data, labels=answers), None
+    made, report = train_new_task(target, data, options, name=name, groups=fine)
     if arguments.vectors is not None:
         made.vectors.save(arguments.vectors)
     made.task.save(arguments.output)
-    accuracy = made.task.metrics["test_accuracy"]
+    _report(arguments, made.task, report)
+    progress(f"task: {arguments.output}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace, task: Task, report: LadderReport) -> None:
+    from semifreddo.cli.show import ladder_table
+    from semifreddo.flow.ladder import figures_of
+    from semifreddo.reports.documents import RetargetDocument
+
+    accuracy = task.metrics["test_accuracy"]
     if arguments.json:
         document = RetargetDocument(
-            task=name,
+            task=task.name,
             file=str(arguments.output),
-            labels=made.task.labels,
-            payload_bytes=made.task.payload_bytes,
+            labels=task.labels,
+            payload_bytes=task.payload_bytes,
             test_accuracy=accuracy,
             rungs=figures_of(report),
             vectors=None if arguments.vectors is None else str(arguments.vectors),
         )
         TERMINAL.document(document.to_json())
     else:
-        say(f"task {name}: {made.task.payload_bytes} bytes, test accuracy {accuracy:.2%}")
+        say(f"task {task.name}: {task.payload_bytes} bytes, test accuracy {accuracy:.2%}")
         say(ladder_table(figures_of(report)))
-    progress(f"task: {arguments.output}")
-    return 0
 
 
-def _renamed(data: Dataset, text: str) -> Dataset:
+def _renamed(known: tuple[str, ...], text: str) -> tuple[str, ...]:
     from semifreddo.ir.task import check_labels
 
     labels = tuple(label.strip() for label in text.split(","))
-    if len(labels) != len(data.labels):
-        raise ConfigError(f"--labels: {len(labels)} names for {len(data.labels)} classes")
+    if len(labels) != len(known):
+        raise ConfigError(f"--labels: {len(labels)} names for {len(known)} classes")
     check_labels(labels, "--labels")
-    return dataclasses.replace(data, labels=labels)
+    return labels

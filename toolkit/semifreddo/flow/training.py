@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,6 +23,7 @@ from semifreddo.flow.trained import load_trained
 from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
+from semifreddo.methods.labels import fine_classes
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names
 from semifreddo.nn.network import Network
@@ -303,7 +305,11 @@ def net_of(trained: TrainedModel, name: str) -> StreamNet:
 
 
 def make_task(
-    device: StreamNet, trained: TrainedModel, name: str, metrics: Mapping[str, float]
+    device: StreamNet,
+    trained: TrainedModel,
+    name: str,
+    metrics: Mapping[str, float],
+    answer: Answer | None = None,
 ) -> Task:
     """The task file's content of a trained model.
 
@@ -312,6 +318,7 @@ def make_task(
         trained: A model of the same device.
         name: Name of the task.
         metrics: Figures to keep with it.
+        answer: What the model's outputs mean, if not its own labels.
 
     Raises:
         TaskError: The model is another device.
@@ -323,7 +330,21 @@ def make_task(
             f"{device.device_digest[:12]}; start from the checkpoint it was built from"
         )
     made = Preprocessing.from_figures(trained.info)
-    return Task.of(net, name, trained.labels, metrics, made)
+    answer = answer or Answer(trained.labels)
+    return Task.of(net, name, answer.labels, metrics, made, outputs=answer.outputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the outputs of a model mean.
+
+    Attributes:
+        labels: Names of the answers.
+        outputs: The label of each output; empty if output i means label i.
+    """
+
+    labels: tuple[str, ...]
+    outputs: tuple[int, ...] = ()
 
 
 def retarget_device(
@@ -334,6 +355,7 @@ def retarget_device(
     *,
     name: str,
     folder: Path | None = None,
+    groups: Groups | None = None,
 ) -> Retargeted:
     """Train another task for a built device.
 
@@ -344,16 +366,33 @@ def retarget_device(
         options: How to train.
         name: Name of the task.
         folder: For states, so that an interrupted call goes on.
+        groups: If given, the classes that stand in groups are learned one by one, and the device
+            answers with their groups; accuracies are those of groups.
 
     Raises:
         TaskError: ``trained`` is not the model of the device.
-        ConfigError: The task has more classes than the device outputs.
+        ConfigError: The task has more classes than the device outputs, or the groups do not fit.
     """
     make_task(device, trained, name, {})  # refuse a wrong checkpoint before training
     seen = Preprocessing.from_figures(trained.info)
     # Images named by the user have no mean and deviation yet; the model was trained with them.
     data = normalised(data, seen.mean, seen.deviation)
-    new = measured(retarget(trained, data, options, folder), data)
-    metrics = {key: float(new.info[key]) for key in METRICS}
-    task = make_task(device, new, name, metrics)
-    return Retargeted(new, task, vectors_of(new, data))
+    if groups is None:
+        new = measured(retarget(trained, data, options, folder), data)
+        metrics = {key: float(new.info[key]) for key in METRICS}
+        task = make_task(device, new, name, metrics)
+        return Retargeted(new, task, vectors_of(new, data))
+    fine, outputs = fine_classes(data, groups)
+    new = retarget(trained, fine, options, folder)
+    task = make_task(device, new, name, {}, Answer(tuple(groups), outputs))
+    vectors = vectors_of(new, fine)
+    truth = {part: np.array(outputs)[split.labels] for part, split in fine.splits.items()}
+    right = {
+        "val_accuracy": task.answers(raw_answers(new.model, raw_images(new.model, fine.val)))
+        == truth["val"],
+        "test_accuracy": task.answers(vectors.expected) == truth["test"],
+    }
+    metrics = {key: float(flags.mean()) for key, flags in right.items()}
+    metrics["test_images"] = float(len(vectors))
+    task = dataclasses.replace(task, metrics=metrics)
+    return Retargeted(new, task, VectorSet(vectors.images, vectors.expected, truth=truth["test"]))

@@ -27,6 +27,9 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 
 FORMAT = "semifreddo-task/1"
+GROUPED = "semifreddo-task/2"
+"""Of a task with :attr:`Task.outputs`: what reads only the first would answer wrongly."""
+
 MAX_FILE_BYTES = 64 << 20
 
 _DAMAGE = (
@@ -63,10 +66,13 @@ class Task:
         name: What the device does with it, e.g. ``odd-even``.
         net: Name of the design.
         device_digest: :attr:`StreamNet.device_digest` of the device it fits.
-        labels: Class names of the first outputs; further outputs are not used by this task.
+        labels: Class names. Output i means label i, unless there are :attr:`outputs`; further
+            outputs are not used by this task.
         words: 32-bit words in the order of the device's :class:`AddressMap`.
         metrics: Measured figures, e.g. ``{"test_accuracy": 0.98}``.
         preprocessing: What made the images it was trained on out of their source's values.
+        outputs: The label that each of the first outputs means, so that several outputs, for
+            instance of finer classes, give one answer; empty if output i means label i.
     """
 
     name: str
@@ -76,9 +82,15 @@ class Task:
     words: npt.NDArray[np.uint32]
     metrics: Mapping[str, float] = field(default_factory=dict)
     preprocessing: Preprocessing = IDENTITY
+    outputs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_labels(self.labels, f"task {self.name!r}")
+        if self.outputs and set(self.outputs) != set(range(len(self.labels))):
+            raise TaskError(
+                f"task {self.name!r}: its outputs mean the labels {sorted(set(self.outputs))}, "
+                f"expected every one of 0..{len(self.labels) - 1}"
+            )
         wrong = [key for key, value in self.metrics.items() if not math.isfinite(value)]
         if wrong:
             raise TaskError(f"task {self.name!r}: metric {wrong[0]} is no finite number")
@@ -91,21 +103,44 @@ class Task:
         labels: tuple[str, ...],
         metrics: Mapping[str, float] | None = None,
         preprocessing: Preprocessing = IDENTITY,
+        *,
+        outputs: Sequence[int] = (),
     ) -> Task:
         """Take the loadable values out of a network.
 
         Raises:
-            TaskError: More labels than the device has outputs, or none, or some that are empty or
-                equal.
+            TaskError: More labels (or :attr:`outputs`) than the device has outputs, or no label, or
+                some that are empty or equal.
         """
-        outputs = net.output.channels
-        if not 1 <= len(labels) <= outputs:
+        if not labels:
             raise TaskError(
-                f"task {name!r}: {len(labels)} labels for a device of {outputs} outputs"
+                f"task {name!r}: 0 labels for a device of {net.output.channels} outputs"
             )
         words = AddressMap.of(net).pack(net)
         figures = dict(metrics or {})
-        return cls(name, net.name, net.device_digest, labels, words, figures, preprocessing)
+        digest = net.device_digest
+        made = cls(name, net.name, digest, labels, words, figures, preprocessing, tuple(outputs))
+        made.check(net.name, digest, net.output.channels)
+        return made
+
+    @property
+    def used_outputs(self) -> int:
+        """How many of the device's first outputs the task uses."""
+        return len(self.outputs) or len(self.labels)
+
+    def answers(self, raw: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """The label of each image, by index.
+
+        Args:
+            raw: ``(n, outputs)`` raw integers, as the device gave them.
+
+        Returns:
+            ``(n,)``: what the largest of the used outputs means, the first of equal ones.
+        """
+        best: npt.NDArray[np.int64] = raw[:, : self.used_outputs].argmax(axis=1).astype(np.int64)
+        meaning = np.array(self.outputs or range(self.used_outputs), np.int64)
+        labels: npt.NDArray[np.int64] = meaning[best]
+        return labels
 
     @property
     def payload_bytes(self) -> int:
@@ -132,20 +167,22 @@ class Task:
                 f"task {self.name!r} was made for device {self.net} {self.device_digest[:12]}, "
                 f"this is {net_name} {device_digest[:12]}; retarget it to this device"
             )
-        if len(self.labels) > outputs:
+        if self.used_outputs > outputs:
+            what = "outputs with a label" if self.outputs else "labels"
             raise TaskError(
-                f"task {self.name!r}: {len(self.labels)} labels for a device of {outputs} outputs"
+                f"task {self.name!r}: {self.used_outputs} {what} for a device of {outputs} outputs"
             )
 
     def to_json(self) -> str:
         """The file's text."""
         words = np.ascontiguousarray(self.words, dtype="<u4").tobytes()
         data = {
-            "format": FORMAT,
+            "format": GROUPED if self.outputs else FORMAT,
             "name": self.name,
             "net": self.net,
             "device_digest": self.device_digest,
             "labels": list(self.labels),
+            **({"outputs": list(self.outputs)} if self.outputs else {}),
             "metrics": dict(self.metrics),
             **self.preprocessing.to_figures(),
             "words": base64.b64encode(words).decode(),
@@ -162,8 +199,11 @@ class Task:
         """
         try:
             data = parse_json(text)
-            if not isinstance(data, dict) or data.get("format") != FORMAT:
-                raise TaskError(f"{where}: not a {FORMAT} file")
+            if not isinstance(data, dict) or data.get("format") not in (FORMAT, GROUPED):
+                raise TaskError(f"{where}: not a {FORMAT} or {GROUPED} file")
+            outputs = data["outputs"] if data["format"] == GROUPED else []
+            if any(type(label) is not int for label in outputs):
+                raise TaskError(f"{where}: its outputs are not indices of labels: {outputs!r}")
             words = base64.b64decode(data["words"], validate=True)
             if digest_bytes(words) != data["words_sha256"]:
                 raise TaskError(
@@ -177,6 +217,7 @@ class Task:
                 words=np.frombuffer(words, dtype="<u4").astype(np.uint32),
                 metrics={str(key): float(value) for key, value in data["metrics"].items()},
                 preprocessing=Preprocessing.from_figures(data),
+                outputs=tuple(outputs),
             )
         except _DAMAGE as error:
             raise TaskError(f"{where}: not a {FORMAT} file ({error!r})") from error

@@ -147,6 +147,33 @@ class RetargetDocument(Document):
 
 
 @dataclass(frozen=True)
+class LabelsDocument(Document):
+    """``semifreddo labels``: whether finer labels pay for a grouping.
+
+    Attributes:
+        groups: Class names by group.
+        images: Validation images that the model was asked about.
+        inter: Mean confusion of two classes of different groups.
+        intra: Mean confusion of two classes of the same group.
+        ratio: ``inter / intra``; None if nothing is confused within groups, and something across.
+        chance: Median ratio of random groupings; None as above.
+        threshold: Ratio from which finer labels are expected to pay.
+        pays: Whether they are.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-labels/1"
+
+    groups: Mapping[str, tuple[str, ...]]
+    images: int
+    inter: float
+    intra: float
+    ratio: float | None
+    chance: float | None
+    threshold: float
+    pays: bool
+
+
+@dataclass(frozen=True)
 class ErrorDocument(Document):
     """Any command that came to nothing."""
 
@@ -160,6 +187,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     CheckDocument,
     RunDocument,
     RetargetDocument,
+    LabelsDocument,
     ErrorDocument,
 )
 

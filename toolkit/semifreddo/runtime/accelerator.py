@@ -331,8 +331,7 @@ class Accelerator:
         logits = self.net.output.type.to_real(raw)
         if self.net.output.pixels > 1:  # an image has no class
             return Predictions(raw, logits, np.full(len(raw), -1, np.int64), task.name, ())
-        indices = raw[:, : len(task.labels)].argmax(axis=1).astype(np.int64)
-        return Predictions(raw, logits, indices, task.name, task.labels)
+        return Predictions(raw, logits, task.answers(raw), task.name, task.labels)
 
     def close(self) -> None:
         """Release the device; closing twice is allowed."""

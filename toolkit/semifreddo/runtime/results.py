@@ -34,8 +34,8 @@ class Predictions:
     Attributes:
         raw: ``(n, outputs)`` raw integers of the output stream, as the device gave them.
         logits: ``(n, outputs)`` real values of ``raw``.
-        indices: ``(n,)`` class indices: argmax over the outputs that the task labels (the first
-            of equal ones). Outputs without a label never win. All -1 if results are images.
+        indices: ``(n,)`` indices of labels: what the largest of the outputs that the task uses
+            means (the first of equal ones). Other outputs never win. All -1 if results are images.
         task: Name of the task that answered.
         task_labels: Class names of the task; none if results are images.
     """
