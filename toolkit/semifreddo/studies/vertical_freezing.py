@@ -206,7 +206,8 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
     val_images: int = 1_000
 
     def settings(self) -> JSON:
-        return dataclasses.asdict(self)
+        trained = {"source": self.source.deciding(), "target": self.target.deciding()}
+        return dataclasses.asdict(self) | trained
 
     def cells(self, seeds: Sequence[int], _done: Sequence[Measured]) -> Sequence[Cell]:
         return [Cell(way, seed) for seed in seeds for way in WAYS]

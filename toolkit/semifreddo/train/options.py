@@ -15,6 +15,10 @@ from semifreddo.core.tables import option, read_table
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd"]
 
 
+_FLOAT = ("float_epochs", "float_rate", "warmup", "crop", "whole")
+"""Options that mean nothing without float epochs."""
+
+
 @dataclass(frozen=True)
 class TrainOptions:
     """One training: with batch norm and moving scales, then folded, with scales pinned.
@@ -98,6 +102,20 @@ class TrainOptions:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return dataclasses.asdict(self)
+
+    def deciding(self) -> dict[str, Any]:
+        """Plain values of what is on, for the settings of a study.
+
+        A way to train that is off is left out, so one that the toolkit learns later leaves the
+        settings of older studies as they were.
+        """
+        found = self.to_dict()
+        if not self.float_epochs:
+            for name in _FLOAT:
+                del found[name]
+        if not self.bfloat16:
+            del found["bfloat16"]
+        return found
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "training") -> TrainOptions:
