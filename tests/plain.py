@@ -121,6 +121,18 @@ def _route(_: StreamNet, layer: Any, *values: np.ndarray) -> np.ndarray:
     return np.concatenate(values, axis=-1)[..., list(layer.indices)]
 
 
+def _upsample(_: StreamNet, layer: Any, values: np.ndarray) -> np.ndarray:
+    result = _empty(layer, values)
+    for y, x, channel in np.ndindex(result.shape[1:]):
+        (i, row), (j, column) = (
+            divmod(place + first, step)
+            for place, first, step in zip((y, x), layer.origin, layer.factor, strict=True)
+        )
+        index = (row * layer.factor[1] + column) * result.shape[-1] + channel
+        result[:, y, x, channel] = values[:, i, j, layer.indices[index]]
+    return result
+
+
 PLAIN: dict[str, Callable[..., np.ndarray]] = {
     "Conv": _conv,
     "Linear": _linear,
@@ -129,6 +141,7 @@ PLAIN: dict[str, Callable[..., np.ndarray]] = {
     "Add": lambda _, __, left, right: left + right,
     "Blend": _blend,
     "Route": _route,
+    "Upsample": _upsample,
     "Cast": lambda _, __, values: values,
 }
 

@@ -25,12 +25,16 @@ from semifreddo.ir.layers import (
     Route,
     Shape,
     Stream,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.validate import window_shape
 
-BODY_KINDS = ("conv", "depthwise", "maxpool", "avgpool", "route", "cast", "add", "blend", "concat")
+BODY_KINDS = (
+    *("conv", "depthwise", "maxpool", "avgpool", "route", "cast", "add", "blend", "concat"),
+    "upsample",
+)
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -170,6 +174,22 @@ class _Builder:
         shape = (*sources[0].shape[:2], len(indices))
         self.emit(Route, sources, shape, indices=tuple(indices))
 
+    def upsample(self, source: Stream) -> None:
+        """Blocks of at most two by two pixels, of which a part may be kept."""
+        factor = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
+        whole = tuple(size * step for size, step in zip(source.shape, factor, strict=False))
+        origin = tuple(self.draw(st.integers(0, min(2, size - 1))) for size in whole)
+        size = tuple(
+            self.draw(st.integers(max(1, min(4, size - first - 2)), min(6, size - first)))
+            for size, first in zip(whole, origin, strict=True)
+        )
+        channels = self.draw(st.integers(1, 4))
+        count = prod(factor) * channels
+        indices = tuple(self.rng.integers(0, source.channels, count).tolist())
+        shape = (*size, channels)
+        fields = {"factor": factor, "origin": origin, "size": size, "indices": indices}
+        self.emit(Upsample, (source,), shape, **fields)
+
     def step(self, kind: str) -> None:
         """Add a layer, or a fork that joins again."""
         source = self.last
@@ -179,6 +199,8 @@ class _Builder:
             self.pool(MaxPool if kind == "maxpool" else AvgPool)
         elif kind == "route":
             self.route(source)
+        elif kind == "upsample":
+            self.upsample(source)
         elif kind == "cast":
             self.emit(Cast, (source,), source.shape)
         elif kind == "add":

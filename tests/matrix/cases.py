@@ -27,6 +27,7 @@ from semifreddo.ir.layers import (
     Role,
     Route,
     Stream,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
@@ -56,7 +57,9 @@ class Case:
         weights: Which weights or blend factors are loadable.
         bias: Which biases; empty for none.
         reach: The sum of products has its limit between two to this power and twice that.
-        indices: Of a route.
+        indices: Of a route, and of upsampling.
+        size: Rows and columns that upsampling keeps.
+        origin: Where they begin.
         to: Output format; exact if left out, so that no bit is hidden.
         hls: What the HLS backend chooses.
         rtl: What the RTL backend chooses.
@@ -74,6 +77,8 @@ class Case:
     bias: str = ""
     reach: int | None = None
     indices: tuple[int, ...] = ()
+    size: tuple[int, int] = (0, 0)
+    origin: tuple[int, int] = (0, 0)
     to: FixedType | None = None
     hls: LayerSchedule = LayerSchedule()  # noqa: RUF009 -- frozen
     rtl: Choice = Choice()  # noqa: RUF009 -- frozen
@@ -187,6 +192,20 @@ LISTED = [
     Case("route", Route, ("s4x3", "u4.2x3"), indices=(5, 0, 0, 4, 2)),
     Case("route_one", Route, ("u4x1",), indices=(0,), to=_to("u3.1 HALF_UP SATURATE")),
     Case("route_wide", Route, ("s58x2", "s4x1"), indices=(2, 1)),
+    # Blocks of pixels: whole images and what is left of them, alike and of several channels.
+    Case("up_alike", Upsample, ("s4x3",), (2, 2), size=(10, 12), indices=(0, 1, 2) * 4),
+    Case(
+        "up_shuffle", Upsample, ("u4x3",), (3, 2), size=(13, 9), origin=(1, 2),
+        indices=(0, 1, 2, 0, 1, 1, 2, 2, 0, 1, 0, 2), to=_to("u3.1 HALF_UP SATURATE"),
+        rtl=Choice(channels_per_cycle=1),
+    ),
+    Case("up_row", Upsample, ("u4x1",), (1, 3), size=(5, 17), origin=(0, 1), indices=(0,) * 3),
+    Case("up_column", Upsample, ("s4x3",), (2, 1), size=(9, 6), indices=(2, 1, 1, 1, 0, 2)),
+    Case(
+        "up_crop", Upsample, ("s4x3",), size=(3, 4), origin=(1, 1), indices=(2, 0),
+        rtl=Choice(channels_per_cycle=1),
+    ),
+    Case("up_wide", Upsample, ("s58x2",), (2, 2), size=(10, 12), indices=(0, 1, 1, 0)),
     # Casts: every rounding and every overflow on every value of eight bits; some formats drop
     # more bits than there are, some add some.
     *(
@@ -367,6 +386,10 @@ class _Maker:
         elif case.kind is Route:
             fields = {"indices": case.indices}
             shape = (*source.shape[:2], len(case.indices))
+        elif case.kind is Upsample:
+            fields = {"factor": case.kernel, "origin": case.origin, "size": case.size}
+            fields |= {"indices": case.indices}
+            shape = (*case.size, len(case.indices) // (case.kernel[0] * case.kernel[1]))
         draft = case.kind(inputs=names, output=Stream(case.name, shape, IMAGE.type), **fields)
         kind = case.to or self.exact(draft)
         return self.emit(replace(draft, output=replace(draft.output, type=kind)))

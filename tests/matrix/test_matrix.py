@@ -30,6 +30,7 @@ from semifreddo.ir.layers import (
     Layer,
     Linear,
     MaxPool,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
@@ -97,6 +98,13 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "channels": CHANNELS,
         "fractions": FRACTIONS,
         "result": WIDE,
+    },
+    "Upsample": {
+        "source": SOURCES,
+        "channels": CHANNELS,
+        "result": WIDE,
+        "blocks": {"a row", "a column", "a pixel", "alike", "of several channels"},
+        "rectangle": {"whole", *SIDES},
     },
     "Cast": {
         "source": SOURCES,
@@ -191,6 +199,21 @@ def properties(
                 yield "sums, depthwise", sums(net, layer)
             if layer.kernel == (1, 1):
                 yield "sums, of one pixel", sums(net, layer)
+    if isinstance(layer, Upsample):
+        rows, columns = layer.factor
+        names = {(True, True): "a pixel", (True, False): "a row", (False, True): "a column"}
+        if (rows == 1, columns == 1) in names:
+            yield "blocks", names[rows == 1, columns == 1]
+        else:
+            places = np.reshape(layer.indices, (rows * columns, -1))
+            yield "blocks", "alike" if (places == places[0]).all() else "of several channels"
+        ends = [first + size for first, size in zip(layer.origin, layer.size, strict=True)]
+        rest = [
+            step * size - end
+            for step, size, end in zip(layer.factor, streams[0].shape, ends, strict=False)
+        ]
+        cut = [side for side, count in zip(SIDES, (*layer.origin, *rest), strict=True) if count]
+        yield from (("rectangle", side) for side in cut or ["whole"])
     if isinstance(layer, Blend):
         yield from (("factors", found) for found in residency(net.block[layer.alpha]))
 

@@ -20,6 +20,7 @@ from semifreddo.ir.layers import (
     MaxPool,
     Route,
     Stream,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import Repeat, StreamNet
@@ -228,6 +229,33 @@ class NetMaker:
         self.layers.append(layer)
         return layer.output
 
+    def upsample(self, source: Stream) -> Stream:
+        """Blocks of pixels, of which a part may be kept."""
+        factor = (self.pick([1, 2, 3]), self.pick([1, 2, 3]))
+        whole = source.shape[0] * factor[0], source.shape[1] * factor[1]
+        origin = tuple(self.pick(range(min(3, size))) for size in whole)
+        size = tuple(
+            max(1, size - first - self.pick([0, 0, 1, 2]))
+            for size, first in zip(whole, origin, strict=True)
+        )
+        channels = self.pick([1, 2, source.channels])
+        count = factor[0] * factor[1]
+        alike = self.rng.integers(0, source.channels, channels).tolist() * count
+        drawn = self.rng.integers(0, source.channels, channels * count).tolist()
+        indices = tuple(self.pick([alike, drawn]))
+        return self.add(
+            lambda out: Upsample(
+                inputs=(source.name,),
+                output=out,
+                factor=factor,
+                origin=origin,
+                size=size,
+                indices=indices,
+            ),
+            self.name("upsample"),
+            (*size, channels),
+        )
+
     def cast(self, source: Stream, kind: FixedType) -> Stream:
         """The stream in another format."""
         layer = Cast(inputs=(source.name,), output=Stream(self.name("cast"), source.shape, kind))
@@ -298,9 +326,10 @@ def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
     maker = NetMaker(seed)
     stream = maker.input
     while len(maker.layers) < layers:
-        grow = maker.pick(
-            [maker.conv, maker.conv, maker.pool, maker.join, maker.join, maker.wiring]
-        )
+        ways = [maker.conv, maker.conv, maker.pool, maker.join, maker.join, maker.wiring]
+        if seed % 4 == 2 and stream.pixels <= 40:
+            ways += [maker.upsample] * 2
+        grow = maker.pick(ways)
         stream = grow(stream)
     if seed % 3 == 1 and np.prod(stream.shape) <= 80:
         stream = maker.repeat(stream)

@@ -1,10 +1,13 @@
-"""Layers in HLS that make a pixel of one pixel of each input: blends, sums, casts, wiring."""
+"""Layers in HLS that need one pixel of each input: blends, sums, casts, wiring, upsampling."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import prod
+
 from semifreddo.hls import cpp
 from semifreddo.hls.layer_code import CODES, Kind, LayerCode, row_type
-from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Route
+from semifreddo.ir.layers import ALPHA_FRAC, Add, Blend, Cast, Route, Upsample
 
 
 class _PixelCode(LayerCode[Kind]):
@@ -111,3 +114,56 @@ class RouteCode(LayerCode[Route]):
         )
         body = cpp.block(f"for (unsigned i = 0; i < {self.layer.output.pixels}; i++)", loop)
         return cpp.block(head, cpp.frames(["Pixels:", body])) + "\n"
+
+
+@CODES.register(Upsample)
+class UpsampleCode(LayerCode[Upsample]):
+    """Blocks of pixels; the row of the image that is being repeated is kept."""
+
+    component = "Upsample"
+
+    @property
+    def members(self) -> list[str]:
+        layer, source = self.layer, self.source
+        sizes = {
+            "n_chan": source.channels,
+            "in_height": source.shape[0],
+            "in_width": source.shape[1],
+            "block_height": layer.factor[0],
+            "block_width": layer.factor[1],
+            "top": layer.origin[0],
+            "left": layer.origin[1],
+            "out_height": layer.size[0],
+            "out_width": layer.size[1],
+        }
+        return [
+            f"typedef nnet::{self.name}_logic logic;",
+            f"typedef {cpp.raw_type(source.type)} data_t;",
+            *(f"static const unsigned {name} = {value};" for name, value in sizes.items()),
+            *self.exact_members(),
+        ]
+
+    @property
+    def cycles(self) -> int:
+        return self.source.pixels * prod(self.layer.factor)
+
+    @property
+    def counts(self) -> Iterator[tuple[int, str]]:
+        yield self.source.channels, "values in a pixel"
+
+    @property
+    def logic(self) -> str:
+        kind, count = cpp.integer(self.exact_width, True), self.layer.output.channels
+        lines = ["#pragma HLS INLINE"]
+        for channel in range(count):
+            *others, last = self.layer.indices[channel::count]
+            text = f"{kind}(pixel[{last}])"
+            for place, index in reversed(list(enumerate(others))):
+                if index != last:
+                    text = f"place == {place} ? {kind}(pixel[{index}]) : {text}"
+            lines.append(f"exact[{channel}] = {text};")
+        head = (
+            "template <class data_T>\n"
+            f"static void choose(const data_T *pixel, unsigned place, {kind} *exact)"
+        )
+        return cpp.block(f"struct {self.name}_logic", [cpp.block(head, lines)]) + ";\n"

@@ -29,6 +29,7 @@ from semifreddo.ir.layers import (
     MaxPool,
     Route,
     Stream,
+    Upsample,
     WeightBlock,
     Weighted,
 )
@@ -168,6 +169,6 @@ def range_of_inputs(inputs: tuple[Stream, ...]) -> Exact:
     return Exact(frac, min(lows), max(highs))
 
 
-@EXACT_RESULTS.register(MaxPool, Cast, Route)
+@EXACT_RESULTS.register(MaxPool, Cast, Route, Upsample)
 def _chosen_result(_layer: Layer, inputs: _Streams, _block: _Finder) -> Exact:
     return range_of_inputs(inputs)

@@ -288,10 +288,32 @@ class Route(Layer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Upsample(Layer):
+    """Every pixel becomes a block of pixels; of the whole image a rectangle is kept.
+
+    Channel ``c`` of the pixel in row ``y`` and column ``x`` of a block is channel
+    ``indices[(y * columns + x) * channels + c]`` of the pixel that the block comes from. Serves
+    nearest-neighbour resizing (all pixels of a block are alike), depth-to-space, and, with blocks
+    of one pixel, crops.
+
+    Attributes:
+        factor: Rows and columns of a block.
+        origin: Row and column of the whole image at which the rectangle begins.
+        size: Rows and columns of the rectangle.
+        indices: Channels, pixel by pixel of a block.
+    """
+
+    factor: tuple[int, int]
+    origin: tuple[int, int]
+    size: tuple[int, int]
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cast(Layer):
     """Bring a stream into another format, nothing else."""
 
 
-LAYER_KINDS: dict[str, type[Layer]] = {
-    kind.__name__: kind for kind in (Conv, Linear, MaxPool, AvgPool, Add, Blend, Route, Cast)
-}
+_KINDS = (Conv, Linear, MaxPool, AvgPool, Add, Blend, Route, Upsample, Cast)
+
+LAYER_KINDS: dict[str, type[Layer]] = {kind.__name__: kind for kind in _KINDS}

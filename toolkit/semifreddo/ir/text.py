@@ -13,7 +13,7 @@ def _stream(stream: Stream) -> str:
     return f"{'x'.join(map(str, stream.shape))} {stream.type}"
 
 
-_SIZES = ("kernel", "stride")
+_SIZES = ("kernel", "stride", "factor", "size")
 """Fields that are heights and widths."""
 
 

@@ -21,6 +21,7 @@ from semifreddo.ir.layers import (
     Route,
     Shape,
     Stream,
+    Upsample,
     WeightBlock,
     Weighted,
 )
@@ -102,6 +103,25 @@ def _route_shape(layer: Route, _net: Structure, inputs: _Streams) -> Shape:
     if not layer.indices or not all(0 <= index < total for index in layer.indices):
         raise NetError(f"{layer.name} (Route): indices leave 0..{total - 1}")
     return (*inputs[0].shape[:2], len(layer.indices))
+
+
+@OUTPUT_SHAPES.register(Upsample)
+def _upsample_shape(layer: Upsample, _net: Structure, inputs: _Streams) -> Shape:
+    _expect(layer, "number of inputs", 1, len(inputs))
+    source = inputs[0]
+    for axis in (0, 1):
+        whole = source.shape[axis] * layer.factor[axis]
+        last = layer.origin[axis] + layer.size[axis]
+        if layer.factor[axis] < 1 or layer.origin[axis] < 0 or last > whole:
+            raise NetError(
+                f"{layer.name} (Upsample): keeps {layer.origin[axis]}..{last} of {whole} "
+                f"{('rows', 'columns')[axis]}"
+            )
+    channels, rest = divmod(len(layer.indices), prod(layer.factor))
+    _expect(layer, "number of channels that are left over", 0, rest)
+    if not channels or not all(0 <= index < source.channels for index in layer.indices):
+        raise NetError(f"{layer.name} (Upsample): indices leave 0..{source.channels - 1}")
+    return (*layer.size, channels)
 
 
 @OUTPUT_SHAPES.register(Add)

@@ -28,6 +28,7 @@ from semifreddo.ir.layers import (
     Linear,
     MaxPool,
     Route,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import StreamNet
@@ -171,6 +172,16 @@ def _blend(layer: Blend, net: StreamNet, data: _Data) -> _Result:
 def _route(layer: Route, net: StreamNet, data: _Data) -> _Result:
     values, frac = _aligned(layer, net, data)
     return np.concatenate(values, axis=-1)[..., list(layer.indices)], frac
+
+
+@EXACT_VALUES.register(Upsample)
+def _upsample(layer: Upsample, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
+    (rows, columns), (top, left), (height, width) = layer.factor, layer.origin, layer.size
+    blocks = values[..., np.reshape(layer.indices, (rows, columns, -1))]
+    count, high, wide = values.shape[:3]
+    whole = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(count, high * rows, wide * columns, -1)
+    return whole[:, top : top + height, left : left + width], source.frac
 
 
 def check_images(net: StreamNet, images: npt.NDArray[Any]) -> None:

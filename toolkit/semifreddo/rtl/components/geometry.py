@@ -1,4 +1,7 @@
-"""Where windows are and how many cycles forming them takes, as ``library/sf_window.sv`` is told."""
+"""Where windows are and how many cycles forming them takes, as ``library/sf_window.sv`` is told.
+
+And where the pixels are that blocks are made of, as ``library/sf_upsample.sv`` is told.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.fixed import IntArray
-from semifreddo.ir.layers import AvgPool, Conv, Linear, MaxPool, Stream
+from semifreddo.ir.layers import AvgPool, Conv, Linear, MaxPool, Stream, Upsample
 
 
 @dataclass(frozen=True)
@@ -152,3 +155,52 @@ class Geometry:
         rows = self.skip + np.arange(self.out[0]) * self.stride[0]
         columns = np.arange(self.out[1]) * self.stride[1] + self.lag
         return np.asarray((rows[:, None] * self.span + columns).reshape(-1), np.int64)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks of pixels, one for each pixel of an image, and the rectangle of them that is kept.
+
+    A tick is a pixel of a block; it yields where the rectangle is.
+
+    Attributes:
+        height: Rows of the image.
+        width: Columns of the image.
+        factor: Rows and columns of a block.
+        origin: Row and column at which the rectangle begins.
+        size: Its rows and columns.
+    """
+
+    height: int
+    width: int
+    factor: tuple[int, int]
+    origin: tuple[int, int]
+    size: tuple[int, int]
+
+    @classmethod
+    def of(cls, layer: Upsample, source: Stream) -> Blocks:
+        """The blocks of a layer."""
+        height, width, _ = source.shape
+        return cls(height, width, layer.factor, layer.origin, layer.size)
+
+    @property
+    def ticks(self) -> int:
+        """Ticks per image."""
+        return self.height * self.factor[0] * self.width * self.factor[1]
+
+    def pixel_ticks(self) -> IntArray:
+        """For every pixel in order, the tick in which it goes in."""
+        rows, columns = np.arange(self.height) * self.factor[0], np.arange(self.width)
+        return self._at(rows, columns * self.factor[1])
+
+    def result_ticks(self) -> IntArray:
+        """For every result in order, its tick."""
+        rows, columns = (
+            np.arange(first, first + count)
+            for first, count in zip(self.origin, self.size, strict=True)
+        )
+        return self._at(rows, columns)
+
+    def _at(self, rows: IntArray, columns: IntArray) -> IntArray:
+        span = self.width * self.factor[1]
+        return np.asarray((rows[:, None] * span + columns).reshape(-1), np.int64)

@@ -1,4 +1,4 @@
-"""The former of sliding windows."""
+"""The formers of sliding windows and of blocks of pixels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks
-from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.memories import memory
+from semifreddo.rtl.components.geometry import Blocks, Geometry
+from semifreddo.rtl.components.memories import Fifo, memory
 
 
 def sizes(geometry: Geometry) -> dict[str, int | str]:
@@ -87,3 +87,57 @@ class Window:
     @property
     def _in_blocks(self) -> bool:
         return self._line_bits > 0 and in_blocks(self.geometry.width, self._line_bits)
+
+
+@dataclass(frozen=True)
+class Upsampler:
+    """Makes a block of pixels of every pixel.
+
+    Attributes:
+        blocks: The blocks, and which of their pixels are wanted.
+        bits: Of a pixel, all channels.
+        keep: Bits of it that later rows of its block need.
+    """
+
+    module: ClassVar[str] = "sf_upsample"
+    blocks: Blocks
+    bits: int
+    keep: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        blocks = self.blocks
+        return {
+            "BITS": self.bits,
+            "KEEP": self.keep,
+            "HEIGHT": blocks.height,
+            "WIDTH": blocks.width,
+            "FH": blocks.factor[0],
+            "FW": blocks.factor[1],
+            "TOP": blocks.origin[0],
+            "LEFT": blocks.origin[1],
+            "OUT_H": blocks.size[0],
+            "OUT_W": blocks.size[1],
+            "BLOCK": int("BLOCK" in self._row.parameters()),
+        }
+
+    @property
+    def place_bits(self) -> tuple[int, int]:
+        """Width of a row's number in its block, and of a column's."""
+        rows, columns = self.blocks.factor
+        return max(1, (rows - 1).bit_length()), max(1, (columns - 1).bit_length())
+
+    @property
+    def _row(self) -> Fifo:
+        """What later rows of a block need of a row of the image."""
+        return Fifo(self.keep, self.blocks.width, credited=True)
+
+    def counts(self) -> Parts:
+        rows, columns = self.blocks.factor
+        parts = Parts.of("position")
+        if rows > 1:
+            parts.add_all(self._row.counts())
+            parts.add("mux_bit", self.keep / 2)
+        if columns > 1:
+            parts.add("word_bit", self.bits)
+            parts.add("mux_bit", self.bits / 2)
+        return parts

@@ -2,9 +2,9 @@
 
 A unit works in ticks. A tick takes the next pixel, or none (rows that drain), and starts a result,
 or none (windows that are not wanted). After one that starts a result the next tick follows when the
-result's cycles are over, otherwise one cycle later (in a pool of windows that do not overlap, every
-tick takes the same cycles). Nothing else decides when a tick happens but the words it needs and the
-places behind the pipeline.
+result's cycles are over, otherwise one cycle later (in upsampling, and in a pool of windows that do
+not overlap, every tick takes the same cycles). Nothing else decides when a tick happens but the
+words it needs and the places behind the pipeline.
 """
 
 from __future__ import annotations
@@ -69,6 +69,18 @@ class Rhythm:
         geometry, size = figures.geometry, layer.output.pixels
         if figures.depth == 0:
             return None
+        if figures.blocks is not None:
+            return cls(
+                pixels=figures.blocks.pixel_ticks(),
+                words=figures.blocks.result_ticks(),
+                ticks=figures.blocks.ticks,
+                cycles=figures.word_cycles,
+                latency=figures.latency,
+                depth=figures.depth,
+                pause=figures.word_cycles,
+                hold=figures.word_cycles - 1,
+                eager=True,
+            )
         if geometry is None or geometry.trivial:
             every = np.arange(size)
             return cls(

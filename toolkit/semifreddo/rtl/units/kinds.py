@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.ir.kinds import KindTable
-from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route
+from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route, Upsample
 from semifreddo.rtl.timing.folding import Plan, refuse
 from semifreddo.rtl.units.blend import BlendPlan
 from semifreddo.rtl.units.lanes import lanes_hardware
@@ -15,6 +15,7 @@ from semifreddo.rtl.units.pointwise import AddPlan, CastPlan
 from semifreddo.rtl.units.pooling import PoolPlan
 from semifreddo.rtl.units.route import route_hardware
 from semifreddo.rtl.units.unit import Context
+from semifreddo.rtl.units.upsample import UpsamplePlan
 from semifreddo.rtl.units.weighted import weighted_hardware
 
 HARDWARE: KindTable[Hardware] = KindTable(
@@ -28,6 +29,7 @@ HARDWARE.register(Add)(lanes_hardware(AddPlan))
 HARDWARE.register(Blend)(lanes_hardware(BlendPlan))
 HARDWARE.register(Cast)(lanes_hardware(CastPlan))
 HARDWARE.register(Route)(route_hardware)
+HARDWARE.register(Upsample)(lanes_hardware(UpsamplePlan))
 
 
 def hardware_of(plan: Plan, context: Context) -> dict[str, Hardware]:
