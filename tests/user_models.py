@@ -16,6 +16,7 @@ from brevitas.quant import (
     SignedBinaryActPerTensorConst,
     SignedBinaryWeightPerTensorConst,
     SignedTernaryWeightPerTensorConst,
+    TruncTo8bit,
     Uint8ActPerTensorFloat,
 )
 from torch import Tensor, nn
@@ -105,6 +106,75 @@ class Centred(nn.Module):
         return self.body(self.image(2 * x - 1))
 
 
+class Body(nn.Module):
+    """A convolution, whatever a function makes of its activations, another one, and the head."""
+
+    def __init__(
+        self, function: Callable[[Tensor], Tensor], outputs: int = 8, reads: int = 8
+    ) -> None:
+        super().__init__()
+        self.function = function
+        self.first, self.second = net(conv(outputs=outputs), act())[:3], conv(reads)
+        self.head = nn.Sequential(act(), *head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.function(self.first(x))))
+
+
+class Shortcut(nn.Module):
+    """A residual sum whose shortcut is strided and padded with channels of zeros."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = net(conv(outputs=4), act())[:3]
+        self.second = nn.Sequential(conv(4, 8, stride=2), nn.BatchNorm2d(8), act())
+        self.head = nn.Sequential(act(), *head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        short = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2))
+        return self.head(self.second(x) + short)
+
+
+class Signals(nn.Module):
+    """Convolutions, batch norm and pools of one dimension, on one row of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        options = {"bias": False, "weight_quant": Int8WeightPerTensorFloat}
+        self.image, self.head = image(), qnn.QuantLinear(8, 5, bias=False)
+        self.body = nn.Sequential(
+            qnn.QuantConv1d(3, 8, 3, padding=1, **options),
+            nn.BatchNorm1d(8),
+            act(),
+            nn.MaxPool1d(2),
+            qnn.QuantConvTranspose1d(8, 8, 4, stride=2, padding=1, **options),
+            act(),
+            qnn.QuantConv1d(8, 8, 3, stride=2, dilation=2, groups=2, **options),
+            act(),
+            nn.AdaptiveAvgPool1d(1),
+            nn.Flatten(),
+            image(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.image(x)[:, :, 4]))
+
+
+def transposed(inputs: int = 8, outputs: int = 8, **options: object) -> nn.Module:
+    given = {"kernel_size": 3, "stride": 2, "bias": False} | options
+    given.setdefault("weight_quant", Int8WeightPerTensorFloat)
+    return qnn.QuantConvTranspose2d(inputs, outputs, **given)
+
+
+class Ones(nn.Module):
+    """Channels of constants around others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        ones = torch.ones(1, 1, 10, 10).expand(len(x), -1, -1, -1)
+        return torch.cat([ones * 0.75, x[:, 2:], ones * 0], 1)
+
+
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "per-tensor weights": lambda: net(conv(), act()),
     "per-channel weights": lambda: net(conv(weight_quant=Int8WeightPerChannelFloat), act()),
@@ -164,6 +234,20 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "ReLU apart from its quantizer": lambda: net(conv(), nn.BatchNorm2d(8), nn.ReLU(), image()),
     "average pool of 3x3": lambda: net(conv(), act(), nn.AvgPool2d(3), act()),
     "average pool of 2x2": lambda: net(conv(), act(), nn.AvgPool2d(2), act()),
+    "truncating average pool of 3x3": lambda: nn.Sequential(
+        image(),
+        conv(),
+        act(return_quant_tensor=True),
+        qnn.TruncAvgPool2d(3, return_quant_tensor=False),
+        *head(),
+    ),
+    "truncating average pool of 2x2": lambda: nn.Sequential(
+        image(),
+        conv(),
+        act(return_quant_tensor=True),
+        qnn.TruncAvgPool2d(2, trunc_quant=TruncTo8bit, bit_width=5, return_quant_tensor=False),
+        *head(),
+    ),
     "max pool": lambda: net(conv(), act(), nn.MaxPool2d(2), conv(8), act()),
     "max pool in front of the quantizer": lambda: net(
         conv(), nn.BatchNorm2d(8), nn.MaxPool2d(2), act()
@@ -219,6 +303,46 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         image(),
         qnn.QuantLinear(8, 5, bias=True, weight_quant=Int8WeightPerTensorFloat),
     ),
+    "nearest-neighbour resize": lambda: net(
+        conv(), act(), nn.Upsample(scale_factor=2), conv(8), act()
+    ),
+    "resize in front of the quantizer": lambda: net(
+        conv(), nn.BatchNorm2d(8), nn.Upsample(scale_factor=(3, 1)), act()
+    ),
+    "pixel shuffle": lambda: net(conv(outputs=32), act(), nn.PixelShuffle(2), conv(8), act()),
+    "pixel shuffle in front of the quantizer": lambda: net(
+        conv(outputs=32), nn.BatchNorm2d(32), nn.PixelShuffle(2), act(), conv(8), act()
+    ),
+    "pixel unshuffle": lambda: net(conv(), act(), nn.PixelUnshuffle(2), conv(32), act()),
+    "transposed convolution": lambda: net(
+        conv(), act(), transposed(padding=1, output_padding=1), act()
+    ),
+    "transposed convolution with bias and batch norm": lambda: net(
+        conv(),
+        act(),
+        transposed(kernel_size=(4, 2), stride=(2, 3), padding=(1, 0), bias=True),
+        nn.BatchNorm2d(8),
+        act(),
+        conv(8),
+        act(),
+    ),
+    "depthwise transposed convolution": lambda: net(
+        conv(), act(), transposed(groups=8, kernel_size=2), act(), conv(8), act()
+    ),
+    "dilated transposed convolution of stride 1": lambda: net(
+        conv(), act(), transposed(stride=1, dilation=2, padding=2), act()
+    ),
+    "crop": lambda: Body(lambda x: x[:, :, 1:-1, 2:]),
+    "strided slices": lambda: Body(lambda x: x[:, :, 1::2, :-1:3]),
+    "channel slices": lambda: Body(lambda x: torch.cat([x[:, 1::2], x[:, :3]], 1), reads=7),
+    "split channels": lambda: Body(lambda x: sum(x.split(4, 1)), reads=4),
+    "negative padding": lambda: Body(nn.ZeroPad2d((-1, 2, 1, -3))),
+    "constant channels": lambda: net(conv(), act(), Ones(), act(), conv(8), act()),
+    "zeros in front of a sum": lambda: Body(
+        lambda x: nn.functional.pad(x[:, :, 1:, 1:], (0, 1, 1, 0)) + x
+    ),
+    "shortcut with channels of zeros": Shortcut,
+    "signals of one dimension": Signals,
     "two convolutions": lambda: net(
         conv(), nn.BatchNorm2d(8), act(), conv(8, 8), nn.BatchNorm2d(8), act()
     ),

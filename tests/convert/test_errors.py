@@ -249,12 +249,11 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda g: g.node(
             "Trunc",
             g.image(),
-            *[g.constant(f"t{i}", v) for i, v in enumerate((0.5, 0.0, 8.0, 4.0))],
+            *[g.constant(f"t{i}", v) for i, v in enumerate((0.5, 1.0, 8.0, 4.0))],
             name="/t/Trunc",
             domain=QONNX,
         ),
-        "node '/t/Trunc' (Trunc): operator Trunc is not supported; use a plain average pool "
-        "followed by a QuantIdentity",
+        "node '/t/Trunc' (Trunc): a zero point is not supported; use zero point 0",
     ),
     "softmax": (
         lambda g: g.node("Relu", g.node("Softmax", relu_quant(g), name="/s/Softmax")),
@@ -408,26 +407,50 @@ REFUSED: dict[str, tuple[Build, str]] = {
         ),
         "node '/pad/Pad' (Pad): mode reflect is not supported; pad with zeros",
     ),
-    "padded channels": (
-        lambda g: padded(g, g.image(), [0, 1, 0, 0, 0, 0, 0, 0]),
-        "node '/pad/Pad' (Pad): pads [0, 1, 0, 0, 0, 0, 0, 0]; only zeros around the image are "
-        "supported",
-    ),
-    "padding and sum": (
-        lambda g: g.node(
-            "Add", *[padded(g, g.image(), [0, 0, 1, 1, 0, 0, 1, 1])] * 2, name="/a/Add"
-        ),
-        "node '/a/Add' (Add): reads a padded image; only a convolution or pool may follow a Pad",
+    "padded batch": (
+        lambda g: padded(g, g.image(), [1, 0, 0, 0, 0, 0, 0, 0]),
+        "node '/pad/Pad' (Pad): pads the batch; pad channels, height and width only",
     ),
     "transposed image": (
         lambda g: g.conv(g.node("Transpose", g.image(), perm=[0, 1, 3, 2])),
         "node '/conv/Conv' (Conv): reads a stream reshaped to (1, 2, 4, 4), which moves values "
-        "between pixels; only selections of whole channels are wiring",
+        "between pixels; selections of channels, crops, strides, depth-to-space and whole repeats "
+        "are layers, other orders are none",
     ),
-    "flattened output": (
-        lambda g: g.node("Flatten", relu_quant(g), name="/f/Flatten"),
-        "node '/f/Flatten' (Flatten): reads a stream reshaped to (1, 12), which moves values "
-        "between pixels; only selections of whole channels are wiring",
+    "interpolation": (
+        lambda g: g.node(
+            "Resize",
+            g.image(),
+            "",
+            g.constant("scales", np.array([1.0, 1.0, 2.0, 2.0])),
+            name="/r/Resize",
+            mode="linear",
+        ),
+        "node '/r/Resize' (Resize): mode linear computes values between pixels; use "
+        "nearest-neighbour resizing, or a transposed convolution",
+    ),
+    "uneven resizing": (
+        lambda g: g.node(
+            "Resize",
+            g.image(),
+            "",
+            g.constant("scales", np.array([1.0, 1.0, 1.5, 1.5])),
+            name="/r/Resize",
+            mode="nearest",
+        ),
+        "node '/r/Resize' (Resize): repeats some rows or columns more often than others; resize by "
+        "a whole factor",
+    ),
+    "resized channels": (
+        lambda g: g.node(
+            "Resize",
+            g.image(),
+            "",
+            g.constant("scales", np.array([1.0, 2.0, 1.0, 1.0])),
+            name="/r/Resize",
+            mode="nearest",
+        ),
+        "node '/r/Resize' (Resize): resizes batch or channels; resize height and width only",
     ),
     "concatenated rows": (
         lambda g: g.node("Concat", g.image(), g.image(), name="/c/Concat", axis=2),
@@ -436,11 +459,6 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "images of different sizes": (
         lambda g: g.node("Concat", g.image(), relu_quant(g), name="/c/Concat", axis=1),
         "node '/c/Concat' (Concat): concatenates images of different sizes",
-    ),
-    "flattened concatenation": (
-        lambda g: g.node("Concat", *[g.node("Flatten", g.image())] * 2, name="/c/Concat", axis=1),
-        "node '/c/Concat' (Concat): concatenates reshaped or padded streams; concatenate whole "
-        "channels, before flattening",
     ),
     "sum of different shapes": (
         lambda g: g.node("Add", g.image(), g.node("GlobalAveragePool", g.image()), name="/a/Add"),

@@ -13,7 +13,7 @@ from semifreddo.convert.constants import reshaped
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.node import Node
 from semifreddo.convert.real import affine as real_affine
-from semifreddo.convert.real import lifted, real_quotient, real_sum
+from semifreddo.convert.real import imaged, lifted, real_quotient, real_sum
 from semifreddo.convert.values import (
     NO_PADDING,
     Constant,
@@ -53,8 +53,7 @@ def settle(context: Context, node: Node, value: Value | None) -> Signal | Real:
     factor, draft = _scaler(context, node, value.factor, stream.channels, signal.index.ndim)
     block = context.blocks.add("weight", factor, draft, context.what(node))
     result = context.emit_scaler(node, stream, block)
-    index = Signal.image(result, "").index.reshape(signal.index.shape)
-    return Signal(result, index, node=node.name)
+    return Signal.whole(result, signal.index.ndim, node.name)
 
 
 def _per_channel(context: Context, node: Node, factor: Constant, channels: int, rank: int) -> bool:
@@ -156,8 +155,7 @@ def _blend(
     block = context.blocks.add("alpha", alpha, draft, context.what(node))
     label = node.name.rpartition("/")[0] + "/Blend"
     result = context.emit(node, Blend, (first, second), first.shape, label=label, alpha=block.name)
-    index = Signal.image(result, "").index.reshape(frozen.index.shape)
-    return [Signal(result, index, node=node.name)]
+    return [Signal.whole(result, frozen.index.ndim, node.name)]
 
 
 def _as_blend(context: Context, node: Node, left: Value, right: Value) -> list[Value] | None:
@@ -188,7 +186,7 @@ def _add(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     blend = _as_blend(context, node, left, right)
     if blend is not None:
         return blend
-    a, b = settle(context, node, left), settle(context, node, right)
+    a, b = (_with_zeros(context, node, settle(context, node, side)) for side in (left, right))
     if isinstance(a, Real) or isinstance(b, Real):
         return [real_sum(context, node, lifted(context, node, a), lifted(context, node, b))]
     if a.index.shape != b.index.shape:
@@ -196,13 +194,22 @@ def _add(context: Context, node: Node, operands: list[Value | None]) -> list[Val
             node,
             f"adds shapes {a.index.shape} and {b.index.shape}; both streams must have the same",
         )
-    if a.channel_map is None and a.same_view(b) and a.is_permutation and a.padding == NO_PADDING:
+    if a.channel_map is None and a.same_view(b) and a.is_permutation:
         result = context.emit(node, Add, (a.stream, b.stream), a.stream.shape)
         return [replace(a, stream=result, node=node.name)]
     first, second = context.image(node, a), context.image(node, b)
     result = context.emit(node, Add, (first, second), first.shape)
-    index = Signal.image(result, "").index.reshape(a.index.shape)
-    return [Signal(result, index, node=node.name)]
+    return [Signal.whole(result, a.index.ndim, node.name)]
+
+
+def _with_zeros(context: Context, node: Node, value: Signal | Real) -> Signal | Real:
+    """A tensor whose padding is part of its stream."""
+    signal = value.signal if isinstance(value, Real) else value
+    if signal.padding == NO_PADDING:
+        return value
+    if isinstance(value, Real):
+        return imaged(context, node, value)
+    return Signal.whole(context.image(node, signal), signal.index.ndim, signal.node)
 
 
 def _plus(context: Context, node: Node, value: Value, constant: Constant) -> Value:
@@ -225,7 +232,9 @@ def _sub(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     if isinstance(left, Constant) and right is not None:
         minus = _mul(context, node, [right, Constant("-1", np.array(-1.0))])
         return [_plus(context, node, minus[0], context.constant(node, left, "operand"))]
-    first, second = settle(context, node, left), settle(context, node, right)
+    first, second = (
+        _with_zeros(context, node, settle(context, node, side)) for side in (left, right)
+    )
     if isinstance(first, Real) or isinstance(second, Real):
         minus_one = Constant("-1", np.array(-1.0))
         other = real_affine(context, node, lifted(context, node, second), minus_one, None)

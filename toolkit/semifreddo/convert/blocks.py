@@ -80,6 +80,16 @@ class Draft:
             raw[..., group, :, channels] = np.moveaxis(self.raw[..., channels], -1, 0)
         return self._filled(raw.reshape(*size, groups * inputs, outputs))
 
+    def repeated(self, raw: npt.NDArray[np.int64]) -> Draft:
+        """Other integers, of all output channels several times one after the other."""
+        times = raw.shape[-1] // self.raw.shape[-1]
+        frac = np.tile(self.frac.reshape(-1, self.frac.shape[-1])[0], times)
+        scale = None
+        if self.scale is not None:
+            scale = np.tile(self.scale.reshape(-1, self.scale.shape[-1])[0], times)
+            scale = np.broadcast_to(scale, raw.shape)
+        return Draft(raw, np.broadcast_to(frac, raw.shape), None, scale)
+
     def _filled(self, raw: npt.NDArray[np.int64]) -> Draft:
         """Other integers of the same output channels."""
         outputs = raw.shape[-1]
@@ -129,7 +139,8 @@ class Blocks:
             constant: The quantized constant.
             draft: Its entries in the block's layout.
             what: The layer that uses it, for messages.
-            filled: The block's entries, if zeros are between those of the constant.
+            filled: The block's entries, if zeros are between those of the constant, or if output
+                channels are there several times, all of them one after the other.
 
         Raises:
             ConversionError: Scales vary inside an output channel, or uses disagree.
@@ -148,14 +159,16 @@ class Blocks:
             self._tensors.setdefault(name, _torch_layout(constant, draft, what))
         chosen = (constant.quantized.bits, constant.quantized.signed)
         bits, signed = ROLES[role].storage or chosen
+        filled = filled or draft
+        times = filled.raw.shape[-1] // outputs
         block = WeightBlock(
             name=name,
             role=role,
-            raw=np.ascontiguousarray((filled or draft).raw),
+            raw=np.ascontiguousarray(filled.raw),
             bits=bits,
             signed=signed,
-            frac=tuple(int(entry) for entry in frac[0]),
-            frozen=self._flags(constant, name, outputs),
+            frac=tuple(int(entry) for entry in frac[0]) * times,
+            frozen=self._flags(constant, name, outputs) * times,
         )
         known = self.by_name.setdefault(name, block)
         if known != block:

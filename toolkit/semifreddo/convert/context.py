@@ -14,6 +14,7 @@ from semifreddo.convert.blocks import Blocks, Frozen
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.load import Graph
+from semifreddo.convert.moves import moved, padded
 from semifreddo.convert.names import Names, Scopes
 from semifreddo.convert.node import Node
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
@@ -79,7 +80,8 @@ class Context:
         """Whether something stands for real numbers that no fixed-point format says."""
         self._names = Names({INPUT_NAME})
         self._scopes = Scopes(graph.constants)
-        self._routes: dict[tuple[str, tuple[int, ...]], Stream] = {}
+        self._made: list[tuple[Signal, Stream]] = []
+        """Views that have become streams."""
 
     def what(self, node: Node) -> str:
         """Names a node in messages."""
@@ -367,29 +369,37 @@ class Context:
         )
 
     def image(self, node: Node, signal: Signal) -> Stream:
-        """A stream whose channels are those of a signal, wired by a Route if need be.
+        """A stream whose channels are those of a signal, made by a layer if need be.
 
         Raises:
-            ConversionError: The signal moves pixels around, or is padded.
+            ConversionError: The signal moves pixels around in a way that no layer does.
         """
-        if signal.padding != NO_PADDING:
-            self.refuse(node, "reads a padded image; only a convolution or pool may follow a Pad")
         channels = signal.channel_map
-        if channels is None:
+        is_padded = signal.padding != NO_PADDING
+        if channels == tuple(range(signal.stream.channels)) and not is_padded:
+            return signal.stream
+        for known, stream in self._made:
+            if known.same_as(signal):
+                return stream
+        if is_padded:
+            source = self.image(node, replace(signal, padding=NO_PADDING))
+            made: Stream | None = padded(self, node, signal, source)
+        elif channels is not None:
+            shape = (*signal.stream.shape[:2], len(channels))
+            made = self.emit(
+                node, Route, (signal.stream,), shape, label=signal.node, tensor="", indices=channels
+            )
+        else:
+            made = moved(self, node, signal)
+        if made is None:
             self.refuse(
                 node,
                 f"reads a stream reshaped to {signal.index.shape}, which moves values between "
-                "pixels; only selections of whole channels are wiring",
+                "pixels; selections of channels, crops, strides, depth-to-space and whole repeats "
+                "are layers, other orders are none",
             )
-        if channels == tuple(range(signal.stream.channels)):
-            return signal.stream
-        key = (signal.stream.name, channels)
-        if key not in self._routes:
-            shape = (*signal.stream.shape[:2], len(channels))
-            self._routes[key] = self.emit(
-                node, Route, (signal.stream,), shape, label=signal.node, tensor="", indices=channels
-            )
-        return self._routes[key]
+        self._made.append((signal, made))
+        return made
 
     def constant(self, node: Node, value: Value | None, role: str) -> Constant:
         """An operand that must be known.

@@ -47,7 +47,25 @@ class _BipolarQuant(OpRun):  # type: ignore[misc]
         return (np.where(data >= 0, 1.0, -1.0) * scale,)
 
 
+class _Trunc(OpRun):  # type: ignore[misc]
+    op_domain = QONNX_DOMAIN
+
+    def _run(self, data: Array, *operands: Array, **_: Any) -> tuple[Array]:
+        from qonnx.custom_op.general.trunc import trunc_v1, trunc_v2
+
+        mode = getattr(self, "rounding_mode", "FLOOR")
+        if len(operands) < 5:
+            return (np.asarray(trunc_v1(data, *operands, mode)),)
+        scale, zero, before, after, bits = operands
+        signed, narrow = (
+            bool(getattr(self, name, default)) for name, default in (("signed", 1), ("narrow", 0))
+        )
+        found = trunc_v2(data, scale, zero, before, narrow, signed, after, bits, mode)
+        return (np.asarray(found),)
+
+
 _Quant.__name__, _IntQuant.__name__, _BipolarQuant.__name__ = "Quant", "IntQuant", "BipolarQuant"
+_Trunc.__name__ = "Trunc"
 
 
 class Conv(OpRun):  # type: ignore[misc]
@@ -90,6 +108,115 @@ class Conv(OpRun):  # type: ignore[misc]
         if bias is not None:
             total = total + bias.reshape(1, -1, *[1] * rank)
         return (total,)
+
+
+class ConvTranspose(OpRun):  # type: ignore[misc]
+    """Every input times the kernel, added up where the products lie."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, weight: Array, bias: Array | None = None, **_: Any) -> tuple[Array]:
+        rank = weight.ndim - 2
+        given = {
+            name: list(getattr(self, name, None) or default)
+            for name, default in (
+                ("strides", [1] * rank),
+                ("pads", [0] * 2 * rank),
+                ("dilations", [1] * rank),
+                ("output_padding", [0] * rank),
+            )
+        }
+        groups = int(getattr(self, "group", None) or 1)
+        strides, pads, steps = given["strides"], given["pads"], given["dilations"]
+        spans = [
+            (size - 1) * stride + (length - 1) * step + 1 + more
+            for size, stride, length, step, more in zip(
+                data.shape[2:],
+                strides,
+                weight.shape[2:],
+                steps,
+                given["output_padding"],
+                strict=True,
+            )
+        ]
+        outputs = weight.shape[1]
+        total = np.zeros((len(data), outputs * groups, *spans))
+        parts = zip(np.split(data, groups, axis=1), np.split(weight, groups), strict=True)
+        for group, (part, kernel) in enumerate(parts):
+            channels = slice(group * outputs, (group + 1) * outputs)
+            for tap in np.ndindex(*weight.shape[2:]):
+                product = np.tensordot(part, kernel[(slice(None), slice(None), *tap)], (1, 0))
+                places = tuple(
+                    slice(at * step, at * step + (size - 1) * stride + 1, stride)
+                    for at, step, size, stride in zip(
+                        tap, steps, data.shape[2:], strides, strict=True
+                    )
+                )
+                total[(slice(None), channels, *places)] += np.moveaxis(product, -1, 1)
+        inside = tuple(
+            slice(first, size - last)
+            for first, last, size in zip(pads[:rank], pads[rank:], spans, strict=True)
+        )
+        total = total[(slice(None), slice(None), *inside)]
+        if bias is not None:
+            total = total + bias.reshape(1, -1, *[1] * rank)
+        return (total,)
+
+
+class Pad(OpRun):  # type: ignore[misc]
+    """Zeros around a tensor, or less than none: onnx' evaluator refuses negative padding."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, *operands: Array | None, **_: Any) -> tuple[Array]:
+        pads = np.asarray(operands[0] if operands else self.pads)
+        axes = np.arange(data.ndim)
+        if len(operands) > 2 and operands[2] is not None:
+            axes = operands[2] % data.ndim
+        edges = np.zeros((data.ndim, 2), np.int64)
+        edges[axes] = pads.reshape(2, -1).T
+        inside = tuple(
+            slice(max(0, -int(first)), size + min(0, int(last)))
+            for (first, last), size in zip(edges, data.shape, strict=True)
+        )
+        return (np.pad(data[inside], np.maximum(edges, 0)),)
+
+
+_RESIZE = ("mode", "coordinate_transformation_mode", "nearest_mode")
+
+
+class Resize(OpRun):  # type: ignore[misc]
+    """Nearest neighbours: onnx' evaluator is asked for the places of each axis, not of pixels."""
+
+    op_domain = ""
+
+    def _run(self, data: Array, *operands: Array | None, **_: Any) -> tuple[Array]:
+        fields = {item.name: item for item in self.onnx_node.attribute if item.name in _RESIZE}
+        roi, scales, sizes = (*operands, None, None, None)[:3]
+        if len(operands) == 1 or self.onnx_node.op_type == "Upsample":
+            roi, scales = None, operands[0]
+            mode = onnx.helper.make_attribute("coordinate_transformation_mode", "asymmetric")
+            floor = onnx.helper.make_attribute("nearest_mode", "floor")
+            fields |= {mode.name: mode, floor.name: floor}
+        del roi  # it matters to other modes
+        for axis in range(data.ndim):
+            places = np.arange(data.shape[axis], dtype=np.float64)
+            by_size = scales is None or not scales.size
+            factor = sizes if by_size else scales
+            assert factor is not None
+            node = onnx.helper.make_node(
+                "Resize", ["x", "", *([""] if by_size else []), "factor"], ["y"]
+            )
+            node.attribute.extend(fields.values())
+            found = ReferenceEvaluator(node).run(
+                None, {"x": places, "factor": np.asarray(factor)[axis : axis + 1]}
+            )[0]
+            data = np.take(data, found.astype(np.int64), axis=axis)
+        return (data,)
+
+
+class Upsample(Resize):
+    """The same under its older name."""
 
 
 class BatchNormalization(OpRun):  # type: ignore[misc]
@@ -152,8 +279,13 @@ _OPERATORS: Sequence[type[OpRun]] = (
     _Quant,
     _IntQuant,
     _BipolarQuant,
+    _Trunc,
     Conv,
     _LastConv,
+    ConvTranspose,
+    Pad,
+    Resize,
+    Upsample,
     BatchNormalization,
     QuantizeLinear,
     DequantizeLinear,

@@ -134,6 +134,8 @@ def _execute(
         )
     per_image = 3 * sum(s.pixels * s.channels for s in net.streams.values())
     batch = max(1, min(len(images), _BATCH_VALUES // per_image))
+    if _joins_constants(converted):
+        batch = 1  # of which constants have been exported
     model = _batched(path, batch, converted.constants)
     name, axes = model.graph.input[0].name, converted.graph.input_axes
     is_double = converted.is_real or bool(float_limit(net))
@@ -153,6 +155,15 @@ def _execute(
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConversionError(f"{path}: qonnx cannot execute the model: {reason}") from error
         yield len(part), found
+
+
+def _joins_constants(converted: Converted) -> bool:
+    """Whether constants and images are concatenated, which must be as many of each."""
+    return any(
+        node.op == "Concat" and node.outputs[0] not in known and known.keys() & {*node.inputs}
+        for known in [converted.constants]
+        for node in converted.graph.nodes
+    )
 
 
 def _sizes(real: npt.NDArray[np.float64], axes: tuple[int, ...]) -> list[int]:

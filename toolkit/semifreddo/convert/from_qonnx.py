@@ -18,8 +18,10 @@ from semifreddo.convert.functions import Affine
 from semifreddo.convert.layouts import CHANNELS_LAST
 from semifreddo.convert.load import Graph, load_model, read_graph
 from semifreddo.convert.node import Node
+from semifreddo.convert.one_dimension import with_height_one
 from semifreddo.convert.outputs import finish, head
 from semifreddo.convert.streams import STREAMS
+from semifreddo.convert.transposed import TRANSPOSED
 from semifreddo.convert.values import Constant, Scaled, Value
 from semifreddo.convert.weighted import WEIGHTED
 from semifreddo.core.errors import ConversionError, NetError
@@ -27,15 +29,12 @@ from semifreddo.ir.net import Repeat, StreamNet
 
 _LOG = logging.getLogger(__name__)
 
-_ADVICE = {
-    "Trunc": "use a plain average pool followed by a QuantIdentity",
-    "ConvTranspose": "use a convolution",
-    "Resize": "use a convolution or pool",
-}
 _DEFAULT_ADVICE = "replace it by convolutions, pools, additions, ReLU and linear layers"
 _FOREIGN_ADVICE = "use the operator of ONNX, or of qonnx.custom_op.general, of that meaning"
 _HEADS = dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), head)
-_HANDLERS = STREAMS | WEIGHTED | ARITHMETIC | _HEADS | CHANNELS_LAST
+_HANDLERS = (
+    STREAMS | with_height_one(STREAMS, WEIGHTED, TRANSPOSED) | ARITHMETIC | _HEADS | CHANNELS_LAST
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
 
 def _advice(op: str) -> str:
     domain, _, _ = op.rpartition(".")
-    return _FOREIGN_ADVICE if domain else _ADVICE.get(op, _DEFAULT_ADVICE)
+    return _FOREIGN_ADVICE if domain else _DEFAULT_ADVICE
 
 
 def unsupported(node: Node) -> bool:

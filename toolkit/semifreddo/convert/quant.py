@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.node import Node
-from semifreddo.convert.steps import CEILING, UP, Quantizer
+from semifreddo.convert.steps import CEILING, UP, Quantizer, Truncation
 from semifreddo.convert.values import Constant, Quantized
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
@@ -203,6 +203,53 @@ class BipolarNode:
         else:
             form = Quantized(np.broadcast_to(frac, shape), 2, True)
         return replace(data, values=raw * scale, quantized=form)
+
+
+def truncation_of(
+    node: Node, operands: list[Constant], what: str, reach: Callable[[Fraction], tuple[int, int]]
+) -> Truncation:
+    """What a Trunc node does to an activation.
+
+    Args:
+        node: The node. With five inputs (first version of the operator) it keeps the scale and does
+            not saturate, with six it has a scale and limits of its own.
+        operands: Scale, zero point, bits before, the new scale of the second version, bits.
+        what: Names the node in messages.
+        reach: Smallest and largest multiple of a scale that comes in.
+
+    Raises:
+        ConversionError: A zero point, a scale per channel, or an unknown rounding mode.
+    """
+    first = len(operands) < 5
+    names = ["scale", "zero point", "input bit width", *([] if first else ["output scale"]), "bits"]
+    found: dict[str, float] = {}
+    for slot, name in enumerate(names):
+        values = _operand(node, operands, slot, what).astype(np.float64).ravel()
+        if (values != values[0]).any():
+            raise ConversionError(f"{what}: its {name} differs by channel; use one for all")
+        found[name] = float(values[0])
+    if found["zero point"]:
+        raise ConversionError(f"{what}: a zero point is not supported; use zero point 0")
+    _check_scale(np.array([found["scale"], found.get("output scale", 1.0)]), what)
+    mode = str(node.attributes.get("rounding_mode", "FLOOR")).upper()
+    if mode not in ROUNDINGS:
+        raise ConversionError(
+            f"{what}: rounding mode {mode} is not supported; use one of {', '.join(ROUNDINGS)}"
+        )
+    fine, bits, rounding = Fraction(found["scale"]), int(found["bits"]), ROUNDINGS[mode]
+    if first:
+        ratio = Fraction(2) ** int(found["input bit width"] - bits)
+        width, below_zero = bits_for(*(round(end / ratio) + (end > 0) for end in reach(fine)))
+        kind = FixedType.exact(width + 1, 0, signed=below_zero)  # nothing saturates
+        return Truncation(fine, kind.min_raw, kind.max_raw, rounding, fine=fine, ratio=ratio)
+    scale = found["output scale"]
+    ratio = Fraction(2) ** round(np.log2(scale / found["scale"]))
+    signed, narrow = (int(node.attributes.get(k, d)) for k, d in (("signed", 1), ("narrow", 0)))
+    high = (1 << (bits - signed)) - 1
+    low = -high - (not narrow) if signed else 0
+    return Truncation(
+        Fraction(scale), low, high - (narrow and not signed), rounding, fine=fine, ratio=ratio
+    )
 
 
 QUANTIZERS: dict[str, Callable[[Node, list[Constant], str], QuantNode | BipolarNode]] = {

@@ -125,14 +125,29 @@ def plain(context: Context, node: Node, real: Real, what: str) -> Affine:
 
 
 def imaged(context: Context, node: Node, real: Real) -> Real:
-    """The same tensor as a whole stream, so that channel ``i`` is channel ``i``."""
-    channels = real.signal.channel_map
-    stream = context.image(node, real.signal)
-    if stream.name == real.signal.stream.name or channels is None:
+    """The same tensor as a whole stream, so that channel ``i`` is channel ``i``.
+
+    Raises:
+        ConversionError: No layer makes such a stream, or a channel of it would have two scales.
+    """
+    signal = real.signal
+    stream = context.image(node, signal)
+    if stream.name == signal.stream.name:
         return real
-    index = Signal.image(stream, "").index.reshape(real.signal.index.shape)
-    functions = tuple(function.select(channels) for function in real.functions)
-    return Real(Signal(stream, index, node=node.name), functions)
+    planes = signal.planes
+    assert planes is not None
+    sources = planes.reshape(len(planes), -1) % signal.stream.channels
+    first = tuple(sources[:, 0].tolist())
+    functions = tuple(function.select(first) for function in real.functions)
+    for other in np.unique(sources, axis=1).T:
+        if any(
+            f.select(other.tolist()) != g for f, g in zip(real.functions, functions, strict=True)
+        ):
+            context.refuse(
+                node,
+                "puts channels of different scales into one channel; put a quantizer in front",
+            )
+    return Real(Signal.whole(stream, signal.index.ndim, node.name), functions)
 
 
 def directions(real: Real) -> list[int]:

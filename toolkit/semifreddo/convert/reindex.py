@@ -78,6 +78,36 @@ def _split(node: Node, data: Array, operands: Sequence[Array | None]) -> list[Ar
     return np.split(data, np.cumsum(sizes)[:-1], axis=axis)
 
 
+def _depth_to_space(node: Node, data: Array, _operands: Sequence[Array | None]) -> list[Array]:
+    size = int(node.attributes["blocksize"])
+    batch, channels, height, width = data.shape
+    if node.attributes.get("mode", "DCR") == "DCR":
+        blocks = data.reshape(batch, size, size, channels // size**2, height, width)
+        moved = blocks.transpose(0, 3, 4, 1, 5, 2)
+    else:
+        blocks = data.reshape(batch, channels // size**2, size, size, height, width)
+        moved = blocks.transpose(0, 1, 4, 2, 5, 3)
+    return [moved.reshape(batch, -1, height * size, width * size)]
+
+
+def _space_to_depth(node: Node, data: Array, _operands: Sequence[Array | None]) -> list[Array]:
+    size = int(node.attributes["blocksize"])
+    batch, channels, height, width = data.shape
+    blocks = data.reshape(batch, channels, height // size, size, width // size, size)
+    return [blocks.transpose(0, 3, 5, 1, 2, 4).reshape(batch, -1, height // size, width // size)]
+
+
+def _expand(_node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    assert operands[0] is not None
+    sizes = [int(size) for size in operands[0].ravel()]
+    return [np.broadcast_to(data, np.broadcast_shapes(data.shape, sizes))]
+
+
+def _tile(_node: Node, data: Array, operands: Sequence[Array | None]) -> list[Array]:
+    assert operands[0] is not None
+    return [np.tile(data, [int(count) for count in operands[0].ravel()])]
+
+
 _Reindex = Callable[[Node, Array, Sequence["Array | None"]], "list[Array]"]
 
 REINDEX: dict[str, _Reindex] = {
@@ -91,5 +121,9 @@ REINDEX: dict[str, _Reindex] = {
     "Slice": _slice,
     "Gather": _gather,
     "Split": _split,
+    "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
+    "Expand": _expand,
+    "Tile": _tile,
 }
 """Operators that move values; each gives one array per output of its node."""

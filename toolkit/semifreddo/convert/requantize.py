@@ -42,13 +42,14 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
     real = replace(real, signal=replace(real.signal, padding=NO_PADDING))
     if padding != NO_PADDING and _moves_zero(real, quantizer):
         context.refuse(node, "quantizes a padded image, and zero does not stay zero; pad behind it")
-    if real.signal.channel_map is not None or not real.signal.is_permutation:
+    if real.signal.channel_map is not None:
         real = imaged(context, node, real)
     made = _Requantized(context, node, real, quantizer, frac)
     if made.is_identity:
         return replace(real.signal, padding=padding, node=node.name)
     stream = made.stream()
-    tensor = node.outputs[0] if padding == NO_PADDING else ""
+    # The file's tensor has another shape or order than the stream of a padded or moved image.
+    tensor = node.outputs[0] if padding == NO_PADDING and real.signal.is_whole else ""
     context.stands_for(stream, tensor, quantizer.scale)
     return replace(real.signal, stream=stream, padding=padding, node=node.name)
 
@@ -109,7 +110,7 @@ class _Requantized:
     def _slopes(self) -> list[Fraction]:
         """Levels per integer of the source, by channel."""
         return [
-            _slope(self._real.functions, channel) / self._quantizer.scale
+            _slope(self._real.functions, channel) / self._quantizer.width
             for channel in self._channels
         ]
 

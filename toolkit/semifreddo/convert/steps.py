@@ -56,9 +56,37 @@ class Quantizer:
         return HalfLine((bound - self.zero) * self.scale, above=True, closed=closed)
 
     @property
+    def width(self) -> Fraction:
+        """Distance of two boundaries, as a real number."""
+        return self.scale
+
+    @property
     def levels(self) -> range:
         """All integers above the smallest."""
         return range(self.low + self.step, self.high + 1, self.step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truncation(Quantizer):
+    """QONNX' ``Trunc``: to a whole number of fine steps first, then to one of ``scale``.
+
+    Attributes:
+        fine: Real value of a fine step.
+        ratio: Fine steps in one step, a power of two.
+    """
+
+    fine: Fraction
+    ratio: Fraction
+
+    @property
+    def width(self) -> Fraction:
+        return self.fine * self.ratio
+
+    def boundary(self, level: int) -> HalfLine:
+        bound, closed = _rounds_to(level, self.rounding)
+        first = HalfLine(bound * self.ratio, above=True, closed=closed).first_integer()
+        half, even = _rounds_to(first, Rounding.HALF_EVEN)
+        return HalfLine(half * self.fine, above=True, closed=even)
 
 
 def _rounds_to(level: int, rounding: Rounding | str) -> tuple[Fraction, bool]:

@@ -1,4 +1,4 @@
-"""Handlers of quantizers, activations, pools and wiring."""
+"""Handlers of quantizers, activations and pools."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine, Clip
 from semifreddo.convert.node import Node
-from semifreddo.convert.quant import QUANTIZERS, exponents
+from semifreddo.convert.quant import QUANTIZERS, exponents, truncation_of
 from semifreddo.convert.real import (
     REAL,
     above_zero,
@@ -22,23 +22,24 @@ from semifreddo.convert.real import (
     lifted,
     multiplied,
     plain,
-    power_of_two,
 )
-from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.requantize import requantize
 from semifreddo.convert.steps import Quantizer
-from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Scaled, Signal, Value
+from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.convert.weighted import window_attributes
+from semifreddo.convert.wiring import WIRING
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
-from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Route, Shape
+from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Shape
 from semifreddo.ir.validate import window_shape
 
 
 def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Signal:
     """Cast every value of a signal; zero stays zero, so padding does not matter."""
     plain = replace(signal, padding=NO_PADDING)
-    if plain.channel_map is None and plain.is_permutation:
-        stream = context.emit(node, Cast, (signal.stream,), signal.stream.shape, into=into)
+    if plain.channel_map is None:
+        whole = signal.padding == NO_PADDING and plain.is_whole
+        shape, tensor = signal.stream.shape, None if whole else ""
+        stream = context.emit(node, Cast, (signal.stream,), shape, into=into, tensor=tensor)
         return replace(signal, stream=stream, node=node.name)
     source = context.image(node, plain)
     # The ONNX tensor of a padded image has another shape than the stream.
@@ -62,6 +63,25 @@ def _quant(context: Context, node: Node, operands: list[Value | None]) -> list[V
     exponent = exponents(np.array(float(quantizer.scale)))
     frac = 0 if exponent is None else int(exponent)
     signal = requantize(context, node, lifted(context, node, value), quantizer, frac)
+    return [signal if exponent is not None else _with_scale(signal, quantizer.scale)]
+
+
+def _trunc(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    parameters = [context.constant(node, value, "parameter") for value in operands[1:]]
+    real = imaged(context, node, lifted(context, node, operands[0]))
+    function = plain(context, node, real, "a truncation reads the values")
+
+    def reach(scale: Fraction) -> tuple[int, int]:
+        ends = [
+            (slope * end + offset) / scale
+            for slope, offset in zip(function.slopes, function.offsets, strict=True)
+            for end in context.reach(real.signal.stream)
+        ]
+        return round(min(ends)), round(max(ends))
+
+    quantizer = truncation_of(node, parameters, context.what(node), reach)
+    exponent = exponents(np.array(float(quantizer.scale)))
+    signal = requantize(context, node, real, quantizer, 0 if exponent is None else int(exponent))
     return [signal if exponent is not None else _with_scale(signal, quantizer.scale)]
 
 
@@ -229,141 +249,27 @@ def _reduce_mean(context: Context, node: Node, operands: list[Value | None]) -> 
     given = node.attributes.get("axes")
     if len(operands) > 1 and operands[1] is not None:
         given = context.constant(node, operands[1], "axis list").values.ravel()
-    axes = sorted(int(axis) % 4 for axis in ([] if given is None else given))
-    if signal.index.ndim != 4 or axes != [2, 3]:
+    rank = signal.index.ndim
+    axes = sorted(int(axis) % rank for axis in ([] if given is None else given))
+    if rank not in (3, 4) or axes != list(range(2, rank)):
         context.refuse(node, "only the mean over height and width is supported")
     mean = _average(context, node, operands[0], None, None)
-    if node.attributes.get("keepdims", 1):
-        return [mean]
+    shape = (1, -1, *[1] * (rank - 2)) if node.attributes.get("keepdims", 1) else (1, -1)
     if isinstance(mean, Real):
-        flat = replace(mean.signal, index=mean.signal.index.reshape(1, -1))
+        flat = replace(mean.signal, index=mean.signal.index.reshape(shape))
         return [replace(mean, signal=flat)]
-    return [replace(mean, index=mean.index.reshape(1, -1))]
-
-
-def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    reals = []
-    if any(isinstance(value, Real) for value in operands):
-        reals = [lifted(context, node, value) for value in operands]
-    signals = [real.signal for real in reals] or [context.signal(node, v) for v in operands]
-    rank = signals[0].index.ndim
-    if int(node.attributes.get("axis", 1)) % rank != 1:
-        context.refuse(node, "only concatenation of channels (axis 1) is supported")
-    streams: list[Signal] = []
-    indices: list[int] = []
-    for signal in signals:
-        channels = None if signal.padding != NO_PADDING else signal.channel_map
-        if channels is None or signal.index.ndim != rank:
-            context.refuse(
-                node,
-                "concatenates reshaped or padded streams; concatenate whole channels, before "
-                "flattening",
-            )
-        if signal.stream.shape[:2] != signals[0].stream.shape[:2]:
-            context.refuse(node, "concatenates images of different sizes")
-        names = [known.stream.name for known in streams]
-        if signal.stream.name not in names:
-            streams.append(signal)
-            names.append(signal.stream.name)
-        offset = sum(s.stream.channels for s in streams[: names.index(signal.stream.name)])
-        indices += [offset + channel for channel in channels]
-    shape = (*signals[0].stream.shape[:2], len(indices))
-    inputs = tuple(signal.stream for signal in streams)
-    result = Signal.image(
-        context.emit(node, Route, inputs, shape, indices=tuple(indices)), node.name
-    )
-    if rank != 4:
-        result = replace(result, index=result.index.reshape(1, -1))
-    return [_joined(context, node, reals, result) if reals else result]
-
-
-def _joined(context: Context, node: Node, reals: list[Real], result: Signal) -> Real:
-    """What the channels of a concatenation stand for."""
-    slopes: list[Fraction] = []
-    offsets: list[Fraction] = []
-    for real in reals:
-        function = plain(context, node, real, "a concatenation reads the values")
-        # Wiring aligns the fraction bits of its inputs.
-        unit = power_of_two(real.signal.stream.type.frac - result.stream.type.frac)
-        chosen = function.select(real.signal.channel_map or ())
-        slopes += [slope * unit for slope in chosen.slopes]
-        offsets += chosen.offsets
-    context.hide(result.stream)
-    return Real(result, (Affine(tuple(slopes), tuple(offsets)),))
-
-
-def _reindex(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    value = operands[0]
-    if isinstance(value, Real):
-        if value.signal.channel_map is not None and not value.signal.is_permutation:
-            value = imaged(context, node, value)
-        views = _reindexed(context, node, value.signal, operands)
-        return [Real(view, value.functions) for view in views]
-    if isinstance(value, RawImage):
-        return [replace(value, signal=s) for s in _reindexed(context, node, value.signal, operands)]
-    return list(_reindexed(context, node, context.signal(node, value), operands))
-
-
-def _reindexed(
-    context: Context, node: Node, signal: Signal, operands: list[Value | None]
-) -> list[Signal]:
-    if signal.padding != NO_PADDING:
-        context.refuse(node, "reads a padded image; only a convolution or pool may follow a Pad")
-    arguments = [
-        None if value is None else context.constant(node, value, "argument").values
-        for value in operands[1:]
-    ]
-    selects = signal.channel_map is not None and not signal.is_permutation
-    if selects and signal.index.ndim == 4 and node.op in ("Reshape", "Flatten"):
-        # A selection of channels becomes a stream before it is reshaped; slices stay views.
-        signal = Signal.image(context.image(node, signal), signal.node)
-    views = REINDEX[node.op](node, signal.index, arguments)
-    return [replace(signal, index=view, node=node.name) for view in views]
-
-
-def _pad(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    real = operands[0] if isinstance(operands[0], Real) else None
-    if real is not None and any(plain(context, node, real, "a pad reads the values").offsets):
-        context.refuse(node, "pads values that are not zero; pad behind the quantizer")
-    signal = real.signal if real is not None else context.signal(node, operands[0])
-    if node.attributes.get("mode", "constant") != "constant":
-        context.refuse(node, f"mode {node.attributes['mode']} is not supported; pad with zeros")
-    fill = operands[2] if len(operands) > 2 else None
-    if fill is not None and context.constant(node, fill, "fill value").values.any():
-        context.refuse(node, "pads with another value than 0; pad with zeros")
-    if len(operands) > 3 and operands[3] is not None:
-        context.refuse(node, "an axis list is not supported; pad with torch.nn.ZeroPad2d")
-    given = context.constant(node, operands[1], "pad width").values if len(operands) > 1 else None
-    pads = np.asarray(node.attributes.get("pads") if given is None else given).ravel()
-    if pads.size != 8 or pads[[0, 1, 4, 5]].any() or (pads < 0).any():
-        context.refuse(node, f"pads {pads.tolist()}; only zeros around the image are supported")
-    top, left, bottom, right = (
-        int(new + old) for new, old in zip(pads[[2, 3, 6, 7]], signal.padding, strict=True)
-    )
-    padded = replace(signal, padding=(top, left, bottom, right), node=node.name)
-    return [padded if real is None else replace(real, signal=padded)]
-
-
-def _shape(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    value = operands[0]
-    known = value.signal if isinstance(value, Scaled | Real | RawImage) else value
-    signal = context.signal(node, known if isinstance(known, Signal) else value)
-    if signal.padding != NO_PADDING:
-        context.refuse(node, "reads a padded image; only a convolution or pool may follow a Pad")
-    return [Constant(node.outputs[0], np.array(signal.index.shape))]
+    return [replace(mean, index=mean.index.reshape(shape))]
 
 
 STREAMS: dict[str, Handler] = {
-    **dict.fromkeys(REINDEX, _reindex),
+    **WIRING,
     **dict.fromkeys(QUANTIZERS, _quant),
     **REAL,
+    "Trunc": _trunc,
     "Relu": _relu,
     "MaxPool": _maxpool,
     "AveragePool": _avgpool,
     "GlobalAveragePool": _global_average,
     "ReduceMean": _reduce_mean,
-    "Concat": _concat,
-    "Pad": _pad,
-    "Shape": _shape,
 }
 """Handlers by operator."""

@@ -95,6 +95,13 @@ class Signal:
         index = np.arange(height * width * channels).reshape(1, height, width, channels)
         return cls(stream, index.transpose(0, 3, 1, 2), node=node)
 
+    @classmethod
+    def whole(cls, stream: Stream, rank: int, node: str) -> Signal:
+        """A whole stream as an image, a signal ``(1, channels, length)`` or a vector."""
+        height, width, channels = stream.shape
+        shape = {2: (1, channels), 3: (1, channels, width)}.get(rank, (1, channels, height, width))
+        return cls(stream, cls.image(stream, "").index.reshape(shape), node=node)
+
     def with_stream(self, stream: Stream) -> Signal:
         """The same view of a stream of the same shape."""
         return replace(self, stream=stream)
@@ -120,15 +127,32 @@ class Signal:
         )
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the view has the values of the stream in the order of an ONNX image."""
+        return np.array_equal(self.index.ravel(), Signal.image(self.stream, "").index.ravel())
+
+    @property
+    def planes(self) -> IndexArray | None:
+        """The index as ``(channels, height, width)``; None of another rank or batch.
+
+        A signal ``(1, channels, length)`` has one row, a vector ``(1, channels)`` one pixel.
+        """
+        rank = self.index.ndim
+        if rank not in (2, 3, 4) or len(self.index) != 1:
+            return None
+        planes: IndexArray = self.index[0]
+        if rank == 2:
+            return planes[:, None, None]
+        return planes[:, None] if rank == 3 else planes
+
+    @property
     def channel_map(self) -> tuple[int, ...] | None:
         """Stream channel of each channel of the view; None if the view moves pixels around."""
         height, width, channels = self.stream.shape
-        index = self.index
-        if index.ndim == 2 and height == width == 1 and len(index) == 1:
-            index = index[:, :, None, None]
-        if index.ndim != 4 or index.shape[0] != 1 or index.shape[2:] != (height, width):
+        planes = self.planes
+        if planes is None or planes.shape[1:] != (height, width):
             return None
-        pixel, channel = np.divmod(index[0], channels)
+        pixel, channel = np.divmod(planes, channels)
         in_place = pixel == np.arange(height * width).reshape(height, width)
         if not in_place.all() or not (channel == channel[:, :1, :1]).all():
             return None

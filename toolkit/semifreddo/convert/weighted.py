@@ -92,7 +92,12 @@ def is_fixed_point(bias: Constant | None) -> bool:
     return bias is None or (bias.quantized is not None and bias.quantized.scale is None)
 
 
-def _weight(context: Context, node: Node, value: Value | None) -> Constant:
+def weight_of(context: Context, node: Node, value: Value | None) -> Constant:
+    """The weight of a layer.
+
+    Raises:
+        ConversionError: It is not quantized.
+    """
     return quantized(
         context,
         node,
@@ -110,17 +115,27 @@ def _groups(context: Context, node: Node, channels: int, shape: tuple[int, ...])
     return groups
 
 
-def _dilations(node: Node) -> tuple[int, int]:
+def dilations(node: Node) -> tuple[int, int]:
+    """Distance of a kernel's rows, and of its columns."""
     rows, columns = (int(step) for step in node.attributes.get("dilations", (1, 1)))
     return max(rows, 1), max(columns, 1)
 
 
-def _source(context: Context, node: Node, value: Value | None) -> tuple[Signal, Affine | None]:
-    """The integers of an operand, and what they stand for if their format does not say it."""
+def source_of(
+    context: Context, node: Node, value: Value | None, *, flat: bool = False
+) -> tuple[Signal, Affine | None]:
+    """The integers of an operand, and what they stand for if their format does not say it.
+
+    Args:
+        context: The network so far.
+        node: Who reads it.
+        value: The operand.
+        flat: Whether the reader takes the values of a stream in any order.
+    """
     if isinstance(value, Real):
         padding = value.signal.padding
         real = replace(value, signal=replace(value.signal, padding=NO_PADDING))
-        if real.signal.channel_map is not None:
+        if not flat or real.signal.channel_map is not None or not real.signal.is_permutation:
             real = imaged(context, node, real)
         signal = replace(real.signal, padding=padding)
         return signal, plain(context, node, real, "a weighted layer reads the values")
@@ -128,18 +143,18 @@ def _source(context: Context, node: Node, value: Value | None) -> tuple[Signal, 
 
 
 def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    signal, meaning = _source(context, node, operands[0])
-    weight = _weight(context, node, operands[1])
+    signal, meaning = source_of(context, node, operands[0])
+    weight = weight_of(context, node, operands[1])
     if weight.values.ndim != 4:
         context.refuse(
             node, f"has a {weight.values.ndim - 2}-dimensional window; only images are supported"
         )
     draft = Draft.of(weight).move(2, 3, 1, 0)
-    filled = draft.dilated(_dilations(node))
+    filled = draft.dilated(dilations(node))
     plain_node = replace(node, attributes={**node.attributes, "dilations": (1, 1)})
     kernel, stride, pads = window_attributes(context, plain_node, list(filled.raw.shape[:2]))
     padding: Any = tuple(np.add(pads, signal.padding).tolist())
-    stream = context.image(node, _unpadded(signal))
+    stream = context.image(node, replace(signal, padding=NO_PADDING))
     groups = _groups(context, node, stream.channels, weight.values.shape)
     depthwise = groups == stream.channels > 1
     # A depthwise layer has one input per output; with a multiplier, wiring repeats the inputs.
@@ -171,7 +186,7 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     if meaning is not None and any(meaning.offsets) and any(padding):
         context.refuse(node, "pads values that are not zero; give the quantizer zero point 0")
     return [
-        _real(
+        accumulators(
             context,
             node,
             signal,
@@ -184,14 +199,10 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     ]
 
 
-def _unpadded(signal: Signal) -> Signal:
-    return Signal(signal.stream, signal.index, NO_PADDING, signal.node)
-
-
 def _linear(
     context: Context, node: Node, value: Value | None, weight: Constant, bias: Value | None
 ) -> list[Value]:
-    signal, meaning = _source(context, node, value)
+    signal, meaning = source_of(context, node, value, flat=True)
     if signal.index.ndim != 2 or weight.values.ndim != 2 or signal.padding != NO_PADDING:
         context.refuse(
             node,
@@ -224,10 +235,12 @@ def _linear(
     if fixed:
         return [Signal(result, index, node=node.name)]
     made = Signal(result, index, node=node.name)
-    return [_real(context, node, made, signal.stream, draft=draft, bias=given, meaning=meaning)]
+    return [
+        accumulators(context, node, made, signal.stream, draft=draft, bias=given, meaning=meaning)
+    ]
 
 
-def _real(
+def accumulators(
     context: Context,
     node: Node,
     made: Signal,
@@ -290,14 +303,14 @@ def _gemm(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     attributes = node.attributes
     if attributes.get("transA", 0) or any(attributes.get(k, 1.0) != 1.0 for k in ("alpha", "beta")):
         context.refuse(node, "alpha, beta and transA must be 1, 1 and 0; use a plain linear layer")
-    weight = _weight(context, node, operands[1])
+    weight = weight_of(context, node, operands[1])
     if attributes.get("transB", 0) and weight.values.ndim == 2:
         weight = transposed(weight)
     return _linear(context, node, operands[0], weight, operands[2] if len(operands) > 2 else None)
 
 
 def _matmul(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    return _linear(context, node, operands[0], _weight(context, node, operands[1]), None)
+    return _linear(context, node, operands[0], weight_of(context, node, operands[1]), None)
 
 
 WEIGHTED: dict[str, Handler] = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}
