@@ -159,7 +159,9 @@ def zip_of(data: bytes, draw: random.Random) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", draw.choice([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as out:
         for member, content in members.items():
-            out.writestr(member or "x", content)
+            info = zipfile.ZipInfo(member or "x")  # dated 1980, so the same at any time of day
+            info.compress_type = out.compression
+            out.writestr(info, content)
     return made.getvalue()
 
 
