@@ -112,7 +112,9 @@ def test_retargeting_begins_with_a_new_head(task):
     assert changed == {"head.linear.weight", "head.linear.bias"}
     linear = new.head.linear
     bound = linear.in_features**-0.5
-    assert 0.5 * bound < float(linear.weight.detach().abs().max()) <= bound
+    weights = linear.weight.detach()
+    for extreme in (float(weights.max()), -float(weights.min())):
+        assert 0.5 * bound < extreme <= bound, "both signs"
     assert not bool(linear.bias.any())
 
 

@@ -197,6 +197,8 @@ def test_wrong_words(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         run_all(project, until="route")
     assert main(project, ["--until", "route"]) == 2
     assert capsys.readouterr().err.startswith("error: there is no stage 'route'")
+    assert main(project, ["--jobs", "0"]) == 2
+    assert capsys.readouterr().err == "error: --jobs 0: Vivado needs one process at least\n"
     (project / "project.json").write_text("{}")
     with pytest.raises(ProjectError, match=r"project\.json: no description of a project"):
         run_all(project)

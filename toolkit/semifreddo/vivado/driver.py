@@ -101,6 +101,8 @@ def run_project(root: Path, options: Options, report: Callable[[str], None]) -> 
     for name in (options.until, options.first):
         if name is not None and name not in names:
             raise ConfigError(f"there is no stage {name!r}; stages are {', '.join(names)}")
+    if options.jobs < 1:
+        raise ConfigError(f"--jobs {options.jobs}: Vivado needs one process at least")
     asked = (options.until, options.first, "cosim" if options.cosim else None)
     wanted = [s for s in every if s.name not in _OPTIONAL or s.name in asked]
     last = [stage.name for stage in wanted].index(options.until or wanted[-1].name)
@@ -251,7 +253,7 @@ def main(root: Path, argv: Sequence[str]) -> int:
     options = Options(
         until=arguments.until,
         first=arguments.first,
-        jobs=max(1, arguments.jobs),
+        jobs=arguments.jobs,
         timeout_s=arguments.timeout,
         any_version=arguments.any_version,
         cosim=arguments.cosim,
