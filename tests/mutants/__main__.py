@@ -26,8 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mutants.covering import Covering
-from mutants.drawing import LANGUAGES, Drawn, mirrors, sample, selections
+from mutants.covering import Covering, in_function
+from mutants.drawing import LANGUAGES, RENDERED, Drawn, mirrors, sample, selections
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
@@ -108,6 +108,8 @@ def asked(
         found = covering.selection(root, drawn.path, before, line, mirror, seconds)
         if found:
             yield found, True
+            if not in_function(before, line):
+                yield list(RENDERED), False
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
                 yield ["tests/pynq_board"], False
             return

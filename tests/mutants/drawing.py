@@ -45,6 +45,9 @@ SELECTIONS = {
 }
 """Tests that are run last, by package: after those that mirror the module, or import it."""
 
+RENDERED = ("tests/cli/test_reference.py",)
+"""Tests of what is declared at import and rendered: keys, defaults, limits, options."""
+
 
 @dataclass(frozen=True)
 class Drawn:

@@ -169,6 +169,15 @@ def _python_changes(text: str, names: list[str]) -> Iterator[tuple[str, int, int
                 occurrence += 1
 
 
+def _parses(text: str) -> bool:
+    """Some operators take the asterisk of keyword-only parameters for a product."""
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
 def mutate_python(text: str, draw: random.Random) -> Mutant | None:
     """A change of a Python text that is executed, by an operator of cosmic-ray."""
     from cosmic_ray.mutating import mutate_code
@@ -180,6 +189,6 @@ def mutate_python(text: str, draw: random.Random) -> Mutant | None:
         changes = list(_python_changes(text, families[family]))
         for name, occurrence, line in draw.sample(changes, min(len(changes), 20)):
             changed = mutate_code(text, get_operator(name)(), occurrence)
-            if changed is not None and executed(changed) != before:
+            if changed is not None and _parses(changed) and executed(changed) != before:
                 return Mutant(changed, line, name.removeprefix("core/"))
     return None

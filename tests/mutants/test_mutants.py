@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import json
 import random
@@ -48,6 +49,14 @@ def test_what_is_not_executed_is_no_mutant() -> None:
     one, other = (f"@dataclass(frozen={flag})\nclass A: pass" for flag in (True, False))
     assert executed(one) == executed(other)
     assert executed("zip(a, b, strict=True)") == executed("zip(a, b, strict=False)")
+
+
+@pytest.mark.skipif(find_spec("cosmic_ray") is None, reason="needs cosmic-ray: tox -e mutants")
+def test_what_cannot_be_parsed_is_no_mutant() -> None:
+    text = "def f(a, *, b=1):\n    return a\n"
+    for seed in range(30):
+        mutant = mutate_python(text, random.Random(seed))  # noqa: S311
+        assert mutant is None or ast.parse(mutant.text)
 
 
 @pytest.mark.skipif(find_spec("cosmic_ray") is None, reason="needs cosmic-ray: tox -e mutants")
