@@ -24,6 +24,8 @@ from semifreddo.sim import reference
 
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 
+from hls4ml.model import ModelGraph
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "hls"
 GOLDEN_FILES = (
     "firmware/blended.cpp",
@@ -155,6 +157,27 @@ def test_what_is_refused() -> None:
     b.conv("conv", "image", 1)
     with pytest.raises(ProjectError, match=r"^net name 'main' is a word of C, C\+\+ or .*; rename"):
         plan(b.net("main"))
+
+
+@pytest.mark.parametrize("change", ["type", "name"])
+def test_what_hls4ml_makes_of_the_graph_is_checked(
+    change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release of hls4ml that renames or widens a stream would build another network."""
+    make = ModelGraph.from_layer_list
+
+    def changed(*arguments: object) -> ModelGraph:
+        graph = make(*arguments)
+        variable = list(graph.get_layers())[-1].get_output_variable()
+        if change == "type":
+            variable.type.precision.width += 1
+        else:
+            variable.name = "other"
+        return graph
+
+    monkeypatch.setattr(ModelGraph, "from_layer_list", changed)
+    with pytest.raises(AssertionError):
+        plan()
 
 
 def test_any_layer_name_becomes_an_identifier() -> None:

@@ -9,7 +9,7 @@ import pytest
 from nets import ACT, blended, block
 from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
-from semifreddo.ir.exact import exact_result
+from semifreddo.ir.exact import Exact, cast_problem, exact_result
 from semifreddo.ir.layers import (
     Add,
     AvgPool,
@@ -293,6 +293,16 @@ def test_streams_that_64_bits_cannot_align(kind: str, lowest: int, highest: int)
     for frac in (-300, -32, lowest - 1, highest + 1, 300):
         with pytest.raises(NetError, match=r"^(y|far) \(\w+\): .*, at most 62 are computed; "):
             net(frac)
+
+
+def test_why_a_cast_cannot_be_computed() -> None:
+    wide = Exact(0, -(1 << 30), 1 << 30)
+    assert cast_problem(wide, FixedType.exact(8, 30, signed=True)) == ""
+    assert "needs 63 bits, at most 62" in cast_problem(wide, FixedType.exact(8, 31, signed=True))
+    fine = Exact(70, 0, 3)
+    assert cast_problem(fine, FixedType.exact(8, 8, signed=True)) == ""
+    dropped = cast_problem(fine, FixedType.exact(8, 7, signed=True))
+    assert "drops 63 fraction bits, at most 62" in dropped
 
 
 @pytest.mark.parametrize("area", [(1, 1), (2, 1), (2, 2)])
