@@ -15,6 +15,7 @@ import pytest
 import semifreddo
 from semifreddo.cli.main import main, make_parser
 from semifreddo.cli.reference import verbs
+from semifreddo.flow.config import BuildConfig
 from semifreddo.reports.figures import RungFigures, TargetFigures
 from semifreddo.reports.report import BuildReport
 
@@ -171,12 +172,12 @@ def test_full_disk(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list((tmp_path / "build").rglob("*.json"))
 
 
-def _tiny(model: Path, name: str, *_: object) -> tuple[object, tuple[str, ...], dict[str, str]]:
+def _tiny(config: BuildConfig, *_: object) -> tuple[object, tuple[str, ...], dict[str, str]]:
     import dataclasses
 
     from nets import blended
 
-    return dataclasses.replace(blended(), name=name), (), {}
+    return dataclasses.replace(blended(), name=config.name), (), {}
 
 
 def test_doctor(capsys: Capture) -> None:

@@ -29,10 +29,10 @@ optimize = false
 
 
 def convert(
-    model: Path, name: str, *_: object
+    config: BuildConfig, *_: object
 ) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
     """Stands in for QONNX conversion, so that these tests need no torch."""
-    net = dataclasses.replace(blended(), name=name)
+    net = dataclasses.replace(blended(), name=config.name)
     return net, ("a", "b", "c"), {"test_accuracy": "0.75", "task": "text"}
 
 

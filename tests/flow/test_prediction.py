@@ -10,9 +10,9 @@ import pytest
 from semifreddo.boards.spec import Resources
 from semifreddo.convert import convert
 from semifreddo.core.errors import ConfigError
+from semifreddo.flow.budget import budget_of
 from semifreddo.flow.config import load_config
 from semifreddo.flow.prediction import predict
-from semifreddo.flow.stages.rtl import budget_of
 from semifreddo.nn.config import BackboneConfig
 from semifreddo.nn.cost import architecture_cost, net_cost
 from semifreddo.rtl.scheduler.search import choose

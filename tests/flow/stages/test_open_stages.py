@@ -23,12 +23,13 @@ from semifreddo.core.errors import (
 )
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
+from semifreddo.flow.budget import budget_of
 from semifreddo.flow.build import BACKENDS, build, stages
 from semifreddo.flow.check import check_design
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.stage import run_stage
 from semifreddo.flow.stages import cosim, synth
-from semifreddo.flow.stages.rtl import RTL_STAGE, budget_of, built_design, generated_again
+from semifreddo.flow.stages.rtl import RTL_STAGE, built_design, generated_again
 from semifreddo.ir.serial import load_net
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.choices import RtlSchedule

@@ -22,7 +22,7 @@ from semifreddo.rtl.choices import Choice, Override, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.estimate import estimate
 from semifreddo.rtl.scheduler.explanation import RESOURCES
-from semifreddo.rtl.scheduler.search import _Search, choose
+from semifreddo.rtl.scheduler.search import Search, choose
 
 PLENTY = Resources(lut=10**7, ff=10**8, dsp=10**4, bram18=10**4)
 SEEDS = st.integers(0, 40)
@@ -90,7 +90,7 @@ def test_a_rate_between_two_numbers_of_cycles_is_reached(dsp: int) -> None:
     makes, and one that it just does not.
     """
     net = blended(channels=4)
-    search = _Search(net, budget(10**7, dsp), 100.0, {}, frozenset())
+    search = Search(net, budget(10**7, dsp), 100.0, {}, frozenset())
     steps = [cycles for cycles in search.steps if cycles > search.floor]
     assert len(steps) > 8
     for cycles in steps:

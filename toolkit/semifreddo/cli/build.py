@@ -15,6 +15,7 @@ examples:
   semifreddo build hls_projects/digits --until project        write the HLS project only
   semifreddo build hls_projects/digits --until synth          measure the Verilog with Yosys
   semifreddo build hls_projects/digits --set rtl.target_fps=1000 --set cosim.waves=true
+  semifreddo build resnet --set 'freeze.weights="cheapest"'    a QONNX file without a freeze plan
   semifreddo build hls_projects/digits --board kv260 --until archive
   semifreddo build hls_projects/digits --from csim            compile and check again
   semifreddo build hls_projects/digits --set design.clock_mhz=50 --set csim.workers=4

@@ -122,6 +122,8 @@ class Blocks:
         self._tensors: dict[str, IntegerTensor] = {}
         self._matched: set[str] = set()
         self.by_name: dict[str, WeightBlock] = {}
+        self.stored: set[str] = set()
+        """Names of the blocks that the file holds; the others follow from several of them."""
 
     def add(
         self,
@@ -170,6 +172,7 @@ class Blocks:
             frac=tuple(int(entry) for entry in frac[0]) * times,
             frozen=self._flags(constant, name, outputs) * times,
         )
+        self.stored.add(name)
         known = self.by_name.setdefault(name, block)
         if known != block:
             raise ConversionError(
@@ -208,10 +211,10 @@ class Blocks:
             matching = [each for each in self._frozen if fnmatchcase(name, each)]
             self._matched.update(matching)
             return (bool(matching),) * outputs
-        if constant.parameter is None or self._frozen == "all":
-            return (True,) * outputs
         if self._frozen == "none":
             return (False,) * outputs
+        if constant.parameter is None or self._frozen == "all":
+            return (True,) * outputs
         return (True,) * outputs if self._plan is None else self._plan.channels(name, outputs)
 
     def verify(self) -> None:

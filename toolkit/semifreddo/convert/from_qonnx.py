@@ -51,6 +51,7 @@ class Converted:
         is_real: Whether scales are no powers of two, or something else that no fixed-point
             format says; then double precision executes the file.
         constants: Values of all tensors that do not depend on the image.
+        stored: Names of the weight blocks that the file holds, and not several tensors make.
     """
 
     net: StreamNet
@@ -61,6 +62,7 @@ class Converted:
     result_tensor: str
     result: Affine | None
     is_real: bool
+    stored: frozenset[str]
 
 
 def operands_of(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
@@ -221,6 +223,7 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
         context.result_tensor,
         result,
         context.is_real,
+        frozenset(context.blocks.stored),
     )
 
 

@@ -20,6 +20,9 @@ from semifreddo.reports.report import Limit, figure_names
 from semifreddo.rtl.choices import Override
 
 FILE_NAME = "design.toml"
+FREEZES_ALL = 20_000
+"""Weights up to which everything is frozen if neither the model nor the design says what."""
+
 TASK_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 
 
@@ -98,11 +101,24 @@ class TaskSection:
 class FreezeSection:
     """``[freeze]``: which weights of a model without a freeze plan become logic."""
 
-    tensors: tuple[str, ...] | None = option(
+    weights: Literal["all", "none", "cheapest"] | None = option(
         None,
-        help="name patterns (* and ?) of weight tensors that become logic, [] for none; all do if "
-        "absent. A model that semifreddo exported carries a plan instead",
+        help="all weights become logic, or none, or those layers that take fewer LUTs so at the "
+        "rate of [rtl], as the scheduler predicts. Without a key of this section: all of a model "
+        f"of up to {FREEZES_ALL:,} weights, none of a larger one. A model that semifreddo exported "
+        "carries a plan instead",
     )
+    share: float | None = option(
+        None, help="the first layers, up to this share of all weights, become logic", low=0, high=1
+    )
+    tensors: tuple[str, ...] | None = option(
+        None, help="name patterns (* and ?) of weight tensors that become logic; [] for none"
+    )
+
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}, which exclude each other; keep one")
 
 
 @dataclass(frozen=True)
@@ -207,6 +223,15 @@ class DesignFile:
     train: TrainSection | None = option(None, help="how `semifreddo train` makes the model")
 
 
+@dataclass(frozen=True)
+class HardwareWanted:
+    """Board, speed and clock of a design's Verilog."""
+
+    board: BoardSpec
+    rtl: RtlSection
+    clock_mhz: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildConfig(DesignFile):
     """A design, complete and checked: the sections of the file, and what surrounds them.
@@ -246,6 +271,12 @@ class BuildConfig(DesignFile):
     def task_name(self) -> str:
         """Name of the model's task."""
         return self.task.name or self.name
+
+    @property
+    def cheapest_at(self) -> HardwareWanted | None:
+        """What decides which weights are frozen, if the scheduler decides."""
+        wanted = self.freeze.weights == "cheapest"
+        return HardwareWanted(self.board, self.rtl, self.clock_mhz) if wanted else None
 
     def path(self, relative: Path) -> Path:
         """A path of the file, seen from here."""

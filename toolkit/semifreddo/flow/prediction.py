@@ -27,7 +27,7 @@ def predict(
     Args:
         network: The architecture.
         budget: What it may use, in LUTs of 7 series; of a design:
-            :func:`semifreddo.flow.stages.rtl.budget_of`.
+            :func:`semifreddo.flow.budget.budget_of`.
         clock_mhz: Clock of the logic.
         target_fps: Images per second, with as few LUTs as possible; as many as fit if left out.
         frozen: Patterns of what is frozen, see :func:`~semifreddo.nn.skeleton.skeleton`.

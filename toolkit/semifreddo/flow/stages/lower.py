@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.figures import net_figures, task_figures
-from semifreddo.flow.stage import Figures, Stage, Workspace
+from semifreddo.flow.freezing import converted_design
+from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import save_net
 from semifreddo.ir.task import Task
@@ -108,20 +108,22 @@ class Lowered:
     vectors: VectorSet
 
 
-def lower_design(config: BuildConfig) -> Lowered:
+def lower_design(config: BuildConfig, report: Report = lambda _: None) -> Lowered:
     """Convert a design's model and read its vectors.
+
+    Args:
+        config: The design.
+        report: Takes a line about what becomes logic, if the design leaves it to the toolkit.
 
     Raises:
         SemifreddoError: The model or the vectors are missing or wrong.
     """
-    net, labels, info = _convert(
-        config.path(config.design.model), config.name, config.freeze.tensors
-    )
+    net, labels, info = _convert(config, report)
     return Lowered(net, task_of(config, net, labels, info), vectors_of(config, net))
 
 
 def _run(work: Workspace) -> Figures:
-    lowered = lower_design(work.config)
+    lowered = lower_design(work.config, work.report)
     task = lowered.task
     save_net(lowered.net, work.out / "net.json")
     write_atomic(work.out / "net.txt", str(lowered.net))
@@ -140,15 +142,21 @@ def _run(work: Workspace) -> Figures:
 
 
 def _convert(
-    model: Path, name: str, tensors: tuple[str, ...] | None
+    config: BuildConfig, report: Report
 ) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
+    model, name = config.path(config.design.model), config.name
     try:
-        from semifreddo.convert import read_converted
+        from semifreddo.convert import read_converted, read_info
     except ImportError as error:
         raise ToolError(
             f"{model}: converting needs {error.name}; {install_hint('train')}"
         ) from error
-    converted = read_converted(model, name, frozen="plan" if tensors is None else tensors)
+    converted = converted_design(
+        config,
+        read_info(model).plan,
+        lambda frozen: read_converted(model, name, frozen=frozen),
+        report,
+    )
     found = converted.graph.info
     # What the file itself does in front of its first quantizer belongs to the images.
     made = converted.entrance.preprocessing(Preprocessing.from_figures(found.info))
@@ -161,8 +169,8 @@ LOWER = Stage(
     summary="QONNX model to integer network",
     reads=(),
     writes=("net.json", "net.txt", "task.json", "vectors.npz"),
-    code=("convert", "nn", "passes", "sim", "flow"),
+    code=("convert", "nn", "passes", "sim", "boards", "rtl", "flow"),
     run=_run,
-    decides=("name", "task_name", "task.labels", "freeze.tensors", "vectors.random_count"),
+    decides=("name", "task_name", "task.labels", "freeze", "cheapest_at", "vectors.random_count"),
     files=("design.model", "vectors.file"),
 )

@@ -8,9 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from semifreddo.boards.spec import Resources
 from semifreddo.core.columns import width_of
 from semifreddo.core.files import write_atomic
+from semifreddo.flow.budget import budget_of
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.doctor import installed_version
 from semifreddo.flow.stage import Figures, Stage, Workspace
@@ -20,7 +20,7 @@ from semifreddo.reports.figures import RtlFigures, RtlLayerFigures
 from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.design.written import VERILOG, WrittenDesign, load_design, save_design
-from semifreddo.rtl.scheduler.family import has_slices, luts_for_one
+from semifreddo.rtl.scheduler.family import luts_for_one
 from semifreddo.rtl.scheduler.search import Scheduled, choose
 
 RTL_DIR = "rtl"
@@ -47,17 +47,6 @@ def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
         config.rtl.target_fps,
         fixed=config.rtl.layers,
         unrolled=frozenset(config.rtl.unrolled),
-    )
-
-
-def budget_of(config: BuildConfig) -> Resources:
-    """What a network may use of its board; LUTs as the scheduler predicts them, of 7 series."""
-    all_of_it, share = config.board.resources, config.rtl.board_share
-    return Resources(
-        lut=max(1, int(all_of_it.lut * share / luts_for_one(config.board.family))),
-        ff=max(1, int(all_of_it.ff * share)),
-        dsp=int(all_of_it.dsp * share) if has_slices(config.board.family) else 0,
-        bram18=int(all_of_it.bram18 * share),
     )
 
 

@@ -49,10 +49,20 @@ def allocate(
     return {name: chosen[name] for name in fronts}
 
 
+def fast_enough(options: Sequence[Option], cycles: int) -> Sequence[Option]:
+    """Options that take at most some cycles per image; the fastest if there is none.
+
+    Args:
+        options: By rising cycles.
+        cycles: Cycles per image.
+    """
+    return options[: max(1, bisect_right(options, cycles, key=lambda option: option.cycles))]
+
+
 def _front(options: Sequence[Option], cycles: int) -> list[Option]:
     """Options that are fast enough and that no other beats in LUTs and DSPs, by rising DSPs."""
-    fast = options[: max(1, bisect_right(options, cycles, key=lambda option: option.cycles))]
     front: list[Option] = []
+    fast = fast_enough(options, cycles)
     for option in sorted(fast, key=lambda found: (found.area.dsp, found.area.lut, -found.cycles)):
         if not front or option.area.lut < front[-1].area.lut:
             front.append(option)

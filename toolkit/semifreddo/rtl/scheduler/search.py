@@ -78,12 +78,12 @@ def choose(
         ConfigError: The network does not fit with the least hardware, or not at the wanted rate,
             or ``fixed`` does not fit it; says by how much, because of what, and what helps.
     """
-    search = _Search(net, budget, clock_mhz, dict(fixed or {}), unrolled)
+    search = Search(net, budget, clock_mhz, dict(fixed or {}), unrolled)
     cycles = search.fastest() if target_fps is None else search.meet(target_fps)
     return search.result(cycles, target_fps)
 
 
-class _Search:
+class Search:
     """The options of all layers, and what can be done with them."""
 
     def __init__(

@@ -1,0 +1,89 @@
+"""Frozen or loadable, whatever is cheaper: never worse than all of one kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nets import blended
+from semifreddo.boards.spec import Resources
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Conv, Stream, WeightBlock, Weighted
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.scheduler.residency import cheapest_frozen
+from semifreddo.rtl.scheduler.search import choose
+
+PLENTY = Resources(lut=10**7, ff=10**8, dsp=0, bram18=10**4)
+
+
+def resident(net: StreamNet, names: frozenset[str]) -> StreamNet:
+    """The network with the blocks of some layers frozen, the others loadable."""
+    logic = {b for layer in net.layers if layer.name in names for b in layer.block_names}
+    blocks = [replace(block, frozen=(block.name in logic,) * block.outputs) for block in net.blocks]
+    return replace(net, blocks=tuple(blocks))
+
+
+def layer_luts(net: StreamNet, fps: float) -> float:
+    """LUTs of the weighted layers at a rate."""
+    found = choose(net, PLENTY, 100.0, fps).estimate
+    names = {layer.name for layer in net.layers if isinstance(layer, Weighted)}
+    return sum(layer.lut for layer in found.layers if layer.name in names)
+
+
+@pytest.mark.parametrize("fps", [100.0, 20_000.0, 200_000.0, 1_000_000.0])
+def test_neither_all_nor_none_takes_fewer_luts(fps: float) -> None:
+    net = blended(channels=8)
+    weighted = [layer for layer in net.layers if isinstance(layer, Weighted)]
+    # Layers of the same tensors are decided together.
+    groups = {
+        layer.weight: [o.name for o in weighted if o.weight == layer.weight] for layer in weighted
+    }
+    everything = frozenset(name for layers in groups.values() for name in layers)
+    logic, loadable = resident(net, everything), resident(net, frozenset())
+    chosen = cheapest_frozen(logic, loadable, groups, PLENTY, 100.0, target_fps=fps)
+    mixed = resident(net, frozenset(n for group in chosen for n in groups[group]))
+    assert layer_luts(mixed, fps) <= min(layer_luts(logic, fps), layer_luts(loadable, fps))
+    fewer = [
+        layer_luts(resident(net, frozenset(n for g in chosen ^ {one} for n in groups[g])), fps)
+        for one in groups
+    ]
+    assert layer_luts(mixed, fps) <= min(fewer)
+
+
+def deep() -> tuple[StreamNet, dict[str, list[str]]]:
+    """A small map of many channels: cheap on multipliers, and its weights fill block memories."""
+    kind = FixedType.exact(8, 0, signed=False)
+    raw = np.random.default_rng(1).integers(-128, 128, (3, 3, 32, 32))
+    weight = WeightBlock("w", "weight", raw, 8, True, (0,) * 32, (False,) * 32)
+    conv = Conv(
+        inputs=("x",),
+        output=Stream("conv", (4, 4, 32), kind),
+        weight="w",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+    net = StreamNet("net1", Stream("x", (4, 4, 32), kind), (conv,), (weight,))
+    return net, {"w": ["conv"]}
+
+
+def test_scarce_block_memories_make_it_freeze() -> None:
+    net, groups = deep()
+    logic = resident(net, frozenset({"conv"}))
+    assert choose(net, PLENTY, 100.0, 100.0).estimate.total.bram18
+    assert not cheapest_frozen(logic, net, groups, PLENTY, 100.0, target_fps=100.0)
+    none = replace(PLENTY, bram18=1)
+    assert cheapest_frozen(logic, net, groups, none, 100.0, target_fps=100.0) == {"w"}
+
+
+def test_without_a_rate_it_is_as_fast_as_fits() -> None:
+    net, groups = deep()
+    logic = resident(net, frozenset({"conv"}))
+    assert cheapest_frozen(logic, net, groups, PLENTY, 100.0) == {"w"}
+    least = choose(net, PLENTY, 100.0, 1.0).estimate.total
+    small = replace(PLENTY, lut=int(least.lut * 1.1))
+    assert cheapest_frozen(logic, net, groups, small, 100.0) == set()
