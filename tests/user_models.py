@@ -167,6 +167,24 @@ def transposed(inputs: int = 8, outputs: int = 8, **options: object) -> nn.Modul
     return qnn.QuantConvTranspose2d(inputs, outputs, **given)
 
 
+class Moves(nn.Module):
+    """Every way to move values between pixels, one behind the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = net(conv(), act())[:3]
+        self.up = nn.Sequential(transposed(4, 4, kernel_size=4, padding=1, bias=True), act())
+        self.down, self.last = nn.PixelUnshuffle(2), conv(16)
+        self.act, self.head = act(), nn.Sequential(act(), *head())
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)[:, :, 1:, :-1]
+        x = nn.functional.pad(x[:, ::2], (1, 2, -1, 0)) + nn.functional.pad(x[:, 4:], (2, 1, 0, -1))
+        x = self.up(self.act(x))
+        x = nn.functional.interpolate(x[:, :, 1::3, ::2], scale_factor=2)
+        return self.head(self.last(self.down(x)))
+
+
 class Ones(nn.Module):
     """Channels of constants around others."""
 
@@ -342,6 +360,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         lambda x: nn.functional.pad(x[:, :, 1:, 1:], (0, 1, 1, 0)) + x
     ),
     "shortcut with channels of zeros": Shortcut,
+    "every movement": Moves,
     "signals of one dimension": Signals,
     "two convolutions": lambda: net(
         conv(), nn.BatchNorm2d(8), act(), conv(8, 8), nn.BatchNorm2d(8), act()

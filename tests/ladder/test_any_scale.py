@@ -122,6 +122,17 @@ def test_the_rtl(mixed: tuple[Path, StreamNet], tmp_path: Path) -> None:
     climb_rtl(net, pictures(net, 12), tmp_path, [net, other_task(net), net])
 
 
+@pytest.mark.slow
+def test_values_that_move_between_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export_qonnx(trained("every movement"), path, input_shape=SHAPE)
+    net = convert(path, "moves")
+    kinds = {layer.kind for layer in net.layers}
+    assert {"Upsample", "MaxPool", "Add", "Conv"} <= kinds
+    climb_cpp(net, pictures(net, 50), tmp_path / "cpp", [net, other_task(net)])
+    climb_rtl(net, pictures(net, 6), tmp_path / "rtl", [net, other_task(net)])
+
+
 FOREIGN = (
     Path(os.environ.get("SEMIFREDDO_DATA", Path(__file__).parents[3] / "shared" / "data"))
     / "models"

@@ -23,8 +23,24 @@ _WHOLE = ("Reshape", "Flatten")
 """Operators that read a view which is no reordering as a stream of its own."""
 
 
+_NOTHING = ("Identity", "Dropout")
+"""Operators that leave a padded image padded."""
+
+
+def _resize(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    (result,) = _reindex(context, node, operands)
+    signal = result.signal if isinstance(result, Real | RawImage) else result
+    if isinstance(signal, Signal) and signal.planes is not None and not is_hardware(signal):
+        context.refuse(
+            node, "repeats some rows or columns more often than others; resize by a whole factor"
+        )
+    return [result]
+
+
 def _reindex(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     value = operands[0]
+    if node.op in _NOTHING and isinstance(value, Signal | Real):
+        return [value]
     if isinstance(value, RawImage):
         return [replace(value, signal=s) for s in _views(context, node, value.signal, operands)]
     if isinstance(value, Real):
@@ -61,12 +77,6 @@ def _views(
         context.refuse(node, "reads the image padded, before it has a number format; pad behind it")
     if node.op in ("Resize", "Upsample"):
         indices: list[npt.NDArray[Any]] = [resized(context, node, signal.index, operands[1:])]
-        view = replace(signal, index=indices[0])
-        if is_hardware(signal) and not is_hardware(view):
-            context.refuse(
-                node,
-                "repeats some rows or columns more often than others; resize by a whole factor",
-            )
     else:
         arguments = [
             None if value is None else context.constant(node, value, "argument").values
@@ -309,7 +319,9 @@ def _shape(context: Context, node: Node, operands: list[Value | None]) -> list[V
 
 
 WIRING: dict[str, Handler] = {
-    **dict.fromkeys((*REINDEX, "Resize", "Upsample"), _reindex),
+    **dict.fromkeys(REINDEX, _reindex),
+    "Resize": _resize,
+    "Upsample": _resize,
     "Concat": _concat,
     "Pad": _pad,
     "Shape": _shape,
