@@ -105,14 +105,14 @@ def test_input_is_not_float(tmp_path: Path) -> None:
     )
 
 
-def test_two_outputs(tmp_path: Path) -> None:
+def test_two_outputs_of_different_sizes(tmp_path: Path) -> None:
     graph = Graph()
     x = graph.conv(graph.image())
-    graph.outputs.append(graph.node("Relu", x, name="/r/Relu"))
+    graph.outputs.append(graph.node("MaxPool", x, name="/p/MaxPool", kernel_shape=[2, 2]))
     refuses(
         graph.save(tmp_path / "a.onnx", x),
-        "the model has 2 outputs ('/conv/Conv_output_0', '/r/Relu_output_0'); exactly one is "
-        "supported",
+        "node 'the outputs' (Concat): concatenates images of different sizes; a device gives one "
+        "result, so keep one of '/conv/Conv_output_0', '/p/MaxPool_output_0', or make them vectors",
     )
 
 

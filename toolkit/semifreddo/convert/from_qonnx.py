@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy.typing as npt
 
@@ -20,9 +20,10 @@ from semifreddo.convert.load import Graph, load_model, read_graph
 from semifreddo.convert.node import Node
 from semifreddo.convert.one_dimension import with_height_one
 from semifreddo.convert.outputs import finish, head
+from semifreddo.convert.several import JOINED
 from semifreddo.convert.streams import STREAMS
 from semifreddo.convert.transposed import TRANSPOSED
-from semifreddo.convert.values import Constant, Scaled, Value
+from semifreddo.convert.values import Constant, Real, Scaled, Value
 from semifreddo.convert.weighted import WEIGHTED
 from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.ir.net import Repeat, StreamNet
@@ -52,6 +53,8 @@ class Converted:
             format says; then double precision executes the file.
         constants: Values of all tensors that do not depend on the image.
         stored: Names of the weight blocks that the file holds, and not several tensors make.
+        outputs: Name and number of channels of each output of the file, if it has several: the
+            network's channels are those of all outputs, one after the other.
     """
 
     net: StreamNet
@@ -63,6 +66,13 @@ class Converted:
     result: Affine | None
     is_real: bool
     stored: frozenset[str]
+    outputs: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the file's metadata; without, of several outputs their names and places."""
+        named = (f"{name}.{place}" for name, count in self.outputs for place in range(count))
+        return self.graph.info.labels or tuple(named)
 
 
 def operands_of(values: dict[str, Value], context: Context, node: Node) -> list[Value | None]:
@@ -224,7 +234,21 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
         result,
         context.is_real,
         frozenset(context.blocks.stored),
+        _outputs(context, values),
     )
+
+
+def _outputs(context: Context, values: dict[str, Value]) -> tuple[tuple[str, int], ...]:
+    """Name and channels of each of several outputs."""
+    last = context.graph.nodes[-1]
+    if last.name != JOINED:
+        return ()
+    found = []
+    for name in last.inputs:
+        value = values[name]
+        signal = value.signal if isinstance(value, Real | Scaled) else value
+        found.append((name, context.signal(last, cast(Value, signal)).index.shape[1]))
+    return tuple(found)
 
 
 def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> StreamNet:

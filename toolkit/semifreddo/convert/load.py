@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.convert.node import Node
 from semifreddo.convert.qcdq import with_quantizers
+from semifreddo.convert.several import join_outputs
 from semifreddo.core.errors import ConversionError
 
 _EXPORT_HINT = "export the model with semifreddo.convert.export_qonnx"
@@ -98,6 +99,7 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
     try:
         _complete_imports(model)  # a damaged name is no text, which protobuf tells when it is used
         onnx.checker.check_model(model)
+        join_outputs(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
         raise ConversionError(
             f"{path}: not a valid ONNX model ({_first_line(error)}); {_EXPORT_HINT}"

@@ -16,6 +16,7 @@ from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged, lifted, plain, power_of_two
 from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.resize import resized
+from semifreddo.convert.several import JOINED
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Scaled, Signal, Value
 from semifreddo.ir.layers import Route, Stream
 
@@ -97,7 +98,8 @@ def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[
     if int(node.attributes.get("axis", 1)) % rank != 1:
         context.refuse(node, "only concatenation of channels (axis 1) is supported")
     if any(signal.index.ndim != rank for signal in signals):
-        context.refuse(node, "concatenates tensors of different ranks; export the model again")
+        advice = _advice(node) or "; export the model again"
+        context.refuse(node, f"concatenates tensors of different ranks{advice}")
     if reals:
         reals = [_as_image(context, node, real) for real in reals]
         signals = [real.signal for real in reals]
@@ -113,7 +115,7 @@ def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[
                 "concatenates reshaped streams; concatenate whole channels, before flattening",
             )
         if signal.stream.shape[:2] != signals[0].stream.shape[:2]:
-            context.refuse(node, "concatenates images of different sizes")
+            context.refuse(node, f"concatenates images of different sizes{_advice(node)}")
         names = [found.stream.name for found in streams]
         if signal.stream.name not in names:
             streams.append(signal)
@@ -139,6 +141,14 @@ def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[
         return [result]
     context.hide(made)
     return [Real(result, (function,))]
+
+
+def _advice(node: Node) -> str:
+    """What to do about outputs that cannot be one result."""
+    if node.name != JOINED:
+        return ""
+    names = ", ".join(map(repr, node.inputs))
+    return f"; a device gives one result, so keep one of {names}, or make them vectors"
 
 
 def _as_image(context: Context, node: Node, real: Real) -> Real:

@@ -161,7 +161,7 @@ def _convert(
     # What the file itself does in front of its first quantizer belongs to the images.
     made = converted.entrance.preprocessing(Preprocessing.from_figures(found.info))
     info = {**found.info, **{key: str(value) for key, value in made.to_figures().items()}}
-    return lower(converted.net), found.labels, info
+    return lower(converted.net), converted.labels, info
 
 
 LOWER = Stage(

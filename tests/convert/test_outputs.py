@@ -1,0 +1,52 @@
+"""Files with several outputs: one result with the channels of all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnx_models import Graph
+from semifreddo.convert import read_converted, run_qonnx
+from semifreddo.sim import reference
+
+
+@pytest.mark.parametrize("scale", [0.125, 0.113])
+def test_two_heads_are_one_result(scale: float, tmp_path: Path) -> None:
+    graph = Graph()
+    value = graph.conv(graph.image(), pads=[1, 1, 1, 1])
+    value = graph.quant(graph.node("Relu", value), 0.25, 4.0, signed=0)
+    value = graph.node("Flatten", graph.node("GlobalAveragePool", value))
+    value = graph.quant(value, 0.07)
+    first = graph.node(
+        "Gemm", value, graph.weight("first.weight", (5, 3), scale), name="/first/Gemm", transB=1
+    )
+    second = graph.node(
+        "Gemm", value, graph.weight("second.weight", (2, 3), scale / 3), name="/b/Gemm", transB=1
+    )
+    graph.outputs.append(second)
+    path = graph.save(tmp_path / "a.onnx", first)
+    converted = read_converted(path, "net")
+    net = converted.net
+    assert converted.outputs == ((first, 5), (second, 2))
+    assert converted.labels == (
+        *(f"{first}.{place}" for place in range(5)), f"{second}.0", f"{second}.1"
+    )  # fmt: skip
+    assert net.output.shape == (1, 1, 7)
+    images = np.random.default_rng(1).integers(0, 256, (50, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+
+
+def test_two_images_of_one_size(tmp_path: Path) -> None:
+    graph = Graph()
+    value = graph.conv(graph.image())
+    graph.outputs.append(graph.node("Relu", value, name="/r/Relu"))
+    path = graph.save(tmp_path / "a.onnx", value)
+    converted = read_converted(path, "net")
+    assert [count for _, count in converted.outputs] == [3, 3]
+    images = np.random.default_rng(1).integers(0, 256, (20, *converted.net.input.shape))
+    expected = reference.run(converted.net, images)
+    assert np.array_equal(run_qonnx(path, converted.net, images), expected)
+    both = expected.reshape(20, -1, 6)
+    assert np.array_equal(both[..., 3:], np.maximum(both[..., :3], 0))
