@@ -105,11 +105,11 @@ def asked(
         before = (root / drawn.path).read_text(encoding="utf-8")
         mirror = mirrors(root, drawn)
         line = drawn.mutant.line
+        if not in_function(before, line):
+            yield list(RENDERED), False
         found = covering.selection(root, drawn.path, before, line, mirror, seconds)
         if found:
             yield found, True
-            if not in_function(before, line):
-                yield list(RENDERED), False
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
                 yield ["tests/pynq_board"], False
             return
