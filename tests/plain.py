@@ -108,7 +108,8 @@ def _max(_: StreamNet, layer: Any, values: np.ndarray) -> np.ndarray:
 def _mean(_: StreamNet, layer: Any, values: np.ndarray) -> np.ndarray:
     result = _empty(layer, values)
     for y, x, window in _windows(layer, values):
-        result[:, y, x] = window.sum(axis=(1, 2)) // (layer.kernel[0] * layer.kernel[1])
+        area = layer.kernel[0] * layer.kernel[1]
+        result[:, y, x] = window.sum(axis=(1, 2)) >> (area.bit_length() - 1)
     return result
 
 

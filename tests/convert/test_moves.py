@@ -228,3 +228,24 @@ def test_a_flipped_image_is_refused_by_its_reader(tmp_path: Path) -> None:
     path = graph.save(tmp_path / "a.onnx", graph.conv(value))
     with pytest.raises(ConversionError, match=r"\(Conv\): .*other orders are none"):
         convert(path, "net")
+
+
+def test_what_scales_moved_values_is_frozen_as_their_weights_are(tmp_path: Path) -> None:
+    """Through blocks of pixels, wiring, pools and convolutions that only choose values."""
+    graph = Graph(shape=(1, 2, 4, 4))
+    first = graph.weight("first.weight", (2, 2, 1, 1), 0.11)
+    second = graph.weight("second.weight", (2, 2, 1, 1), 0.11)
+    sides = [
+        graph.node("Conv", graph.image(), weight, name=f"/{name}/Conv")
+        for name, weight in (("first", first), ("second", second))
+    ]
+    value = graph.node("Concat", *sides, name="/c/Concat", axis=1)
+    value = graph.node("SpaceToDepth", value, name="/s/S", blocksize=2)
+    value = graph.node("MaxPool", value, kernel_shape=[1, 1])
+    value = graph.quant(graph.node("Relu", value), 0.3, signed=0)
+    path = graph.save(tmp_path / "a.onnx", value)
+    net = convert(path, "net", frozen=("first.*",))
+    factor = next(block for block in net.blocks if block.name.endswith("factor"))
+    assert factor.frozen == (True, True, False, False) * 4
+    images = np.random.default_rng(1).integers(0, 256, (5, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))

@@ -174,6 +174,8 @@ LISTED = [
     Case("mean_overlap", AvgPool, ("s4x3",), (2, 4), (1, 2)),
     Case("mean_gaps", AvgPool, ("u4x1",), (2, 1), (3, 2), to=_to("u4.0 HALF_EVEN SATURATE")),
     Case("mean_unsigned", AvgPool, ("u4x3",), (1, 4), rtl=Choice(channels_per_cycle=1)),
+    Case("mean_odd", AvgPool, ("u4x3",), (3, 3), (1, 2)),
+    Case("mean_tiles", AvgPool, ("s4x3",), (2, 3), (2, 3), rtl=Choice(channels_per_cycle=2)),
     Case("mean_wide", AvgPool, ("s58x2",), (2, 2), (2, 2)),
     # Two streams: signs and fractions alike and not, sums as wide as can be.
     Case("add", Add, ("s4x3", "s4.3x3"), rtl=Choice(channels_per_cycle=2)),

@@ -84,7 +84,13 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "padding": PADDING,
         "result": WIDE,
     },
-    "AvgPool": {"source": SOURCES, "channels": CHANNELS, "windows": WINDOWS, "result": WIDE},
+    "AvgPool": {
+        "source": SOURCES,
+        "channels": CHANNELS,
+        "windows": WINDOWS,
+        "result": WIDE,
+        "area": {"a power of two, touching", "another, touching", "another, overlapping"},
+    },
     "Add": {"sources": PAIRS, "channels": CHANNELS, "fractions": FRACTIONS, "result": WIDE},
     "Blend": {
         "sources": PAIRS,
@@ -182,6 +188,10 @@ def properties(
             yield "windows", "touch"
         if single:
             yield "windows", "of one pixel"
+    if isinstance(layer, AvgPool):
+        area = layer.kernel[0] * layer.kernel[1]
+        what = "another" if area & (area - 1) else "a power of two"
+        yield "area", f"{what}, {'touching' if layer.kernel == layer.stride else 'overlapping'}"
     if isinstance(layer, Conv | MaxPool):
         padded = [side for side, count in zip(SIDES, layer.padding, strict=True) if count]
         if len(padded) in (0, 4):

@@ -8,11 +8,11 @@ from fractions import Fraction
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from semifreddo.convert.blocks import Blocks, Frozen
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
+from semifreddo.convert.lineage import Lineage
 from semifreddo.convert.load import Graph
 from semifreddo.convert.moves import moved, padded
 from semifreddo.convert.names import Names, Scopes
@@ -22,22 +22,16 @@ from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import (
-    Add,
-    AvgPool,
-    Cast,
     Conv,
     Layer,
-    MaxPool,
     Route,
     Shape,
     Stream,
     WeightBlock,
-    Weighted,
 )
 
 INPUT_NAME = "image"
 _MAX_STREAM_VALUES = 1 << 22
-_NARROW_BITS = 10
 _UNKNOWN = FixedType.exact(1, 0, signed=False)
 
 Handler: TypeAlias = Callable[["Context", Node, "list[Value | None]"], "list[Value]"]
@@ -58,7 +52,7 @@ class Origin:
     scale: Fraction | None = None
 
 
-class Context:
+class Context(Lineage):
     """Collects layers while the nodes of a graph are handled in order.
 
     Args:
@@ -67,15 +61,11 @@ class Context:
     """
 
     def __init__(self, graph: Graph, frozen: Frozen) -> None:
+        super().__init__(Blocks(graph.info.plan, frozen))
         self.graph = graph
-        self.blocks = Blocks(graph.info.plan, frozen)
-        self.layers: list[Layer] = []
         self.origins: dict[str, Origin] = {}
-        self.input: Stream | None = None
         self.entrance: Entrance | None = None
         self.result_tensor = graph.output
-        self.products: set[str] = set()
-        """Streams that are another one times whole numbers, one per channel."""
         self.is_real = False
         """Whether something stands for real numbers that no fixed-point format says."""
         self._names = Names({INPUT_NAME})
@@ -248,70 +238,6 @@ class Context:
         self.is_real = True
         self.origins[stream.name] = replace(self.origins[stream.name], tensor="")
 
-    def maker(self, stream: Stream) -> Layer | None:
-        """The layer that makes a stream; None of the image."""
-        return next((layer for layer in self.layers if layer.name == stream.name), None)
-
-    def inputs_of(self, layer: Layer) -> tuple[Stream, ...]:
-        """The streams that a layer reads."""
-        streams = {known.name: known.output for known in self.layers}
-        if self.input is not None:
-            streams[self.input.name] = self.input
-        return tuple(streams[name] for name in layer.inputs)
-
-    def reach(self, stream: Stream) -> tuple[int, int]:
-        """Smallest and largest integer of a stream, for every image and every task."""
-        layer = self.maker(stream)
-        if layer is not None and not isinstance(layer, Cast):
-            exact = exact_result(layer, self.inputs_of(layer), self.blocks.by_name.__getitem__)
-            if exact.type == stream.type:
-                return exact.low, exact.high
-        return stream.type.min_raw, stream.type.max_raw
-
-    def arguments(self, stream: Stream) -> range | npt.NDArray[np.int64]:
-        """All integers that can occur in a stream, sorted, for every image and every task.
-
-        A sum of two narrow streams of different scales is known value by value: between its values
-        are numbers that no image gives, and that need no exact answer.
-        """
-        layer = self.maker(stream)
-        if isinstance(layer, Add):
-            parts = [self._values(source) for source in self.inputs_of(layer)]
-            if parts[0] is not None and parts[1] is not None:
-                return np.unique(np.add.outer(parts[0], parts[1]))
-        first, last = self.reach(stream)
-        return range(first, last + 1)
-
-    def _values(self, stream: Stream) -> npt.NDArray[np.int64] | None:
-        """All integers of a narrow stream, or of one times a whole number; None of others."""
-        layer = self.maker(stream)
-        if isinstance(layer, Conv) and stream.name in self.products:
-            (source,) = self.inputs_of(layer)
-            factors = self.blocks.by_name[layer.weight].raw.ravel()
-            values = None if len(set(factors.tolist())) > 1 else self._values(source)
-            return None if values is None else values * factors[0]
-        if stream.type.width > _NARROW_BITS:
-            return None
-        return np.arange(stream.type.min_raw, stream.type.max_raw + 1)
-
-    def _weighted_before(self, stream: Stream) -> Weighted | None:
-        """The layer with weights whose channels those of a stream are; pools keep them."""
-        layer = self.maker(stream)
-        while isinstance(layer, MaxPool | AvgPool):
-            layer = self.maker(self.inputs_of(layer)[0])
-        return layer if isinstance(layer, Weighted) else None
-
-    def residency(self, stream: Stream) -> tuple[bool, ...]:
-        """Per channel, whether what scales a stream is frozen: as the weights that make it."""
-        layer = self._weighted_before(stream)
-        frozen = () if layer is None else self.blocks.by_name[layer.weight].frozen
-        return frozen or (True,) * stream.channels
-
-    def derived_name(self, stream: Stream) -> str:
-        """A name for the parameters that scale a stream."""
-        layer = self._weighted_before(stream)
-        return stream.name if layer is None else layer.weight.removesuffix(".weight")
-
     def layers_of(self, path: str) -> list[str]:
         """Names of the layers made from a module (given by its path) and what is inside it."""
         return [
@@ -323,19 +249,6 @@ class Context:
     def module_of(self, node: Node) -> str:
         """Path of the module that a node belongs to; empty for the model's own ``forward``."""
         return self._scopes.read(node.name).path
-
-    def takes_bias(self, stream: Stream) -> bool:
-        """Whether a constant added to a stream can be the bias of the layer that makes it.
-
-        The layer has weights and no bias, nothing reads its result yet, and no cast stands between
-        its sums and the stream.
-        """
-        layer = self.maker(stream)
-        if not isinstance(layer, Weighted) or layer.bias is not None:
-            return False
-        exact = exact_result(layer, self.inputs_of(layer), self.blocks.by_name.__getitem__)
-        read = any(stream.name in other.inputs for other in self.layers)
-        return exact.type == stream.type and not read
 
     def readers(self, tensor: str) -> int:
         """How many node inputs read an ONNX tensor; the graph's output counts as one."""

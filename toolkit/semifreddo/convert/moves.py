@@ -28,6 +28,7 @@ class Builder(Protocol):
     """The network under construction; :class:`semifreddo.convert.context.Context`."""
 
     blocks: Blocks
+    choosing: set[str]
 
     def emit(
         self,
@@ -234,6 +235,7 @@ def chosen(
     """
     outputs, kernel = raw.shape[-1], (raw.shape[0], raw.shape[1])
     block = context.blocks.derive(f"{source.name}.chosen", "weight", raw, 0, (True,) * outputs)
+    context.choosing.add(block.name)
     size = window_shape(source.shape, kernel, stride, padding)
     return context.emit(
         node,

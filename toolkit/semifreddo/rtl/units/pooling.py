@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
-from semifreddo.core.fixed import FixedType
+from semifreddo.core.fixed import FixedType, bits_for
 from semifreddo.ir.layers import AvgPool, MaxPool, Stream
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.geometry import Geometry
@@ -82,10 +82,11 @@ class PoolPlan(LanesPlan):
     @property
     def reduced(self) -> FixedType:
         """Format of a window's maximum or sum."""
-        kind, growth = self.source.type, prod(self.layer.kernel).bit_length() - 1
+        kind, area = self.source.type, prod(self.layer.kernel)
         if not self.sums:
             return kind
-        return FixedType.exact(kind.width + growth, kind.frac + growth, signed=kind.signed)
+        width, signed = bits_for(kind.min_raw * area, kind.max_raw * area)
+        return FixedType.exact(width, kind.frac + area.bit_length() - 1, signed=signed)
 
     @property
     def reduce(self) -> Reduce:
