@@ -291,10 +291,6 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda g: g.node("Erf", relu_quant(g), name="/e/Erf"),
         f"node '/e/Erf' (Erf): operator Erf is not supported; {DEFAULT}",
     ),
-    "automatic padding": (
-        lambda g: g.conv(g.image(), auto_pad="SAME_UPPER"),
-        "node '/conv/Conv' (Conv): auto_pad SAME_UPPER is not supported; give explicit pads",
-    ),
     "one dimension": (
         lambda g: g.node("Conv", g.image(), g.weight("w", (3, 2, 3)), name="/conv/Conv"),
         "node '/conv/Conv' (Conv): has a 1-dimensional window; only images are supported",
@@ -358,30 +354,26 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda g: g.node(
             "AveragePool", g.image(), name="/p/AveragePool", kernel_shape=[2, 2], pads=[1] * 4
         ),
-        "node '/p/AveragePool' (AveragePool): padding of an average pool is not supported; pad "
-        "before it or use none",
+        "node '/p/AveragePool' (AveragePool): averages fewer values at the edge, where it is "
+        "padded; pad before it, or count the padding",
     ),
     "ceil mode of an average": (
         lambda g: g.node(
-            "AveragePool", g.image(), name="/p/AveragePool", kernel_shape=[2, 2], ceil_mode=1
+            "AveragePool",
+            g.image(),
+            name="/p/AveragePool",
+            kernel_shape=[3, 3],
+            strides=[2, 2],
+            ceil_mode=1,
         ),
-        "node '/p/AveragePool' (AveragePool): ceil_mode is not supported; set ceil_mode=False",
+        "node '/p/AveragePool' (AveragePool): ceil_mode averages fewer values at the edge; set "
+        "ceil_mode=False",
     ),
     "dilated pool": (
         lambda g: g.node(
             "MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2, 2], dilations=[2, 2]
         ),
         "node '/p/MaxPool' (MaxPool): dilation (2, 2) is not supported; use dilation 1",
-    ),
-    "zeros in front of a signed max pool": (
-        lambda g: g.node(
-            "MaxPool",
-            padded(g, g.quant(g.conv(g.image())), [0, 0, 1, 1, 0, 0, 1, 1]),
-            name="/p/MaxPool",
-            kernel_shape=[2, 2],
-        ),
-        "node '/p/MaxPool' (MaxPool): reads a signed stream that a Pad node padded with zeros, "
-        "which are not its smallest values; let the pool pad",
     ),
     "mean over channels": (
         lambda g: g.node("ReduceMean", g.image(), name="/m/ReduceMean", axes=[1]),

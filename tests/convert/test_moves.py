@@ -249,3 +249,62 @@ def test_what_scales_moved_values_is_frozen_as_their_weights_are(tmp_path: Path)
     assert factor.frozen == (True, True, False, False) * 4
     images = np.random.default_rng(1).integers(0, 256, (5, *net.input.shape))
     assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+
+
+def around(graph: Graph, source: str, pads: list[int]) -> str:
+    """A Pad node: top, left, bottom, right."""
+    tag = f"pad{len(graph.nodes)}"
+    given = graph.constant(f"{tag}/pads", np.array([0, 0, *pads[:2], 0, 0, *pads[2:]]))
+    return graph.node("Pad", source, given, name=f"/{tag}/Pad")
+
+
+WINDOWS = {
+    "Conv": {},
+    "MaxPool": {"kernel_shape": [3, 2]},
+    "AveragePool": {"kernel_shape": [3, 2], "count_include_pad": 1},
+}
+
+
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("scale", [0.25, 0.23])
+@pytest.mark.parametrize("op", WINDOWS)
+def test_automatic_padding(op: str, scale: float, mode: str, tmp_path: Path) -> None:
+    if (op, mode) == ("MaxPool", "SAME_LOWER"):
+        pytest.skip("onnx' own evaluator gives a row too few")
+    graph = Graph(shape=(1, 2, 5, 4))
+    value = graph.quant(graph.image(), scale, 5.0)
+    inputs = [value]
+    if op == "Conv":
+        inputs.append(graph.weight("conv.weight", (3, 2, 3, 2), scale))
+    value = graph.node(op, *inputs, name=f"/x/{op}", auto_pad=mode, strides=[2, 1], **WINDOWS[op])
+    same(graph, graph.quant(value, 0.3), tmp_path)
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.23])
+def test_zeros_in_front_of_a_pool_of_signed_values(scale: float, tmp_path: Path) -> None:
+    graph = Graph(shape=(1, 2, 5, 4))
+    weight = graph.weight("conv.weight", (3, 2, 1, 1))
+    value = graph.node("Conv", graph.image(), weight, name="/conv/Conv")
+    value = around(graph, graph.quant(value, scale, 5.0), [1, 0, 2, 1])
+    value = graph.node(
+        "MaxPool", value, kernel_shape=[2, 2], pads=[1, 1, 0, 0], strides=[2, 2], name="/p/MaxPool"
+    )
+    net = same(graph, graph.quant(value, 0.3, 6.0), tmp_path)
+    assert MaxPool in kinds(net)
+
+
+def test_an_average_of_chosen_channels(tmp_path: Path) -> None:
+    """Of an area that is no power of two, behind a crop of some channels."""
+    graph = Graph(shape=(1, 4, 5, 6))
+    value = sliced(graph, graph.image(), [slice(1, 9, 1), slice(0, 6, 1)])
+    order = graph.constant("order", np.array([3, 1]))
+    value = graph.node("Gather", value, order, axis=1)
+    value = graph.node("AveragePool", value, kernel_shape=[3, 3], strides=[1, 1], name="/a/A")
+    same(graph, graph.quant(value, 0.05), tmp_path)
+
+
+def test_the_largest_value_of_an_image(tmp_path: Path) -> None:
+    graph = Graph()
+    value = graph.quant(graph.conv(graph.image()), 0.3)
+    net = same(graph, graph.node("GlobalMaxPool", value, name="/g/G"), tmp_path)
+    assert net.output.shape == (1, 1, 3)

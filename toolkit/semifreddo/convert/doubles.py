@@ -7,6 +7,7 @@ lies within its error of a boundary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,6 +86,8 @@ class Conv(OpRun):  # type: ignore[misc]
         }
         groups = int(getattr(self, "group", None) or 1)
         pads = given["pads"]
+        if (mode := getattr(self, "auto_pad", None) or "NOTSET").startswith("SAME"):
+            pads = _same(mode, data.shape[2:], weight.shape[2:], given)
         edges = [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)]
         padded = np.pad(data, edges)
         spans = [
@@ -108,6 +111,21 @@ class Conv(OpRun):  # type: ignore[misc]
         if bias is not None:
             total = total + bias.reshape(1, -1, *[1] * rank)
         return (total,)
+
+
+def _same(
+    mode: str, size: Sequence[int], kernel: Sequence[int], given: Mapping[str, list[int]]
+) -> list[int]:
+    """Padding with which there is a result for each step of the stride."""
+    less, more = [], []
+    for length, taps, stride, step in zip(
+        size, kernel, given["strides"], given["dilations"], strict=True
+    ):
+        span = (taps - 1) * step + 1
+        total = max(0, (math.ceil(length / stride) - 1) * stride + span - length)
+        less.append(total // 2)
+        more.append(total - total // 2)
+    return less + more if mode == "SAME_UPPER" else more + less
 
 
 class ConvTranspose(OpRun):  # type: ignore[misc]

@@ -118,28 +118,21 @@ def _relu(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     return [_cast(context, node, signal, positive)]
 
 
-def _floor_mode(context: Context, node: Node) -> None:
-    if node.attributes.get("ceil_mode", 0):
-        context.refuse(node, "ceil_mode is not supported; set ceil_mode=False")
-
-
 def _maxpool(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     real = operands[0] if isinstance(operands[0], Real) else None
     if real is not None:
         real = _rising(context, node, real)
     signal = real.signal if real is not None else context.signal(node, operands[0])
-    kernel, stride, pads = window_attributes(context, node, list(node.attributes["kernel_shape"]))
+    size = list(node.attributes.get("kernel_shape") or signal.index.shape[2:])
+    kernel, stride, pads = window_attributes(context, node, size, signal)
+    if signal.padding != NO_PADDING and (any(pads) or signal.stream.type.signed):
+        # Zeros of a Pad node are values like others, and not what a pool pads with.
+        if real is not None:
+            real = imaged(context, node, real)
+        signal = Signal.whole(context.image(node, signal), 4, signal.node)
     source = context.image(node, replace(signal, padding=NO_PADDING))
     if node.attributes.get("ceil_mode", 0):
         pads = _with_last_windows(source.shape, kernel, stride, pads)
-    if signal.padding != NO_PADDING and any(pads):
-        context.refuse(node, "pads an image that a Pad node padded; use one of the two")
-    if signal.padding != NO_PADDING and source.type.signed:
-        context.refuse(
-            node,
-            "reads a signed stream that a Pad node padded with zeros, which are not its smallest "
-            "values; let the pool pad",
-        )
     if any(pads) and source.type.signed:
         # A pool pads with what is below every value, and in hardware that is zero.
         real = above_zero(
@@ -211,7 +204,7 @@ def _average(
     stride = stride or kernel
     area = prod(kernel)
     if real is None and area & (area - 1):
-        real = lifted(context, node, value)
+        real = lifted(context, node, Signal.whole(source, 4, signal.node))
     result = context.emit(
         node,
         AvgPool,
@@ -230,13 +223,38 @@ def _average(
 
 
 def _avgpool(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    _floor_mode(context, node)
-    kernel, stride, pads = window_attributes(context, node, list(node.attributes["kernel_shape"]))
+    real = operands[0] if isinstance(operands[0], Real) else None
+    signal = real.signal if real is not None else context.signal(node, operands[0])
+    kernel, stride, pads = window_attributes(
+        context, node, list(node.attributes["kernel_shape"]), signal
+    )
     if any(pads):
-        context.refuse(
-            node, "padding of an average pool is not supported; pad before it or use none"
+        if not node.attributes.get("count_include_pad", 0):
+            context.refuse(
+                node,
+                "averages fewer values at the edge, where it is padded; pad before it, or count "
+                "the padding",
+            )
+        (value,) = WIRING["Pad"](
+            context,
+            replace(node, attributes={"pads": [0, 0, *pads[:2], 0, 0, *pads[2:]]}),
+            [operands[0]],
         )
+        operands = [value]
+    size = [
+        length + extra for length, extra in zip(signal.index.shape[2:], _edges(pads), strict=True)
+    ]
+    if node.attributes.get("ceil_mode", 0) and any(
+        (length - span) % step for length, span, step in zip(size, kernel, stride, strict=True)
+    ):
+        context.refuse(node, "ceil_mode averages fewer values at the edge; set ceil_mode=False")
     return [_average(context, node, operands[0], kernel, stride)]
+
+
+def _edges(pads: tuple[int, int, int, int]) -> tuple[int, int]:
+    """Rows and columns that padding adds."""
+    top, left, bottom, right = pads
+    return top + bottom, left + right
 
 
 def _global_average(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -268,6 +286,7 @@ STREAMS: dict[str, Handler] = {
     "Trunc": _trunc,
     "Relu": _relu,
     "MaxPool": _maxpool,
+    "GlobalMaxPool": _maxpool,
     "AveragePool": _avgpool,
     "GlobalAveragePool": _global_average,
     "ReduceMean": _reduce_mean,

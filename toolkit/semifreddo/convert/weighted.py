@@ -21,12 +21,18 @@ from semifreddo.ir.validate import window_shape
 
 
 def window_attributes(
-    context: Context, node: Node, kernel: list[int]
+    context: Context, node: Node, kernel: list[int], signal: Signal
 ) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
     """Kernel, stride and padding (top, left, bottom, right) of a two-dimensional window.
 
+    Args:
+        context: The network so far.
+        node: The node.
+        kernel: Its kernel.
+        signal: What it reads, with whose size automatic padding grows.
+
     Raises:
-        ConversionError: Not two-dimensional, dilated, or padded automatically.
+        ConversionError: Not two-dimensional, or dilated.
     """
     attributes = node.attributes
     if len(kernel) != 2:
@@ -35,14 +41,18 @@ def window_attributes(
         context.refuse(
             node, f"dilation {tuple(attributes['dilations'])} is not supported; use dilation 1"
         )
-    if attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        context.refuse(
-            node, f"auto_pad {attributes['auto_pad']} is not supported; give explicit pads"
-        )
     stride = [int(step) for step in attributes.get("strides", (1, 1))]
     pads = [int(pad) for pad in attributes.get("pads", NO_PADDING)]
     if len(stride) != 2 or len(pads) != 4 or min(*kernel, *stride) < 1 or min(pads) < 0:
         context.refuse(node, f"window {kernel}, stride {stride}, pads {pads} is malformed")
+    if (mode := attributes.get("auto_pad", "NOTSET")) in ("SAME_UPPER", "SAME_LOWER"):
+        size = np.add(signal.index.shape[-2:], np.add(signal.padding[:2], signal.padding[2:]))
+        missing = [
+            max(0, (-(-int(length) // step) - 1) * step + span - int(length))
+            for length, step, span in zip(size, stride, kernel, strict=True)
+        ]
+        less, more = [each // 2 for each in missing], [-(-each // 2) for each in missing]
+        pads = [*less, *more] if mode == "SAME_UPPER" else [*more, *less]
     top, left, bottom, right = pads
     return (kernel[0], kernel[1]), (stride[0], stride[1]), (top, left, bottom, right)
 
@@ -152,7 +162,9 @@ def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Va
     draft = Draft.of(weight).move(2, 3, 1, 0)
     filled = draft.dilated(dilations(node))
     plain_node = replace(node, attributes={**node.attributes, "dilations": (1, 1)})
-    kernel, stride, pads = window_attributes(context, plain_node, list(filled.raw.shape[:2]))
+    kernel, stride, pads = window_attributes(
+        context, plain_node, list(filled.raw.shape[:2]), signal
+    )
     padding: Any = tuple(np.add(pads, signal.padding).tolist())
     stream = context.image(node, replace(signal, padding=NO_PADDING))
     groups = _groups(context, node, stream.channels, weight.values.shape)
