@@ -197,9 +197,11 @@ def test_faults(hls, kind: str, message: str) -> None:
     assert board.downloads == 2
 
 
-def test_another_core(hls) -> None:
-    with pytest.raises(TransportError, match="holds the core other, expected blended; load the"):
-        hls(name="other")
+@pytest.mark.parametrize("name", ["other", "a_core"])
+def test_another_core(hls, name: str) -> None:
+    expected = f"holds the core {name}, expected blended; load the"
+    with pytest.raises(TransportError, match=expected):
+        hls(name=name)
 
 
 def test_a_bundle_is_needed_for_the_formats(hls) -> None:

@@ -1,0 +1,89 @@
+"""What is measured was proven first, and is measured once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nets import blended
+from semifreddo.core.errors import LadderError
+from semifreddo.rtl.design.design import make_design
+from semifreddo.sim import reference
+from semifreddo.studies.hardware import workbench
+from semifreddo.studies.hardware.workbench import Workbench
+from semifreddo.tools.liberty import CellArea
+from semifreddo.tools.yosys import Yosys
+
+FILES = {"m.sv": "module m(input wire a, output wire y);\nassign y = ~a;\nendmodule\n"}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    return Workbench(tmp_path / "cache", timeout_s=60, jobs=1, say=lambda _: None)
+
+
+def test_an_area_is_measured_once_for_each_library_and_module(
+    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: list[Path] = []
+
+    def measured(files: Any, top: str, *, workdir: Path, **_: object) -> CellArea:
+        assert (top, dict(files)) == ("m", FILES)
+        places.append(workdir)
+        workdir.mkdir(parents=True)
+        return CellArea(total=float(len(places)), sequential=0.0, cells=1, seconds=0.1)
+
+    monkeypatch.setattr(workbench, "standard_cell_area", measured)
+    monkeypatch.setattr(workbench, "find_yosys", lambda _: Yosys(Path("yosys"), (0, 60)))
+    library = tmp_path / "cells.lib"
+    library.write_text("library (one) {}")
+    assert [bench.area(FILES, "m", library).total for _ in range(2)] == [1.0, 1.0]
+    library.write_text("library (two) {}")
+    assert bench.area(FILES, "m", library).total == 2.0
+    assert len(set(places)) == 2 and {place.parent for place in places} == {bench.cache}
+
+
+def test_nothing_is_counted_of_rtl_that_computes_something_else(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = blended()
+    design = make_design(net)
+    wrong, stalls, packets = [1], [], []
+
+    def build(*_: object, **__: object) -> Path:
+        place = bench.cache / "simulations" / f"{net.name}-{design.digest[:12]}"
+        place.mkdir(parents=True, exist_ok=True)
+        return place / "simulation"
+
+    class Simulated:
+        def __init__(self, *_: object) -> None: ...
+        def __enter__(self) -> Simulated:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def configure(self, chosen: Any) -> None:
+            stalls.append((chosen.input_per_mille, chosen.output_per_mille))
+
+        def exchange(self, sent: list[Any], count: int, _: float) -> Any:
+            packets.append(len(sent))
+            images = workbench.pictures(net, count)
+            answers = reference.run(net, images)
+            answers[-1, -1] += wrong[0]
+            return type("Exchanged", (), {"results": answers})
+
+    monkeypatch.setattr(workbench, "build", build)
+    monkeypatch.setattr(workbench, "Simulation", Simulated)
+    with pytest.raises(LadderError, match="does not compute the network's integers; nothing"):
+        bench.prove(design)
+    assert not list(bench.cache.glob("exact-*"))
+    wrong[0] = 0
+    stalls.clear()
+    bench.prove(design)
+    assert len(set(stalls)) == 2, "with and without stalls"
+    assert set(packets) == {2}, "a task, and images"
+    wrong[0] = 1
+    bench.prove(design)  # was proven before
+    assert np.unique(reference.run(net, workbench.pictures(net, 6))).size > 1
