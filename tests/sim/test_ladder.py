@@ -8,7 +8,7 @@ from semifreddo.core.errors import LadderError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.net import StreamNet
 from semifreddo.sim import reference
-from semifreddo.sim.ladder import Rung, climb, first_divergence
+from semifreddo.sim.ladder import Counted, Rung, climb, first_divergence
 
 
 @pytest.fixture
@@ -97,3 +97,36 @@ def test_first_divergence(net: StreamNet, vectors: VectorSet) -> None:
     assert place.layer == "mix"
     with pytest.raises(LadderError, match="names none"):
         first_divergence(net, batch, lambda _: {})
+
+
+@pytest.mark.parametrize(
+    ("counted", "status", "detail"),
+    [
+        (Counted(1500, 0, 0, 0), "equal", "1,500 integers compared layer by layer"),
+        (
+            Counted(1500, 2, 0, 0),
+            "explained",
+            "2 of 1,500 integers compared layer by layer differ, each within its round-off",
+        ),
+        (Counted(1500, 3, 2, 1, "layer act"), "different", "layer act (2 like this)"),
+    ],
+)
+def test_a_rung_in_single_precision_is_counted(
+    net: StreamNet, vectors: VectorSet, counted: Counted, status: str, detail: str
+) -> None:
+    report = climb(net, vectors, [Rung("torch", None, count=lambda _: counted)])
+    (result,) = report.results
+    assert (result.status, result.detail) == (status, detail)
+    assert (result.values, result.differing) == (1500, counted.differing)
+    assert report.climbed == (result,)
+    if status == "different":
+        with pytest.raises(LadderError, match=r"rung torch differs on 1 of 12 images; .*layer act"):
+            report.check()
+    else:
+        report.check()
+
+
+def test_a_rung_that_compared_nothing_is_not_climbed(net: StreamNet, vectors: VectorSet) -> None:
+    nothing = Counted(0, 0, 0, 0, "qonnx cannot execute it")
+    (result,) = climb(net, vectors, [Rung("qonnx32", None, count=lambda _: nothing)]).results
+    assert (result.status, result.detail) == ("unavailable", "qonnx cannot execute it")

@@ -23,6 +23,8 @@ def ladder_table(rungs: Sequence[RungFigures]) -> str:
             continue
         rate = f"{rung.images / rung.seconds:.0f}" if rung.seconds else ""
         status = "equal" if rung.status == "equal" else f"DIFFERENT on {rung.wrong_images}"
+        if rung.status == "explained":
+            status = f"{rung.differing} by round-off"
         rows.append((rung.name, status, rung.images, rate, rung.detail))
     return table(rows, ("rung", "integers", "images", "images/s", ""))
 

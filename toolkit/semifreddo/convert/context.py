@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 
 from semifreddo.convert.blocks import Blocks, Frozen
+from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.lineage import Lineage
@@ -66,6 +67,8 @@ class Context(Lineage):
         self.origins: dict[str, Origin] = {}
         self.entrance: Entrance | None = None
         self.result_tensor = graph.output
+        self.decisions: list[Decision] = []
+        """Of every quantizer behind the first one, in order."""
         self.is_real = False
         """Whether something stands for real numbers that no fixed-point format says."""
         self._names = Names({INPUT_NAME})

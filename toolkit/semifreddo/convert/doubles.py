@@ -18,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 from semifreddo.convert.load import CHANNELS_LAST_DOMAIN, QONNX_DOMAIN
+from semifreddo.convert.node import Node
 
 Array = npt.NDArray[Any]
 
@@ -75,45 +76,15 @@ class Conv(OpRun):  # type: ignore[misc]
     op_domain = ""
 
     def _run(self, data: Array, weight: Array, bias: Array | None = None, **_: Any) -> tuple[Array]:
-        rank = weight.ndim - 2
-        given = {
-            name: list(getattr(self, name, None) or default)
-            for name, default in (
-                ("strides", [1] * rank),
-                ("pads", [0] * 2 * rank),
-                ("dilations", [1] * rank),
-            )
-        }
-        groups = int(getattr(self, "group", None) or 1)
-        pads = given["pads"]
-        if (mode := getattr(self, "auto_pad", None) or "NOTSET").startswith("SAME"):
-            pads = _same(mode, data.shape[2:], weight.shape[2:], given)
-        edges = [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)]
-        padded = np.pad(data, edges)
-        spans = [
-            (size - 1) * step + 1
-            for size, step in zip(weight.shape[2:], given["dilations"], strict=True)
-        ]
-        axes = tuple(range(2, 2 + rank))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=axes)
-        places = tuple(slice(None, None, step) for step in given["strides"])
-        inside = tuple(slice(None, None, step) for step in given["dilations"])
-        windows = windows[(slice(None), slice(None), *places, *inside)]
-        fan_in, outputs = weight.shape[1], len(weight) // groups
-        results = []
-        for group in range(groups):
-            part = windows[:, group * fan_in : (group + 1) * fan_in]
-            kernel = weight[group * outputs : (group + 1) * outputs]
-            over = (1, *range(2 + rank, 2 + 2 * rank))
-            product = np.tensordot(part, kernel, (over, tuple(range(1, 2 + rank))))
-            results.append(np.moveaxis(product, -1, 1))
-        total = np.concatenate(results, axis=1)
+        names = ("strides", "pads", "dilations", "group", "auto_pad")
+        given = {name: getattr(self, name, None) for name in names}
+        total = convolution(data, weight, given)
         if bias is not None:
-            total = total + bias.reshape(1, -1, *[1] * rank)
+            total = total + bias.reshape(1, -1, *[1] * (weight.ndim - 2))
         return (total,)
 
 
-def _same(
+def same_pads(
     mode: str, size: Sequence[int], kernel: Sequence[int], given: Mapping[str, list[int]]
 ) -> list[int]:
     """Padding with which there is a result for each step of the stride."""
@@ -237,6 +208,43 @@ class Upsample(Resize):
     """The same under its older name."""
 
 
+def convolution(data: Array, weight: Array, attributes: Mapping[str, Any]) -> Array:
+    """A convolution without bias, as one matrix product per group; attributes are ONNX' own."""
+    rank = weight.ndim - 2
+    given = {
+        name: list(attributes.get(name) or default)
+        for name, default in (
+            ("strides", [1] * rank),
+            ("pads", [0] * 2 * rank),
+            ("dilations", [1] * rank),
+        )
+    }
+    groups = int(attributes.get("group") or 1)
+    pads = given["pads"]
+    if (mode := attributes.get("auto_pad") or "NOTSET").startswith("SAME"):
+        pads = same_pads(mode, data.shape[2:], weight.shape[2:], given)
+    edges = [(0, 0), (0, 0), *zip(pads[:rank], pads[rank:], strict=True)]
+    padded = np.pad(data, edges)
+    spans = [
+        (size - 1) * step + 1
+        for size, step in zip(weight.shape[2:], given["dilations"], strict=True)
+    ]
+    axes = tuple(range(2, 2 + rank))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spans, axis=axes)
+    places = tuple(slice(None, None, step) for step in given["strides"])
+    inside = tuple(slice(None, None, step) for step in given["dilations"])
+    windows = windows[(slice(None), slice(None), *places, *inside)]
+    fan_in, outputs = weight.shape[1], len(weight) // groups
+    results = []
+    for group in range(groups):
+        part = windows[:, group * fan_in : (group + 1) * fan_in]
+        kernel = weight[group * outputs : (group + 1) * outputs]
+        over = (1, *range(2 + rank, 2 + 2 * rank))
+        product = np.tensordot(part, kernel, (over, tuple(range(1, 2 + rank))))
+        results.append(np.moveaxis(product, -1, 1))
+    return np.concatenate(results, axis=1)
+
+
 class BatchNormalization(OpRun):  # type: ignore[misc]
     """Batch norm with its stored statistics, whatever operator set: models here are trained."""
 
@@ -345,3 +353,12 @@ def _widen(tensor: onnx.TensorProto) -> None:
 def execute(evaluator: ReferenceEvaluator, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """All results by name."""
     return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))
+
+
+def run_node(node: Node, operands: Sequence[Array | None]) -> Array:
+    """The first result of one node, in double precision; None for an omitted operand."""
+    names = ["" if operand is None else f"operand{i}" for i, operand in enumerate(operands)]
+    proto = onnx.helper.make_node(node.op, names, ["result"], **node.attributes)
+    evaluator = ReferenceEvaluator(proto, new_ops=list(_OPERATORS))
+    feeds = {name: each for name, each in zip(names, operands, strict=True) if name}
+    return np.asarray(evaluator.run(None, feeds)[0])

@@ -118,12 +118,14 @@ def _double(model: onnx.ModelProto, tensors: Sequence[str]) -> Callable[[_Tensor
     return lambda feeds: execute(evaluator, feeds)
 
 
-def _execute(
+def executed(
     path: Path,
     net: StreamNet,
     images: npt.NDArray[np.integer],
     converted: Converted,
     tensors: Sequence[str],
+    *,
+    is_double: bool | None = None,
 ) -> Iterator[tuple[int, _Tensors]]:
     """Run batches; gives the number of images and the tensors by name, batch first."""
     stream = net.input
@@ -138,10 +140,13 @@ def _execute(
         batch = 1  # of which constants have been exported
     model = _batched(path, batch, converted.constants)
     name, axes = model.graph.input[0].name, converted.graph.input_axes
-    is_double = converted.is_real or bool(float_limit(net))
-    run = _double(model, tensors) if is_double else _single(model)
-    real = converted.entrance.real(images).transpose(0, 3, 1, 2)
-    real = real.transpose(axes) if len(axes) == 4 else real.reshape(_sizes(real, axes))
+    if is_double is None:
+        is_double = converted.is_real or bool(float_limit(net))
+    try:
+        run = _double(model, tensors) if is_double else _single(model)
+    except Exception as error:
+        raise _not_executed(path, error) from error
+    real = _as_stored(converted.entrance.real(images), axes)
     for start in range(0, len(images), batch):
         part = real[start : start + batch]
         padded = np.zeros((batch, *part.shape[1:]))
@@ -152,8 +157,7 @@ def _execute(
                 warnings.simplefilter("ignore")
                 found = run({name: padded})
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(f"{path}: qonnx cannot execute the model: {reason}") from error
+            raise _not_executed(path, error) from error
         yield len(part), found
 
 
@@ -166,9 +170,18 @@ def _joins_constants(converted: Converted) -> bool:
     )
 
 
-def _sizes(real: npt.NDArray[np.float64], axes: tuple[int, ...]) -> list[int]:
-    """The shape that a vector, or a signal of one dimension, has in the file."""
-    return [real.shape[axis] for axis in axes]
+def _not_executed(path: Path, error: Exception) -> ConversionError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ConversionError(f"{path}: qonnx cannot execute the model: {reason}")
+
+
+def _as_stored(real: npt.NDArray[np.float64], axes: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Images ``(n, height, width, channels)`` in the shape that the file takes."""
+    first = real.transpose(0, 3, 1, 2)
+    if len(axes) == 4:
+        return first.transpose(axes)
+    # A vector, or a signal of one dimension.
+    return first.reshape([first.shape[axis] for axis in axes])
 
 
 def _raw(
@@ -220,7 +233,7 @@ def _in_channels(
     return values.reshape(len(values), channels, height, width).transpose(0, 2, 3, 1)
 
 
-def _converted(path: Path) -> Converted:
+def formats_of(path: Path) -> Converted:
     """The network of a file, for its number formats; freezing and repeats do not matter."""
     graph = replace(read_graph(load_model(path), path), info=ModelInfo())
     return convert_graph(graph, "model", "all")
@@ -241,7 +254,7 @@ def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> In
         DataError: The images do not fit the input.
         ConversionError: qonnx or onnx cannot execute the model.
     """
-    converted = _converted(path)
+    converted = formats_of(path)
     name = converted.result_tensor
     results = [
         _raw(
@@ -252,7 +265,7 @@ def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> In
             converted=converted,
             result=converted.result,
         )
-        for count, tensors in _execute(path, net, images, converted, [name])
+        for count, tensors in executed(path, net, images, converted, [name])
     ]
     if not results:
         return np.zeros((0, net.output.pixels * net.output.channels), np.int64)
@@ -264,7 +277,7 @@ def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
 
     Streams that the file has no tensor for (wiring between two nodes) are left out.
     """
-    return {name: origin.tensor for name, origin in _origins(_converted(path), net).items()}
+    return {name: origin.tensor for name, origin in _origins(formats_of(path), net).items()}
 
 
 def _origins(converted: Converted, net: StreamNet) -> dict[str, Origin]:
@@ -302,11 +315,11 @@ def trace_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> 
         DataError: The images do not fit the input.
         ConversionError: qonnx or onnx cannot execute the model.
     """
-    converted = _converted(path)
+    converted = formats_of(path)
     names = _origins(converted, net)
     parts: dict[str, list[IntArray]] = {layer: [] for layer in names}
     tensors = sorted({origin.tensor for origin in names.values()})
-    for count, found in _execute(path, net, images, converted, tensors):
+    for count, found in executed(path, net, images, converted, tensors):
         for layer, origin in names.items():
             stream, tensor = net.streams[layer], origin.tensor
             integers = _raw(

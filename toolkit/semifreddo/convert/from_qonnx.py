@@ -13,6 +13,7 @@ from semifreddo.convert.arithmetic import ARITHMETIC, settle
 from semifreddo.convert.blocks import Frozen
 from semifreddo.convert.constants import evaluate, initializer
 from semifreddo.convert.context import Context, Origin
+from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.layouts import CHANNELS_LAST
@@ -49,6 +50,7 @@ class Converted:
         entrance: What the file does to its input before the first integers.
         result_tensor: The tensor that the device answers with.
         result: What the last integers stand for; None if their format says it.
+        decisions: What each quantizer behind the first one decides, in order.
         is_real: Whether scales are no powers of two, or something else that no fixed-point
             format says; then double precision executes the file.
         constants: Values of all tensors that do not depend on the image.
@@ -64,6 +66,7 @@ class Converted:
     entrance: Entrance
     result_tensor: str
     result: Affine | None
+    decisions: tuple[Decision, ...]
     is_real: bool
     stored: frozenset[str]
     outputs: tuple[tuple[str, int], ...] = ()
@@ -232,6 +235,7 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
         context.entrance,
         context.result_tensor,
         result,
+        tuple(context.decisions),
         context.is_real,
         frozenset(context.blocks.stored),
         _outputs(context, values),

@@ -59,6 +59,10 @@ class Function(Protocol):
         """1 if values rise with arguments, -1 if they fall, 0 if they are constant."""
         ...
 
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        """The value at an argument; curves to :data:`IRRATIONAL_BITS` bits."""
+        ...
+
     def select(self, channels: Sequence[int]) -> Function:
         """The function of other channels: new channel ``i`` is old channel ``channels[i]``."""
         ...
@@ -86,6 +90,9 @@ class Affine:
     def direction(self, channel: int) -> int:
         slope = self.slopes[channel]
         return (slope > 0) - (slope < 0)
+
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        return self.slopes[channel] * argument + self.offsets[channel]
 
     def select(self, channels: Sequence[int]) -> Affine:
         return Affine(
@@ -140,6 +147,11 @@ class Clip:
         del channel
         return 1
 
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        del channel
+        raised = argument if self.low is None else max(argument, self.low)
+        return raised if self.high is None else min(raised, self.high)
+
     def select(self, channels: Sequence[int]) -> Clip:
         del channels
         return self
@@ -162,6 +174,9 @@ class Leaky:
     def direction(self, channel: int) -> int:
         del channel
         return 1
+
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        return argument if argument >= 0 else self.slopes[channel] * argument
 
     def select(self, channels: Sequence[int]) -> Leaky:
         return Leaky(tuple(self.slopes[channel] for channel in channels))
@@ -188,6 +203,11 @@ class Sigmoid:
     def direction(self, channel: int) -> int:
         del channel
         return 1
+
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        del channel
+        falling = exponential(-self.steepness * argument)
+        return self.scale / (1 + falling) + self.shift
 
     def select(self, channels: Sequence[int]) -> Sigmoid:
         del channels
@@ -226,6 +246,21 @@ def logarithm(value: Fraction) -> Fraction:
         context.prec = _DECIMAL_DIGITS
         quotient = Decimal(value.numerator) / Decimal(value.denominator)
         return Fraction(quotient.ln())
+
+
+def exponential(value: Fraction) -> Fraction:
+    """``exp`` of a fraction, to about 300 bits of itself."""
+    with localcontext() as context:
+        context.prec = _DECIMAL_DIGITS
+        return Fraction((Decimal(value.numerator) / Decimal(value.denominator)).exp())
+
+
+def value_of(functions: Sequence[Function], channel: int, argument: int) -> Fraction:
+    """The last function's value at an argument of the first."""
+    value = Fraction(argument)
+    for function in functions:
+        value = function.value(channel, value)
+    return value
 
 
 def chained(functions: Sequence[Function], channel: int, region: HalfLine) -> Region:

@@ -11,6 +11,11 @@ _NOISE = frozenset({"act_quant", "export_handler", "activation_impl", "weight_qu
 _CALL = re.compile(r"(.+)_(\d+)")
 
 
+def without_noise(path: str) -> str:
+    """Path of a module as node names tell it."""
+    return ".".join(part for part in path.split(".") if part not in _NOISE)
+
+
 @dataclass(frozen=True)
 class Scope:
     """What a TorchScript node name says.

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.context import Context
+from semifreddo.convert.decisions import Decision
 from semifreddo.convert.functions import Affine, Clip, Function, Leaky, chained, direction
 from semifreddo.convert.node import Node
 from semifreddo.convert.real import imaged
@@ -45,13 +46,18 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
     if real.signal.channel_map is not None:
         real = imaged(context, node, real)
     made = _Requantized(context, node, real, quantizer, frac)
-    if made.is_identity:
-        return replace(real.signal, padding=padding, node=node.name)
-    stream = made.stream()
-    # The file's tensor has another shape or order than the stream of a padded or moved image.
-    tensor = node.outputs[0] if padding == NO_PADDING and real.signal.is_whole else ""
-    context.stands_for(stream, tensor, quantizer.scale)
-    return replace(real.signal, stream=stream, padding=padding, node=node.name)
+    stream = real.signal.stream if made.is_identity else made.stream()
+    result = replace(real.signal, stream=stream, padding=padding, node=node.name)
+    source = real.signal.stream
+    reach = context.arguments(source)
+    context.decisions.append(
+        Decision.of(node, source, result, real.functions, quantizer, arguments=reach)
+    )
+    if not made.is_identity:
+        # The file's tensor has another shape or order than the stream of a padded or moved image.
+        tensor = node.outputs[0] if padding == NO_PADDING and real.signal.is_whole else ""
+        context.stands_for(stream, tensor, quantizer.scale)
+    return result
 
 
 def _moves_zero(real: Real, quantizer: Quantizer) -> bool:

@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from semifreddo.convert.context import Context, Handler
+from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine, Clip
 from semifreddo.convert.node import Node
@@ -22,6 +23,7 @@ from semifreddo.convert.real import (
     lifted,
     multiplied,
     plain,
+    power_of_two,
 )
 from semifreddo.convert.requantize import requantize
 from semifreddo.convert.steps import Quantizer
@@ -58,7 +60,9 @@ def _quant(context: Context, node: Node, operands: list[Value | None]) -> list[V
     if isinstance(value, RawImage):
         return [_quantized_input(context, node, value, quant.quantizer(), kind)]
     if kind is not None and not isinstance(value, Real):
-        return [_cast(context, node, context.signal(node, value), kind)]
+        made = _cast(context, node, context.signal(node, value), kind)
+        _decided(context, node, made, quant.quantizer())
+        return [made]
     quantizer = quant.quantizer()
     exponent = exponents(np.array(float(quantizer.scale)))
     frac = 0 if exponent is None else int(exponent)
@@ -83,6 +87,16 @@ def _trunc(context: Context, node: Node, operands: list[Value | None]) -> list[V
     exponent = exponents(np.array(float(quantizer.scale)))
     signal = requantize(context, node, real, quantizer, 0 if exponent is None else int(exponent))
     return [signal if exponent is not None else _with_scale(signal, quantizer.scale)]
+
+
+def _decided(context: Context, node: Node, made: Signal, quantizer: Quantizer) -> None:
+    """Note what a cast decides about the integers in front of it."""
+    cast = context.maker(made.stream)
+    assert cast is not None
+    (source,) = context.inputs_of(cast)
+    scale = Affine.scale(power_of_two(-source.type.frac), source.channels)
+    reach = context.arguments(source)
+    context.decisions.append(Decision.of(node, source, made, (scale,), quantizer, arguments=reach))
 
 
 def _with_scale(signal: Signal, scale: Fraction) -> Real:

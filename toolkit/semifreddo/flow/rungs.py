@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.core.errors import ConversionError
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.trained import checkpoint_kind, load_trained
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator
 from semifreddo.sim import reference
-from semifreddo.sim.ladder import Rung, Tracer
+from semifreddo.sim.ladder import Counted, Rung, Tracer
+
+if TYPE_CHECKING:
+    from semifreddo.convert.layerwise import Layerwise
 
 
 def _absent(*packages: str) -> str:
@@ -71,7 +77,64 @@ def qonnx_rung(model: Path | None, net: StreamNet) -> Rung:
         "qonnx",
         lambda images: run_qonnx(model, net, images),
         trace=lambda images: trace_qonnx(model, net, images),
+        note=lambda: _proven(model),
     )
+
+
+def _proven(model: Path) -> str:
+    """What double precision is proven to decide; nothing of scales that are powers of two."""
+    from semifreddo.convert import read_converted
+    from semifreddo.convert.proof import prove
+
+    converted = read_converted(model, "model")
+    return str(prove(converted)) if converted.is_real else ""
+
+
+def _counted(compare: Callable[[], Layerwise]) -> Counted:
+    """What a comparison layer by layer gave, or why there is none."""
+    try:
+        found = compare()
+    except ConversionError as error:
+        return Counted(0, 0, 0, 0, str(error))
+    wrong = found.unexplained
+    return Counted(
+        found.values,
+        len(found.differences),
+        len(wrong),
+        len({each.image for each in wrong}),
+        str(wrong[0]) if wrong else "",
+    )
+
+
+def single_rung(model: Path) -> Rung:
+    """The exported file in single precision, by qonnx, layer by layer."""
+    if reason := _absent("qonnx", "onnx", "onnxruntime"):
+        return Rung("qonnx32", None, reason)
+    from semifreddo.convert.singles import compare_single
+
+    return Rung(
+        "qonnx32", None, count=lambda images: _counted(lambda: compare_single(model, images))
+    )
+
+
+def torch_layers_rung(config: BuildConfig, plain: Rung) -> Rung:
+    """The trained model in torch's single precision, layer by layer.
+
+    Args:
+        config: The design.
+        plain: The rung of :func:`torch_rung`, which may have a reason not to be climbed.
+    """
+    if plain.run is None:
+        return plain
+    checkpoint, model = config.path(config.design.checkpoint), config.path(config.design.model)
+
+    def count(images: npt.NDArray[np.integer]) -> Counted:
+        from semifreddo.convert.singles import compare_torch
+
+        trained = load_trained(config, checkpoint).model
+        return _counted(lambda: compare_torch(model, trained, images))
+
+    return Rung("torch", None, count=count)
 
 
 def streamnet_rung(net: StreamNet) -> Rung:
@@ -94,12 +157,6 @@ def device_rung(accelerator: Accelerator, trace: Tracer | None = None) -> Rung:
     return Rung(accelerator.backend, run, trace=trace)
 
 
-_NO_REFERENCE = (
-    "its scales are no powers of two, so torch's sums depend on their order; the qonnx rung "
-    "executes the exported file in double precision"
-)
-
-
 def _is_real(model: Path) -> bool:
     """Whether a model has scales that are no powers of two."""
     from semifreddo.convert import read_converted
@@ -109,14 +166,12 @@ def _is_real(model: Path) -> bool:
 
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
     """Rungs above any device, of a design."""
-    torch = torch_rung(config.path(config.design.checkpoint), config)
-    if torch.run is not None and _is_real(config.path(config.design.model)):
-        torch = Rung("torch", None, _NO_REFERENCE)
-    return [
-        torch,
-        qonnx_rung(config.path(config.design.model), net),
-        streamnet_rung(net),
-    ]
+    model = config.path(config.design.model)
+    torch, qonnx = torch_rung(config.path(config.design.checkpoint), config), qonnx_rung(model, net)
+    if _is_real(model):
+        singles = [torch_layers_rung(config, torch), single_rung(model)]
+        return [*singles, qonnx, streamnet_rung(net)]
+    return [torch, qonnx, streamnet_rung(net)]
 
 
 def board_rungs() -> tuple[Rung, ...]:

@@ -285,14 +285,22 @@ class BitstreamFigures:
 
 @dataclass(frozen=True)
 class RungFigures:
-    """One rung of the truth ladder: climbed, or not available and why."""
+    """One rung of the truth ladder: climbed, or not available and why.
+
+    Attributes:
+        status: ``explained`` if integers differ within the round-off of single precision.
+        values: Integers compared layer by layer, of a rung in single precision.
+        differing: How many of them differ.
+    """
 
     name: str
-    status: Literal["equal", "different", "unavailable"]
+    status: Literal["equal", "explained", "different", "unavailable"]
     images: int
     wrong_images: int | None
     seconds: float | None
     detail: str
+    values: int | None = None
+    differing: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,26 @@ from semifreddo.sim import reference
 
 Runner: TypeAlias = Callable[[npt.NDArray[np.integer]], npt.NDArray[np.int64]]
 Tracer: TypeAlias = Callable[[npt.NDArray[np.integer]], Mapping[str, npt.NDArray[np.int64]]]
-Status: TypeAlias = Literal["equal", "different", "unavailable"]
+Status: TypeAlias = Literal["equal", "explained", "different", "unavailable"]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A comparison layer by layer, of a computation that rounds.
+
+    Attributes:
+        values: Integers that were compared; 0 if the rung cannot be climbed after all.
+        differing: How many of them differ.
+        wrong: How many of them differ by more than round-off explains.
+        wrong_images: In how many images.
+        first: Where the first of them is, or why nothing was compared.
+    """
+
+    values: int
+    differing: int
+    wrong: int
+    wrong_images: int
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,15 +54,20 @@ class Rung:
             cannot climb the rung.
         reason: Why it cannot; required when ``run`` is None.
         trace: Raw images to every layer's raw stream by name, if the rung can be looked into.
+        count: In place of ``run``, for a rung in single precision: compares every layer with the
+            integers that the layer makes of the rung's own previous ones.
+        note: What else is known of the rung, once it was climbed.
     """
 
     name: str
     run: Runner | None
     reason: str = ""
     trace: Tracer | None = None
+    count: Callable[[npt.NDArray[np.integer]], Counted] | None = None
+    note: Callable[[], str] | None = None
 
     def __post_init__(self) -> None:
-        if self.run is None and not self.reason:
+        if self.run is None and self.count is None and not self.reason:
             raise ValueError(f"rung {self.name!r} is unavailable for no stated reason")
 
 
@@ -72,11 +96,14 @@ class RungResult:
 
     Attributes:
         name: The rung.
-        status: ``equal``, ``different`` or ``unavailable``.
+        status: ``equal``, ``explained`` (by round-off in single precision), ``different`` or
+            ``unavailable``.
         images: Images compared; 0 if unavailable.
         wrong_images: Images with at least one different output; None if unavailable.
         seconds: Time the rung took; None if unavailable.
-        detail: Reason of unavailability, or the first difference.
+        detail: Reason of unavailability, the first difference, or what else is known.
+        values: Integers compared layer by layer; None of a rung that is compared by its answers.
+        differing: How many of them differ.
     """
 
     name: str
@@ -85,6 +112,8 @@ class RungResult:
     wrong_images: int | None
     seconds: float | None
     detail: str
+    values: int | None = None
+    differing: int | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +217,35 @@ def _first_difference(
 channel {place.channel}: expected {place.expected}, found {place.found}"
 
 
+def _count(rung: Rung, vectors: VectorSet) -> RungResult:
+    """Climb a rung that rounds."""
+    assert rung.count is not None
+    start = time.perf_counter()
+    found = rung.count(vectors.images)
+    seconds = time.perf_counter() - start
+    if not found.values:
+        return RungResult(rung.name, "unavailable", 0, None, None, found.first)
+    status: Status = "explained" if found.differing else "equal"
+    detail = f"{found.values:,} integers compared layer by layer"
+    if found.differing:
+        detail = f"{found.differing:,} of {detail} differ, each within its round-off"
+    if found.wrong:
+        status, detail = "different", f"{found.first} ({found.wrong} like this)"
+    return RungResult(
+        rung.name,
+        status,
+        len(vectors),
+        found.wrong_images,
+        seconds,
+        detail,
+        found.values,
+        found.differing,
+    )
+
+
 def _climb(rung: Rung, net: StreamNet, vectors: VectorSet) -> RungResult:
+    if rung.count is not None:
+        return _count(rung, vectors)
     if rung.run is None:
         return RungResult(rung.name, "unavailable", 0, None, None, rung.reason)
     start = time.perf_counter()
@@ -199,7 +256,9 @@ def _climb(rung: Rung, net: StreamNet, vectors: VectorSet) -> RungResult:
             f"rung {rung.name} answered with shape {found.shape}, expected {vectors.expected.shape}"
         )
     wrong = int((found != vectors.expected).any(axis=1).sum())
-    detail = _first_difference(rung, net, vectors, found) if wrong else ""
+    detail = "" if rung.note is None else rung.note()
+    if wrong:
+        detail = _first_difference(rung, net, vectors, found)
     status: Status = "different" if wrong else "equal"
     return RungResult(rung.name, status, len(vectors), wrong, seconds, detail)
 

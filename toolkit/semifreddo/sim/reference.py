@@ -205,6 +205,18 @@ def check_images(net: StreamNet, images: npt.NDArray[Any]) -> None:
         )
 
 
+def step(layer: Layer, net: StreamNet, data: _Data) -> IntArray:
+    """The result of one layer.
+
+    Args:
+        layer: A layer of ``net``.
+        net: The network.
+        data: Raw integers ``(n, height, width, channels)`` of at least the streams that it reads.
+    """
+    exact, frac = EXACT_VALUES(layer, net, data)
+    return layer.output.type.cast(exact, frac)
+
+
 def _execute(
     net: StreamNet, images: IntArray, keep: Callable[[str], bool]
 ) -> tuple[IntArray, Trace]:
@@ -212,8 +224,7 @@ def _execute(
     trace: Trace = {}
     last_use = {name: readers[-1].name for name, readers in net.consumers.items() if readers}
     for layer in net.layers:
-        exact, frac = EXACT_VALUES(layer, net, data)
-        data[layer.name] = layer.output.type.cast(exact, frac)
+        data[layer.name] = step(layer, net, data)
         if keep(layer.name):
             trace[layer.name] = data[layer.name]
         for name in set(layer.inputs):
