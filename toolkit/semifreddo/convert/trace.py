@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,14 +31,18 @@ def trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.Mod
     """
     import torch
 
+    from semifreddo.nn.powers import on_their_grid
+
     # Brevitas warns about optional packages when it is imported.
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore")
         from brevitas.export import export_qonnx as brevitas_export
 
         channels, height, width = shape
         image = torch.full((1, channels, height, width), 0.5)
         try:
+            # The exporter writes weights as they are trained, and a uniform quantizer behind them.
+            stack.enter_context(on_their_grid(model))
             # The TorchScript exporter keeps parameter names; folding constants would lose them.
             return brevitas_export(
                 model,

@@ -23,6 +23,7 @@ from semifreddo.flow.trained import load_trained
 from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
+from semifreddo.methods.flightnn import objective_of
 from semifreddo.methods.labels import fine_classes
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names
@@ -32,6 +33,7 @@ from semifreddo.train.checks import refuse_float
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze, frozen_share
+from semifreddo.train.objective import Objective
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.pictures import Shape
 from semifreddo.train.recipes import (
@@ -129,12 +131,15 @@ def _train_around_core(
     data = _images(config, train, progress)
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
-    core = train_core(network, source, _seeded(train.core, seed), folder / "core")
+    first, options = (_seeded(part, seed) for part in (train.core, train.task))
+    aim = objective_of(network, first.smoothing)
+    core = train_core(network, source, first, folder / "core", objective=aim)
     save_checkpoint(core, folder / "core.safetensors")
     task_data = select(data, train.classes, train.groups)
     progress(f"task: {', '.join(task_data.labels)}")
-    options = _seeded(train.task, seed)
-    return measured(train_task(network, core, task_data, options, folder / "task"), task_data)
+    aim = objective_of(network, options.smoothing)
+    trained = train_task(network, core, task_data, options, folder / "task", objective=aim)
+    return measured(trained, task_data)
 
 
 def _train_whole(
@@ -153,11 +158,23 @@ def _train_whole(
     if section.freeze:
         source = task_data if train.core_classes is None else data.subset(train.core_classes)
         plan = _train_frozen_part(
-            model, source, section, options=first, folder=folder / "core", progress=progress
+            model,
+            source,
+            section,
+            options=first,
+            folder=folder / "core",
+            objective=objective_of(train.architecture, first.smoothing),
+            progress=progress,
         )
     progress(f"task: {', '.join(task_data.labels)}")
     trained = train_model(
-        model, task_data, second, plan, folder / "task", network=train.architecture
+        model,
+        task_data,
+        second,
+        plan,
+        folder / "task",
+        network=train.architecture,
+        objective=objective_of(train.architecture, second.smoothing),
     )
     return measured(trained, task_data)
 
@@ -169,6 +186,7 @@ def _train_frozen_part(
     *,
     options: TrainOptions,
     folder: Path,
+    objective: Objective | None,
     progress: Progress,
 ) -> FreezePlan:
     """The first training, and what is frozen behind it."""
@@ -176,7 +194,7 @@ def _train_frozen_part(
     for pattern in section.freeze:
         matching(known, pattern)  # a typing error ends the command before the first training
     progress(f"first: {', '.join(source.labels)}")
-    train_model(model, source, options, folder=folder)
+    train_model(model, source, options, folder=folder, objective=objective)
     plan = freeze(model, section.freeze, fraction=section.fraction)
     frozen, weights = frozen_share(model, plan)
     progress(f"frozen: {frozen} of {weights} weights ({frozen / weights:.1%})")

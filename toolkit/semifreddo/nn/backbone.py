@@ -32,7 +32,13 @@ class Backbone(Network):
         blocks, adds, projections = [], {}, {}
         for index in range(len(config.widths)):
             weight_bits, act_bits = config.bits_of(index)
-            precision = Precision(weight_bits, act_bits, config.bias_bits, config.per_channel)
+            precision = Precision(
+                weight_bits,
+                act_bits,
+                config.bias_bits,
+                config.per_channel,
+                config.terms_of(config.weights),
+            )
             added = index in self.sources
             blocks.append(make_block(config, index, precision, relu=not added))
             if added:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 BlockKind: TypeAlias = Literal["standard", "separable"]
 AlphaKind: TypeAlias = Literal["channel", "layer"]
+WeightKind: TypeAlias = Literal["uniform", "powers_of_two"]
+Terms: TypeAlias = Literal[1, 2, "learned"]
+"""Powers of two that a weight is made of."""
 
 _MAX_SIZE = 4096
 _MAX_STRIDE = 4
@@ -46,6 +49,22 @@ class NetworkConfig:
     pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
     bias_bits: int = option(16, help="bias bits", low=4, high=24)
     per_channel: bool = option(False, help="one weight scale per output channel in the blocks")
+    weights: WeightKind = option(
+        "uniform",
+        help="kind of the blocks' weights: any integers, or sums of signed powers of two, which "
+        "are shifts in frozen logic",
+    )
+    terms: Terms = option(
+        2,
+        help="with powers_of_two: how many powers a weight is made of, 1 or 2; learned chooses for "
+        "each output channel",
+    )
+    term_penalty: float = option(
+        3e-4,
+        help="with learned terms: weight of the penalty under which channels do with fewer terms",
+        low=0,
+        high=1,
+    )
     stem_padding: int | None = option(
         None,
         help="zero padding of the first convolution; absent: the first of 1, 2 and 0 with which "
@@ -84,6 +103,15 @@ class NetworkConfig:
 
     def _check_own(self) -> None:
         """What only this kind of network asks for."""
+
+    @property
+    def learns_terms(self) -> bool:
+        """Whether the number of terms of some weights is learned."""
+        return self.terms == "learned" and self.weights == "powers_of_two"
+
+    def terms_of(self, kind: WeightKind) -> Terms | None:
+        """Powers of two of a weight of a kind; None if it is any integer."""
+        return self.terms if kind == "powers_of_two" else None
 
     def _check_map(self) -> None:
         height, width = self.map_size
@@ -161,6 +189,12 @@ class SemifreddoConfig(NetworkConfig):
     trainable_weight_bits: int | None = option(
         None, help="weight bits of the trainable cores", low=2, high=8
     )
+    core_weights: WeightKind | None = option(
+        None, help="kind of the frozen core's weights; absent: weights"
+    )
+    trainable_weights: WeightKind | None = option(
+        None, help="kind of the trainable cores' weights; absent: weights"
+    )
     shuffle: bool = option(False, help="exchange channels before each block but the first")
     repeats: int = option(1, help="how often the last block is applied", low=1, high=64)
     shared_repeats: bool = option(True, help="one set of trainable weights for all repeats")
@@ -178,6 +212,11 @@ class SemifreddoConfig(NetworkConfig):
                 f"network: with repeats = {self.repeats} the last block must have stride 1 and the "
                 f"width of the block before it; widths are {self.widths}, strides {self.strides}"
             )
+
+    @property
+    def learns_terms(self) -> bool:
+        kinds = (self.core_weights or self.weights, self.trainable_weights or self.weights)
+        return self.terms == "learned" and "powers_of_two" in kinds
 
     @property
     def passes(self) -> tuple[int, ...]:
@@ -198,8 +237,11 @@ class SemifreddoConfig(NetworkConfig):
             "repeats",
             "stem_padding",
         )
-        bits = self.core_weight_bits or self.weight_bits
-        return {name: getattr(self, name) for name in names} | {"core_weight_bits": bits}
+        own = {
+            "core_weight_bits": self.core_weight_bits or self.weight_bits,
+            "core_terms": self.terms_of(self.core_weights or self.weights),
+        }
+        return {name: getattr(self, name) for name in names} | own
 
 
 @dataclass(frozen=True)

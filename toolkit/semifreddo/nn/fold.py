@@ -12,12 +12,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.nn.layers import QuantConvBlock
+from semifreddo.nn.powers import fix_terms
 from semifreddo.nn.quant import bias_quant
 
 
 def _fold(layer: Any, norm: _BatchNorm) -> None:
     """Put a batch norm's evaluation behaviour into the layer before it."""
     assert norm.running_mean is not None and norm.running_var is not None
+    fix_terms(layer)  # thresholds are of norms before folding
     with torch.no_grad():
         factor = torch.rsqrt(norm.running_var + norm.eps)
         shift = -norm.running_mean * factor

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
+from brevitas.inject import ExtendedInjector
 from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import Tensor, nn
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.nn.config import Terms
+from semifreddo.nn.powers import powers_quant
 from semifreddo.nn.quant import (
     INPUT_BITS,
     activation_quant,
@@ -32,12 +35,20 @@ class Precision:
         act_bits: Bits of the layer's output, 2 to 16.
         bias_bits: 4 to 24.
         per_channel: One weight (and bias) scale per output channel instead of one per tensor.
+        terms: Powers of two that a weight is made of; None for weights that are any integers.
     """
 
     weight_bits: int = 4
     act_bits: int = 8
     bias_bits: int = 16
     per_channel: bool = False
+    terms: Terms | None = None
+
+    def weight_quant(self, filters: int) -> type[ExtendedInjector]:
+        """The quantizer of a weight of so many output channels."""
+        if self.terms is None:
+            return weight_quant(self.weight_bits, per_channel=self.per_channel)
+        return powers_quant(self.weight_bits, self.terms, filters, per_channel=self.per_channel)
 
 
 class QuantInput(nn.Module):
@@ -90,7 +101,7 @@ class QuantConvBlock(nn.Module):
             padding=kernel // 2 if padding is None else padding,
             groups=inputs if depthwise else 1,
             bias=True,
-            weight_quant=weight_quant(precision.weight_bits, per_channel=precision.per_channel),
+            weight_quant=precision.weight_quant(outputs),
             bias_quant=bias_quant(precision.bias_bits, per_channel=precision.per_channel),
         )
         nn.init.zeros_(self.conv.bias)

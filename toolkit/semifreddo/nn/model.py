@@ -19,11 +19,13 @@ FROZEN_CORE = "cores.0"
 
 def _core_precision(config: SemifreddoConfig, frozen: bool) -> Precision:
     bits = config.core_weight_bits if frozen else config.trainable_weight_bits
+    kind = config.core_weights if frozen else config.trainable_weights
     return Precision(
         weight_bits=bits or config.weight_bits,
         act_bits=config.act_bits,
         bias_bits=config.bias_bits,
         per_channel=config.per_channel,
+        terms=config.terms_of(kind or config.weights),
     )
 
 

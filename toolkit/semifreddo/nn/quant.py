@@ -74,7 +74,7 @@ class PowerOfTwoScale(nn.Module):
         self.pinned.fill_(True)
 
 
-def _unclipped_frac(peak: Tensor, top: float) -> Tensor:
+def unclipped_frac(peak: Tensor, top: float) -> Tensor:
     """Most fraction bits at which ``peak`` still fits an integer range up to ``top``."""
     exponent = torch.frexp(peak / top).exponent
     return torch.where(peak > 0, -exponent, 0).clamp(-_MAX_FRAC, _MAX_FRAC)
@@ -89,7 +89,7 @@ class WeightScale(PowerOfTwoScale):
 
     def follow(self, x: Tensor) -> None:
         grouped = x.flatten(1) if self.frac.numel() > 1 else x.reshape(1, -1)
-        coarse = _unclipped_frac(grouped.abs().amax(1), self._top)
+        coarse = unclipped_frac(grouped.abs().amax(1), self._top)
         fracs = coarse + torch.arange(_FINER, device=x.device)[:, None]
         step = power_of_two(fracs, x.dtype)[..., None]
         scaled = (grouped / step).round_().clamp_(-self._top, self._top)
@@ -110,7 +110,7 @@ class BiasScale(PowerOfTwoScale):
 
     def frac_for(self, peak: Tensor) -> Tensor:
         """Most fraction bits at which biases up to ``peak`` fit."""
-        return _unclipped_frac(peak, self._top)
+        return unclipped_frac(peak, self._top)
 
 
 class ActivationScale(PowerOfTwoScale):
@@ -187,12 +187,19 @@ class FixedPointQuant(RescalingIntQuant):  # type: ignore[misc]
         return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
 
 
-def _check_bits(what: str, bits: int, low: int, high: int) -> None:
+def check_bits(what: str, bits: int, low: int, high: int) -> None:
+    """Refuse a number of bits.
+
+    Raises:
+        ConfigError: It is out of range.
+    """
     if not low <= bits <= high:
         raise ConfigError(f"{what} bits {bits} are outside {low}..{high}")
 
 
-class _Fixed(ExtendedInjector):  # type: ignore[misc]
+class Fixed(ExtendedInjector):  # type: ignore[misc]
+    """What all quantizers have whose scale is a power of two."""
+
     tensor_quant = FixedPointQuant
     restrict_scaling_type = RestrictValueType.POWER_OF_TWO
     scaling_per_output_type = ScalingPerOutputType.TENSOR
@@ -208,10 +215,10 @@ def weight_quant(bits: int, *, per_channel: bool = False) -> type[ExtendedInject
     Raises:
         ConfigError: ``bits`` is out of range.
     """
-    _check_bits("weight", bits, 2, 8)
+    check_bits("weight", bits, 2, 8)
     scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
 
-    class Weight(NarrowIntQuant, _Fixed, WeightQuantSolver):  # type: ignore[misc]
+    class Weight(NarrowIntQuant, Fixed, WeightQuantSolver):  # type: ignore[misc]
         scaling_impl = WeightScale
         scaling_per_output_type = scaling
         tensor_clamp_impl = TensorClampSte
@@ -230,10 +237,10 @@ def bias_quant(bits: int = 16, *, per_channel: bool = False) -> type[ExtendedInj
     Raises:
         ConfigError: ``bits`` is out of range.
     """
-    _check_bits("bias", bits, 4, 24)
+    check_bits("bias", bits, 4, 24)
     scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
 
-    class Bias(IntQuant, _Fixed, BiasQuantSolver):  # type: ignore[misc]
+    class Bias(IntQuant, Fixed, BiasQuantSolver):  # type: ignore[misc]
         scaling_impl = BiasScale
         scaling_per_output_type = scaling
         tensor_clamp_impl = TensorClampSte
@@ -253,10 +260,10 @@ def activation_quant(bits: int, *, signed: bool = False) -> type[ExtendedInjecto
     Raises:
         ConfigError: ``bits`` is out of range.
     """
-    _check_bits("activation", bits, 2, 16)
+    check_bits("activation", bits, 2, 16)
     base: Any = IntQuant if signed else UintQuant
 
-    class Activation(base, _Fixed, ActQuantSolver):  # type: ignore[misc]
+    class Activation(base, Fixed, ActQuantSolver):  # type: ignore[misc]
         scaling_impl = ActivationScale
         tensor_clamp_impl = TensorClamp
         bit_width = bits
@@ -267,7 +274,7 @@ def activation_quant(bits: int, *, signed: bool = False) -> type[ExtendedInjecto
 def constant_quant(bits: int, frac: int) -> type[ExtendedInjector]:
     """Unsigned values of ``bits`` bits at the constant scale ``2**-frac``."""
 
-    class Constant(UintQuant, _Fixed, ActQuantSolver):  # type: ignore[misc]
+    class Constant(UintQuant, Fixed, ActQuantSolver):  # type: ignore[misc]
         scaling_impl = ConstantScale
         tensor_clamp_impl = TensorClamp
         fraction_bits = frac
