@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from semifreddo.adders import signed_digits
-from semifreddo.adders.size import predicted_adders, signed_digit_count
+from semifreddo.adders.pieces import signed_digit_count
+from semifreddo.adders.size import predicted_adders
 
 
 def test_signed_digits_are_counted_like_one_by_one() -> None:

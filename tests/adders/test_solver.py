@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from semifreddo import adders
 from semifreddo.adders import signed_digits, solver
+from semifreddo.adders.pieces import PIECE_DIGITS, WHOLE_DIGITS, pieces, signed_digit_count
 from semifreddo.adders.size import predicted_adders
 from semifreddo.core.fixed import FixedType
 
@@ -95,3 +96,49 @@ def test_depthwise_graphs_read_their_own_channel() -> None:
     whole = np.zeros((6, 2), int)
     whole[0::2, 0], whole[1::2, 1] = matrix.T
     check(graph, whole, source)
+
+
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40), (240, 2), (1, 90)])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_large_matrix_is_solved_in_pieces(
+    shape: tuple[int, int], signed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("da4ml", reason="needs the hls extra")
+    rng = np.random.default_rng(5)
+    matrix = rng.integers(-100, 101, shape) * rng.integers(0, 2, shape)
+    matrix[:, 0] = 0  # a column of zeros, and one that is zero in the first half of its rows
+    matrix[: shape[0] // 2, -1] = 0
+    source = FixedType.exact(8, 0, signed=signed)
+    whole = adders.solve(matrix, source)
+    monkeypatch.setattr("semifreddo.adders.pieces.WHOLE_DIGITS", 100)
+    monkeypatch.setattr("semifreddo.adders.pieces.PIECE_DIGITS", 60)
+    split = adders.solve(matrix, source)
+    check(split, matrix, source)
+    assert len(pieces(matrix)) > 1
+    assert len(whole.adders) <= len(split.adders)
+    assert adders.solve(matrix, source) == split
+
+
+def test_pieces_cover_a_matrix_once() -> None:
+    rng = np.random.default_rng(6)
+    matrix = rng.integers(-128, 128, (300, 47))
+    found = pieces(matrix)
+    cover = np.zeros(matrix.shape, int)
+    for piece in found:
+        cover[np.ix_(piece.rows, piece.columns)] += 1
+        assert signed_digit_count(piece.of(matrix)).sum() <= PIECE_DIGITS
+    assert (cover == 1).all()
+    assert len(found) > 1
+    small = matrix[:100]
+    assert signed_digit_count(small).sum() <= WHOLE_DIGITS
+    assert len(pieces(small)) == 1
+
+
+def test_the_size_of_pieces_is_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("da4ml", reason="needs the hls extra")
+    matrix = np.random.default_rng(7).integers(-128, 128, (96, 16))
+    monkeypatch.setattr("semifreddo.adders.pieces.WHOLE_DIGITS", 2_000)
+    monkeypatch.setattr("semifreddo.adders.pieces.PIECE_DIGITS", 1_000)
+    assert len(pieces(matrix)) == 8
+    found = len(adders.solve(matrix, FixedType.exact(8, 0, signed=True)).adders)
+    assert predicted_adders(matrix) == pytest.approx(found, rel=0.1)

@@ -12,18 +12,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from semifreddo.adders.pieces import pieces, signed_digit_count
+
 IntMatrix = npt.NDArray[np.int64]
-
-
-def signed_digit_count(values: IntMatrix) -> IntMatrix:
-    """Nonzero canonical signed digits of each integer."""
-    magnitude: IntMatrix = np.abs(values)
-    marks = np.bitwise_xor(3 * magnitude, magnitude)
-    count = np.zeros(magnitude.shape, np.int64)
-    while marks.any():
-        count += marks & 1
-        marks >>= 1
-    return count
 
 
 def _adders(digits: float, rows: int, columns: int, entropy: float) -> float:
@@ -50,11 +41,20 @@ def predicted_adders(matrix: IntMatrix, *, depthwise: bool = False) -> float:
         matrix: Integers ``(inputs, outputs)``.
         depthwise: Whether each output has inputs of its own, so that outputs share nothing.
     """
-    digits, entropy = signed_digit_count(matrix).sum(axis=0), _entropy(matrix)
+    entropy = _entropy(matrix)
     if depthwise:
+        digits = signed_digit_count(matrix).sum(axis=0)
         used = (matrix != 0).sum(axis=0)
         return sum(
             _adders(float(d), int(n), 1, entropy) for d, n in zip(digits, used, strict=True) if d
         )
+    parts = [piece.of(matrix) for piece in pieces(matrix)]
+    # A column has a sum in every piece in which it is not zero, and they are added up.
+    sums = sum(int(part.any(axis=0).sum()) for part in parts)
+    return sum(_piece(part, entropy) for part in parts) + sums - int(matrix.any(axis=0).sum())
+
+
+def _piece(matrix: IntMatrix, entropy: float) -> float:
+    digits = float(signed_digit_count(matrix).sum())
     rows, columns = int(matrix.any(axis=1).sum()), int(matrix.any(axis=0).sum())
-    return _adders(float(digits.sum()), rows, columns, entropy) if columns else 0.0
+    return _adders(digits, rows, columns, entropy) if columns else 0.0

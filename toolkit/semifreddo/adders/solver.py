@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.adders.graph import Adder, AdderGraph, Range, Tap, signed_digits
+from semifreddo.adders.graph import Adder, AdderGraph, Range, Tap, merge, signed_digits
+from semifreddo.adders.pieces import pieces
 from semifreddo.core.fixed import FixedType
 
 _FLOAT_BITS = 24
@@ -30,11 +31,39 @@ def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
         graph = solve_digits(matrix, source)  # da4ml has constants in single precision
     else:
         try:
-            graph = solve_shared(matrix, source)
+            graph = _solve_pieces(matrix, source)
         except ImportError:
             graph = solve_digits(matrix, source)
     assert np.array_equal(graph.evaluate(np.eye(len(matrix), dtype=np.int64)), matrix)
     return graph
+
+
+def _solve_pieces(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+    """The graph that da4ml finds; of a large matrix one for each piece, and the sums of those."""
+    parts = pieces(matrix)
+    if len(parts) == 1:
+        return solve_shared(matrix, source)
+    graphs = [solve_shared(np.ascontiguousarray(part.of(matrix)), source) for part in parts]
+    whole = merge(graphs, [list(part.rows) for part in parts], len(matrix))
+    columns = [column for part in parts for column in part.columns]
+    adders, outputs = list(whole.adders), []
+    for column in range(matrix.shape[1]):
+        taps = [
+            tap
+            for tap, place in zip(whole.outputs, columns, strict=True)
+            if place == column and tap.value >= 0
+        ]
+        outputs.append(_total(whole.inputs, adders, taps))
+    return AdderGraph(whole.inputs, tuple(adders), tuple(outputs))
+
+
+def _total(inputs: Sequence[Range], adders: list[Adder], taps: Sequence[Tap]) -> Tap:
+    """The sum of taps as a balanced tree; appends its adders."""
+    while len(taps) > 1:
+        pairs = zip(taps[::2], taps[1::2], strict=False)
+        last = taps[-1:] if len(taps) % 2 else []
+        taps = [*(_combine(inputs, adders, left, right) for left, right in pairs), *last]
+    return taps[0] if taps else Tap(-1, 0, False)
 
 
 def _combine(inputs: Sequence[Range], adders: list[Adder], left: Tap, right: Tap) -> Tap:
@@ -69,11 +98,7 @@ def solve_digits(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph
             for row, value in enumerate(column)
             for shift, digit in signed_digits(int(value))
         ]
-        while len(taps) > 1:
-            pairs = zip(taps[::2], taps[1::2], strict=False)
-            last = taps[-1:] if len(taps) % 2 else []
-            taps = [_combine(inputs, adders, left, right) for left, right in pairs] + last
-        outputs.append(taps[0] if taps else Tap(-1, 0, False))
+        outputs.append(_total(inputs, adders, taps))
     return AdderGraph(inputs, tuple(adders), tuple(outputs))
 
 

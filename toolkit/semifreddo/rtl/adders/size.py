@@ -16,7 +16,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from semifreddo.adders import AdderGraph
-from semifreddo.adders.size import predicted_adders, signed_digit_count
+from semifreddo.adders.pieces import signed_digit_count
+from semifreddo.adders.size import predicted_adders
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import WeightBlock
