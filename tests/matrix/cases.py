@@ -32,7 +32,7 @@ from semifreddo.ir.layers import (
 )
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.validate import window_shape
-from semifreddo.rtl.choices import Choice
+from semifreddo.rtl.choices import Choice, Multiplier
 
 SIZE = (5, 6)
 IMAGE = Stream("image", (*SIZE, 3), FixedType.exact(32, 0, signed=True))
@@ -92,6 +92,16 @@ def _to(text: str) -> FixedType:
     return FixedType(int(width), int(frac), size[0] == "s", *kinds)
 
 
+def _rom(rows: int, channels: int, multiplier: Multiplier = "lut") -> Choice:
+    """Frozen weights in a ROM."""
+    return Choice(
+        frozen="rom",
+        rom_rows_per_cycle=rows,
+        rom_channels_per_cycle=channels,
+        rom_multiplier=multiplier,
+    )
+
+
 LISTED = [
     # Convolutions: signs, sides of padding, windows that overlap, touch and leave gaps, residency.
     Case("conv_plain", Conv, ("u4x3",), (3, 3)),
@@ -117,6 +127,7 @@ LISTED = [
         "conv_right", Conv, ("s4x3",), (1, 2), padding=(0, 0, 0, 1), weights="one loadable",
         bias="all frozen", to=_to("u5.2 TOWARD_ZERO SATURATE"),
         hls=LayerSchedule(rows_per_cycle=2, frozen="constants"),
+        rtl=_rom(2, 1, "dsp"),
     ),
     Case("conv_apart", Conv, ("s4x3",), (2, 2), (2, 2), weights="all loadable", outputs=1),
     Case("conv_gaps", Conv, ("u4x3",), (1, 2), (2, 3), weights="one loadable", outputs=2),
@@ -128,7 +139,7 @@ LISTED = [
     ),
     Case(
         "depth_apart", Conv, ("u4x3",), (2, 2), (2, 2), depthwise=True, weights="one frozen",
-        bias="all loadable", hls=LayerSchedule(frozen="constants"),
+        bias="all loadable", hls=LayerSchedule(frozen="constants"), rtl=_rom(3, 1),
     ),
     Case("depth_one", Conv, ("s4x1",), (2, 2), depthwise=True, weights="all loadable"),
     # Sums beside the switches of the arithmetic: what a float and a double hold, and 62 bits.
@@ -146,7 +157,7 @@ LISTED = [
     Case("widest", Conv, ("s31x1",), reach=57, outputs=2, bias="one loadable"),
     Case("widest_linear", Linear, ("s30x1",), reach=56, outputs=1, bias="all frozen"),
     # Fully connected layers.
-    Case("linear", Linear, ("u4x3",)),
+    Case("linear", Linear, ("u4x3",), rtl=_rom(1, 1)),
     Case(
         "linear_mixed", Linear, ("s4x3",), weights="one loadable", bias="one loadable",
         to=_to("s9.2 HALF_DOWN SATURATE_SYMMETRIC"), rtl=Choice(8, 1, 1),
@@ -157,7 +168,7 @@ LISTED = [
     ),
     Case(
         "linear_table", Linear, ("u4x1",), weights="one frozen", bias="one frozen",
-        hls=LayerSchedule(rows_per_cycle=3, frozen="constants"),
+        hls=LayerSchedule(rows_per_cycle=3, frozen="constants"), rtl=_rom(5, 1),
     ),
     # Pools.
     Case("max_apart", MaxPool, ("s4x3",), (2, 3), (2, 3)),

@@ -367,6 +367,26 @@ def _grouped(net: StreamNet, choices: dict[str, Choice], seed: int) -> dict[str,
     return found
 
 
+def with_roms(net: StreamNet, schedule: RtlSchedule, seed: int) -> RtlSchedule:
+    """The schedule with a ROM in the place of every adder graph."""
+    rng = np.random.default_rng([seed, 3])
+    found = dict(schedule.layers)
+    for layer in net.layers:
+        if not isinstance(layer, Conv | Linear):
+            continue
+        weight = net.block[layer.weight]
+        channels = len(weight.frozen_channels)
+        rows = int(rng.choice([1, weight.rows, rng.integers(1, weight.rows + 1)]))
+        found[layer.name] = replace(
+            schedule[layer.name],
+            frozen="rom",
+            rom_rows_per_cycle=rows,
+            rom_channels_per_cycle=int(rng.integers(0, channels + 1)),
+            rom_multiplier="dsp" if rng.random() < 0.3 else "lut",
+        )
+    return replace(schedule, layers=found)
+
+
 def other_task(net: StreamNet, seed: int) -> StreamNet:
     """The same device with random loadable values."""
     rng = np.random.default_rng(seed)

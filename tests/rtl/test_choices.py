@@ -20,6 +20,10 @@ choices = st.builds(
     st.integers(0, 64),
     st.integers(0, 40),
     st.sampled_from(["lut", "dsp"]),
+    st.sampled_from(["adders", "rom"]),
+    st.integers(1, 300),
+    st.integers(0, 64),
+    st.sampled_from(["lut", "dsp"]),
 )
 
 
@@ -62,6 +66,22 @@ def test_an_override_leaves_the_rest_to_the_scheduler() -> None:
     assert Override(multiplier="dsp", channels_per_cycle=0).applied(chosen) == Choice(
         3, 0, 1, "dsp"
     )
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (Choice(rom_rows_per_cycle=99), "rom_rows_per_cycle 99 is outside 1..9, the rows"),
+        (Choice(rom_channels_per_cycle=9), "rom_channels_per_cycle 9 is outside 0..4, its frozen"),
+        (Choice(frozen="ram"), "frozen 'ram'; use adders or rom"),  # type: ignore[arg-type]
+        (Choice(rom_multiplier="cpu"), "rom_multiplier 'cpu'; use lut or dsp"),  # type: ignore[arg-type]
+        (Choice(rows_per_cycle=10), "rows_per_cycle 10 is outside 1..9, the rows"),
+        (Choice(channels_per_cycle=1), "channels_per_cycle 1 is outside 0..0, its loadable"),
+    ],
+)
+def test_choices_that_the_network_has_no_use_for_are_refused(choice: Choice, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"layer 'core': {message}")):
+        RtlSchedule({"core": choice}).check(blended())
 
 
 def test_names_that_the_network_lacks_are_refused_with_the_nearest() -> None:

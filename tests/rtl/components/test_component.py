@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 import pytest
 
 from nets import blended
-from rtl.random_nets import random_net
+from rtl.random_nets import random_net, with_roms
 from semifreddo.rtl import adders, components
 from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.component import Component
@@ -21,9 +21,9 @@ from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
-from semifreddo.studies.hardware.sample_layers import folded_samples, samples
+from semifreddo.studies.hardware.sample_layers import folded_samples, rom_samples, samples
 
-INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph) graph \($", re.MULTILINE)
+INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph|rom) \3 \($", re.MULTILINE)
 PARAMETER = re.compile(r"\.(\w+)\(((?:[^()]|\([^()]*\))*)\)")
 
 LIBRARY = Path(components.__file__ or "").parents[1] / "library"
@@ -35,15 +35,15 @@ FOLDED = (34, 64, 103, 106, 109)
 
 
 def placed(*texts: str) -> Instances:
-    """Modules and parameters of all instances of library modules; probes are for simulations."""
+    """Modules and parameters of all instances of components; probes are for simulations."""
     plain = (re.sub(r"`ifdef SF_PROBE.*?`endif", "", text, flags=re.DOTALL) for text in texts)
     return Counter(
         (
-            module or graph,
+            module or made,
             frozenset((key, value.strip('"')) for key, value in PARAMETER.findall(given)),
         )
         for text in plain
-        for module, given, graph in INSTANCE.findall(text)
+        for module, given, made in INSTANCE.findall(text)
     )
 
 
@@ -74,8 +74,15 @@ def test_a_design_places_what_its_plans_list(seed: int) -> None:
     compare(make_design(*random_net(seed)))
 
 
+@pytest.mark.parametrize("seed", [*range(16), *FOLDED])
+def test_a_design_of_roms_places_what_its_plans_list(seed: int) -> None:
+    net, schedule = random_net(seed)
+    found = compare(make_design(net, with_roms(net, schedule, seed)))
+    assert "graph" not in {module for module, _ in found}
+
+
 def test_sample_layers_place_what_their_plans_list() -> None:
-    chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16)]
+    chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16), *islice(rom_samples(0), 16)]
     for sample in chosen:
         design = make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice}))
         compare(design)
@@ -88,8 +95,11 @@ def test_every_module_of_the_library_is_compared() -> None:
     for seed in (*range(24), *FOLDED, 42):
         found += compare(make_design(*random_net(seed)))
     found += compare(make_design(blended()))
+    net, schedule = random_net(7)
+    found += compare(make_design(net, with_roms(net, schedule, 7)))
     assert {module for module, _ in found} == {
         "graph",
+        "rom",
         "sf_bank",
         "sf_blend",
         "sf_cast",

@@ -9,7 +9,7 @@ import pytest
 
 from nets import images
 from rtl.conftest import Build
-from rtl.random_nets import other_task, random_net
+from rtl.random_nets import other_task, random_net, with_roms
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design.design import RtlDesign, make_design
@@ -49,8 +49,21 @@ def explain(seed: int, design: RtlDesign, executable, pictures: np.ndarray) -> s
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rtl_equals_the_integers(seed: int, simulate: Build) -> None:
+    check(seed, make_design(*random_net(seed)), simulate)
+
+
+@pytest.mark.parametrize("seed", [44, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 25))])
+def test_roms_equal_the_integers(seed: int, simulate: Build) -> None:
+    """Layers with frozen channels only, and with loadable ones besides."""
     net, schedule = random_net(seed)
-    design = make_design(net, schedule)
+    design = make_design(net, with_roms(net, schedule, seed))
+    assert any(name.endswith("_rom.sv") for name in design.files)
+    check(seed, design, simulate)
+
+
+def check(seed: int, design: RtlDesign, simulate: Build) -> None:
+    """Under stalls, through task swaps, with the predicted interval and latency."""
+    net = design.net
     executable = simulate(design)
     pictures = images(net, 7, seed)
     nets = [net, other_task(net, seed), net]

@@ -12,6 +12,7 @@ from semifreddo.boards.spec import Resources
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.choices import Override
 from semifreddo.rtl.scheduler.residency import cheapest_frozen
 from semifreddo.rtl.scheduler.search import choose
 
@@ -26,9 +27,10 @@ def resident(net: StreamNet, names: frozenset[str]) -> StreamNet:
 
 
 def layer_luts(net: StreamNet, fps: float) -> float:
-    """LUTs of the weighted layers at a rate."""
-    found = choose(net, PLENTY, 100.0, fps).estimate
+    """LUTs of the weighted layers at a rate, frozen weights as adders."""
     names = {layer.name for layer in net.layers if isinstance(layer, Weighted)}
+    fixed = dict.fromkeys(names, Override(frozen="adders"))
+    found = choose(net, PLENTY, 100.0, fps, fixed=fixed).estimate
     return sum(layer.lut for layer in found.layers if layer.name in names)
 
 
@@ -87,3 +89,19 @@ def test_without_a_rate_it_is_as_fast_as_fits() -> None:
     least = choose(net, PLENTY, 100.0, 1.0).estimate.total
     small = replace(PLENTY, lut=int(least.lut * 1.1))
     assert cheapest_frozen(logic, net, groups, small, 100.0) == set()
+
+
+@pytest.mark.parametrize("rate", [100.0, 5_000.0])
+def test_a_rom_is_smaller_than_a_memory_that_is_written_and_no_reason_to_freeze(
+    rate: float,
+) -> None:
+    net, groups = deep()
+    logic = resident(net, frozenset({"conv"}))
+    rom, loadable = (choose(each, PLENTY, 100.0, rate) for each in (logic, net))
+    assert rom.schedule["conv"].frozen == "rom"
+    assert rom.estimate.total.lut < loadable.estimate.total.lut
+    assert rom.estimate.total.bram18 <= loadable.estimate.total.bram18
+    assert not cheapest_frozen(logic, net, groups, PLENTY, 100.0, target_fps=rate)
+    wanted = {"conv": Override(frozen="rom")}
+    found = cheapest_frozen(logic, net, groups, PLENTY, 100.0, target_fps=rate, fixed=wanted)
+    assert found == {"w"}

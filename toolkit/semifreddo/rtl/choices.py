@@ -13,6 +13,8 @@ from semifreddo.ir.net import StreamNet
 
 Multiplier: TypeAlias = Literal["lut", "dsp"]
 
+Frozen: TypeAlias = Literal["adders", "rom"]
+
 
 def is_wiring(layer: Layer, net: StreamNet) -> bool:
     """Whether a layer is nothing but wires: a route that leaves every value as it is."""
@@ -38,12 +40,24 @@ class Choice:
             ``ceil(channels / channels_per_cycle)`` cycles; 0 is all of them.
         digit_bits: Bits per cycle of the frozen channels' adder graph; 0 is all bits at once.
         multiplier: What multiplies loadable weights: logic, or DSP slices.
+        frozen: What frozen channels are: an adder graph, or multipliers that read their weights
+            from a ROM, one after the other.
+        rom_rows_per_cycle: Rows of the weight matrix multiplied per cycle with weights of a ROM.
+        rom_channels_per_cycle: Channels that are multiplied with weights of a ROM at the same
+            time; 0 is all frozen ones.
+        rom_multiplier: What multiplies with weights of a ROM.
     """
 
     rows_per_cycle: int = option(1, help="weight rows multiplied per cycle", low=1)
     channels_per_cycle: int = option(0, help="channels computed at the same time; 0 is all", low=0)
     digit_bits: int = option(0, help="bits per cycle of frozen adders; 0 is all at once", low=0)
     multiplier: Multiplier = option("lut", help="what multiplies")  # noqa: RUF009 -- makes a field
+    frozen: Frozen = option("adders", help="what frozen channels are")  # noqa: RUF009 -- as above
+    rom_rows_per_cycle: int = option(1, help="rows of a ROM multiplied per cycle", low=1)
+    rom_channels_per_cycle: int = option(
+        0, help="channels of a ROM computed at the same time; 0 is all", low=0
+    )
+    rom_multiplier: Multiplier = option("lut", help="what multiplies with a ROM")  # noqa: RUF009 -- as above
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,20 @@ class Override:
         None, help="bits per cycle of frozen adders; 0 is all at once", low=0
     )
     multiplier: Multiplier | None = option(None, help="what multiplies")  # noqa: RUF009 -- as above
+    frozen: Frozen | None = option(None, help="what frozen channels are")  # noqa: RUF009 -- as above
+    rom_rows_per_cycle: int | None = option(None, help="rows of a ROM multiplied per cycle", low=1)
+    rom_channels_per_cycle: int | None = option(
+        None, help="channels of a ROM computed at the same time; 0 is all", low=0
+    )
+    rom_multiplier: Multiplier | None = option(None, help="what multiplies with a ROM")  # noqa: RUF009 -- as above
+
+    def may_be(self, kind: Frozen) -> bool:
+        """Whether frozen channels may be of a kind: what is fixed of one rules out the other."""
+        if self.frozen:
+            return self.frozen == kind
+        rom = (self.rom_rows_per_cycle, self.rom_channels_per_cycle, self.rom_multiplier)
+        given = {"adders": self.digit_bits is not None, "rom": any(v is not None for v in rom)}
+        return given[kind] or not any(given.values())
 
     def applied(self, choice: Choice) -> Choice:
         """The choice with what is fixed put in."""
@@ -132,26 +160,33 @@ class RtlSchedule:
 
 
 def _check_weighted(weight: WeightBlock, name: str, choice: Choice) -> None:
-    if not 1 <= choice.rows_per_cycle <= weight.rows:
-        raise ConfigError(
-            f"rtl schedule: layer {name!r}: rows_per_cycle {choice.rows_per_cycle} is "
-            f"outside 1..{weight.rows}, the rows of its weights"
-        )
-    channels = len(weight.configurable_channels)
-    if not 0 <= choice.channels_per_cycle <= channels:
-        raise ConfigError(
-            f"rtl schedule: layer {name!r}: channels_per_cycle {choice.channels_per_cycle} "
-            f"is outside 0..{channels}, its loadable channels"
-        )
-    if choice.multiplier not in get_args(Multiplier):
-        raise ConfigError(
-            f"rtl schedule: layer {name!r}: multiplier {choice.multiplier!r}; "
-            f"use {' or '.join(get_args(Multiplier))}"
-        )
+    for prefix, found in (("", weight.configurable_channels), ("rom_", weight.frozen_channels)):
+        rows, channels = f"{prefix}rows_per_cycle", f"{prefix}channels_per_cycle"
+        kind = "frozen" if prefix else "loadable"
+        _check_range(name, choice, rows, 1, (weight.rows, "the rows of its weights"))
+        _check_range(name, choice, channels, 0, (len(found), f"its {kind} channels"))
+        _check_known(name, choice, f"{prefix}multiplier", get_args(Multiplier))
+    _check_known(name, choice, "frozen", get_args(Frozen))
     if choice.digit_bits < 0:
         raise ConfigError(
             f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "
             "use 0 for all bits at once"
+        )
+
+
+def _check_range(name: str, choice: Choice, key: str, low: int, most: tuple[int, str]) -> None:
+    value, (high, what) = getattr(choice, key), most
+    if not low <= value <= high:
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: {key} {value} is outside {low}..{high}, {what}"
+        )
+
+
+def _check_known(name: str, choice: Choice, key: str, known: tuple[str, ...]) -> None:
+    value = getattr(choice, key)
+    if value not in known:
+        raise ConfigError(
+            f"rtl schedule: layer {name!r}: {key} {value!r}; use {' or '.join(known)}"
         )
 
 

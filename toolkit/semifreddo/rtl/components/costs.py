@@ -121,6 +121,7 @@ COSTS: Mapping[str, Area] = {
     "memory_mux_bit": Area(lut=0.45),
     "bypass_bit": Area(lut=1, ff=1),
     "ram_lut": Area(lut=1),
+    "rom_lut": Area(lut=1.0),
     "bram18": Area(bram18=1),
     "dsp": Area(dsp=1),
 }
@@ -187,3 +188,23 @@ def in_blocks(words: int, bits: int) -> bool:
     columns = -(-words // 64)
     groups, muxes = columns * -(-bits // 3), (columns - 1) * bits + columns
     return groups + 7 / 3 * columns * bits + muxes / 2 > 129 * block_memories(words, bits)
+
+
+ROM_LUTS_FOR_BLOCK = 64
+"""LUTs of a memory of constants for which one of 18 Kbit is taken."""
+
+
+def rom_parts(words: int, bits: int) -> Parts:
+    """A memory of constants of LUTs: one of 64 words for each bit, and multiplexers behind them.
+
+    Of few words there are not so many different columns of bits.
+    """
+    leaves, columns = -(-words // 64), min(bits, (1 << words) - 2) if words < 8 else bits
+    parts = Parts.of("rom_lut", columns * leaves)
+    parts.add("memory_mux_bit", columns * (leaves - 1))
+    return parts
+
+
+def rom_in_blocks(words: int, bits: int) -> bool:
+    """Whether a memory of constants is made of block memories."""
+    return rom_parts(words, bits).area().lut > ROM_LUTS_FOR_BLOCK * block_memories(words, bits)

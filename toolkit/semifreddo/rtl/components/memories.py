@@ -8,7 +8,14 @@ from functools import cached_property
 from typing import ClassVar
 
 from semifreddo.ir.address_map import WORD_BITS
-from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks, ram_luts
+from semifreddo.rtl.components.costs import (
+    Parts,
+    block_memories,
+    in_blocks,
+    ram_luts,
+    rom_in_blocks,
+    rom_parts,
+)
 
 BITS_IN_FLIP_FLOPS = 16
 """Width up to which Yosys makes flip-flops of a memory of two words."""
@@ -179,3 +186,31 @@ class Bank:
             parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
             parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
         return parts
+
+
+@dataclass(frozen=True)
+class Rom:
+    """A memory of constants, made for one layer, whose words come out of a register.
+
+    Attributes:
+        words: How many.
+        bits: Of a word.
+    """
+
+    module: ClassVar[str] = "rom"
+    words: int
+    bits: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        return {}
+
+    @cached_property
+    def in_blocks(self) -> bool:
+        """Whether it is made of block memories, which have the register."""
+        return rom_in_blocks(self.words, self.bits)
+
+    def counts(self) -> Parts:
+        """The register of LUTs is not among them: it may be that of a multiplier."""
+        if self.in_blocks:
+            return Parts.of("bram18", block_memories(self.words, self.bits))
+        return rom_parts(self.words, self.bits)

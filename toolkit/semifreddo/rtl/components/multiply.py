@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.memories import mux
+from semifreddo.rtl.components.memories import Rom, mux
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -45,6 +45,7 @@ class Mac:
         sum_bits: Of an accumulator.
         dsp: Whether products are meant for DSP slices.
         phase: Width of the phase.
+        constant: Whether weights come from a memory of constants, word by word as they are needed.
     """
 
     module: ClassVar[str] = "sf_mac"
@@ -60,6 +61,7 @@ class Mac:
     sum_bits: int
     dsp: bool
     phase: int
+    constant: bool = False
 
     def parameters(self) -> Mapping[str, int | str]:
         return {
@@ -102,13 +104,20 @@ class Mac:
     @cached_property
     def per_unit(self) -> int:
         """Groups whose weights are read at once: as few as fill whole words of the address map."""
+        if self.constant:
+            return 1
         bits = self.lanes * self.w_bits
         return min(self.groups, WORD_BITS // math.gcd(bits, WORD_BITS))
 
     @property
     def units(self) -> int:
-        """Parts of a row, each read on its own."""
-        return -(-self.groups // self.per_unit)
+        """Parts of a row, each read on its own; constants are read by their step."""
+        return 1 if self.constant else -(-self.groups // self.per_unit)
+
+    @cached_property
+    def rom(self) -> Rom:
+        """The weights that are constants."""
+        return Rom(self.cycles, self.per_cycle * self.lanes * self.w_bits)
 
     @property
     def deep(self) -> bool:
@@ -116,6 +125,8 @@ class Mac:
 
         What is read is then held once more before it is used: a block memory of an ECP5 takes 6 ns.
         """
+        if self.constant:
+            return self.rom.in_blocks
         return self.lines * self.units >= DEEP_LINES
 
     @property
@@ -125,13 +136,20 @@ class Mac:
 
     @property
     def reads(self) -> int:
-        """Registers between the weights' memory and a group's share of what is read."""
+        """Registers between the weights' memory and a group's share of what is read.
+
+        Of constants nothing else is read. There is one more register of them where operands need
+        the time.
+        """
+        if self.constant:
+            return int(self.deep or self.choices > CHOICES_AT_ONCE)
         return int(self.groups > 1) + int(self.deep)
 
     @property
     def read_bits(self) -> int:
         """Bits of a row of the weights that are read at once."""
-        channels = self.per_unit * self.lanes if self.units > 1 else self.channels
+        whole = self.units == 1 and not self.constant
+        channels = self.channels if whole else self.per_unit * self.lanes
         return channels * self.w_bits
 
     @property

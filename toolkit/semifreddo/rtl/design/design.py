@@ -104,7 +104,7 @@ def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesig
     taken = {f"{net.name}_layers", f"{net.name}_top"}
     for layer in net.layers:
         names[layer.name] = identifier(f"{net.name}_{layer.name}", taken)
-        taken |= {names[layer.name], f"{names[layer.name]}_graph"}
+        taken |= {names[layer.name], f"{names[layer.name]}_graph", f"{names[layer.name]}_rom"}
     context = Context(net, AddressMap.of(net), names)
     layers = make_layers(context, schedule)
     modules = dict(text for unit in layers.units for text in unit.files)

@@ -1,6 +1,7 @@
 """Which weights are cheaper as logic, and which as loadable values on multipliers, at a rate.
 
-A network is compared with itself: everything frozen, everything loadable. Each group of layers
+A network is compared with itself: everything frozen, as adders (weights that are multiplied anyway
+may as well be loadable: a ROM saves little), everything loadable. Each group of layers
 whose residency is decided together (a weighted layer and the scalers that follow it) takes the
 fewest LUTs of the two at a number of cycles per image, with the DSP slices shared out among all of
 them. Where that takes more block memories or flip-flops than there are, both get a price in LUTs.
@@ -14,12 +15,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from semifreddo.boards.spec import Resources
+from semifreddo.ir.layers import Weighted
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import DEFAULT, Override
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.allocation import allocate, fast_enough
 from semifreddo.rtl.scheduler.explanation import RESOURCES
 from semifreddo.rtl.scheduler.search import Search
+from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.plan import Option
 
 _PRICES = tuple(product((0.0, 0.2, 0.5, 1.0), (0.0, 20.0, 100.0, 500.0, 2500.0)))
@@ -54,7 +57,7 @@ def cheapest_frozen(
         ConfigError: ``fixed`` does not fit the network.
     """
     nets = _Nets(
-        Search(frozen, budget, clock_mhz, dict(fixed or {}), frozenset()),
+        Search(frozen, budget, clock_mhz, _as_adders(frozen, fixed or {}), frozenset()),
         Search(loadable, budget, clock_mhz, dict(fixed or {}), frozenset()),
         groups,
     )
@@ -63,6 +66,16 @@ def cheapest_frozen(
     steps = sorted({*nets.frozen.steps, *nets.loadable.steps})
     place = bisect_left(steps, True, key=lambda cycles: nets.best(cycles)[1])
     return nets.best(steps[min(place, len(steps) - 1)])[0]
+
+
+def _as_adders(net: StreamNet, fixed: Mapping[str, Override]) -> dict[str, Override]:
+    """What is fixed, and no ROMs but those that the user wants."""
+    found = dict(fixed)
+    for layer in make_plan(net).built:
+        own = found.get(layer.name, Override())
+        if isinstance(layer, Weighted) and own.may_be("adders"):
+            found[layer.name] = replace(own, frozen="adders")
+    return found
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def choose(
 
     Returns:
         The same for the same arguments. More budget is never slower; a lower target never takes
-        more LUTs.
+        more LUTs, those of FIFOs between layers left out.
 
     Raises:
         ConfigError: The network does not fit with the least hardware, or not at the wanted rate,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from semifreddo.core.fixed import FixedType
+from semifreddo.core.fixed import FixedType, IntArray
 from semifreddo.ir.exact import product_bounds
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
@@ -165,6 +166,19 @@ class WeightedLayer:
         return np.where(self.weight.frozen, ends, 0)
 
     @cached_property
+    def frozen_matrix(self) -> IntArray:
+        """Weights of the frozen channels by (row, channel), without the zero bits of a channel."""
+        return self.weight.matrix[:, self.frozen] >> self.zeros[self.frozen]
+
+    @cached_property
+    def frozen_bits(self) -> tuple[int, bool]:
+        """Bits that hold each of these weights, and whether they are two's complement."""
+        low, high = int(self.frozen_matrix.min()), int(self.frozen_matrix.max())
+        if low < 0:
+            return signed_bits(low, high), True
+        return max(1, high.bit_length()), False
+
+    @cached_property
     def _bounds(self) -> list[tuple[int, int]]:
         low, high = product_bounds(self.source.type, self.weight)
         return list(zip((low >> self.zeros).tolist(), (high >> self.zeros).tolist(), strict=True))
@@ -205,36 +219,42 @@ class WeightedLayer:
         return -(-self.widest // digit) if digit else 1
 
     @cached_property
-    def _accumulators(self) -> dict[int, tuple[Accumulator, ...]]:
+    def _accumulators(self) -> dict[tuple[int, int], tuple[Accumulator, ...]]:
         return {}
 
     @cached_property
-    def _sum_bits(self) -> dict[int, int]:
+    def _sum_bits(self) -> dict[tuple[int, int], int]:
         return {}
 
-    def sum_bits(self, lanes: int) -> int:
+    def sum_bits(self, channels: Sequence[int], lanes: int) -> int:
         """Width of all accumulators of ``lanes``: every channel's sum with its bias fits."""
-        if lanes not in self._sum_bits:
-            self._sum_bits[lanes] = max(
+        key = channels[0], lanes
+        if key not in self._sum_bits:
+            self._sum_bits[key] = max(
                 channel.accumulator_bits
-                for lane in self.accumulators(lanes)
+                for lane in self.accumulators(channels, lanes)
                 for channel in lane.channels
             )
-        return self._sum_bits[lanes]
+        return self._sum_bits[key]
 
-    def accumulators(self, lanes: int) -> tuple[Accumulator, ...]:
-        """The loadable channels, ``lanes`` at a time; those of a lane are aligned to each other.
+    def accumulators(self, channels: Sequence[int], lanes: int) -> tuple[Accumulator, ...]:
+        """Channels, ``lanes`` at a time; those of a lane are aligned to each other.
 
         A last group that is not full repeats the last channel of a lane; its results are not read.
+
+        Args:
+            channels: The frozen ones, or the loadable ones.
+            lanes: How many at a time.
         """
-        if lanes not in self._accumulators:
-            groups = -(-len(self.loadable) // lanes)
+        key = channels[0], lanes
+        if key not in self._accumulators:
+            groups = -(-len(channels) // lanes)
             found = []
             for lane in range(lanes):
-                own = self.loadable[lane::lanes]
+                own = channels[lane::lanes]
                 frac = max(self._own_frac(index) for index in own)
-                channels = [self._channel(index, frac) for index in own]
-                channels += channels[-1:] * (groups - len(channels))
-                found.append(Accumulator(tuple(channels), self.target))
-            self._accumulators[lanes] = tuple(found)
-        return self._accumulators[lanes]
+                summed = [self._channel(index, frac) for index in own]
+                summed += summed[-1:] * (groups - len(summed))
+                found.append(Accumulator(tuple(summed), self.target))
+            self._accumulators[key] = tuple(found)
+        return self._accumulators[key]

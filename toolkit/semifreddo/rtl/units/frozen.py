@@ -185,7 +185,7 @@ def graph_name(name: str) -> str:
 def solved_adders(of: WeightedLayer, digit: int) -> PipelinedAdders | DigitAdders:
     """The adders of a layer's frozen channels: all bits at once, or some per cycle."""
     kind = of.source.type
-    matrix = of.weight.matrix[:, of.frozen] >> of.zeros[of.frozen]
+    matrix = of.frozen_matrix
     if of.depthwise:
         channels = of.source.channels
         places = [[tap * channels + channel for tap in range(len(matrix))] for channel in of.frozen]

@@ -7,7 +7,7 @@ scheduler can compute them thousands of times per second.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import get_args
 
@@ -34,6 +34,7 @@ from semifreddo.rtl.units.plan import (
     least_steps,
     undominated,
 )
+from semifreddo.rtl.units.rom import RomEngine
 from semifreddo.rtl.units.unit import (
     Context,
     Unit,
@@ -59,7 +60,7 @@ class WeightedPlan(UnitPlan):
 
     layer: Conv | Linear
     hardware: WeightedHardware
-    frozen: FrozenEngine | None
+    frozen: FrozenEngine | RomEngine | None
     loadable: LoadableEngine | None
 
     @property
@@ -264,16 +265,28 @@ class WeightedHardware(Hardware):
 
     # Choices -------------------------------------------------------------------------------------
 
-    def frozen(self, choice: Choice) -> FrozenEngine | None:
+    def frozen(self, choice: Choice) -> FrozenEngine | RomEngine | None:
         """What computes the frozen channels, its adders predicted."""
+        if not self.of.frozen:
+            return None
+        if choice.frozen == "rom":
+            lanes = choice.rom_channels_per_cycle or len(self.of.frozen)
+            key = choice.rom_rows_per_cycle, lanes, choice.rom_multiplier
+            if key not in self._roms:
+                self._roms[key] = RomEngine(self.of, self.context, *key)
+            return self._roms[key]
         digit = choice.digit_bits
-        if self.of.frozen and digit not in self._frozen:
+        if digit not in self._frozen:
             made = FrozenEngine.predicted(self.of, self.context, digit, self.size)
             self._frozen[digit] = made
-        return self._frozen.get(digit)
+        return self._frozen[digit]
 
     @cached_property
     def _frozen(self) -> dict[int, FrozenEngine]:
+        return {}
+
+    @cached_property
+    def _roms(self) -> dict[tuple[int, int, Multiplier], RomEngine]:
         return {}
 
     def loadable(self, choice: Choice) -> LoadableEngine | None:
@@ -290,20 +303,21 @@ class WeightedHardware(Hardware):
 
     def make(self, choice: Choice, *, solve: bool) -> WeightedPlan:
         frozen = self.frozen(choice)
-        if frozen is not None and solve:
+        if isinstance(frozen, FrozenEngine) and solve:
             frozen = FrozenEngine.solved(self.of, self.context, choice.digit_bits)
         loadable = self.loadable(choice)
         return WeightedPlan(self.context, self.layer, choice, self, frozen, loadable)
 
     def choices(self, fixed: Override) -> Sequence[Choice]:
-        frozen = self._best((choice, self.frozen(choice)) for choice in self._digits(fixed))
+        kinds = [*self._digits(fixed), *self._roms_of(fixed)]
+        frozen = self._best((choice, self.frozen(choice)) for choice in kinds)
         loadable = self._best((choice, self.loadable(choice)) for choice in self._arrays(fixed))
         return [
-            Choice(
-                other.choice.rows_per_cycle,
-                other.choice.channels_per_cycle,
-                one.choice.digit_bits,
-                other.choice.multiplier,
+            replace(
+                one.choice,
+                rows_per_cycle=other.choice.rows_per_cycle,
+                channels_per_cycle=other.choice.channels_per_cycle,
+                multiplier=other.choice.multiplier,
             )
             for one in frozen
             for other in loadable
@@ -319,6 +333,8 @@ class WeightedHardware(Hardware):
 
     def _digits(self, fixed: Override) -> list[Choice]:
         """One digit width for every number of cycles, all bits at once included."""
+        if not fixed.may_be("adders"):
+            return []
         if fixed.digit_bits is not None:
             return [Choice(digit_bits=fixed.digit_bits)]
         if not self.of.frozen:
@@ -326,27 +342,66 @@ class WeightedHardware(Hardware):
         widest = self.of.widest
         return [Choice(digit_bits=digit) for digit in (0, *least_steps(widest)) if digit < widest]
 
+    def _roms_of(self, fixed: Override) -> list[Choice]:
+        """Arrays of multipliers with weights from a ROM; constants that never change are adders."""
+        if not fixed.may_be("rom"):
+            return []
+        if not self.of.frozen:
+            return [] if fixed.may_be("adders") else [fixed.applied(DEFAULT)]
+        asked = not fixed.may_be("adders")
+        return [
+            Choice(
+                frozen="rom",
+                rom_rows_per_cycle=rows,
+                rom_channels_per_cycle=channels,
+                rom_multiplier=kind,
+            )
+            for rows, channels, kind in self._multipliers(
+                len(self.of.frozen),
+                self.of.frozen_bits[0],
+                fixed.rom_rows_per_cycle,
+                fixed.rom_channels_per_cycle,
+                fixed.rom_multiplier,
+            )
+            if asked or rows < self.of.weight.rows or channels
+        ]
+
     def _arrays(self, fixed: Override) -> list[Choice]:
-        """Arrays of multipliers."""
+        """Arrays of multipliers with loadable weights."""
         of, count = self.of, len(self.of.loadable)
         if not count:
             return [fixed.applied(DEFAULT)]
-        rows = [fixed.rows_per_cycle] if fixed.rows_per_cycle else least_steps(of.weight.rows)
-        channels = (
-            [fixed.channels_per_cycle]
-            if fixed.channels_per_cycle is not None
-            else [each % count for each in least_steps(count)]
+        found = self._multipliers(
+            count, of.weight.bits, fixed.rows_per_cycle, fixed.channels_per_cycle, fixed.multiplier
         )
-        sliced = wide_enough(of.source.type.width, of.weight.bits)
+        return [Choice(rows, channels, multiplier=kind) for rows, channels, kind in found]
+
+    def _multipliers(
+        self,
+        count: int,
+        bits: int,
+        row_: int | None,
+        channel_: int | None,
+        multiplier: Multiplier | None,
+    ) -> list[tuple[int, int, Multiplier]]:
+        """Rows and channels at a time, and what multiplies, for so many channels and bits.
+
+        Args:
+            count: Channels.
+            bits: Of a weight.
+            row_: Rows that are fixed.
+            channel_: Channels at a time that are fixed.
+            multiplier: What multiplies, if that is fixed.
+        """
+        rows = [row_] if row_ else least_steps(self.of.weight.rows)
+        channels = (
+            [channel_] if channel_ is not None else [each % count for each in least_steps(count)]
+        )
+        sliced = wide_enough(self.of.source.type.width, bits)
         kinds: Sequence[Multiplier] = get_args(Multiplier) if sliced else ["lut"]
-        if fixed.multiplier:
-            kinds = [fixed.multiplier]
-        return [
-            Choice(row, channel, multiplier=kind)
-            for kind in kinds
-            for channel in channels
-            for row in rows
-        ]
+        if multiplier:
+            kinds = [multiplier]
+        return [(row, channel, kind) for kind in kinds for channel in channels for row in rows]
 
 
 def weighted_hardware(layer: Conv | Linear, context: Context) -> WeightedHardware:

@@ -97,6 +97,14 @@ def folded_samples(seed: int) -> Iterator[Sample]:
         index += 1
 
 
+def rom_samples(seed: int) -> Iterator[Sample]:
+    """Ever more layers whose frozen weights are in a ROM; every fourth is partly loadable."""
+    index = 0
+    while True:
+        yield _Maker(seed, index).rom(("lut", "lut", "dsp", "partial")[index % 4])
+        index += 1
+
+
 class _Maker:
     """Draws one sample."""
 
@@ -252,6 +260,42 @@ class _Maker:
         net = StreamNet("sample", source, tuple(layers), tuple(blocks), (repeat,))
         return Sample(title, net, choice)
 
+    def rom(self, kind: str) -> Sample:
+        """A convolution with its frozen weights in a ROM."""
+        kernel, inputs, outputs = (
+            self.pick([1, 3, 3]),
+            self.pick(range(4, 17)),
+            self.pick([8, 16, 24]),
+        )
+        source, pad = self.stream(self.pick([4, 8, 12, 16]), inputs), (kernel - 1) // 2
+        frozen = self.pick([outputs // 2, outputs - 2]) if kind == "partial" else outputs
+        weight = self.block("weight", self.values((kernel, kernel, inputs, outputs)), frozen)
+        bias = self.bias(outputs, frozen)
+        rows = kernel**2 * inputs
+        choice = replace(
+            self.choice("lut", rows, outputs - frozen),
+            frozen="rom",
+            rom_rows_per_cycle=self.pick([1, 1, 2, 3]),
+            rom_channels_per_cycle=self.pick([1, 2, 4, frozen // 2, 0]),
+            rom_multiplier="dsp" if kind == "dsp" else "lut",
+        )
+        return self.sample(
+            f"rom {kind} {kernel}x{kernel} {inputs} to {outputs}",
+            source,
+            lambda output: Conv(
+                inputs=("image",),
+                output=output,
+                weight=weight,
+                bias=bias,
+                kernel=(kernel, kernel),
+                stride=(1, 1),
+                padding=(pad, pad, pad, pad),
+                depthwise=False,
+            ),
+            (*source.shape[:2], outputs),
+            choice,
+        )
+
     def frozen(self, engine: str, outputs: int) -> int:
         """How many channels are frozen."""
         if engine == "partial":
@@ -344,6 +388,9 @@ class _Maker:
         weights = f", {self.bits}-bit weights" if "weight" in blocks else ""
         if choice.digit_bits:
             weights += f", {choice.digit_bits} per cycle"
+        if choice.frozen == "rom":
+            channels = choice.rom_channels_per_cycle or len(blocks["weight"].frozen_channels)
+            weights += f", {choice.rom_rows_per_cycle}x{channels} of a ROM"
         if isinstance(layer, Conv | Linear) and not all(blocks["weight"].frozen):
             channels = choice.channels_per_cycle or len(blocks["weight"].configurable_channels)
             weights += f", {choice.rows_per_cycle}x{channels} {choice.multiplier}"

@@ -1,0 +1,307 @@
+"""Channels of a weighted layer that share multipliers, accumulators and casts.
+
+Weights are read from a memory. The accumulators start with what is added to the products (bias, and
+the half of the rounding), so that behind them bits are only selected. Channels that are computed
+one after the other share their accumulator and their cast.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar
+
+from semifreddo.rtl.choices import Multiplier
+from semifreddo.rtl.components.component import Component, place
+from semifreddo.rtl.components.costs import Parts
+from semifreddo.rtl.components.memories import Delay, Fifo, mux
+from semifreddo.rtl.components.multiply import Mac
+from semifreddo.rtl.components.numbers import Number, place_cast
+from semifreddo.rtl.components.verilog import concatenation, part, vector
+from semifreddo.rtl.units.channels import Accumulator, Channel
+from semifreddo.rtl.units.engine import Engine
+from semifreddo.rtl.units.unit import bank, bank_select, delay, fifo, phase_bits
+
+
+@dataclass(frozen=True, eq=False)
+class FoldedEngine(Engine):
+    """Channels that are computed one group after the other, their weights read from a memory.
+
+    Attributes:
+        rows: Rows of the weights that are multiplied per cycle.
+        lanes: Channels that are multiplied at the same time.
+        multiplier: What multiplies.
+    """
+
+    prefix: ClassVar[str]
+    """Of the names of its signals and instances that do not begin with its own name."""
+
+    rows: int
+    lanes: int
+    multiplier: Multiplier
+
+    @property
+    @abstractmethod
+    def mac(self) -> Mac:
+        """Multipliers and accumulators, without the width of the phase."""
+
+    @abstractmethod
+    def memory(self) -> Iterator[Component]:
+        """What holds the weights."""
+
+    @abstractmethod
+    def memory_registers(self) -> Parts:
+        """The registers behind the weights."""
+
+    @abstractmethod
+    def memory_lines(self) -> list[str]:
+        """The signal ``weights``, with the prefix, that the multipliers read."""
+
+    @property
+    def cycles(self) -> int:
+        return self.mac.cycles
+
+    @property
+    def latency(self) -> int:
+        return self.mac.latency + 1
+
+    @property
+    def array(self) -> str:
+        """The multipliers in words."""
+        return f"{self.rows} x {self.lanes} {self.multiplier} multipliers"
+
+    @cached_property
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        """What each lane sums up."""
+        return self.of.accumulators(self.channels, self.lanes)
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Width of the accumulators."""
+        return self.of.sum_bits(self.channels, self.lanes)
+
+    def _placed(self, phase: int) -> Mac:
+        return replace(self.mac, phase=phase)
+
+    def components(self, phase: int) -> Iterator[Component]:
+        yield from self.memory()
+        if self.bias_bank:
+            yield self.select_delay(self.mac.latency - 3)
+            yield self.bias_bank
+        yield self._placed(phase)
+        yield Delay(1)
+        for lane in self.accumulators:
+            yield lane.cast
+
+    def rest(self) -> Parts:
+        """Registers behind memories, starts and words."""
+        parts, mac = self.memory_registers(), self.mac
+        loaded, sums = set(self.loadable_bias), self.lanes * self.sum_bits
+        if mac.groups > 1:
+            parts.add("mux_bit", sums * mux(mac.groups))
+            # Words are collected in the registers in front of the FIFO, which the layer counts.
+            behind = mac.groups * self.lanes - len(self.channels)
+            parts.add("word_bit", behind * self.of.target.width)
+        if (mac.groups > 1 or loaded) and not mac.takes_sums_in:
+            parts.add("word_bit", sums)
+        if loaded:
+            parts.add("word_bit", sums)
+            if any(
+                channel.constant
+                for lane in self.accumulators
+                for channel in lane.channels
+                if channel.index in loaded
+            ):
+                parts.add("start_bit", sums)
+        return parts
+
+    # Text ----------------------------------------------------------------------------------------
+
+    def text(self, _name: str, phase: int, fifo_: Fifo) -> list[str]:
+        of, context, mac = self.of, self.context, self.mac
+        lines = self.memory_lines()
+        if of.bias is not None and self.bias_bank:
+            lines += bank_select(f"{self.name}_bias", context, mac.latency - 3)
+            lines += bank(f"{self.name}_bias", context, of.bias, self.bias_bank, "1'b0")
+        lines += self._declarations()
+        lanes = [_Lane(self, index, sums) for index, sums in enumerate(self.accumulators)]
+        for lane in lanes:
+            lines += lane.initial()
+        initials = concatenation([f"{self.prefix}initial_{lane.index}" for lane in lanes])
+        lines += [f"assign {self.prefix}initials =\n    {initials};", *self._mac(phase), ""]
+        for lane in lanes:
+            lines += lane.result()
+        return lines + self._word(fifo_)
+
+    def _declarations(self) -> list[str]:
+        group, name, pre = vector(phase_bits(self.mac.groups)), self.name, self.prefix
+        return [
+            f"wire {name}_starts, {name}_done;",
+            f"wire {group} {pre}summed_group;  // that is summed up",
+            f"wire {group} {pre}following_group, {pre}coming_group;"
+            "  // that will be, one and two cycles later",
+            f"reg {group} {name}_group;  // whose sums are there",
+            f"always @(posedge clk) {name}_group <= {pre}summed_group;",
+            f"wire {vector(self.lanes * self.sum_bits)} {pre}initials, {name}_sums;",
+            f"wire {vector(self.lanes * self.of.target.width)} {name}_cast;",
+        ]
+
+    def _mac(self, phase: int) -> list[str]:
+        of, operands, lines, pre = self.of, "window", [], self.prefix
+        if of.depthwise:
+            operands, width = f"{pre}operands", of.source.type.width
+            taps = [
+                part("window", tap * of.source.channels + channel, width)
+                for tap in range(of.geometry.taps)
+                for channel in self.channels
+            ]
+            bits = vector(len(taps) * width)
+            lines = [f"wire {bits} {operands} =\n    {concatenation(taps)};"]
+        own = {name: f"{pre}{name}" for name in ("weights", "initials", "line", "unit")}
+        ports = {name: name for name in ("clk", "rst", "active", "phase")} | own
+        ports |= {
+            "operands": operands,
+            "starts": f"{self.name}_starts",
+            "group": f"{pre}summed_group",
+            "following": f"{pre}following_group",
+            "coming": f"{pre}coming_group",
+            "done": f"{self.name}_done",
+            "sums": f"{self.name}_sums",
+        }
+        return [*lines, place(self._placed(phase), f"{pre}mac", ports)]
+
+    def _word(self, fifo_: Fifo) -> list[str]:
+        """The words: of one group, or collected group by group."""
+        width, name, held = self.of.target.width, self.name, f"{self.prefix}collected"
+        bits, size = len(self.channels) * width, self.lanes * width
+        if self.mac.groups == 1:
+            lines = [
+                f"reg {vector(bits)} {name}_word;",
+                f"always @(posedge clk) {name}_word <= {name}_cast;",
+            ]
+            last = f"{name}_done"
+        else:
+            top = self.mac.groups * size - 1
+            lines = [
+                f"reg {vector(top + 1)} {held};",
+                "always @(posedge clk)",
+                f"    if ({name}_done) {held} <= {{{name}_cast, {held}[{top}:{size}]}};",
+                f"wire {vector(bits)} {name}_word = {held}[{bits - 1}:0];",
+            ]
+            last = f"{name}_done && {name}_group == {self.mac.groups - 1}"
+        return [
+            *lines,
+            *delay(f"{name}_push", 1, last),
+            *fifo(name, fifo_, f"{name}_push", "pop"),
+        ]
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """The accumulator of one channel of every group."""
+
+    engine: FoldedEngine
+    index: int
+    sums: Accumulator
+
+    def _name(self, what: str) -> str:
+        """Of a signal of the lane."""
+        return f"{self.engine.prefix}{what}_{self.index}"
+
+    def initial(self) -> list[str]:
+        """What the accumulator starts with, and what stays below it; from registers."""
+        size, below = self.engine.sum_bits, self.sums.most_up
+        channels = self.sums.channels
+        if {channel.index for channel in channels} & set(self.engine.of.loadable_bias):
+            lines = self._offset(channels)
+            name = self._name("offset")
+            starts = [f"{name}[{size + channel.up - 1}:{channel.up}]" for channel in channels]
+            rests = [f"{name}[{below - 1}:0]"] * len(channels)
+        else:
+            lines = []
+            starts = [f"{size}'h{channel.carried % (1 << size):x}" for channel in channels]
+            rests = [f"{below}'d{channel.rest}" for channel in channels]
+        following = f"{self.engine.prefix}following_group"
+        lines += _registered(self._name("initial"), size, starts, following)
+        if below:
+            # Kept until the sum is there, which may be when the next one starts.
+            name = self._name("rest")
+            lines += [
+                *_registered(f"{name}_next", below, rests, following),
+                f"reg {vector(below)} {name};",
+                f"always @(posedge clk) if ({self.engine.name}_starts) {name} <= {name}_next;",
+            ]
+        return lines
+
+    def _offset(self, channels: Sequence[Channel]) -> list[str]:
+        """``offset``, the sum of a loaded bias and a constant: first read, then added."""
+        of, size = self.engine.of, self.engine.sum_bits
+        block, loaded, bank_ = of.bias, of.loadable_bias, f"{self.engine.name}_bias"
+        pre = self.engine.prefix
+        assert block is not None
+        ranges = [(channel.loaded, channel.constant) for channel in channels]
+        low = min(min(bias[0], bias[0] + constant) for bias, constant in ranges)
+        high = max(max(bias[1], bias[1] + constant) for bias, constant in ranges)
+        # Wide enough to be cut into a part for the accumulator and a part below.
+        bits = max(Number("", low, high, 0).bits, size + self.sums.most_up)
+        lines, biases, constants = [], [], []
+        for channel in channels:
+            constants.append(f"{bits}'h{channel.constant % (1 << bits):x}")
+            biases.append(f"{bits}'h0")
+            if channel.index in loaded:
+                signal = part(bank_, loaded.index(channel.index), block.bits)
+                value = Number.of(signal, block.type)
+                value = value.shifted(channel.frac - block.frac[channel.index])
+                biases[-1] = f"{pre}bias_{channel.index}"
+                line = f"wire signed {vector(bits)} {biases[-1]} = {value.text};"
+                lines += [] if line in lines else [line]
+        bias, constant = self._name("bias_of_lane"), self._name("constant")
+        return [
+            *lines,
+            *_registered(bias, bits, biases, f"{pre}coming_group"),
+            *_by_group(constant, bits, constants, f"{pre}following_group"),
+            f"wire {vector(bits)} {self._name('offset')} = {bias} + {constant};",
+        ]
+
+    def result(self) -> list[str]:
+        """The cast of the accumulator's channel of the present group."""
+        cast, name, texts = self.sums.cast, self._name("number"), []
+        engine = self.engine.name
+        own, width = self.engine.sum_bits, self.engine.of.target.width
+        size = max(own + self.sums.most_up, cast.bits)
+        total = part(f"{engine}_sums", self.index, own)
+        sign = f"{engine}_sums[{(self.index + 1) * own - 1}]"
+        for channel in self.sums.channels:
+            more = size - own - channel.up
+            extended = f"{{{more}{{{sign}}}}}, {total}" if more else total
+            rest = f", {self._name('rest')}[{channel.up - 1}:0]" if channel.up else ""
+            texts.append(f"{{{extended}{rest}}}")
+        result = part(f"{engine}_cast", self.index, width)
+        kept = f"{name}[{cast.bits - 1}:0]"
+        return [
+            *_by_group(name, size, texts, f"{engine}_group"),
+            place_cast(cast, f"{self._name('cast')}_folded", kept, result),
+        ]
+
+
+def _by_group(name: str, bits: int, texts: Sequence[str], index: str) -> list[str]:
+    """``name`` is the text of a group; the same for all groups, or selected by ``index``."""
+    if len(set(texts)) == 1:
+        return [f"wire {vector(bits)} {name} = {texts[0]};"]
+    return [
+        f"wire {vector(bits * len(texts))} {name}_all =\n    {concatenation(list(texts))};",
+        f"wire {vector(bits)} {name} = {name}_all[{index}*{bits}+:{bits}];",
+    ]
+
+
+def _registered(name: str, bits: int, texts: Sequence[str], index: str) -> list[str]:
+    """As :func:`_by_group`, a cycle later; a constant for all groups is a wire."""
+    if len(set(texts)) == 1 and "'" in texts[0]:
+        return _by_group(name, bits, texts, index)
+    return [
+        *_by_group(f"{name}_now", bits, texts, index),
+        f"reg {vector(bits)} {name};",
+        f"always @(posedge clk) {name} <= {name}_now;",
+    ]
