@@ -11,7 +11,7 @@ import pytest
 
 from nets import blended, images
 from rtl.conftest import Build
-from rtl.random_nets import random_net
+from rtl.random_nets import random_net, with_roms
 from semifreddo.core.errors import ToolError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
@@ -78,6 +78,15 @@ def test_netlists_of_layers_and_a_changed_look_up_table(simulate: Build, tmp_pat
 def test_netlists_of_random_networks(seed: int, simulate: Build, tmp_path: Path) -> None:
     net, schedule = random_net(seed)
     check(net, netlist_design(make_design(net, schedule), tmp_path), simulate)
+
+
+@pytest.mark.slow
+def test_netlists_of_roms(simulate: Build, tmp_path: Path) -> None:
+    net, schedule = random_net(44)
+    design = make_design(net, with_roms(net, schedule, 44))
+    layers = [unit.layer for unit in design.layers.units if f"{unit.module}_rom.sv" in design.files]
+    assert len(layers) == 2
+    check(net, netlist_design(design, tmp_path, parts=layers), simulate)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,8 +97,8 @@ def every_kind() -> StreamNet:
         AvgPool(
             inputs=("average",),
             output=Stream("all", (1, 1, CHANNELS), UNSIGNED),
-            kernel=(2, 2),
-            stride=(2, 2),
+            kernel=(3, 2),
+            stride=(1, 1),
         ),
     ]
     return StreamNet("lanes", image, tuple(layers), tuple(blocks))
@@ -145,6 +146,16 @@ def test_a_folded_layer_takes_a_cycle_per_group() -> None:
         for name in ("sum", "max", "slide")
     }
     assert cycles == {"sum": 64 * 3, "max": 64 * 3, "slide": 16 + 8 * 2}
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (3, 2), (8, 8)])
+def test_a_single_window_overlaps_no_other(stride: tuple[int, int]) -> None:
+    """A running value instead of a window, however the network says that there is one."""
+    net = every_kind()
+    layer = replace(net.layers[-1], stride=stride)
+    plan = HARDWARE(layer, Context.of(net)).plan(Choice(channels_per_cycle=4))
+    assert plan.cycles == 3 * 2 * 3
+    assert {"sf_reduce"} == {part.module for part in plan.components()} & {"sf_reduce", "sf_window"}
 
 
 @pytest.mark.parametrize(("channels", "depth"), [(0, 6), (5, 5), (3, 2), (1, 2)])

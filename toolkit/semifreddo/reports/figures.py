@@ -176,8 +176,9 @@ class CosimFigures:
 
     Attributes:
         latency_cycles: From the first word in to the last result word out, for the first image.
-        interval_cycles: Between results when images follow each other, the longest seen; the last
-            image, which none follows, left out.
+        interval_cycles: Between results when images follow each other, the longest seen in the
+            second half of the images (FIFOs have filled by then); the last image, which none
+            follows, left out.
         frames_per_second: Of the simulation, one process, nothing stalled.
         stalled_images: Images that went through with random stalls on both streams.
         swapped_images: Images around task swaps in mid-stream.

@@ -126,13 +126,15 @@ def _measure(
     trials = Trials(executable, design.net, section.timeout_s)
     found = trials.measure(task, vectors)
     swapped = trials.swap_tasks(task, vectors.images[:_SWAP_IMAGES], stalls_of(section))
+    # The first images come out while FIFOs still fill. No image follows the last one: its end comes
+    # out alone, a few cycles later.
+    intervals = found.exchange.interval_cycles[:-1]
     figures = CosimFigures(
         compile_seconds=0.0,
         executable_bytes=trials.executable.stat().st_size,
         images=len(vectors),
         latency_cycles=found.exchange.latency_cycles,
-        # No image follows the last one: its end comes out alone, a few cycles later.
-        interval_cycles=int(found.exchange.interval_cycles[:-1].max(initial=0)),
+        interval_cycles=int(intervals[len(intervals) // 2 :].max(initial=0)),
         frames_per_second=round(len(vectors) / found.seconds, 1),
         stalled_images=len(vectors),
         swapped_images=swapped,

@@ -197,11 +197,12 @@ ROM_LUTS_FOR_BLOCK = 64
 def rom_parts(words: int, bits: int) -> Parts:
     """A memory of constants of LUTs: one of 64 words for each bit, and multiplexers behind them.
 
-    Of few words there are not so many different columns of bits.
+    Four of these are joined by the multiplexers beside them (MUXF7, MUXF8). Of few words there are
+    not so many different columns of bits.
     """
     leaves, columns = -(-words // 64), min(bits, (1 << words) - 2) if words < 8 else bits
     parts = Parts.of("rom_lut", columns * leaves)
-    parts.add("memory_mux_bit", columns * (leaves - 1))
+    parts.add("mux_bit", columns * 2 * (-(-leaves // 4) - 1))
     return parts
 
 

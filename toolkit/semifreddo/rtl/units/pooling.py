@@ -43,8 +43,12 @@ class PoolPlan(LanesPlan):
 
     @cached_property
     def window(self) -> Geometry:
-        """The windows."""
-        return Geometry.of(self.layer, self.source)
+        """The windows; a single one overlaps no other, whatever its stride says."""
+        found = Geometry.of(self.layer, self.source)
+        if found.out != (1, 1):
+            return found
+        rows, columns = (max(pair) for pair in zip(found.kernel, found.stride, strict=True))
+        return replace(found, stride=(rows, columns))
 
     @property
     def registers(self) -> int:
