@@ -38,6 +38,9 @@ class FoldedEngine(Engine):
     prefix: ClassVar[str]
     """Of the names of its signals and instances that do not begin with its own name."""
 
+    suffix: ClassVar[str]
+    """Of the names of its casts."""
+
     rows: int
     lanes: int
     multiplier: Multiplier
@@ -282,7 +285,7 @@ class _Lane:
         kept = f"{name}[{cast.bits - 1}:0]"
         return [
             *_by_group(name, size, texts, f"{engine}_group"),
-            place_cast(cast, f"{self._name('cast')}_folded", kept, result),
+            place_cast(cast, f"{self._name('cast')}{self.engine.suffix}", kept, result),
         ]
 
 

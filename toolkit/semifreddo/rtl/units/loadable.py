@@ -23,6 +23,7 @@ class LoadableEngine(FoldedEngine):
 
     name: ClassVar[str] = "loadable"
     prefix: ClassVar[str] = ""
+    suffix: ClassVar[str] = "_loaded"
 
     @property
     def channels(self) -> Sequence[int]:

@@ -29,6 +29,7 @@ class RomEngine(FoldedEngine):
 
     name: ClassVar[str] = "frozen"
     prefix: ClassVar[str] = "rom_"
+    suffix: ClassVar[str] = ""
 
     @property
     def channels(self) -> Sequence[int]:
