@@ -167,6 +167,26 @@ def transposed(inputs: int = 8, outputs: int = 8, **options: object) -> nn.Modul
     return qnn.QuantConvTranspose2d(inputs, outputs, **given)
 
 
+class UNet(nn.Module):
+    """Down, up again, and joined with what was before: a result for every pixel."""
+
+    def __init__(self, up: nn.Module) -> None:
+        super().__init__()
+        self.image, self.first, self.down = image(), net(conv(outputs=4), act())[1:3], conv(4, 8)
+        self.act, self.up, self.join = (
+            act(),
+            up,
+            qnn.QuantIdentity(act_quant=Uint8ActPerTensorFloat),
+        )
+        self.last, self.norm = conv(12, 4), nn.BatchNorm2d(4)
+        self.answer = qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(self.image(x))
+        deep = self.up(self.act(self.down(nn.functional.max_pool2d(x, 2))))
+        return self.answer(self.norm(self.last(self.join(torch.cat([x, deep], 1)))))
+
+
 class Moves(nn.Module):
     """Every way to move values between pixels, one behind the other."""
 
@@ -360,6 +380,10 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         lambda x: nn.functional.pad(x[:, :, 1:, 1:], (0, 1, 1, 0)) + x
     ),
     "shortcut with channels of zeros": Shortcut,
+    "U-Net with resizing": lambda: UNet(nn.Upsample(size=(10, 10))),
+    "U-Net with a transposed convolution": lambda: UNet(
+        nn.Sequential(transposed(kernel_size=2, bias=True), act())
+    ),
     "every movement": Moves,
     "signals of one dimension": Signals,
     "two convolutions": lambda: net(

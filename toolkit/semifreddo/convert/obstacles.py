@@ -270,6 +270,8 @@ class _Walk:
         if len(shape) == 4:
             stream = self._stream((shape[2], shape[3], shape[1]))
             return Signal.image(stream, node.name)
+        if len(shape) == 3:
+            return Signal.whole(self._stream((1, shape[2], shape[1])), 3, node.name)
         stream = self._stream((1, 1, int(np.prod(shape))))
         return Signal(stream, np.arange(np.prod(shape)).reshape(shape), node=node.name)
 
@@ -317,8 +319,10 @@ def _shape_of(value: Value | None) -> tuple[int, ...]:
     top, left, bottom, right = value.padding
     if value.padding == NO_PADDING:
         return value.index.shape
-    batch, channels, height, width = value.index.shape
-    return (batch, channels, height + top + bottom, width + left + right)
+    *others, width = value.index.shape
+    if len(others) == 3:
+        others[-1] += top + bottom
+    return (*others, width + left + right)
 
 
 def _inferred(
