@@ -67,6 +67,28 @@ def test_what_a_frozen_channel_depends_on_is_frozen_with_it(tmp_path: Path) -> N
     assert all(block.frozen == tuple(flags[names[0]]) for block in scalers)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["transposed convolution", "depthwise transposed convolution", "signals of one dimension"],
+)
+def test_channels_of_a_transposed_convolution_are_frozen(name: str, tmp_path: Path) -> None:
+    """All phases of an output channel, whose weights lie along the second axis in torch."""
+    model = trained(name)
+    weight = next(
+        f"{path}.weight"
+        for path, module in model.named_modules()
+        if "Transpose" in type(module).__name__
+    )
+    outputs = len(integer_tensor(model, weight).raw)
+    flags = {weight: np.arange(outputs) % 2 == 0}
+    plan = FreezePlan.of(flags, lambda name: integer_tensor(model, name))
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=SHAPE, plan=plan)
+    block = convert(path, "net").block[weight]
+    assert block.outputs > outputs
+    assert block.frozen == tuple(flags[weight]) * (block.outputs // outputs)
+
+
 def test_tensors_of_a_file_without_plan_are_frozen_by_name(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     proto = trace(trained("two convolutions"), path, SHAPE)

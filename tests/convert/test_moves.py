@@ -251,6 +251,15 @@ def test_what_scales_moved_values_is_frozen_as_their_weights_are(tmp_path: Path)
     assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
 
 
+def test_a_shape_in_which_zero_would_be_a_size(tmp_path: Path) -> None:
+    """Newer exporters say so, and the batch is kept all the same."""
+    graph = Graph()
+    shape = graph.constant("shape", np.array([1, 32]))
+    value = graph.node("Reshape", graph.image(), shape, allowzero=1)
+    head = graph.weight("head.weight", (3, 32), 0.11)
+    same(graph, graph.quant(graph.node("Gemm", value, head, transB=1), 0.3), tmp_path)
+
+
 def around(graph: Graph, source: str, pads: list[int]) -> str:
     """A Pad node: top, left, bottom, right."""
     tag = f"pad{len(graph.nodes)}"

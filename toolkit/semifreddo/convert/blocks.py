@@ -271,6 +271,9 @@ def _torch_layout(constant: Constant, draft: Draft, what: str) -> IntegerTensor:
     if constant.shape[0] != outputs or not (channel == np.arange(outputs)).all():
         # One value per channel stored as (1, channels, 1, 1), or a matrix stored (inputs, outputs).
         raw = np.moveaxis(draft.raw, -1, 0)
+        if raw.ndim > 2 and constant.shape[:2] == raw.shape[1::-1]:  # of a transposed convolution
+            shape = (*raw.shape[:2], *constant.shape[2:])
+            return IntegerTensor(raw.reshape(shape), frac, scale)
         flat = raw.reshape(outputs, -1) if raw[0].size > 1 else raw.ravel()
         return IntegerTensor(flat, frac, scale)
     raw = np.empty(size, np.int64)

@@ -87,7 +87,10 @@ def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) 
         sizes = constants.get(node.input[1]) if node.op_type == "Reshape" else None
         if sizes is not None and sizes.size and sizes[0] == 1:
             node.input[1] = f"{node.output[0]}_batched"
-            # Zero keeps the batch size of the operand.
+            # Zero keeps the batch size of the operand, unless it is taken for a size.
+            kept = [item for item in node.attribute if item.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
             free = np.array([0, *sizes[1:]], np.int64)
             model.graph.initializer.append(onnx.numpy_helper.from_array(free, node.input[1]))
     return model

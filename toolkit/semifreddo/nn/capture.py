@@ -69,14 +69,19 @@ def captured(model: nn.Module, batches: Iterator[npt.NDArray[np.float64]]) -> It
 
 
 def quantized_weights(model: nn.Module) -> dict[str, npt.NDArray[np.float32]]:
-    """What single precision makes of every quantized weight and bias, by parameter name."""
+    """What single precision makes of every quantized weight and bias, as the parameter lies.
+
+    By the parameter's name.
+    """
     found = {}
     training = model.training
     try:
         with torch.no_grad():
             model.eval()
             for name, tensor in quantized_tensors(model).items():
-                found[name] = tensor.quantized()[0].numpy()
+                values = tensor.quantized()[0]
+                moves = values.dim() > tensor.dim
+                found[name] = (values.movedim(0, tensor.dim) if moves else values).numpy()
     finally:
         model.train(training)
     return found

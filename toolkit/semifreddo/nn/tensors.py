@@ -64,10 +64,32 @@ class Weight(QuantizedTensor):
     """The weight of a layer."""
 
     role = "weight"
+    transposed: ClassVar[bool] = False
+
+    @property
+    def present(self) -> bool:
+        return super().present and _is_transposed(self.module) == self.transposed
 
     def quantized(self) -> tuple[Tensor, Tensor]:
         weight = self.module.quant_weight()
         return weight.value, weight.scale
+
+
+class TransposedWeight(Weight):
+    """The weight of a transposed convolution, whose output channels are its second dimension."""
+
+    dim = 1
+    transposed = True
+
+    def quantized(self) -> tuple[Tensor, Tensor]:
+        value, scale = super().quantized()
+        return value.transpose(0, 1), scale.transpose(0, 1) if scale.dim() > 1 else scale
+
+
+def _is_transposed(module: nn.Module) -> bool:
+    """Whether output channels are the second dimension; with groups they are part of the first."""
+    kinds = (nn.ConvTranspose1d, nn.ConvTranspose2d)
+    return isinstance(module, kinds) and module.groups == 1
 
 
 class Bias(QuantizedTensor):
@@ -87,7 +109,7 @@ class Bias(QuantizedTensor):
 
 
 OWNERS: dict[type[nn.Module], tuple[type[QuantizedTensor], ...]] = {
-    QuantWeightBiasInputOutputLayer: (Weight, Bias),
+    QuantWeightBiasInputOutputLayer: (Weight, TransposedWeight, Bias),
 }
 """The tensors that modules of a class own; who writes such a class registers them here."""
 
