@@ -41,13 +41,18 @@ def written(folder: Path) -> Path:
     return folder
 
 
-def test_the_table_of_the_page_is_trained(tmp_path: Path) -> None:
+def test_the_table_of_the_page_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", str(written(tmp_path))]) == 0
     model = load_trained(load_config(tmp_path)).model
     assert set(filter_terms(model)) == {
         f"cores.{c}.{b}.conv.weight" for c in (0, 1, 2) for b in (0, 1)
     }
     assert 0 < mean_terms(model) <= 2
+    counts = [count for terms in filter_terms(model).values() for count in terms]
+    told = f"{mean_terms(model):.2f} a weight; filters: {counts.count(0)} with 0, "
+    assert told in capsys.readouterr().err and len(counts) == 3 * (8 + 12)
     assert all(bool(quant.filter_terms.fixed) for _, _, quant in powers_quants(model))
 
 

@@ -11,7 +11,7 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.flow.build import stages
 from semifreddo.flow.config import load_config
 from semifreddo.studies.catalog import MEASUREMENTS, STUDIES, find_study
-from semifreddo.studies.runner import render
+from semifreddo.studies.runner import draw, render
 
 pytest.importorskip("torch", reason="needs torch (extra train)")
 
@@ -43,6 +43,8 @@ def test_the_page_is_the_record(name):
     assert record["settings"] == json.loads(json.dumps(study.settings())), "measure it again"
     assert record["sealed"] and len(record["seeds"]) >= 3
     assert (PAGES / f"{name}.md").read_text() == render(study, record)
+    if picture := draw(study, record):
+        assert (PAGES / f"{name}.svg").read_text() == picture
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)

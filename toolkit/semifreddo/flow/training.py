@@ -23,7 +23,7 @@ from semifreddo.flow.trained import load_trained
 from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
-from semifreddo.methods.flightnn import objective_of
+from semifreddo.methods.flightnn import objective_of, terms_line
 from semifreddo.methods.labels import fine_classes
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names
@@ -110,6 +110,8 @@ def train_design(
     topology = train.topology
     make = _train_around_core if topology is not None and topology.core else _train_whole
     trained = make(config, train, seed, progress)
+    if told := terms_line(trained.model):
+        progress(told)
     save_checkpoint(trained, config.path(config.design.checkpoint))
     return trained
 

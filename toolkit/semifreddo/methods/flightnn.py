@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.integers import integer_tensor
-from semifreddo.nn.powers import powers_quants, signed_digits
+from semifreddo.nn.powers import MOST_TERMS, powers_quants, signed_digits
 from semifreddo.train.objective import JSON, CrossEntropy, Objective
 
 
@@ -96,3 +96,13 @@ def mean_terms(model: nn.Module) -> float:
     if not pairs:
         raise ValueError("no weight is made of powers of two")
     return sum(used for used, _ in pairs) / sum(count for _, count in pairs)
+
+
+def terms_line(model: nn.Module) -> str:
+    """What was learned, in one line; "" for a model without weights of powers of two."""
+    found = filter_terms(model)
+    if not found:
+        return ""
+    counts = [count for terms in found.values() for count in terms]
+    filters = ", ".join(f"{counts.count(k)} with {k}" for k in range(MOST_TERMS + 1))
+    return f"powers of two: {mean_terms(model):.2f} a weight; filters: {filters}"

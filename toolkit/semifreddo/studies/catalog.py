@@ -12,6 +12,8 @@ from semifreddo.studies.study import Study
 
 STUDIES = {
     "vertical_freezing": "vertical_freezing:VerticalFreezing",
+    "label_granularity": "label_granularity:LabelGranularity",
+    "learned_terms": "learned_terms:LearnedTerms",
 }
 MEASUREMENTS = {
     "calibration": "hardware.calibration:Calibration",

@@ -206,6 +206,8 @@ class Runner:
         """Write record and page; gives the page's path."""
         record = json.loads(json.dumps(self.record()))
         _write(out / f"{self.study.name}.json", record)
+        if picture := draw(self.study, record):
+            write_atomic(out / f"{self.study.name}.svg", picture)
         page = out / f"{self.study.name}.md"
         write_atomic(page, render(self.study, record))
         return page
@@ -219,10 +221,20 @@ def recorded(record: JSON) -> tuple[Measured, ...]:
     )
 
 
+def _tested(results: tuple[Measured, ...]) -> bool:
+    return bool(results) and all(item.test is not None for item in results)
+
+
+def draw(study: Study[Any, Any], record: JSON) -> str:
+    """The picture of a record as SVG text; "" if it has none, or is not tested."""
+    results = recorded(record)
+    return study.picture(results) if _tested(results) else ""
+
+
 def render(study: Study[Any, Any], record: JSON) -> str:
     """The page of a record: the same text for the same record."""
     results = recorded(record)
-    tested = bool(results) and all(item.test is not None for item in results)
+    tested = _tested(results)
     verdict = study.verdict(results) if tested else None
     seeds = ", ".join(map(str, record["seeds"]))
     minutes = sum(item.seconds for item in results) / 60
@@ -241,6 +253,7 @@ def render(study: Study[Any, Any], record: JSON) -> str:
             f"**Claim.** {study.claim} ({study.origin})\n",
             f"**Margin**, written before the test: {study.margin}\n",
             f"{end}\n",
+            *([f"![{study.title}]({study.name}.svg)\n"] if draw(study, record) else []),
             study.body(results).rstrip() + "\n",
             f"Seeds {seeds}; {minutes:.1f} minutes of validation in all. Everything was chosen on "
             f"validation data; the test split was {split}.\n",

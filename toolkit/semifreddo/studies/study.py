@@ -140,6 +140,10 @@ class Study(abc.ABC, Generic[Development, Test]):
     def body(self, results: Sequence[Measured]) -> str:
         """Markdown: facts, tables and how to read them; before the test, without test figures."""
 
+    def picture(self, results: Sequence[Measured]) -> str:  # noqa: ARG002 -- most tell it in a table
+        """SVG text of tested results, which stands beside the page; "" if there is none."""
+        return ""
+
 
 def by_way(results: Sequence[Measured]) -> dict[str, list[Measured]]:
     """Results by way, in order of their first appearance."""
