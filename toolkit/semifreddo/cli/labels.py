@@ -18,8 +18,8 @@ examples:
 The question is whether a device that answers groups should learn the classes in them one by one
 (semifreddo retarget --fine). The design's model knows the classes; how often it confuses classes of
 different groups on validation images, divided by how often it confuses classes of the same group,
-is the Average Confusion Ratio of the grouping. The higher it is, the more finer labels gain;
-docs/methods.md has an example.
+is the Average Confusion Ratio of the grouping. The higher it is, the more they tend to gain;
+docs/methods.md says how much that was.
 """
 
 

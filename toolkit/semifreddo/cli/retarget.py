@@ -30,7 +30,7 @@ Trains what is configurable (trainable cores, blend factors, head) and writes a 
 kilobytes for the device as it is built; nothing is generated or compiled. The answers of the built
 simulation are compared with torch's on the whole test split before the file is written.
 
-With --fine the device learns the classes and answers with their groups, which is often more
+With --fine the device learns the classes and answers with their groups, which can be more
 accurate and needs an output for each class; `semifreddo labels` says for which groups.
 """
 
