@@ -167,6 +167,14 @@ def test_a_backbone_and_its_configuration():
     assert BackboneConfig.from_dict(twin) == BackboneConfig(**CORES)
 
 
+def test_kinds_that_are_off_decide_nothing():
+    plain = SemifreddoConfig(**CORES)
+    assert not {"weights", "terms", "core_weights"} & set(plain.deciding())
+    assert {**plain.to_dict(), **plain.deciding()} == plain.to_dict()
+    some = SemifreddoConfig(**CORES, core_weights="powers_of_two")
+    assert some.deciding() == some.to_dict()
+
+
 def test_a_core_of_other_terms_is_no_core_for_this_network():
     from semifreddo.train.checkpoint import TrainedModel
     from semifreddo.train.freeze import freeze

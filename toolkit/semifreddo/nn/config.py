@@ -22,6 +22,7 @@ WeightKind: TypeAlias = Literal["uniform", "powers_of_two"]
 Terms: TypeAlias = Literal[1, 2, "learned"]
 """Powers of two that a weight is made of."""
 
+_KINDS = ("weights", "core_weights", "trainable_weights")
 _MAX_SIZE = 4096
 _MAX_STRIDE = 4
 _PADDINGS = (1, 2, 0)
@@ -158,6 +159,17 @@ class NetworkConfig:
         """Plain lists, numbers and strings, for JSON."""
         data = dataclasses.asdict(self)
         return {key: _lists(value) for key, value in data.items()}
+
+    def deciding(self) -> dict[str, Any]:
+        """As :meth:`to_dict`, of what is on, for the settings of a study.
+
+        Keys of powers of two are left out where no weight is made of them.
+        """
+        found = self.to_dict()
+        if "powers_of_two" not in {found.get(name) for name in _KINDS}:
+            for name in (*_KINDS, "terms", "term_penalty"):
+                found.pop(name, None)
+        return found
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = "network") -> Self:

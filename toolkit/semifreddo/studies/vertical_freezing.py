@@ -206,8 +206,8 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
     val_images: int = 1_000
 
     def settings(self) -> JSON:
-        trained = {"source": self.source.deciding(), "target": self.target.deciding()}
-        return dataclasses.asdict(self) | trained
+        parts = (("config", self.config), ("source", self.source), ("target", self.target))
+        return dataclasses.asdict(self) | {name: part.deciding() for name, part in parts}
 
     def cells(self, seeds: Sequence[int], _done: Sequence[Measured]) -> Sequence[Cell]:
         return [Cell(way, seed) for seed in seeds for way in WAYS]
