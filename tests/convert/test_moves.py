@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from onnx_models import Graph
-from semifreddo.convert import convert, run_qonnx
+from semifreddo.convert import convert, run_qonnx, trace_qonnx
+from semifreddo.convert.load import CHANNELS_LAST_DOMAIN
 from semifreddo.convert.moves import as_blocks, as_windows
 from semifreddo.convert.values import Signal
 from semifreddo.core.errors import ConversionError
@@ -317,3 +318,21 @@ def test_the_largest_value_of_an_image(tmp_path: Path) -> None:
     value = graph.quant(graph.conv(graph.image()), 0.3)
     net = same(graph, graph.node("GlobalMaxPool", value, name="/g/G"), tmp_path)
     assert net.output.shape == (1, 1, 3)
+
+
+def test_quantizers_of_a_file_with_channels_last_are_compared(tmp_path: Path) -> None:
+    graph = Graph(shape=(1, 4, 5, 2))
+    weight = graph.weight("conv.weight", (3, 2, 2, 2), 0.11)
+    value = graph.node(
+        "Conv", graph.image(), weight, name="/conv/Conv", domain=CHANNELS_LAST_DOMAIN,
+        kernel_shape=[2, 2],
+    )  # fmt: skip
+    value = graph.quant(graph.node("Relu", value), 0.3, signed=0, name="/first/Quant")
+    value = graph.quant(graph.node("LeakyRelu", value), 0.5, name="/second/Quant")
+    path = graph.save(tmp_path / "a.onnx", value)
+    net = convert(path, "net")
+    images = np.random.default_rng(1).integers(0, 256, (5, *net.input.shape))
+    found, expected = trace_qonnx(path, net, images), reference.trace(net, images)
+    assert len(found) == 2
+    for name, values in found.items():
+        assert np.array_equal(values, expected[name]), name

@@ -150,6 +150,9 @@ FILES = [
 ]
 """Networks of other people that convert."""
 
+COUNTS = {"nn2_mobilenet_v1_vww_a8w8": 20, "qonnx_bsd300x3-espcn_nn_resize_quant_model": 4}
+"""Images for the C simulation of networks that take long."""
+
 NOT_ANSWERED = {
     "zoo_qkeras_jettagging": "reads the image before it has a number format",
 }
@@ -184,10 +187,10 @@ def test_files_that_are_refused_by_name(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", FILES[:7])
+@pytest.mark.parametrize("name", [*FILES[:7], FILES[-1]])
 def test_files_of_other_people_in_cpp(name: str, tmp_path: Path) -> None:
     net = convert(foreign(name), "net", frozen="none")
-    climb_cpp(net, pictures(net, 20 if net.input.pixels > 2_000 else 200), tmp_path, [net])
+    climb_cpp(net, pictures(net, COUNTS.get(name, 200)), tmp_path, [net])
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.lineage import Lineage
-from semifreddo.convert.load import Graph
+from semifreddo.convert.load import CHANNELS_LAST_AXES, Graph
 from semifreddo.convert.moves import moved, padded
 from semifreddo.convert.names import Names, Scopes
 from semifreddo.convert.node import Node
@@ -223,6 +223,12 @@ class Context(Lineage):
         self.layers[position] = replace(layer, output=changed)
         self.origins[stream.name] = Origin(self.origins[stream.name].node, node.outputs[0])
         return changed
+
+    def in_file_order(self, signal: Signal) -> bool:
+        """Whether a tensor of the file has the values of a stream in the order of its images."""
+        if self.graph.input_axes == CHANNELS_LAST_AXES and signal.index.ndim == 4:
+            return np.array_equal(signal.index.ravel(), np.arange(signal.index.size))
+        return signal.is_whole
 
     def stands_for(self, stream: Stream, tensor: str, scale: Fraction) -> None:
         """Say which tensor of the file a layer's integers are.

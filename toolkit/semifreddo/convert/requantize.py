@@ -55,7 +55,8 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
     )
     if not made.is_identity:
         # The file's tensor has another shape or order than the stream of a padded or moved image.
-        tensor = node.outputs[0] if padding == NO_PADDING and real.signal.is_whole else ""
+        ordered = padding == NO_PADDING and context.in_file_order(real.signal)
+        tensor = node.outputs[0] if ordered else ""
         context.stands_for(stream, tensor, quantizer.scale)
     return result
 

@@ -39,8 +39,8 @@ def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Sign
     """Cast every value of a signal; zero stays zero, so padding does not matter."""
     plain = replace(signal, padding=NO_PADDING)
     if plain.channel_map is None:
-        whole = signal.padding == NO_PADDING and plain.is_whole
-        shape, tensor = signal.stream.shape, None if whole else ""
+        ordered = signal.padding == NO_PADDING and context.in_file_order(plain)
+        shape, tensor = signal.stream.shape, None if ordered else ""
         stream = context.emit(node, Cast, (signal.stream,), shape, into=into, tensor=tensor)
         return replace(signal, stream=stream, node=node.name)
     source = context.image(node, plain)
