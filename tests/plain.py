@@ -118,6 +118,15 @@ def _blend(net: StreamNet, layer: Any, left: np.ndarray, right: np.ndarray) -> n
     return (eighths * left + (8 - eighths) * right) // 8
 
 
+def _curve(net: StreamNet, layer: Any, values: np.ndarray) -> np.ndarray:
+    starts, levels = _block(net, layer.starts), _block(net, layer.levels)
+    result = np.empty_like(values)
+    for place in np.ndindex(values.shape):
+        of_starts, of_levels = (each[:, place[-1] % each.shape[1]] for each in (starts, levels))
+        result[place] = of_levels[sum(values[place] >= start for start in of_starts)]
+    return result
+
+
 def _route(_: StreamNet, layer: Any, *values: np.ndarray) -> np.ndarray:
     return np.concatenate(values, axis=-1)[..., list(layer.indices)]
 
@@ -144,6 +153,7 @@ PLAIN: dict[str, Callable[..., np.ndarray]] = {
     "Route": _route,
     "Upsample": _upsample,
     "Cast": lambda _, __, values: values,
+    "Curve": _curve,
 }
 
 

@@ -18,6 +18,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -33,7 +34,7 @@ from semifreddo.ir.validate import window_shape
 
 BODY_KINDS = (
     *("conv", "depthwise", "maxpool", "avgpool", "route", "cast", "add", "blend", "concat"),
-    "upsample",
+    *("upsample", "curve"),
 )
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -190,6 +191,26 @@ class _Builder:
         fields = {"factor": factor, "origin": origin, "size": size, "indices": indices}
         self.emit(Upsample, (source,), shape, **fields)
 
+    def curve(self, source: Stream) -> None:
+        """A step function: of any heights, of one channel or of all, of few steps or of many."""
+        kind, count = source.type, self.draw(st.sampled_from([1, 2, 3, 5, 20]))
+        columns = [self.draw(st.sampled_from([1, source.channels])) for _ in range(2)]
+        signed, bits = self.draw(st.booleans()), self.draw(st.integers(2, 9))
+        frac = self.draw(st.integers(-1, 9))
+        starts = self.rng.integers(kind.min_raw, kind.max_raw + 1, (count, columns[0]))
+        low = -(1 << (bits - 1)) if signed else 0
+        levels = self.rng.integers(low, low + (1 << bits), (count + 1, columns[1]))
+        names = []
+        for role, raw, width, sign, fraction in (
+            ("start", np.sort(starts, axis=0), kind.width, kind.signed, kind.frac),
+            ("level", levels, bits, signed, frac),
+        ):
+            name, outputs = f"b{len(self.blocks)}.{role}", raw.shape[1]
+            fracs, frozen = (fraction,) * outputs, (True,) * outputs
+            self.blocks[name] = WeightBlock(name, role, raw, width, sign, fracs, frozen)
+            names.append(name)
+        self.emit(Curve, (source,), source.shape, starts=names[0], levels=names[1])
+
     def step(self, kind: str) -> None:
         """Add a layer, or a fork that joins again."""
         source = self.last
@@ -201,6 +222,8 @@ class _Builder:
             self.route(source)
         elif kind == "upsample":
             self.upsample(source)
+        elif kind == "curve":
+            self.curve(source)
         elif kind == "cast":
             self.emit(Cast, (source,), source.shape)
         elif kind == "add":

@@ -53,4 +53,4 @@ def test_missing_lists_what_is_not_registered() -> None:
 def test_only_blend_factors_are_narrower_than_their_storage() -> None:
     storage = FixedType.exact(4, 0, signed=False)
     ranges = {role: ROLES[role].range_of(storage) for role in ROLES}
-    assert ranges == {"weight": (0, 15), "bias": (0, 15), "alpha": (0, 8)}
+    assert ranges == dict.fromkeys(ROLES, (0, 15)) | {"alpha": (0, 8)}

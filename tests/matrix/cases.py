@@ -21,6 +21,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -60,6 +61,8 @@ class Case:
         indices: Of a route, and of upsampling.
         size: Rows and columns that upsampling keeps.
         origin: Where they begin.
+        steps: Of a curve.
+        columns: Of a curve's starts and levels: ``own`` of a channel, or ``shared`` by all.
         to: Output format; exact if left out, so that no bit is hidden.
         hls: What the HLS backend chooses.
         rtl: What the RTL backend chooses.
@@ -79,6 +82,8 @@ class Case:
     indices: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
     origin: tuple[int, int] = (0, 0)
+    steps: int = 3
+    columns: tuple[str, str] = ("shared", "shared")
     to: FixedType | None = None
     hls: LayerSchedule = LayerSchedule()  # noqa: RUF009 -- frozen
     rtl: Choice = Choice()  # noqa: RUF009 -- frozen
@@ -219,6 +224,17 @@ LISTED = [
         rtl=Choice(channels_per_cycle=1),
     ),
     Case("up_wide", Upsample, ("s58x2",), (2, 2), size=(10, 12), indices=(0, 1, 1, 0)),
+    # Curves: in a table or searched for, of few steps and many, alike in all channels or not.
+    Case("curve", Curve, ("s4x3",), steps=6),
+    Case("curve_own", Curve, ("u4.2x3",), columns=("own", "own"), rtl=Choice(channels_per_cycle=2)),
+    Case("curve_one", Curve, ("u4x1",), steps=1, to=_to("s5.1 HALF_AWAY SATURATE")),
+    Case("curve_far", Curve, ("s28x1",), steps=1),
+    Case("curve_steps", Curve, ("u29x1",), steps=20),
+    Case(
+        "curve_turns", Curve, ("s58x2",), steps=5, columns=("own", "own"),
+        rtl=Choice(channels_per_cycle=1),
+    ),
+    Case("curve_starts", Curve, ("s58x2",), columns=("own", "shared"), steps=40),
     # Casts: every rounding and every overflow on every value of eight bits; some formats drop
     # more bits than there are, some add some.
     *(
@@ -350,6 +366,22 @@ class _Maker:
         self.blocks[name] = WeightBlock(name, role, raw, bits, signed, chosen, tuple(frozen))
         return name
 
+    def curve(self, case: Case, source: Stream) -> dict[str, Any]:
+        """Starts where values are: small ones of narrow sources, of all sizes otherwise."""
+        kind, own = source.type, [source.channels if e == "own" else 1 for e in case.columns]
+        sizes = self.rng.integers(0, kind.width - kind.signed, (case.steps, own[0]))
+        starts = self.rng.integers(0, 2, sizes.shape) + (np.int64(1) << sizes)
+        starts *= self.rng.choice([-1, 1] if kind.signed else [1], starts.shape)
+        levels = self.rng.integers(-500, 500, (case.steps + 1, own[1]))
+        for role, raw, bits, frac in (
+            ("start", np.sort(starts, axis=0), kind.width + 1, kind.frac),
+            ("level", levels, 10, 3),
+        ):
+            columns, name = raw.shape[1], f"{case.name}.{role}"
+            block = WeightBlock(name, role, raw, bits, True, (frac,) * columns, (True,) * columns)
+            self.blocks[name] = block
+        return {"starts": f"{case.name}.start", "levels": f"{case.name}.level"}
+
     def weighted(self, case: Case, source: Stream) -> dict[str, Any]:
         outputs = source.channels if case.depthwise else case.outputs
         rows: tuple[int, ...] = (source.pixels * source.channels,)
@@ -396,6 +428,8 @@ class _Maker:
         elif case.kind is Blend:
             name = f"{case.name}.a"
             fields = {"alpha": self.block(name, "alpha", (source.channels,), case.weights, 4)}
+        elif case.kind is Curve:
+            fields = self.curve(case, source)
         elif case.kind is Route:
             fields = {"indices": case.indices}
             shape = (*source.shape[:2], len(case.indices))

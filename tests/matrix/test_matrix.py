@@ -27,6 +27,7 @@ from semifreddo.ir.layers import (
     AvgPool,
     Blend,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -111,6 +112,14 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "result": WIDE,
         "blocks": {"a row", "a column", "a pixel", "alike", "of several channels"},
         "rectangle": {"whole", *SIDES},
+    },
+    "Curve": {
+        "source": SOURCES,
+        "channels": CHANNELS,
+        "steps": {"one", "few", "many"},
+        "steps, searched": {"one", "few", "many"},
+        "columns": {"shared", "own", "own starts"},
+        "columns, searched": {"shared", "own", "own starts"},
     },
     "Cast": {
         "source": SOURCES,
@@ -224,6 +233,16 @@ def properties(
         ]
         cut = [side for side, count in zip(SIDES, (*layer.origin, *rest), strict=True) if count]
         yield from (("rectangle", side) for side in cut or ["whole"])
+    if isinstance(layer, Curve):
+        starts, levels = (net.block[name] for name in layer.block_names)
+        own = {(1, 1): "shared", (2, 1): "own starts", (1, 2): "own levels"}
+        columns = own.get((min(starts.outputs, 2), min(levels.outputs, 2)), "own")
+        steps = "one" if starts.rows == 1 else "many" if starts.rows > 15 else "few"
+        reached = np.unique(data[layer.inputs[0]][..., None] >= starts.raw.T)
+        assert len(reached) == 2, "steps lie among the values"
+        for suffix in ("", ", searched") if streams[0].type.width > 10 else ("",):
+            yield f"steps{suffix}", steps
+            yield f"columns{suffix}", columns
     if isinstance(layer, Blend):
         yield from (("factors", found) for found in residency(net.block[layer.alpha]))
 

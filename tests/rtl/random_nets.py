@@ -15,6 +15,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -216,6 +217,30 @@ class NetMaker:
             one.shape,
         )
 
+    def curve(self, source: Stream, rng: np.random.Generator) -> Stream:
+        """A step function, alike in all channels or not.
+
+        ``rng`` draws its steps, so that networks without curves stay what they are.
+        """
+        name, kind, outputs = self.name("curve"), source.type, source.channels
+        sizes = [outputs if rng.random() < 0.5 else 1 for _ in range(2)]
+        count = int(rng.integers(1, 20))
+        starts = rng.integers(kind.min_raw, kind.max_raw + 1, (count, sizes[0]))
+        levels = rng.integers(-40, 40, (count + 1, sizes[1]))
+        for role, raw, bits, frac in (
+            ("start", np.sort(starts, axis=0), kind.width + 1, kind.frac),
+            ("level", levels, 7, 4),
+        ):
+            flags, fracs = (True,) * raw.shape[1], (frac,) * raw.shape[1]
+            self.blocks.append(WeightBlock(f"{name}.{role}", role, raw, bits, True, fracs, flags))
+        return self.add(
+            lambda out: Curve(
+                inputs=(source.name,), output=out, starts=f"{name}.start", levels=f"{name}.level"
+            ),
+            name,
+            source.shape,
+        )
+
     def wiring(self, source: Stream) -> Stream:
         if self.chance(0.5):
             return self.add(
@@ -331,6 +356,9 @@ def random_net(seed: int, layers: int = 4) -> tuple[StreamNet, RtlSchedule]:
             ways += [maker.upsample] * 2
         grow = maker.pick(ways)
         stream = grow(stream)
+    rng = np.random.default_rng([seed, 3])
+    if rng.random() < 0.3:
+        stream = maker.curve(stream, rng)
     if seed % 3 == 1 and np.prod(stream.shape) <= 80:
         stream = maker.repeat(stream)
     if maker.chance(0.5) and np.prod(stream.shape) <= 24:

@@ -111,6 +111,7 @@ def test_every_module_of_the_library_is_compared() -> None:
         "sf_fork",
         "sf_ingress",
         "sf_issue",
+        "sf_lookup",
         "sf_mac",
         "sf_max",
         "sf_pick",

@@ -76,10 +76,10 @@ def adder_lines(graph: AdderGraph, result: str) -> list[str]:
     return lines
 
 
-def table(kind: str, values: npt.NDArray[np.int64]) -> list[str]:
-    """A constant table ``(rows, columns)`` named ``table``."""
+def table(kind: str, values: npt.NDArray[np.int64], name: str = "table") -> list[str]:
+    """A constant table ``(rows, columns)``."""
     rows, columns = values.shape
-    lines = [f"static const {kind} table[{rows}][{columns}] = {{"]
+    lines = [f"static const {kind} {name}[{rows}][{columns}] = {{"]
     lines += ["    {" + ", ".join(literal(int(value)) for value in row) + "}," for row in values]
     return [*lines, "};"]
 

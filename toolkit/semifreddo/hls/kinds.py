@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from semifreddo.hls import pixelwise, pooling, weighted
+from semifreddo.hls import curve, pixelwise, pooling, weighted
 from semifreddo.hls.layer_code import CODES, LayerCode
 from semifreddo.hls.schedule import ScheduledNet
 
 __all__ = ["CODES", "MODULES", "codes_of"]
 
-MODULES = (weighted, pooling, pixelwise)
+MODULES = (weighted, pooling, pixelwise, curve)
 """Where kinds register their class."""
 
 

@@ -24,6 +24,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -161,6 +162,12 @@ def _blend_result(_layer: Blend, inputs: _Streams, _block: _Finder) -> Exact:
     frac, lows, highs = _aligned(inputs)
     whole = 1 << ALPHA_FRAC
     return Exact(frac + ALPHA_FRAC, min(lows) * whole, max(highs) * whole)
+
+
+@EXACT_RESULTS.register(Curve)
+def _curve_result(layer: Curve, _inputs: _Streams, block: _Finder) -> Exact:
+    levels = block(layer.levels)
+    return Exact(levels.frac[0], int(levels.raw.min()), int(levels.raw.max()))
 
 
 def range_of_inputs(inputs: tuple[Stream, ...]) -> Exact:

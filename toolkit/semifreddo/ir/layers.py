@@ -18,7 +18,7 @@ from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType
 
 Shape: TypeAlias = tuple[int, int, int]
-Role: TypeAlias = Literal["weight", "bias", "alpha"]
+Role: TypeAlias = Literal["weight", "bias", "alpha", "start", "level"]
 
 ALPHA_FRAC = 3
 """Blend factors are k/8: three fraction bits, k from 0 to 8."""
@@ -49,6 +49,8 @@ ROLES: dict[Role, RoleFormat] = {
     "weight": RoleFormat(),
     "bias": RoleFormat(),
     "alpha": RoleFormat(0, 1 << ALPHA_FRAC, storage=(ALPHA_FRAC + 1, False)),
+    "start": RoleFormat(),
+    "level": RoleFormat(),
 }
 
 
@@ -79,7 +81,8 @@ class WeightBlock:
         name: The tensor's name in the trained model, e.g. ``cores.0.blocks.1.conv.weight``.
         role: What it is used for. A bias is the threshold of the activation behind it.
         raw: Integers: conv ``(kh, kw, cin / groups, cout)``, linear ``(n_in, n_out)`` with the
-            inputs in (height, width, channel) order, bias and alpha ``(cout,)``.
+            inputs in (height, width, channel) order, bias and alpha ``(cout,)``, starts and levels
+            of a curve ``(count, cout)``, or ``(count, 1)`` for all channels.
         bits: Storage width of one value; every value, also of a task loaded later, fits.
         signed: Two's complement if true.
         frac: Fraction bits per output channel (all equal for a per-tensor scale).
@@ -314,6 +317,23 @@ class Cast(Layer):
     """Bring a stream into another format, nothing else."""
 
 
-_KINDS = (Conv, Linear, MaxPool, AvgPool, Add, Blend, Route, Upsample, Cast)
+@dataclass(frozen=True, kw_only=True)
+class Curve(Layer):
+    """Any function of a value, given by its steps: level ``k``, where ``k`` starts are reached.
+
+    ``starts`` names a block of sorted integers in the units of the input, ``levels`` one with an
+    integer more. Each of the blocks has a column per channel, or one column for all of them, and is
+    frozen: the function is logic, and other weights in front of it do not change it.
+    """
+
+    starts: str
+    levels: str
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return (self.starts, self.levels)
+
+
+_KINDS = (Conv, Linear, MaxPool, AvgPool, Add, Blend, Route, Upsample, Cast, Curve)
 
 LAYER_KINDS: dict[str, type[Layer]] = {kind.__name__: kind for kind in _KINDS}

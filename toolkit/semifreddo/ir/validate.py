@@ -15,6 +15,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -145,6 +146,25 @@ def _pair_shape(layer: Layer, inputs: _Streams) -> Shape:
 @OUTPUT_SHAPES.register(Cast)
 def _cast_shape(layer: Cast, _net: Structure, inputs: _Streams) -> Shape:
     _expect(layer, "number of inputs", 1, len(inputs))
+    return inputs[0].shape
+
+
+@OUTPUT_SHAPES.register(Curve)
+def _curve_shape(layer: Curve, net: Structure, inputs: _Streams) -> Shape:
+    _expect(layer, "number of inputs", 1, len(inputs))
+    starts, levels = net.block[layer.starts], net.block[layer.levels]
+    for block in (starts, levels):
+        _expect(layer, f"rank of {block.name}", 2, block.raw.ndim)
+        if block.outputs not in (1, inputs[0].channels):
+            _expect(layer, f"channels of {block.name}", inputs[0].channels, block.outputs)
+        if len(set(block.frac)) > 1:
+            raise NetError(f"{layer.name} (Curve): {block.name} has different fraction bits")
+        if not all(block.frozen):
+            raise NetError(f"{layer.name} (Curve): {block.name} is loadable; freeze it")
+    _expect(layer, "number of levels", starts.rows + 1, levels.rows)
+    _expect(layer, "fraction bits of the starts", inputs[0].type.frac, starts.frac[0])
+    if (starts.raw[1:] < starts.raw[:-1]).any():
+        raise NetError(f"{layer.name} (Curve): {starts.name} is not sorted")
     return inputs[0].shape
 
 

@@ -24,6 +24,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -182,6 +183,29 @@ def _upsample(layer: Upsample, net: StreamNet, data: _Data) -> _Result:
     count, high, wide = values.shape[:3]
     whole = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(count, high * rows, wide * columns, -1)
     return whole[:, top : top + height, left : left + width], source.frac
+
+
+_TABLE_BITS = 12
+"""Width up to which a curve is looked up in a table of all its arguments."""
+
+
+@EXACT_VALUES.register(Curve)
+def _curve(layer: Curve, net: StreamNet, data: _Data) -> _Result:
+    values, source = _source(layer, net, data)
+    starts, levels = net.block[layer.starts].raw, net.block[layer.levels]
+    columns, result = range(max(starts.shape[1], levels.outputs)), np.empty_like(values)
+    for column in columns:
+        own = levels.raw[:, column % levels.outputs]
+        bounds = starts[:, column % starts.shape[1]]
+        channels = slice(None) if len(columns) == 1 else slice(column, column + 1)
+        arguments = values[..., channels]
+        if source.width <= _TABLE_BITS:
+            every = np.arange(source.min_raw, source.max_raw + 1)
+            table = own[np.searchsorted(bounds, every, side="right")]
+            result[..., channels] = table[arguments - source.min_raw]
+        else:
+            result[..., channels] = own[np.searchsorted(bounds, arguments, side="right")]
+    return result, levels.frac[0]
 
 
 def check_images(net: StreamNet, images: npt.NDArray[Any]) -> None:

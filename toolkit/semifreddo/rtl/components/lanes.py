@@ -1,4 +1,4 @@
-"""What layers without weights are made of: selectors, running values, blends, sums, maxima."""
+"""What layers without weights are made of: selectors, running values, blends, sums, tables."""
 
 from __future__ import annotations
 
@@ -151,6 +151,41 @@ class BlendMix:
     def counts(self) -> Parts:
         kind = "fixed_blend_bit" if self.constant else "blend_bit"
         return Parts.of(kind, self.bits + 3)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A constant for every index.
+
+    Attributes:
+        index: Bits of the index.
+        bits: Of a constant.
+        constants: As many as there are indices; what a word of ``bits`` holds of them counts.
+    """
+
+    module: ClassVar[str] = "sf_lookup"
+    index: int
+    bits: int
+    constants: tuple[int, ...]
+
+    @property
+    def columns(self) -> list[int]:
+        """Of each bit, those of all constants, the first in the lowest place."""
+        return [
+            sum((constant >> bit & 1) << place for place, constant in enumerate(self.constants))
+            for bit in range(self.bits)
+        ]
+
+    def parameters(self) -> Mapping[str, int | str]:
+        words = 1 << self.index
+        columns = ", ".join(f"{words}'h{column:x}" for column in self.columns[::-1])
+        return {"INDEX": self.index, "BITS": self.bits, "COLUMNS": f"{{{columns}}}"}
+
+    def counts(self) -> Parts:
+        """A bit that is the same in all constants costs nothing."""
+        full = (1 << len(self.constants)) - 1
+        live = sum(column not in (0, full) for column in self.columns)
+        return Parts.of("lookup_lut", live * max(len(self.constants) / 64, 0.5))
 
 
 @dataclass(frozen=True)

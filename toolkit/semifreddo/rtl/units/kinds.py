@@ -6,9 +6,21 @@ from dataclasses import replace
 
 from semifreddo.core.errors import ProjectError
 from semifreddo.ir.kinds import KindTable
-from semifreddo.ir.layers import Add, AvgPool, Blend, Cast, Conv, Linear, MaxPool, Route, Upsample
+from semifreddo.ir.layers import (
+    Add,
+    AvgPool,
+    Blend,
+    Cast,
+    Conv,
+    Curve,
+    Linear,
+    MaxPool,
+    Route,
+    Upsample,
+)
 from semifreddo.rtl.timing.folding import Plan, refuse
 from semifreddo.rtl.units.blend import BlendPlan
+from semifreddo.rtl.units.curve import CurvePlan
 from semifreddo.rtl.units.lanes import lanes_hardware
 from semifreddo.rtl.units.plan import Hardware
 from semifreddo.rtl.units.pointwise import AddPlan, CastPlan
@@ -28,6 +40,7 @@ HARDWARE.register(MaxPool, AvgPool)(lanes_hardware(PoolPlan))
 HARDWARE.register(Add)(lanes_hardware(AddPlan))
 HARDWARE.register(Blend)(lanes_hardware(BlendPlan))
 HARDWARE.register(Cast)(lanes_hardware(CastPlan))
+HARDWARE.register(Curve)(lanes_hardware(CurvePlan))
 HARDWARE.register(Route)(route_hardware)
 HARDWARE.register(Upsample)(lanes_hardware(UpsamplePlan))
 
