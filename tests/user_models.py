@@ -38,6 +38,10 @@ def act(**options: object) -> nn.Module:
     return qnn.QuantReLU(act_quant=Uint8ActPerTensorFloat, **options)
 
 
+def signed(**options: object) -> nn.Module:
+    return qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat, **options)
+
+
 def head(features: int = 8, **options: object) -> list[nn.Module]:
     options.setdefault("bias", False)
     options.setdefault("weight_quant", Int8WeightPerTensorFloat)
@@ -389,6 +393,22 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "two convolutions": lambda: net(
         conv(), nn.BatchNorm2d(8), act(), conv(8, 8), nn.BatchNorm2d(8), act()
     ),
+    "sigmoid": lambda: net(conv(), nn.Sigmoid(), image()),
+    "quantized sigmoid": lambda: net(
+        conv(), nn.BatchNorm2d(8), qnn.QuantSigmoid(act_quant=Uint8ActPerTensorFloat)
+    ),
+    "tanh": lambda: net(conv(), nn.Tanh(), signed()),
+    "hardsigmoid": lambda: net(conv(), nn.Hardsigmoid(), image()),
+    "SiLU": lambda: net(conv(), nn.SiLU(), signed()),
+    "SiLU behind a batch norm": lambda: net(conv(), nn.BatchNorm2d(8), nn.SiLU(), signed()),
+    "SiLU of a quantized stream": lambda: net(conv(), signed(), nn.SiLU(), signed()),
+    "GELU": lambda: net(conv(), nn.BatchNorm2d(8), nn.GELU(), signed(bit_width=6)),
+    "GELU by tanh": lambda: net(conv(), signed(), nn.GELU("tanh"), signed()),
+    "hardswish": lambda: net(conv(), nn.Hardswish(), signed()),
+    "mish": lambda: net(conv(), signed(), nn.Mish(), signed()),
+    "ELU": lambda: net(conv(), nn.BatchNorm2d(8), nn.ELU(), signed()),
+    "softplus": lambda: net(conv(), nn.Softplus(), image()),
+    "SELU and CELU": lambda: net(conv(), nn.SELU(), signed(), nn.CELU(0.5), signed()),
 }
 
 UNFIT: dict[str, Callable[[], nn.Module]] = {

@@ -463,7 +463,7 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "inside an alpha blend f * q + t * (1 - q)",
     ),
     "product of streams": (
-        lambda g: g.node("Mul", g.image(), g.image(), name="/m/Mul"),
+        lambda g: g.node("Mul", relu_quant(g), g.image(), name="/m/Mul"),
         "node '/m/Mul' (Mul): multiplies two streams, which is not supported; one must be a "
         "constant",
     ),

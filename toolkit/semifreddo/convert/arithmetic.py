@@ -9,11 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.blocks import Draft
+from semifreddo.convert.combined import Product
 from semifreddo.convert.constants import reshaped
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.node import Node
 from semifreddo.convert.real import affine as real_affine
-from semifreddo.convert.real import imaged, lifted, real_quotient, real_sum
+from semifreddo.convert.real import (
+    combined,
+    imaged,
+    lifted,
+    real_quotient,
+    real_sum,
+    same_values,
+)
 from semifreddo.convert.values import (
     NO_PADDING,
     Constant,
@@ -260,7 +268,20 @@ def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Val
             if isinstance(settled, Real):
                 return [real_affine(context, node, settled, factor, None)]
             return [Scaled(settled, factor, node)]
+    left, right = (_as_real(context, node, operand) for operand in operands)
+    if same_values(left, right):
+        return [combined(node, Product, left, right)]
     context.refuse(node, "multiplies two streams, which is not supported; one must be a constant")
+
+
+def _as_real(context: Context, node: Node, value: Value | None) -> Real:
+    """An operand as real numbers; a pending product is no layer, but part of the function."""
+    if isinstance(value, Scaled) and isinstance(value.signal, Signal):
+        signal = lifted(context, node, value.signal)
+        factored = real_affine(context, node, signal, value.factor, None)
+        assert isinstance(factored, Real)
+        return factored
+    return lifted(context, node, value)
 
 
 def _div(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:

@@ -16,6 +16,27 @@ MANTISSA = 53
 
 _CHAIN_ROUNDINGS = 8
 """Of a constant that the file computes itself."""
+_CURVE_ROUNDINGS = 8
+"""Of an exponential function and what stands around it."""
+
+_STEEPEST = {
+    "Sigmoid": 0.25,
+    "Tanh": 1.0,
+    "Erf": 1.13,
+    "HardSigmoid": 1.0,
+    "Softplus": 1.0,
+    "Celu": 1.0,
+    "HardSwish": 1.5,
+    "Gelu": 1.13,
+    "Mish": 1.09,
+    "Selu": 1.8,
+    "Elu": 1.0,
+}
+"""Bounds of the slopes of curves whose alpha is at most 1."""
+_LIMITED = ("Sigmoid", "Tanh", "Erf", "HardSigmoid")
+"""Curves that stay between -1 and 1."""
+CURVES = tuple(_STEEPEST)
+"""Operators that :func:`curved` knows."""
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -117,3 +138,22 @@ def largest(values: Floats, node: Node) -> Floats:
     kernel = len(node.attributes["kernel_shape"])
     found: Floats = windows_of(values, node).max(axis=tuple(range(-kernel, 0)))
     return found
+
+
+def curved(node: Node, data: Bound, unit: float) -> Bound:
+    """What is known of a curve: it grows no faster than its argument, or stays below a limit.
+
+    Args:
+        node: An operator of :data:`CURVES`.
+        data: Its argument.
+        unit: Of round-off.
+    """
+    alpha = max(abs(float(node.attributes.get("alpha", 1.0))), 1.0)
+    steepest = _STEEPEST[node.op] * (1.0 if node.op == "Celu" else alpha)
+    magnitude = np.full_like(data.magnitude, 2 * alpha)
+    if node.op in _LIMITED:
+        magnitude /= 2 * alpha
+    else:
+        magnitude += data.magnitude * steepest
+    rounding = _CURVE_ROUNDINGS * unit * (magnitude + data.error)
+    return Bound(magnitude, data.error * steepest + rounding, None)

@@ -9,8 +9,9 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.convert.functions import Function, value_of
+from semifreddo.convert.functions import Affine, Function, invertible, value_of
 from semifreddo.convert.node import Node
+from semifreddo.convert.pieces import Pieces, pieces_of
 from semifreddo.convert.steps import Quantizer, steps_of
 from semifreddo.convert.values import IndexArray, Signal
 from semifreddo.ir.layers import Stream
@@ -102,11 +103,37 @@ class Decision:
         """Of each level of a channel: level, integer, distance of the integer from its boundary.
 
         The integers are the nearest ones that can occur, on both sides: all others are farther
-        away, since the function is monotone.
+        away, if the function is monotone. Otherwise :meth:`clear` looks at all others.
         """
         first, last = int(self.arguments[0]), int(self.arguments[-1])
-        steps = steps_of(self.functions, channel, self.quantizer, self.arguments)
+        functions = invertible(self.functions)
+        if functions is None:
+            pieces, step = self._pieces(channel), self.quantizer.step
+            ends = zip(pieces.starts, pieces.levels, pieces.levels[1:], strict=False)
+            for start, one, other in ends:
+                for level in range(min(one, other) + step, max(one, other) + 1, step):
+                    for argument in (start - 1, start):
+                        yield level, argument, self.distance(channel, level, argument)
+            return
+        steps = steps_of(functions, channel, self.quantizer, self.arguments)
         for level, *both in zip(self.quantizer.levels, steps.starts, steps.before, strict=True):
             for argument in both:
                 if first <= argument <= last:
                     yield level, argument, self.distance(channel, level, argument)
+
+    def clear(self, channel: int, error: float) -> bool:
+        """Whether no integer comes so near to a boundary that an error of so many units matters.
+
+        A monotone function is nearest beside its steps, which :meth:`nearest` gives.
+        """
+        if invertible(self.functions) is not None:
+            return True
+        shift = Fraction(error) * self.unit
+        return self._pieces(channel, shift) == self._pieces(channel, -shift)
+
+    def _pieces(self, channel: int, shift: Fraction = Fraction(0)) -> Pieces:
+        """Where the levels of a function that is not monotone begin, and of one that is shifted."""
+        own = tuple(function.select((channel,)) for function in self.functions)
+        moved = (*own, Affine((Fraction(1),), (shift,))) if shift else own
+        reach = int(self.arguments[0]), int(self.arguments[-1])
+        return pieces_of(moved, 0, self.quantizer, reach, self.node)

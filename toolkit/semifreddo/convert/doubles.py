@@ -17,6 +17,7 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from semifreddo.convert.double_curves import CURVES
 from semifreddo.convert.load import CHANNELS_LAST_DOMAIN, QONNX_DOMAIN
 from semifreddo.convert.node import Node
 
@@ -312,6 +313,7 @@ _OPERATORS: Sequence[type[OpRun]] = (
     Pad,
     Resize,
     Upsample,
+    *CURVES,
     BatchNormalization,
     QuantizeLinear,
     DequantizeLinear,

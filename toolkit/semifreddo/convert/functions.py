@@ -49,14 +49,10 @@ Region: TypeAlias = HalfLine | bool
 
 
 class Function(Protocol):
-    """A monotone function, one per channel."""
+    """A real function, one per channel."""
 
-    def preimage(self, channel: int, region: HalfLine) -> Region:
-        """The arguments whose value lies in a half-line."""
-        ...
-
-    def direction(self, channel: int) -> int:
-        """1 if values rise with arguments, -1 if they fall, 0 if they are constant."""
+    def direction(self, channel: int) -> int | None:
+        """1 if values rise with arguments, -1 if they fall, 0 if constant, None if not monotone."""
         ...
 
     def value(self, channel: int, argument: Fraction) -> Fraction:
@@ -65,6 +61,18 @@ class Function(Protocol):
 
     def select(self, channels: Sequence[int]) -> Function:
         """The function of other channels: new channel ``i`` is old channel ``channels[i]``."""
+        ...
+
+
+class Invertible(Function, Protocol):
+    """A monotone function whose inverse is as exact as itself."""
+
+    def preimage(self, channel: int, region: HalfLine) -> Region:
+        """The arguments whose value lies in a half-line."""
+        ...
+
+    def direction(self, channel: int) -> int:
+        """1 if values rise with arguments, -1 if they fall, 0 if they are constant."""
         ...
 
 
@@ -255,7 +263,7 @@ def exponential(value: Fraction) -> Fraction:
         return Fraction((Decimal(value.numerator) / Decimal(value.denominator)).exp())
 
 
-def value_of(functions: Sequence[Function], channel: int, argument: int) -> Fraction:
+def value_of(functions: Sequence[Function], channel: int, argument: int | Fraction) -> Fraction:
     """The last function's value at an argument of the first."""
     value = Fraction(argument)
     for function in functions:
@@ -263,7 +271,7 @@ def value_of(functions: Sequence[Function], channel: int, argument: int) -> Frac
     return value
 
 
-def chained(functions: Sequence[Function], channel: int, region: HalfLine) -> Region:
+def chained(functions: Sequence[Invertible], channel: int, region: HalfLine) -> Region:
     """Arguments of the first function for which the last one's value lies in a half-line."""
     for function in reversed(functions):
         found = function.preimage(channel, region)
@@ -273,9 +281,18 @@ def chained(functions: Sequence[Function], channel: int, region: HalfLine) -> Re
     return region
 
 
-def direction(functions: Sequence[Function], channel: int) -> int:
-    """1 if the last value rises with the first argument, -1 if it falls, 0 if it is constant."""
+def invertible(functions: Sequence[Function]) -> tuple[Invertible, ...] | None:
+    """The functions, if each of them is; otherwise None."""
+    known = tuple(each for each in functions if isinstance(each, Affine | Clip | Leaky | Sigmoid))
+    return known if len(known) == len(functions) else None
+
+
+def direction(functions: Sequence[Function], channel: int) -> int | None:
+    """How the last value follows the first argument, as :meth:`Function.direction` has it."""
     total = 1
     for function in functions:
-        total *= function.direction(channel)
+        way = function.direction(channel)
+        if way is None:
+            return None
+        total *= way
     return total

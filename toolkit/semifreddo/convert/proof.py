@@ -132,12 +132,19 @@ def _doubts(decision: Decision, bound: Bound, precision: int) -> tuple[float, li
     errors = decision.by_channel(bound.error)
     quotient = float(quotient_error(decision, precision))
     known: dict[tuple[Function, ...], list[tuple[int, int, float]]] = {}
+    clear: dict[tuple[tuple[Function, ...], float], bool] = {}
     nearest, doubts = float("inf"), []
     for channel, error in enumerate(errors):
         key = tuple(function.select((channel,)) for function in decision.functions)
         if key not in known:
             known[key] = [(a, b, float(c)) for a, b, c in decision.nearest(channel)]
         total = float(error) / float(decision.unit) + quotient
+        if (key, total) not in clear:
+            clear[key, total] = decision.clear(channel, total)
+        if not clear[key, total]:
+            # Which integer it is does not matter: one too near is one too many.
+            level, first = decision.quantizer.low, int(decision.arguments[0])
+            doubts.append(Doubt(decision.node, channel, level, first, 0.0, total))
         for level, argument, distance in known[key]:
             # What lies on a boundary is decided rightly where nothing is rounded in front.
             if distance or error:

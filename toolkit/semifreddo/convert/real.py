@@ -15,10 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from semifreddo.convert.combined import Product, Sum
 from semifreddo.convert.context import Context
 from semifreddo.convert.functions import (
-    SIGMOID,
-    TANH,
     Affine,
     Clip,
     Function,
@@ -119,9 +118,14 @@ def plain(context: Context, node: Node, real: Real, what: str) -> Affine:
     Raises:
         ConversionError: An activation has no quantizer behind it.
     """
-    if len(real.functions) == 1 and isinstance(real.functions[0], Affine):
-        return real.functions[0]
+    function = real.functions[0]
+    if _is_plain(real) and isinstance(function, Affine):
+        return function
     context.refuse(node, f"{what} of an activation without quantizer; put a quantizer behind it")
+
+
+def _is_plain(real: Real) -> bool:
+    return len(real.functions) == 1 and isinstance(real.functions[0], Affine)
 
 
 def imaged(context: Context, node: Node, real: Real) -> Real:
@@ -150,8 +154,8 @@ def imaged(context: Context, node: Node, real: Real) -> Real:
     return Real(Signal.whole(stream, signal.index.ndim, node.name), functions)
 
 
-def directions(real: Real) -> list[int]:
-    """Of each channel of the stream: 1, -1 or 0."""
+def directions(real: Real) -> list[int | None]:
+    """Of each channel of the stream: 1, -1 or 0; None if it is not monotone."""
     return [direction(real.functions, channel) for channel in range(real.signal.stream.channels)]
 
 
@@ -162,12 +166,26 @@ def real_quotient(context: Context, node: Node, value: Numbers, divisor: Constan
     return appended(value, node, Affine(slopes, (ZERO,) * len(slopes)))
 
 
+def same_values(left: Real, right: Real) -> bool:
+    """Whether two real tensors are functions of the same integers, value by value."""
+    return left.signal.same_as(right.signal)
+
+
+def combined(node: Node, kind: type[Product] | type[Sum], left: Real, right: Real) -> Real:
+    """The product or the sum of two functions of the same integers."""
+    itself = Affine.scale(Fraction(1), left.signal.stream.channels)
+    functions = (itself, kind(left.functions, right.functions))
+    return Real(replace(left.signal, node=node.name), functions)
+
+
 def real_sum(context: Context, node: Node, left: Real, right: Real) -> Real:
     """The sum of two real tensors: each is brought to a step that both scales are multiples of.
 
     Raises:
         ConversionError: The shapes differ, or the scales have no common step of a few bits.
     """
+    if same_values(left, right) and not (_is_plain(left) and _is_plain(right)):
+        return combined(node, Sum, left, right)
     if left.signal.index.shape != right.signal.index.shape:
         context.refuse(
             node,
@@ -305,20 +323,10 @@ def _clip(context: Context, node: Node, operands: Sequence[Value | None]) -> lis
     return [appended(numbers(context, node, operands[0]), node, Clip(*ends))]
 
 
-def _sigmoid(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
-    return [appended(numbers(context, node, operands[0]), node, SIGMOID)]
-
-
-def _tanh(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
-    return [appended(numbers(context, node, operands[0]), node, TANH)]
-
-
 REAL = {
     "BatchNormalization": batch_norm,
     "LeakyRelu": _leaky,
     "PRelu": _leaky,
     "Clip": _clip,
-    "Sigmoid": _sigmoid,
-    "Tanh": _tanh,
 }
 """Handlers by operator of what only appends a function."""

@@ -4,6 +4,7 @@ Where the function is affine between the ends of the quantizer's range, the laye
 a depthwise 1x1 convolution whose weights are the factors, whose biases are the offsets, and whose
 cast drops the shift and saturates. Such a layer has every form that other weighted layers have:
 shifts and adds or one bit per cycle where it is frozen, shared multipliers where it is loadable.
+Any other function becomes a curve (:mod:`semifreddo.convert.curves`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.context import Context
+from semifreddo.convert.curves import emit_curve
 from semifreddo.convert.decisions import Decision
-from semifreddo.convert.functions import Affine, Clip, Function, Leaky, chained, direction
+from semifreddo.convert.functions import (
+    Affine,
+    Clip,
+    Function,
+    Invertible,
+    Leaky,
+    chained,
+    direction,
+)
 from semifreddo.convert.node import Node
+from semifreddo.convert.pieces import pieces_of
 from semifreddo.convert.real import imaged
 from semifreddo.convert.steps import Quantizer, Steps, scalers_of, steps_of
 from semifreddo.convert.values import NO_PADDING, Real, Signal
@@ -41,19 +52,22 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
     """
     padding = real.signal.padding
     real = replace(real, signal=replace(real.signal, padding=NO_PADDING))
-    if padding != NO_PADDING and _moves_zero(real, quantizer):
+    if padding != NO_PADDING and _moves_zero(context, node, real, quantizer):
         context.refuse(node, "quantizes a padded image, and zero does not stay zero; pad behind it")
     if real.signal.channel_map is not None:
         real = imaged(context, node, real)
-    made = _Requantized(context, node, real, quantizer, frac)
-    stream = real.signal.stream if made.is_identity else made.stream()
-    result = replace(real.signal, stream=stream, padding=padding, node=node.name)
     source = real.signal.stream
+    if _shapes(real, quantizer) is None:
+        stream = emit_curve(context, node, real, quantizer, frac)
+    else:
+        made = _Requantized(context, node, real, quantizer, frac)
+        stream = source if made.is_identity else made.stream()
+    result = replace(real.signal, stream=stream, padding=padding, node=node.name)
     reach = context.arguments(source)
     context.decisions.append(
         Decision.of(node, source, result, real.functions, quantizer, arguments=reach)
     )
-    if not made.is_identity:
+    if stream is not source:
         # The file's tensor has another shape or order than the stream of a padded or moved image.
         ordered = padding == NO_PADDING and context.in_file_order(real.signal)
         tensor = node.outputs[0] if ordered else ""
@@ -61,9 +75,19 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
     return result
 
 
-def _moves_zero(real: Real, quantizer: Quantizer) -> bool:
+def _shapes(real: Real, quantizer: Quantizer) -> tuple[Affine | Clip | Leaky, ...] | None:
+    """The functions, if scalers can equal a quantizer behind them."""
+    known = tuple(each for each in real.functions if isinstance(each, Affine | Clip | Leaky))
+    bends = sum(isinstance(each, Leaky) for each in known)
+    if len(known) < len(real.functions) or bends > 1 or (bends and quantizer.step != 1):
+        return None
+    return known
+
+
+def _moves_zero(context: Context, node: Node, real: Real, quantizer: Quantizer) -> bool:
+    what = context.what(node)
     return any(
-        steps_of(real.functions, channel, quantizer, range(1))(0) != 0
+        pieces_of(real.functions, channel, quantizer, (0, 0), what)(0) != 0
         for channel in range(real.signal.stream.channels)
     )
 
@@ -74,9 +98,11 @@ class _Requantized:
     def __init__(
         self, context: Context, node: Node, real: Real, quantizer: Quantizer, frac: int
     ) -> None:
+        functions = _shapes(real, quantizer)
+        assert functions is not None, node.name
         self._context = context
         self._node = node
-        self._real = real
+        self._functions = functions
         self._quantizer = quantizer
         self._frac = frac
         self._source = real.signal.stream
@@ -86,10 +112,10 @@ class _Requantized:
     def _steps_of_channels(self) -> list[Steps]:
         """The step function of each channel; equal channels are computed once."""
         arguments = self._context.arguments(self._source)
-        known: dict[tuple[Function, ...], Steps] = {}
+        known: dict[tuple[Invertible, ...], Steps] = {}
         found = []
         for channel in self._channels:
-            key = tuple(function.select((channel,)) for function in self._real.functions)
+            key = tuple(function.select((channel,)) for function in self._functions)
             if key not in known:
                 known[key] = steps_of(key, 0, self._quantizer, arguments)
             found.append(known[key])
@@ -102,29 +128,21 @@ class _Requantized:
 
     def stream(self) -> Stream:
         """Emit the layers; gives the last one's stream."""
-        functions = self._real.functions
-        shapes = [each for each in functions if not isinstance(each, Affine | Clip)]
-        if not shapes:
-            return self._scaled(self._steps, self._slopes(), self._ends())
-        if len(shapes) == 1 and isinstance(shapes[0], Leaky) and self._quantizer.step == 1:
-            return self._leaky(shapes[0])
-        self._context.refuse(
-            self._node,
-            "quantizes a curved function of an accumulator, which is no multiplication; use ReLU, "
-            "hardtanh or LeakyReLU",
-        )
+        for function in self._functions:
+            if isinstance(function, Leaky):
+                return self._leaky(function)
+        return self._scaled(self._steps, self._slopes(), self._ends())
 
     def _slopes(self) -> list[Fraction]:
         """Levels per integer of the source, by channel."""
         return [
-            _slope(self._real.functions, channel) / self._quantizer.width
-            for channel in self._channels
+            _slope(self._functions, channel) / self._quantizer.width for channel in self._channels
         ]
 
     def _ends(self) -> tuple[int, int]:
         """Smallest and largest integer that the functions can give, at whatever argument."""
         low, high = self._quantizer.low, self._quantizer.high
-        functions = self._real.functions
+        functions = self._functions
         moving = [channel for channel in self._channels if direction(functions, channel)]
         if not moving or not any(isinstance(function, Clip) for function in functions):
             return low, high

@@ -18,10 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.bound import (
+    CURVES,
     MANTISSA,
     Bound,
     Floats,
     constant_bound,
+    curved,
     fits,
     is_stored,
     largest,
@@ -42,8 +44,6 @@ SINGLE, DOUBLE = 24, MANTISSA
 
 _NORM_ROUNDINGS = 8
 """Of a batch norm, in whatever order its parameters are combined."""
-_CURVE_ROUNDINGS = 8
-"""Of an exponential function and what stands around it."""
 
 
 class _Walk:
@@ -229,9 +229,15 @@ class _Walk:
     def _curve(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
         data = operands[0]
         assert data is not None
-        steepest = 0.25 if node.op == "Sigmoid" else 1.0
-        ones = np.ones_like(data.magnitude)
-        return Bound(ones, data.error * steepest + _CURVE_ROUNDINGS * self._unit, None)
+        return curved(node, data, self._unit)
+
+    def _power(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
+        data = operands[0]
+        assert data is not None
+        found = data
+        for _ in range(int(self._known[node.inputs[1]].ravel()[0]) - 1):
+            found = self._product(found, data, np.multiply, 4)
+        return found
 
     def _norm(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
         data = operands[0]
@@ -381,8 +387,8 @@ _RULES: Mapping[str, _Rule] = {
     "Cast": _Walk._same,
     "LeakyRelu": _Walk._leaky,
     "PRelu": _Walk._leaky,
-    "Sigmoid": _Walk._curve,
-    "Tanh": _Walk._curve,
+    **dict.fromkeys(CURVES, _Walk._curve),
+    "Pow": _Walk._power,
     "BatchNormalization": _Walk._norm,
     "Conv": _Walk._conv,
     "MatMul": _Walk._matmul,

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from semifreddo.convert.functions import Function, HalfLine, chained, direction
+from semifreddo.convert.functions import HalfLine, Invertible, chained, direction
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import Rounding
 
@@ -166,7 +166,7 @@ class Steps:
 
 
 def steps_of(
-    functions: Sequence[Function],
+    functions: Sequence[Invertible],
     channel: int,
     quantizer: Quantizer,
     arguments: range | npt.NDArray[np.int64],
@@ -180,7 +180,7 @@ def steps_of(
         arguments: All integers that can occur, sorted; at least one.
     """
     first, last = int(arguments[0]), int(arguments[-1])
-    rising = direction(functions, channel) >= 0
+    rising = (direction(functions, channel) or 0) >= 0
     never = last + 1 if rising else first - 1
     always = first if rising else last
     starts = []

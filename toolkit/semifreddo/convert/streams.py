@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from semifreddo.convert.activations import ACTIVATIONS
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
@@ -192,7 +193,13 @@ def _rising(context: Context, node: Node, real: Real) -> Real:
     """The same tensor, with integers that rise where the real numbers do; as a whole stream."""
     padding = real.signal.padding
     real = imaged(context, node, replace(real, signal=replace(real.signal, padding=NO_PADDING)))
-    signs = [-1 if way < 0 else 1 for way in directions(real)]
+    ways = directions(real)
+    if None in ways:
+        context.refuse(
+            node,
+            "takes the maximum of a function that rises and falls; put a quantizer in front",
+        )
+    signs = [-1 if way == -1 else 1 for way in ways]
     if -1 in signs:
         factors = [Fraction(sign) for sign in signs]
         stream = multiplied(context, node, real.signal.stream, factors)
@@ -297,6 +304,7 @@ STREAMS: dict[str, Handler] = {
     **WIRING,
     **dict.fromkeys(QUANTIZERS, _quant),
     **REAL,
+    **ACTIVATIONS,
     "Trunc": _trunc,
     "Relu": _relu,
     "MaxPool": _maxpool,
