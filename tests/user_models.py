@@ -408,6 +408,22 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "mish": lambda: net(conv(), signed(), nn.Mish(), signed()),
     "ELU": lambda: net(conv(), nn.BatchNorm2d(8), nn.ELU(), signed()),
     "softplus": lambda: net(conv(), nn.Softplus(), image()),
+    "five curves": lambda: net(
+        conv(),
+        nn.BatchNorm2d(8),
+        nn.SiLU(),
+        signed(),
+        conv(8, 8, weight_bit_width=4),
+        nn.GELU(),
+        signed(bit_width=6),
+        nn.Sigmoid(),
+        image(),
+        nn.Tanh(),
+        signed(bit_width=4),
+        conv(8, 8, weight_bit_width=4),
+        nn.Hardswish(),
+        signed(),
+    ),
     "SELU and CELU": lambda: net(conv(), nn.SELU(), signed(), nn.CELU(0.5), signed()),
 }
 

@@ -288,8 +288,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "export the model in evaluation mode",
     ),
     "unknown operator": (
-        lambda g: g.node("Erf", relu_quant(g), name="/e/Erf"),
-        f"node '/e/Erf' (Erf): operator Erf is not supported; {DEFAULT}",
+        lambda g: g.node("Sin", relu_quant(g), name="/e/Sin"),
+        f"node '/e/Sin' (Sin): operator Sin is not supported; {DEFAULT}",
     ),
     "one dimension": (
         lambda g: g.node("Conv", g.image(), g.weight("w", (3, 2, 3)), name="/conv/Conv"),

@@ -123,6 +123,22 @@ def test_the_rtl(mixed: tuple[Path, StreamNet], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_curves(tmp_path: Path) -> None:
+    """SiLU and GELU of accumulators, sigmoid and tanh of quantized streams, hardswish; loadable."""
+    export_qonnx(trained("five curves"), tmp_path / "model.onnx", input_shape=SHAPE)
+    net = convert(tmp_path / "model.onnx", "curves", frozen="none")
+    widths = [
+        net.input_streams(layer)[0].type.width for layer in net.layers if layer.kind == "Curve"
+    ]
+    assert len(widths) == 5 and max(widths) > 10 > min(widths)
+    images = pictures(net, 12)
+    for name, values in trace_qonnx(tmp_path / "model.onnx", net, images).items():
+        assert np.array_equal(values, reference.trace(net, images)[name]), name
+    climb_cpp(net, images, tmp_path / "cpp", [net, other_task(net)])
+    climb_rtl(net, images, tmp_path / "rtl", [net, other_task(net), net])
+
+
+@pytest.mark.slow
 def test_values_that_move_between_pixels(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_qonnx(trained("every movement"), path, input_shape=SHAPE)

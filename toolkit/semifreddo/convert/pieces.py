@@ -124,7 +124,7 @@ def pieces_of(
             )
         # Several integers lie strictly between their ends.
         around = np.where(low < high, 0.5, 0.0)
-        ends = low - around, high + around
+        ends = low.astype(np.float64) - around, high.astype(np.float64) + around
         least, most = boundaries.reached(enclosed(functions, channel, *ends))
         for place in np.flatnonzero((least < most) & (low == high)):
             argument = int(low[place])
