@@ -81,7 +81,7 @@ def build_csim(
     program = executable.resolve()
     stamp = program.with_name(f"{program.name}.stamp")
     tool = compiler()
-    command = [str(tool), *_FLAGS, "-O0" if exact else "-O2", *defines]
+    command = [str(tool), *_FLAGS, "-O0" if exact else "-O3", *defines]
     digest = digest_json([_sources_digest(project_dir), tool_version(tool), command])
     if program.is_file() and stamp.is_file() and stamp.read_text() == digest:
         return executable
