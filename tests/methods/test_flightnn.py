@@ -109,13 +109,13 @@ def test_the_penalty_is_what_it_says():
     assert FilterLasso(0.5).key != FilterLasso(0.4).key != CrossEntropy().key
 
 
-def test_thresholds_never_fall_below_zero():
+def test_a_threshold_never_falls_below_zero():
     model = CoreNet(CONFIG)
     for _, _, quant in powers_quants(model):
-        quant.filter_terms.thresholds.data.fill_(-1)
+        quant.filter_terms.threshold.data.fill_(-1)
     FilterLasso(0.1).after_step(model)
     for _, _, quant in powers_quants(model):
-        assert quant.filter_terms.thresholds.tolist() == [0, 0]
+        assert quant.filter_terms.threshold == 0
 
 
 def test_no_weights_of_powers():

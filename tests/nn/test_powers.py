@@ -74,7 +74,7 @@ def test_a_weight_has_at_most_its_terms(weight, bits, terms, per_channel):
     ((_, parameter, quant),) = powers_quants(made)
     if terms == "learned":
         with torch.no_grad():
-            quant.filter_terms.thresholds.copy_(torch.tensor([1.0, 0.3]))
+            quant.filter_terms.threshold.fill_(0.3)
         quant.fix(parameter)
     raw = integer_tensor(made, "conv.weight").raw
     assert abs(raw).max(initial=0) < 1 << (bits - 1)
@@ -82,20 +82,19 @@ def test_a_weight_has_at_most_its_terms(weight, bits, terms, per_channel):
     assert (digits <= quant.filter_terms.count.numpy()).all()
 
 
-def test_thresholds_choose_the_terms_of_a_filter():
+def test_the_threshold_chooses_the_terms_of_a_filter():
     weight = np.zeros((3, 2, 3, 3), np.float32)
     weight[0], weight[1, 0, 0, 0], weight[2] = 0.75, 1.0, 0.01
     made = block(8, "learned", weight)
     ((_, parameter, quant),) = powers_quants(made)
     with torch.no_grad():
-        quant.filter_terms.thresholds.copy_(torch.tensor([0.2, 0.1]))
+        quant.filter_terms.threshold.fill_(0.1)
     quant.fix(parameter)
     # Of three quarters a quarter is left in each of 18 weights, of one nothing.
-    assert quant.filter_terms.count.tolist() == [2, 1, 0]
-    assert not integer_tensor(made, "conv.weight").raw[2].any()
-    quant.filter_terms.thresholds.data.zero_()
+    assert quant.filter_terms.count.tolist() == [2, 1, 1]
+    quant.filter_terms.threshold.data.zero_()
     quant.fix(parameter)
-    assert quant.filter_terms.count.tolist() == [2, 1, 0], "fixed means fixed"
+    assert quant.filter_terms.count.tolist() == [2, 1, 1], "fixed means fixed"
 
 
 def test_gradients():
@@ -104,11 +103,11 @@ def test_gradients():
     made.conv.quant_weight().value.square().sum().backward()
     value = made.conv.quant_weight().value
     assert torch.allclose(parameter.grad, 2 * value)
-    assert (quant.filter_terms.thresholds.grad != 0).all()
+    assert quant.filter_terms.threshold.grad != 0
     # What a term costs raises its threshold and moves weights towards single powers.
-    quant.filter_terms.thresholds.grad = parameter.grad = None
+    quant.filter_terms.threshold.grad = parameter.grad = None
     quant.cost(parameter)[1].sum().backward()
-    assert quant.filter_terms.thresholds.grad[1] < 0
+    assert quant.filter_terms.threshold.grad < 0
     first = split_terms(parameter.detach() / 2**-6, 6)[0] * 2**-6
     assert ((parameter.grad > 0) == (parameter > first)).all()
 
@@ -117,24 +116,24 @@ def test_folding_fixes_the_terms_before_it_scales_the_weights():
     made = block(8, "learned", np.full((3, 2, 3, 3), 0.7, np.float32))
     ((_, _, quant),) = powers_quants(made)
     with torch.no_grad():
-        quant.filter_terms.thresholds.copy_(torch.tensor([0.0, 100.0]))
+        quant.filter_terms.threshold.fill_(100)
         made.bn.weight.fill_(1e4)
     fold_batch_norm(made)
     assert bool(quant.filter_terms.fixed) and quant.filter_terms.count.tolist() == [1, 1, 1]
-    assert not quant.filter_terms.thresholds.requires_grad
+    assert not quant.filter_terms.threshold.requires_grad
 
 
 def test_a_state_brings_the_terms_and_keeps_the_parameters():
     """Brevitas makes quantizers anew when a state is loaded; an optimizer must not notice."""
     made = block(8, "learned", np.full((3, 2, 3, 3), 0.7, np.float32))
     ((_, _, quant),) = powers_quants(made)
-    thresholds = quant.filter_terms.thresholds
+    threshold = quant.filter_terms.threshold
     state = {name: value.clone() for name, value in made.state_dict().items()}
-    (name,) = (name for name in state if name.endswith("thresholds"))
-    state[name] = torch.tensor([0.25, 0.5])
+    (name,) = (name for name in state if name.endswith("threshold"))
+    state[name] = torch.tensor(0.25)
     made.load_state_dict(state)
     ((_, _, quant),) = powers_quants(made)
-    assert quant.filter_terms.thresholds is thresholds and thresholds.tolist() == [0.25, 0.5]
+    assert quant.filter_terms.threshold is threshold and threshold == 0.25
 
 
 CORES = {"input_shape": (1, 8, 8), "classes": 3, "widths": (4, 4), "strides": (2, 1)}

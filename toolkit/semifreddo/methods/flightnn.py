@@ -1,11 +1,12 @@
 """FLightNN: each filter learns whether its weights are one power of two or two.
 
 The loss is cross entropy and a group lasso: for each filter, the norm of its weights and the norm
-of what their first powers of two leave, each as long as the filter has that term. It pulls filters
-onto single powers and raises the thresholds that decide (:mod:`semifreddo.nn.powers`), which cross
-entropy lowers where a second term helps. They are fixed before batch norms are folded, so the last
-epochs train with the terms that hardware gets. After Ding et al., DAC 2019, arXiv 1904.02835; where
-their text was not at hand the choice is ours, for instance that a term costs while it is used.
+of what their first powers of two leave, the latter as long as the filter has second terms. It pulls
+filters onto single powers and raises the threshold that decides (:mod:`semifreddo.nn.powers`),
+which cross entropy lowers where second terms help. Terms are fixed before batch norms are folded,
+so the last epochs train with those that hardware gets. After Ding et al., DAC 2019, arXiv
+1904.02835; where their text was not at hand the choice is ours: that a term costs while it is used,
+and that first terms have no threshold.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class FilterLasso(CrossEntropy):
         return loss, answers
 
     def after_step(self, model: nn.Module) -> None:
-        """Thresholds are of norms: below zero they would all mean the same."""
+        """A threshold is of norms: below zero it would always mean the same."""
         for _, _, quant in powers_quants(model):
-            if quant.filter_terms.thresholds is not None:
-                quant.filter_terms.thresholds.data.clamp_(min=0)
+            if quant.filter_terms.threshold is not None:
+                quant.filter_terms.threshold.data.clamp_(min=0)
 
 
 def objective_of(config: NetworkConfig | None, smoothing: float) -> Objective | None:

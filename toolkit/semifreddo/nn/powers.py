@@ -2,8 +2,9 @@
 
 The integers of such a weight are a subset of those of a uniform one of the same width, so every
 rung computes them like any others. How many terms a filter has is given or learned, as in FLightNN
-(Ding et al., DAC 2019, arXiv 1904.02835): filter i gets its first term where the norm of its
-weights is above a threshold, and a second one where the norm of what is left is above another.
+(Ding et al., DAC 2019, arXiv 1904.02835): a filter gets a second term where the norm of what its
+first terms leave is above a threshold of the layer. There is no threshold for first terms: trained
+along, it rises to the norms of the filters and switches whole filters off and on.
 """
 
 from __future__ import annotations
@@ -83,10 +84,10 @@ class FilterTerms(nn.Module):
     """How many terms the weights of each filter have.
 
     Attributes:
-        thresholds: Of the norms of a filter's weights, and of what its first terms leave; None if
-            the terms are given. Both start at zero: every filter has two terms.
+        threshold: Of the norm of what a filter's first terms leave; None if the terms are given. It
+            starts at zero: every filter has two terms.
         count: Terms of each filter, once they are fixed.
-        fixed: Whether they are; the thresholds mean nothing any more.
+        fixed: Whether they are; the threshold means nothing any more.
     """
 
     count: Tensor
@@ -95,7 +96,7 @@ class FilterTerms(nn.Module):
     def __init__(self, filters: int, terms: Terms) -> None:
         super().__init__()
         learned = terms == "learned"
-        self.thresholds = nn.Parameter(torch.zeros(MOST_TERMS)) if learned else None
+        self.threshold = nn.Parameter(torch.zeros(())) if learned else None
         most = MOST_TERMS if terms == "learned" else terms
         self.register_buffer("count", torch.full((filters,), most, dtype=torch.int32))
         self.register_buffer("fixed", torch.tensor(not learned))
@@ -103,7 +104,7 @@ class FilterTerms(nn.Module):
     def forward(self, x: Tensor, scale: Tensor, top: int) -> Tensor:
         """Weights on their grid, of the filters' terms; gradients pass straight through.
 
-        The gradient of a threshold is that of a sigmoid in place of the step.
+        The gradient of the threshold is that of a sigmoid in place of the step.
 
         Args:
             x: Weights, filter first.
@@ -112,37 +113,33 @@ class FilterTerms(nn.Module):
         """
         with torch.no_grad():
             terms = [term * scale for term in split_terms(x / scale, top)]
-        gates = self.gates(x, terms[0])
-        total = gates[0] * terms[0] + gates[0] * gates[1] * terms[1]
+        total = terms[0] + self.gate(x, terms[0]) * terms[1]
         return total + (x - x.detach())
 
-    def gates(self, x: Tensor, first: Tensor) -> list[Tensor]:
-        """Whether each filter has its first and its second term, shaped to multiply weights.
+    def gate(self, x: Tensor, first: Tensor) -> Tensor:
+        """Whether each filter has a second term, shaped to multiply weights.
 
         Args:
             x: Weights, filter first.
             first: Their first terms.
         """
         shape = (-1, *[1] * (x.dim() - 1))
-        if self.thresholds is None or bool(self.fixed):
-            return [(self.count > index).to(x.dtype).reshape(shape) for index in range(MOST_TERMS)]
-        gates = []
-        for norm, threshold in zip(norms(x.detach(), first), self.thresholds, strict=True):
-            soft = torch.sigmoid(norm - threshold)
-            hard = (norm > threshold).to(x.dtype)
-            gates.append((hard + (soft - soft.detach())).reshape(shape))
-        return gates
+        if self.threshold is None or bool(self.fixed):
+            return (self.count > 1).to(x.dtype).reshape(shape)
+        norm = norms(x.detach(), first)[1]
+        soft = torch.sigmoid(norm - self.threshold)
+        hard = (norm > self.threshold).to(x.dtype)
+        return (hard + (soft - soft.detach())).reshape(shape)
 
     def fix(self, x: Tensor, scale: Tensor, top: int) -> None:
         """Make the filters' terms what they are for these weights, from now on."""
-        if self.thresholds is None or bool(self.fixed):
+        if self.threshold is None or bool(self.fixed):
             return
         with torch.no_grad():
             first = split_terms(x / scale, top)[0] * scale
-            one, two = (gate.flatten() for gate in self.gates(x, first))
-            self.count.copy_((one + one * two).to(torch.int32))
+            self.count.copy_(1 + self.gate(x, first).flatten().to(torch.int32))
             self.fixed.fill_(True)
-        self.thresholds.requires_grad_(False)
+        self.threshold.requires_grad_(False)
 
 
 def norms(x: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -183,16 +180,15 @@ class PowersQuant(FixedPointQuant):
     def cost(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Norms of each filter's weights, and of what its first terms leave.
 
-        Zero where the filter does without that term. Differentiable in the weights and in the
-        thresholds, so what a term costs pulls the weights to where it is not needed, and raises the
-        threshold.
+        The second is zero where the filter does without that term. Differentiable in the weights
+        and in the threshold, so what a term costs pulls the weights to where it is not needed, and
+        raises the threshold.
         """
         with torch.no_grad():
             scale = self.scaling_impl(x)
             first = split_terms(x / scale, self.top)[0] * scale
-        one, two = (gate.flatten() for gate in self.filter_terms.gates(x, first))
         whole, rest = norms(x, first)
-        return one * whole, one.detach() * two * rest
+        return whole, self.filter_terms.gate(x, first).flatten() * rest
 
 
 def powers_quant(
@@ -212,7 +208,7 @@ def powers_quant(
     check_bits("weight", bits, 2, 8)
     scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
     # One object: Brevitas builds a quantizer anew whenever a state is loaded, and the optimizer
-    # has to keep the thresholds that it trains.
+    # has to keep the threshold that it trains.
     shared = FilterTerms(filters, terms)
 
     class Weight(NarrowIntQuant, Fixed, WeightQuantSolver):  # type: ignore[misc]
