@@ -27,6 +27,7 @@ REFUSED = [
     ('[task]\nname = "-x"\n', "does not match"),
     ('[vectors]\nfile = ""\n', "is not a path"),
     ("[cosim]\nwaves = 1\n", "not true or false"),
+    ("[cosim]\nimages = 2\n", "2, expected 3 or more"),
 ]
 
 

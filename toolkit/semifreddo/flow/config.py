@@ -153,7 +153,9 @@ class RtlSection:
 class CosimSection:
     """``[cosim]``: how the RTL is simulated."""
 
-    images: int | None = option(None, help="vectors to simulate; all if absent", low=2)
+    images: int | None = option(
+        None, help="vectors to simulate, three or more to see an interval; all if absent", low=3
+    )
     input_stalls: float = option(0.2, help="share of cycles without input", low=0, high=0.95)
     output_stalls: float = option(
         0.2, help="share of cycles without taking output", low=0, high=0.95
