@@ -9,7 +9,7 @@ from html import escape
 
 _WIDTH, _HEIGHT = 640, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 20, 50
-_COLOURS = ("#0b6e99", "#c2571a", "#5a7d2a", "#7b4fa3")
+_COLOURS = ("#0b6e99", "#c2571a", "#5a7d2a", "#7b4fa3", "#b8282e", "#6b6b6b")
 _TICKS = 6
 
 
@@ -66,6 +66,8 @@ def scatter(
     middle = (_TOP + _HEIGHT - _BOTTOM) / 2
     turned = f' transform="rotate(-90 18 {middle:.1f})"'
     parts.append(_text(18, middle, y_label, "middle", turned))
+    # Names of neighbours stand above and below their marks in turn.
+    order = sorted(points, key=lambda point: (point.x, point.y))
     for index, (name, group) in enumerate(series.items()):
         colour = _COLOURS[index % len(_COLOURS)]
         for point in group:
@@ -77,7 +79,9 @@ def scatter(
             if point.name:
                 left = place[0] > _WIDTH / 2
                 side = place[0] + (-8 if left else 8)
-                parts.append(_text(side, place[1] - 6, point.name, "end" if left else "start"))
+                above = order.index(point) % 2 == 0
+                height = place[1] + (-6 if above else 16)
+                parts.append(_text(side, height, point.name, "end" if left else "start"))
         parts.append(
             f'<circle cx="{_LEFT + 14}" cy="{_TOP + 14 + 18 * index}" r="4" fill="{colour}"/>'
         )
