@@ -105,3 +105,14 @@ def test_a_rom_is_smaller_than_a_memory_that_is_written_and_no_reason_to_freeze(
     wanted = {"conv": Override(frozen="rom")}
     found = cheapest_frozen(logic, net, groups, PLENTY, 100.0, target_fps=rate, fixed=wanted)
     assert found == {"w"}
+
+
+def test_a_rom_is_a_reason_to_freeze_if_nothing_else_fits() -> None:
+    """A ROM holds the weights once, memories that are written hold them for two tasks."""
+    net, groups = deep()
+    logic = resident(net, frozenset({"conv"}))
+    rom, loadable = (choose(each, PLENTY, 100.0, 100.0).estimate.total for each in (logic, net))
+    assert rom.bram18 < loadable.bram18
+    small = replace(PLENTY, lut=int(rom.lut * 1.1), bram18=int(rom.bram18))
+    assert cheapest_frozen(logic, net, groups, small, 100.0, target_fps=100.0) == {"w"}
+    assert choose(logic, small, 100.0, 100.0).schedule["conv"].frozen == "rom"

@@ -1,7 +1,8 @@
 """Which weights are cheaper as logic, and which as loadable values on multipliers, at a rate.
 
 A network is compared with itself: everything frozen, as adders (weights that are multiplied anyway
-may as well be loadable: a ROM saves little), everything loadable. Each group of layers
+may as well be loadable: a ROM saves little, and is taken only if nothing fits without), everything
+loadable. Each group of layers
 whose residency is decided together (a weighted layer and the scalers that follow it) takes the
 fewest LUTs of the two at a number of cycles per image, with the DSP slices shared out among all of
 them. Where that takes more block memories or flip-flops than there are, both get a price in LUTs.
@@ -56,16 +57,14 @@ def cheapest_frozen(
     Raises:
         ConfigError: ``fixed`` does not fit the network.
     """
-    nets = _Nets(
-        Search(frozen, budget, clock_mhz, _as_adders(frozen, fixed or {}), frozenset()),
-        Search(loadable, budget, clock_mhz, dict(fixed or {}), frozenset()),
-        groups,
-    )
-    if target_fps is not None:
-        return nets.best(int(clock_mhz * 1e6 / target_fps))[0]
-    steps = sorted({*nets.frozen.steps, *nets.loadable.steps})
-    place = bisect_left(steps, True, key=lambda cycles: nets.best(cycles)[1])
-    return nets.best(steps[min(place, len(steps) - 1)])[0]
+    own = dict(fixed or {})
+    memories = Search(loadable, budget, clock_mhz, own, frozenset())
+    adders = Search(frozen, budget, clock_mhz, _as_adders(frozen, own), frozenset())
+    chosen, fits = _Nets(adders, memories, groups).best_at(target_fps)
+    if not fits:
+        roms = Search(frozen, budget, clock_mhz, own, frozenset())
+        chosen, _ = _Nets(roms, memories, groups).best_at(target_fps)
+    return chosen
 
 
 def _as_adders(net: StreamNet, fixed: Mapping[str, Override]) -> dict[str, Override]:
@@ -85,6 +84,14 @@ class _Nets:
     frozen: Search
     loadable: Search
     groups: Mapping[str, Sequence[str]]
+
+    def best_at(self, target_fps: float | None) -> tuple[frozenset[str], bool]:
+        """As :meth:`best`, at a rate, or at the highest one that fits."""
+        if target_fps is not None:
+            return self.best(int(self.loadable.clock_mhz * 1e6 / target_fps))
+        steps = sorted({*self.frozen.steps, *self.loadable.steps})
+        place = bisect_left(steps, True, key=lambda cycles: self.best(cycles)[1])
+        return self.best(steps[min(place, len(steps) - 1)])
 
     def best(self, cycles: int) -> tuple[frozenset[str], bool]:
         """Groups to freeze for a number of cycles per image, and whether everything fits."""
