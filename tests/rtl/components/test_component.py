@@ -21,7 +21,12 @@ from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
-from semifreddo.studies.hardware.sample_layers import folded_samples, rom_samples, samples
+from semifreddo.studies.hardware.sample_curves import curve_samples
+from semifreddo.studies.hardware.sample_layers import (
+    folded_samples,
+    rom_samples,
+    samples,
+)
 
 INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph|rom) \3 \($", re.MULTILINE)
 PARAMETER = re.compile(r"\.(\w+)\(((?:[^()]|\([^()]*\))*)\)")
@@ -83,6 +88,7 @@ def test_a_design_of_roms_places_what_its_plans_list(seed: int) -> None:
 
 def test_sample_layers_place_what_their_plans_list() -> None:
     chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16), *islice(rom_samples(0), 16)]
+    chosen += islice(curve_samples(0), 16)
     for sample in chosen:
         design = make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice}))
         compare(design)

@@ -104,7 +104,7 @@ COSTS: Mapping[str, Area] = {
     "fixed_blend_bit": Area(lut=1.46),
     "compared_bit": Area(lut=1.73),
     # A table of 64 constants of a bit.
-    "lookup_lut": Area(lut=1),
+    "lookup_lut": Area(lut=1.1),
     # The control of channels that share such parts, one after the other.
     "turns": Area(lut=10, ff=4),
     # A bit of a running maximum, or sum, of windows that do not overlap.

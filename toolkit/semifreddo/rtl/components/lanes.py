@@ -182,10 +182,16 @@ class Lookup:
         return {"INDEX": self.index, "BITS": self.bits, "COLUMNS": f"{{{columns}}}"}
 
     def counts(self) -> Parts:
-        """A bit that is the same in all constants costs nothing."""
-        full = (1 << len(self.constants)) - 1
-        live = sum(column not in (0, full) for column in self.columns)
-        return Parts.of("lookup_lut", live * max(len(self.constants) / 64, 0.5))
+        """A bit that is the same in all constants, or one of the index, costs nothing."""
+        count = len(self.constants)
+        known = {0, (1 << count) - 1}
+        known |= {
+            sum((place >> bit & 1) << place for place in range(count)) for bit in range(self.index)
+        }
+        live = sum(column not in known for column in self.columns)
+        parts = Parts.of("lookup_lut", live * max(count / 64, 0.5))
+        parts.add("mux_bit", live * mux(max(count // 64, 1)))
+        return parts
 
 
 @dataclass(frozen=True)

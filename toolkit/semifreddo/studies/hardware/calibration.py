@@ -31,6 +31,7 @@ from semifreddo.rtl.synthesis.parts import Part, design_parts, synthesize_parts
 from semifreddo.rtl.timing.folding import make_plan
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.unit import Context
+from semifreddo.studies.hardware.sample_curves import curve_samples
 from semifreddo.studies.hardware.sample_layers import (
     Sample,
     folded_samples,
@@ -254,6 +255,7 @@ class Calibration(Measurement):
     layers: int = option(64, help="how many random layers", low=1)
     folded: int = option(0, help="how many layers of folded repeats besides", low=0)
     roms: int = option(0, help="how many layers with a ROM besides", low=0)
+    curves: int = option(0, help="how many curves besides", low=0)
     timeout_s: float = option(600.0, help="seconds for a layer", low=1)
     family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
     fit: bool = option(False, help="print costs fitted to all layers, too")
@@ -263,6 +265,7 @@ class Calibration(Measurement):
             *islice(samples(SEED), self.layers),
             *islice(folded_samples(SEED), self.folded),
             *islice(rom_samples(SEED), self.roms),
+            *islice(curve_samples(SEED), self.curves),
         ]
         compared = compare(
             layers, folder, jobs=jobs, timeout_s=self.timeout_s, family=self.family, say=say
