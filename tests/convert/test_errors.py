@@ -625,6 +625,22 @@ def test_the_graph_that_tests_start_from_is_valid(tmp_path: Path) -> None:
 VALID = small(Graph(props={"semifreddo.labels": '["a", "b"]'})).SerializeToString()
 
 
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """Protobuf gives such a name as bytes."""
+    graph = onnx.load_from_string(VALID).graph
+    node = next(node for node in graph.node if "Quant" in node.op_type)
+    names = [node.op_type, node.domain, node.output[0], node.attribute[0].name]
+    names += [graph.input[0].name, graph.initializer[0].name]
+    for name in names:
+        written = name.encode()
+        damaged = VALID.replace(written, b"\xff" + written[1:])
+        assert damaged != VALID, name
+        path = tmp_path / "damaged.onnx"
+        path.write_bytes(damaged)
+        with pytest.raises(ConversionError, match="not a"):
+            convert(path, "net")
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_never_end_in_a_traceback(

@@ -97,13 +97,26 @@ def check_model_proto(model: onnx.ModelProto, path: Path) -> None:
         ConversionError: It is damaged.
     """
     try:
-        _complete_imports(model)  # a damaged name is no text, which protobuf tells when it is used
+        _check_names(model.graph)
+        _complete_imports(model)
         onnx.checker.check_model(model)
         join_outputs(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError, TypeError) as error:
         raise ConversionError(
             f"{path}: not a valid ONNX model ({_first_line(error)}); {_EXPORT_HINT}"
         ) from error
+
+
+def _check_names(graph: onnx.GraphProto) -> None:
+    """Protobuf gives a damaged name as bytes, or tells when it is used."""
+    for node in graph.node:
+        names = [node.name, node.op_type, node.domain, *node.input, *node.output]
+        names += [item.name for item in node.attribute]
+        if not all(isinstance(name, str) for name in names):
+            raise ValueError(f"a name of node {node.name!r} is no UTF-8 text")
+    for value in (*graph.input, *graph.output, *graph.initializer, *graph.value_info):
+        if not isinstance(value.name, str):
+            raise ValueError(f"the name {value.name!r} is no UTF-8 text")
 
 
 def _complete_imports(model: onnx.ModelProto) -> None:
