@@ -343,7 +343,7 @@ SANITIZED = """#!/bin/sh
 for word do
     shift
     case "$word" in
-        -fwrapv|-std=c++14|-O3) ;;
+        -fwrapv|-std=c++14|-O2) ;;
         *) set -- "$@" "$word" ;;
     esac
 done
