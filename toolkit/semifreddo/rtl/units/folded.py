@@ -41,14 +41,37 @@ class FoldedEngine(Engine):
     suffix: ClassVar[str]
     """Of the names of its casts."""
 
+    constant: ClassVar[bool]
+    """Whether the weights are never written."""
+
     rows: int
     lanes: int
     multiplier: Multiplier
 
     @property
     @abstractmethod
+    def weight_bits(self) -> tuple[int, bool]:
+        """Width of the weights as they are kept, and whether they are signed."""
+
+    @cached_property
     def mac(self) -> Mac:
         """Multipliers and accumulators, without the width of the phase."""
+        source, (bits, signed) = self.of.source.type, self.weight_bits
+        return Mac(
+            rows=self.of.weight.rows,
+            per_cycle=self.rows,
+            channels=len(self.channels),
+            lanes=self.lanes,
+            shared=not self.of.depthwise,
+            x_bits=source.width,
+            x_signed=source.signed,
+            w_bits=bits,
+            w_signed=signed,
+            sum_bits=self.sum_bits,
+            dsp=self.multiplier == "dsp",
+            phase=0,
+            constant=self.constant,
+        )
 
     @abstractmethod
     def memory(self) -> Iterator[Component]:

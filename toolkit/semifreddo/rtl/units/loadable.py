@@ -11,7 +11,6 @@ from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Bank
-from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.units.folded import FoldedEngine
 from semifreddo.rtl.units.unit import bank, bank_select, phase_bits
@@ -23,6 +22,7 @@ class LoadableEngine(FoldedEngine):
 
     name: ClassVar[str] = "loadable"
     prefix: ClassVar[str] = ""
+    constant: ClassVar[bool] = False
     suffix: ClassVar[str] = "_loaded"
 
     @property
@@ -37,23 +37,9 @@ class LoadableEngine(FoldedEngine):
     def advice(self) -> str:
         return "freeze more of its channels or give its weights fewer bits"
 
-    @cached_property
-    def mac(self) -> Mac:
-        source, weight = self.of.source.type, self.of.weight
-        return Mac(
-            rows=weight.rows,
-            per_cycle=self.rows,
-            channels=len(self.channels),
-            lanes=self.lanes,
-            shared=not self.of.depthwise,
-            x_bits=source.width,
-            x_signed=source.signed,
-            w_bits=weight.bits,
-            w_signed=weight.signed,
-            sum_bits=self.sum_bits,
-            dsp=self.multiplier == "dsp",
-            phase=0,
-        )
+    @property
+    def weight_bits(self) -> tuple[int, bool]:
+        return self.of.weight.bits, self.of.weight.signed
 
     @cached_property
     def weights_bank(self) -> Bank:

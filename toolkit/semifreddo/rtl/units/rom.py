@@ -17,7 +17,6 @@ from semifreddo.core.fixed import IntArray
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Rom
-from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.verilog import Port, instance, module, vector
 from semifreddo.rtl.units.folded import FoldedEngine
 from semifreddo.rtl.units.unit import phase_bits
@@ -29,6 +28,7 @@ class RomEngine(FoldedEngine):
 
     name: ClassVar[str] = "frozen"
     prefix: ClassVar[str] = "rom_"
+    constant: ClassVar[bool] = True
     suffix: ClassVar[str] = ""
 
     @property
@@ -43,24 +43,9 @@ class RomEngine(FoldedEngine):
     def advice(self) -> str:
         return "give its weights fewer bits"
 
-    @cached_property
-    def mac(self) -> Mac:
-        source, (bits, signed) = self.of.source.type, self.of.frozen_bits
-        return Mac(
-            rows=self.of.weight.rows,
-            per_cycle=self.rows,
-            channels=len(self.channels),
-            lanes=self.lanes,
-            shared=not self.of.depthwise,
-            x_bits=source.width,
-            x_signed=source.signed,
-            w_bits=bits,
-            w_signed=signed,
-            sum_bits=self.sum_bits,
-            dsp=self.multiplier == "dsp",
-            phase=0,
-            constant=True,
-        )
+    @property
+    def weight_bits(self) -> tuple[int, bool]:
+        return self.of.frozen_bits
 
     @property
     def rom(self) -> Rom:
