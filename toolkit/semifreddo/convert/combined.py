@@ -8,9 +8,9 @@ one integer, whatever operators a file writes it with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Self
 
 import mpmath
 
@@ -88,8 +88,8 @@ def _selected(chain: Chain, channels: Sequence[int]) -> Chain:
 
 
 @dataclass(frozen=True)
-class Product:
-    """The product of two functions of one argument."""
+class _OfTwo:
+    """Two functions of one argument, whose values are combined."""
 
     left: Chain
     right: Chain
@@ -98,28 +98,25 @@ class Product:
         """None: it may rise and fall."""
         del channel
         return None
+
+    def select(self, channels: Sequence[int]) -> Self:
+        """The functions of these channels."""
+        return replace(
+            self, left=_selected(self.left, channels), right=_selected(self.right, channels)
+        )
+
+
+@dataclass(frozen=True)
+class Product(_OfTwo):
+    """The product of two functions of one argument."""
 
     def value(self, channel: int, argument: Fraction) -> Fraction:
         return value_of(self.left, channel, argument) * value_of(self.right, channel, argument)
 
-    def select(self, channels: Sequence[int]) -> Product:
-        return Product(_selected(self.left, channels), _selected(self.right, channels))
-
 
 @dataclass(frozen=True)
-class Sum:
+class Sum(_OfTwo):
     """The sum of two functions of one argument."""
-
-    left: Chain
-    right: Chain
-
-    def direction(self, channel: int) -> int | None:
-        """None: it may rise and fall."""
-        del channel
-        return None
 
     def value(self, channel: int, argument: Fraction) -> Fraction:
         return value_of(self.left, channel, argument) + value_of(self.right, channel, argument)
-
-    def select(self, channels: Sequence[int]) -> Sum:
-        return Sum(_selected(self.left, channels), _selected(self.right, channels))

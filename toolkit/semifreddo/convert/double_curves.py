@@ -12,6 +12,8 @@ from onnx.reference.op_run import OpRun
 
 Array = npt.NDArray[Any]
 
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
 
 class Erf(OpRun):  # type: ignore[misc]
     """The error function: onnx' evaluator gives single precision."""
@@ -19,7 +21,7 @@ class Erf(OpRun):  # type: ignore[misc]
     op_domain = ""
 
     def _run(self, data: Array, **_: Any) -> tuple[Array]:
-        return (np.vectorize(math.erf, otypes=[np.float64])(data),)
+        return (_erf(data),)
 
 
 class HardSwish(OpRun):  # type: ignore[misc]
@@ -40,7 +42,7 @@ class Gelu(OpRun):  # type: ignore[misc]
         if getattr(self, "approximate", None) == "tanh":
             inner = np.tanh(math.sqrt(2 / math.pi) * (data + 0.044715 * data**3))
         else:
-            inner = np.vectorize(math.erf, otypes=[np.float64])(data * math.sqrt(0.5))
+            inner = _erf(data * math.sqrt(0.5))
         return (data * (0.5 + 0.5 * inner),)
 
 

@@ -14,6 +14,7 @@ from semifreddo.convert.values import NO_PADDING, Constant, Signal, Value
 from semifreddo.convert.weighted import (
     accumulators,
     bias_of,
+    check_window,
     dilations,
     is_fixed_point,
     source_of,
@@ -72,10 +73,7 @@ class _Axis:
 def _conv_transpose(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     signal, meaning = source_of(context, node, operands[0])
     weight = weight_of(context, node, operands[1])
-    if weight.values.ndim != 4:
-        context.refuse(
-            node, f"has a {weight.values.ndim - 2}-dimensional window; only images are supported"
-        )
+    check_window(context, node, weight)
     stream = context.image(node, signal)
     groups = int(node.attributes.get("group", 1))
     inputs, outputs = weight.values.shape[0], weight.values.shape[1] * groups

@@ -117,6 +117,18 @@ def weight_of(context: Context, node: Node, value: Value | None) -> Constant:
     )
 
 
+def check_window(context: Context, node: Node, weight: Constant) -> None:
+    """Refuse windows that are not those of images.
+
+    Raises:
+        ConversionError: The weight of a convolution has not four dimensions.
+    """
+    if weight.values.ndim != 4:
+        context.refuse(
+            node, f"has a {weight.values.ndim - 2}-dimensional window; only images are supported"
+        )
+
+
 def _groups(context: Context, node: Node, channels: int, shape: tuple[int, ...]) -> int:
     """Groups of a convolution whose weight has a shape ``(outputs, inputs / groups, ...)``."""
     groups = int(node.attributes.get("group", 1))
@@ -155,10 +167,7 @@ def source_of(
 def _conv(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     signal, meaning = source_of(context, node, operands[0])
     weight = weight_of(context, node, operands[1])
-    if weight.values.ndim != 4:
-        context.refuse(
-            node, f"has a {weight.values.ndim - 2}-dimensional window; only images are supported"
-        )
+    check_window(context, node, weight)
     draft = Draft.of(weight).move(2, 3, 1, 0)
     filled = draft.dilated(dilations(node))
     plain_node = replace(node, attributes={**node.attributes, "dilations": (1, 1)})
