@@ -135,6 +135,11 @@ def relu_quant(graph: Graph) -> str:
     return graph.quant(graph.node("Relu", graph.conv(graph.image())), signed=0)
 
 
+def resized(graph: Graph, scales: list[float], mode: str) -> str:
+    factors = graph.constant("scales", np.array(scales))
+    return graph.node("Resize", graph.image(), "", factors, name="/r/Resize", mode=mode)
+
+
 def padded(graph: Graph, source: str, pads: list[int]) -> str:
     return graph.node("Pad", source, graph.constant("pads", np.array(pads)), name="/pad/Pad")
 
@@ -410,38 +415,17 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "are layers, other orders are none",
     ),
     "interpolation": (
-        lambda g: g.node(
-            "Resize",
-            g.image(),
-            "",
-            g.constant("scales", np.array([1.0, 1.0, 2.0, 2.0])),
-            name="/r/Resize",
-            mode="linear",
-        ),
+        lambda g: resized(g, [1.0, 1.0, 2.0, 2.0], "linear"),
         "node '/r/Resize' (Resize): mode linear computes values between pixels; use "
         "nearest-neighbour resizing, or a transposed convolution",
     ),
     "uneven resizing": (
-        lambda g: g.node(
-            "Resize",
-            g.image(),
-            "",
-            g.constant("scales", np.array([1.0, 1.0, 1.5, 1.5])),
-            name="/r/Resize",
-            mode="nearest",
-        ),
+        lambda g: resized(g, [1.0, 1.0, 1.5, 1.5], "nearest"),
         "node '/r/Resize' (Resize): repeats some rows or columns more often than others; resize by "
         "a whole factor",
     ),
     "resized channels": (
-        lambda g: g.node(
-            "Resize",
-            g.image(),
-            "",
-            g.constant("scales", np.array([1.0, 2.0, 1.0, 1.0])),
-            name="/r/Resize",
-            mode="nearest",
-        ),
+        lambda g: resized(g, [1.0, 2.0, 1.0, 1.0], "nearest"),
         "node '/r/Resize' (Resize): resizes batch or channels; resize height and width only",
     ),
     "concatenated rows": (

@@ -43,6 +43,12 @@ def data():
     return load_dataset("digits").development.limit(200, 100)
 
 
+def equal_answers(net, trained, images):
+    """Whether the integer network gives what the trained model gives."""
+    found = reference.run(net, images).reshape(len(images), -1)
+    return np.array_equal(found, raw_outputs(trained.model, images))
+
+
 def test_from_training_to_another_task(data, tmp_path):
     """Core and task learn their terms; the network is frozen, saved, converted, retargeted."""
     first, second = data.subset([0, 1, 2, 3, 4]), data.subset([5, 6, 7])
@@ -59,14 +65,10 @@ def test_from_training_to_another_task(data, tmp_path):
     loaded = load_checkpoint(tmp_path / "model.safetensors")
     net = net_of(loaded, "shifts")
     images = raw_images(loaded.model, first.val)
-    assert np.array_equal(
-        reference.run(net, images).reshape(len(images), -1), raw_outputs(trained.model, images)
-    )
+    assert equal_answers(net, trained, images)
     new = retarget(loaded, second, dataclasses.replace(OPTIONS, epochs=1))
     after = make_task(net, new, "second", {}).apply(net)
-    assert np.array_equal(
-        reference.run(after, images).reshape(len(images), -1), raw_outputs(new.model, images)
-    )
+    assert equal_answers(after, new, images)
     for name, _, quant in powers_quants(new.model):
         assert quant.filter_terms.count.tolist() == counts[name]
         assert signed_digits(integer_tensor(new.model, name).raw).max() <= 2
@@ -89,9 +91,7 @@ def test_given_terms(data, terms):
     assert max(max(digits) for digits in filter_terms(trained.model).values()) == terms
     net = net_of(trained, "shifts")
     images = raw_images(trained.model, data.val)
-    assert np.array_equal(
-        reference.run(net, images).reshape(len(images), -1), raw_outputs(trained.model, images)
-    )
+    assert equal_answers(net, trained, images)
 
 
 def test_the_penalty_is_what_it_says():
