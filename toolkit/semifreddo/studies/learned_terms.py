@@ -84,7 +84,6 @@ class LearnedTerms(Study[TrainVal, Dataset]):
         premise: Points by which two terms must be better than one for the claim to mean anything.
         slack: Points that count as nothing.
         few: Mean terms at which a learned network must be as good as one of two terms.
-        attempt: Of the method; the page tells what became of the first.
     """
 
     name = "learned_terms"

@@ -238,7 +238,14 @@ def render(study: Study[Any, Any], record: JSON) -> str:
     verdict = study.verdict(results) if tested else None
     seeds = ", ".join(map(str, record["seeds"]))
     minutes = sum(item.seconds for item in results) / 60
-    split = "measured once, after the seal" if tested else "not measured yet"
+    if not tested:
+        split = "not measured yet"
+    elif study.attempt == 1:
+        split = "measured once, after the seal"
+    else:
+        split = (
+            f"measured after the seal, and had been looked at before, {study.attempt} times in all"
+        )
     end = (
         f"**Verdict: the claim {verdict.outcome}.** {verdict.why}"
         if verdict and verdict.outcome != "undecided"

@@ -99,6 +99,7 @@ class Study(abc.ABC, Generic[Development, Test]):
         origin: Where the claim is from.
         margin: What counts as shown; written before the first test.
         data: The data set that ``--data`` must hold, or "" if none is needed.
+        attempt: The number of this attempt; each of them has looked at the test split.
     """
 
     name: ClassVar[str]
@@ -107,6 +108,7 @@ class Study(abc.ABC, Generic[Development, Test]):
     origin: ClassVar[str]
     margin: ClassVar[str]
     data: ClassVar[str] = ""
+    attempt: int = 1
 
     @abc.abstractmethod
     def settings(self) -> JSON:
