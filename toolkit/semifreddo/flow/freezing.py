@@ -50,10 +50,12 @@ def converted_design(
         return convert("plan")
     if section.tensors is not None:
         return convert(section.tensors)
+    if section.weights == "all":
+        return convert("all")
     loadable = convert(())
     tensors = tensors_by_weight(loadable)
     total = sum(_size(loadable.net, name) for name in tensors)
-    if section.weights == "all" or (absent and total <= FREEZES_ALL):
+    if absent and total <= FREEZES_ALL:
         return convert("all")
     if absent:
         report(
