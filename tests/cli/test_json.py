@@ -117,6 +117,42 @@ def test_check(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert status["streamnet"] == status["fake"] == "equal"
 
 
+def test_widths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "design.toml").write_text(
+        """
+[design]
+name = "widths"
+board = "pynq_z2"
+[train]
+dataset = "digits"
+[train.backbone]
+input_shape = [1, 8, 8]
+classes = 10
+widths = [4, 4]
+strides = [2, 2]
+layer_weight_bits = [8, 3]
+[rtl]
+target_fps = 10_000
+"""
+    )
+    assert main(["widths", str(tmp_path), "--bits", "2", "8", "--json"]) == 0
+    found = valid(capsys.readouterr().out)
+    assert found["size"] == 8 * 36 + 3 * 144 + 4 * 40 + 16 * 18
+    own, two, eight = found["networks"]
+    assert (own["weight_bits"], own["widths"], own["size"]) == (None, [4, 4], found["size"])
+    assert eight["widths"] < own["widths"] < two["widths"]
+    for row in (own, two, eight):
+        assert row["size"] <= found["size"]
+        assert 100 < row["luts"] < 53_200 and row["frames_per_second"] >= 10_000
+    assert main(["widths", str(tmp_path), "--bits", "4", "--set", "rtl.target_fps=9e9", "-q"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].endswith("-         -")
+    assert main(["widths", str(tmp_path), "--size", "10"]) == 2
+    assert "less than the narrowest network of this kind needs" in capsys.readouterr().err
+    (tmp_path / "design.toml").write_text('[design]\nname = "own"\nboard = "pynq_z2"\n')
+    assert main(["widths", str(tmp_path)]) == 2
+    assert "describes no built-in network" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -126,6 +162,7 @@ def test_check(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
         (["report", "{tmp}"], 1),
         (["retarget", "{tmp}", "-o", "{tmp}/x.json"], 2),
         (["labels", "{tmp}", "--groups", "a=0", "b=1"], 2),
+        (["widths", "{tmp}"], 2),
     ],
 )
 def test_what_comes_to_nothing_is_a_document_too(

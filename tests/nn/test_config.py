@@ -1,10 +1,11 @@
+import dataclasses
 import json
 import re
 
 import pytest
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.nn.config import SemifreddoConfig
+from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 
 GOOD = {"input_shape": [1, 8, 8], "classes": 10, "widths": [8, 16, 16], "strides": [1, 2, 1]}
 
@@ -79,5 +80,22 @@ def test_advice_for_a_mean_that_is_not_exact(shape, strides, padding, advice):
 
 
 def test_limits_hold_without_a_table_too():
-    with pytest.raises(ConfigError, match=r"weight_bits = 9 is outside 2\.\.8"):
+    with pytest.raises(ConfigError, match=r"weight_bits = 9 is outside 1\.\.8"):
         SemifreddoConfig((1, 8, 8), 10, (8,), (1,), weight_bits=9)
+
+
+def test_one_bit_is_no_power_of_two():
+    kinds = {"weights": "powers_of_two", "terms": 1}
+    net = BackboneConfig((1, 8, 8), 4, (4, 4), (1, 2), layer_weight_bits=(2, 1))
+    assert BackboneConfig.from_dict(net.to_dict()) == net
+    with pytest.raises(ConfigError, match=r"weights = powers_of_two need at .* not 1"):
+        dataclasses.replace(net, **kinds)
+    with pytest.raises(ConfigError, match=r"layer_weight_bits .* must hold numbers in 1\.\.8"):
+        dataclasses.replace(net, layer_weight_bits=(2, 0))
+    with pytest.raises(ConfigError, match=r"layer_act_bits .* must hold numbers in 2\.\.8"):
+        dataclasses.replace(net, layer_act_bits=(2, 1))
+    cores = SemifreddoConfig((1, 8, 8), 4, (4, 4), (1, 2), core_weight_bits=1)
+    assert cores.core_facts["core_weight_bits"] == 1
+    with pytest.raises(ConfigError, match="core_weights = powers_of_two need"):
+        dataclasses.replace(cores, core_weights="powers_of_two")
+    dataclasses.replace(cores, trainable_weights="powers_of_two")

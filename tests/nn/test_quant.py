@@ -48,6 +48,31 @@ def test_weight_scale_has_the_least_squared_error():
     assert error(chosen) == min(error(chosen + d) for d in range(-2, 3))
 
 
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_one_bit_is_the_sign_at_the_scale_of_least_squared_error(per_channel):
+    layer = conv(1, per_channel)
+    with torch.no_grad():
+        layer.weight[0] *= 0.1
+        layer.weight[1, 0, 0, 0] = 0.0
+    weight, quantized = layer.weight.detach(), layer.quant_weight()
+    raw = quantized.value / quantized.scale
+    assert torch.equal(raw, torch.where(weight < 0, -1.0, 1.0))
+    assert torch.frexp(quantized.scale).mantissa.eq(0.5).all()
+    groups = weight.flatten(1) if per_channel else weight.reshape(1, -1)
+    for group, scale in zip(groups, quantized.scale.flatten().tolist(), strict=True):
+        errors = [
+            float((group.abs() - scale * 2.0**shift).square().sum()) for shift in range(-3, 4)
+        ]
+        assert errors[3] == min(errors)
+
+
+def test_the_gradient_of_one_bit_passes():
+    layer = conv(1)
+    target = torch.randn_like(layer.weight)
+    (layer.quant_weight().value * target).sum().backward()
+    assert torch.equal(layer.weight.grad, target)
+
+
 def test_a_pinned_scale_stays_whatever_the_weights_do():
     layer = conv(4, per_channel=True)
     before = layer.quant_weight().scale.clone()
@@ -108,7 +133,7 @@ def test_constant_scale():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: weight_quant(1), "weight bits 1 are outside 2..8"),
+        (lambda: weight_quant(0), "weight bits 0 are outside 1..8"),
         (lambda: activation_quant(17), "activation bits 17 are outside 2..16"),
         (lambda: bias_quant(30), "bias bits 30 are outside 4..24"),
     ],

@@ -7,15 +7,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from brevitas.nn import QuantConv2d
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.flow.training import net_of
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.ir.layers import Linear
 from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig
+from semifreddo.nn.cost import architecture_cost
 from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.pin import pin_scales
-from semifreddo.nn.skeleton import SKELETONS, skeleton
+from semifreddo.nn.quant import weight_quant
+from semifreddo.nn.skeleton import SKELETONS, model_bits, skeleton
 from semifreddo.nn.topology import TOPOLOGIES
 from semifreddo.sim import reference
 from semifreddo.train.checkpoint import TrainedModel
@@ -51,6 +54,12 @@ CASES = {
         ["projections"],
     ),
     "separable backbone": (dataclasses.replace(BACKBONE, block="separable"), ["blocks.1"]),
+    "one bit": (
+        dataclasses.replace(
+            BACKBONE, layer_weight_bits=(4, 1, 2), head_weight_bits=1, per_channel=True
+        ),
+        ["blocks.1"],
+    ),
     "per channel": (dataclasses.replace(BACKBONE, per_channel=True, pool_bits=6), ["head"]),
 }
 
@@ -87,6 +96,31 @@ def test_it_is_the_converted_network(case):
     assert [(b.name, b.role, b.raw.shape, b.bits, b.signed, b.frozen) for b in made.blocks] == [
         (b.name, b.role, b.raw.shape, b.bits, b.signed, b.frozen) for b in net.blocks
     ]
+
+
+def test_a_model_file_needs_one_bit_for_what_hardware_holds_in_two():
+    config, _ = CASES["one bit"]
+    biases, ones = 16 * (6 + 6 + 5 + 4), 54 * 6 + 5 * 4
+    assert model_bits(config) == 4 * 9 * 6 + ones + 2 * 54 * 5 + biases
+    assert architecture_cost(config).weight_bits == model_bits(config) + ones
+    more = dataclasses.replace(config, layer_weight_bits=(4, 2, 2), head_weight_bits=2)
+    assert architecture_cost(more).weight_bits == model_bits(more)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_weights_are_spread_as_the_scale_of_least_error_spreads_them(bits):
+    """What a frozen weight costs depends on how many are zero."""
+    config = dataclasses.replace(BACKBONE, widths=(16, 16, 16), weight_bits=bits)
+    block = skeleton(config).block["blocks.1.conv.weight"]
+    layer = QuantConv2d(16, 16, 3, weight_quant=weight_quant(bits))
+    zeros = []
+    for exponent in torch.arange(0, 1, 0.125):
+        # Scales are powers of two, so the share depends on where between two of them weights are.
+        torch.manual_seed(0)
+        with torch.no_grad():
+            layer.weight.normal_().mul_(2**exponent)
+        zeros.append(float((layer.quant_weight().value == 0).float().mean()))
+    assert (block.raw == 0).mean() == pytest.approx(np.mean(zeros), abs=0.06)
 
 
 def test_every_kind_of_a_design_has_a_skeleton():

@@ -158,6 +158,9 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "--layout nchw": Slow("3 images in"),
     },
     "docs/methods.md": {
+        "semifreddo widths hls_projects/digits": Quick(
+            r"as it is +16, 32 +62,432 +249,472 (.|\n)*1 +32, 63 (.|\n)*8 +10, 22 "
+        ),
         "semifreddo labels hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9": Quick(
             r"ratio +\d(.|\n)*finer labels are (not )?expected to pay"
         ),

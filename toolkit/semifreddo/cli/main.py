@@ -30,6 +30,7 @@ from semifreddo.cli import (
     retarget,
     run,
     study,
+    widths,
 )
 from semifreddo.cli.console import Parser
 from semifreddo.cli.terminal import TERMINAL
@@ -46,6 +47,7 @@ _VERBS = (
     bench,
     retarget,
     labels,
+    widths,
     report,
     doctor,
     first_light,

@@ -23,7 +23,9 @@ Terms: TypeAlias = Literal[1, 2, "learned"]
 """Powers of two that a weight is made of."""
 
 _KINDS = ("weights", "core_weights", "trainable_weights")
-_MAX_SIZE = 4096
+MAX_WIDTH = 4096
+"""Channels of a block, and pixels of a side."""
+
 _MAX_STRIDE = 4
 _PADDINGS = (1, 2, 0)
 """Of the first convolution, as they are tried; hardware pads a 3x3 window by 2 at most."""
@@ -44,8 +46,10 @@ class NetworkConfig:
     widths: tuple[int, ...] = option(help="channels of each block", low=1)
     strides: tuple[int, ...] = option(help="stride of each block, 1 to 4", low=1)
     block: BlockKind = option("standard", help="kind of all blocks but the first")
-    weight_bits: int = option(4, help="weight bits where no other is given", low=2, high=8)
-    head_weight_bits: int | None = option(None, help="weight bits of the classifier", low=2, high=8)
+    weight_bits: int = option(
+        4, help="weight bits where no other is given; of one bit are -1 and 1", low=1, high=8
+    )
+    head_weight_bits: int | None = option(None, help="weight bits of the classifier", low=1, high=8)
     act_bits: int = option(8, help="activation bits where no other is given", low=2, high=8)
     pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
     bias_bits: int = option(16, help="bias bits", low=4, high=24)
@@ -84,8 +88,8 @@ class NetworkConfig:
             limited = isinstance(value, int) and low is not None and high is not None
             if limited and not low <= value <= high:
                 raise ConfigError(f"network: {item.name} = {value} is outside {low}..{high}")
-        _check_entries("input_shape", self.input_shape, _MAX_SIZE)
-        _check_entries("widths", self.widths, _MAX_SIZE)
+        _check_entries("input_shape", self.input_shape, MAX_WIDTH)
+        _check_entries("widths", self.widths, MAX_WIDTH)
         _check_entries("strides", self.strides, _MAX_STRIDE)
         if len(self.input_shape) != 3:
             raise ConfigError(
@@ -145,6 +149,15 @@ class NetworkConfig:
         return "change input_shape"
 
     @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Blocks that must have the same width; others alone."""
+        return tuple((block,) for block in range(len(self.widths)))
+
+    def width_step(self, _block: int) -> int:
+        """What the width of a block must be a multiple of."""
+        return 1
+
+    @property
     def first_padding(self) -> int:
         """Zero padding of the first convolution, given or chosen."""
         assert self.stem_padding is not None  # __post_init__
@@ -196,10 +209,10 @@ class SemifreddoConfig(NetworkConfig):
     """
 
     core_weight_bits: int | None = option(
-        None, help="weight bits of the frozen core", low=2, high=8
+        None, help="weight bits of the frozen core", low=1, high=8
     )
     trainable_weight_bits: int | None = option(
-        None, help="weight bits of the trainable cores", low=2, high=8
+        None, help="weight bits of the trainable cores", low=1, high=8
     )
     core_weights: WeightKind | None = option(
         None, help="kind of the frozen core's weights; absent: weights"
@@ -213,6 +226,12 @@ class SemifreddoConfig(NetworkConfig):
     alpha: AlphaKind = option("channel", help="granularity of the blend factors")
 
     def _check_own(self) -> None:
+        for name, bits in (
+            ("core_weights", self.core_weight_bits),
+            ("trainable_weights", self.trainable_weight_bits),
+        ):
+            kind: WeightKind = getattr(self, name) or self.weights
+            _check_powers(name, kind, bits or self.weight_bits)
         if self.shuffle and any(width % 2 for width in self.widths[:-1]):
             raise ConfigError(
                 f"network: with shuffle, widths {self.widths} must be even up to the last block"
@@ -224,6 +243,16 @@ class SemifreddoConfig(NetworkConfig):
                 f"network: with repeats = {self.repeats} the last block must have stride 1 and the "
                 f"width of the block before it; widths are {self.widths}, strides {self.strides}"
             )
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        alone = super().groups
+        return alone if self.repeats == 1 else (*alone[:-2], (*alone[-2], *alone[-1]))
+
+    def width_step(self, block: int) -> int:
+        """What the width of a block must be a multiple of: shuffles exchange halves."""
+        shuffled = block < len(self.widths) - 1 or self.repeats > 1
+        return 2 if self.shuffle and shuffled else 1
 
     @property
     def learns_terms(self) -> bool:
@@ -265,7 +294,7 @@ class BackboneConfig(NetworkConfig):
     """
 
     layer_weight_bits: tuple[int, ...] | None = option(
-        None, help="weight bits of each block, 2 to 8", low=1
+        None, help="weight bits of each block, 1 to 8", low=1
     )
     layer_act_bits: tuple[int, ...] | None = option(
         None, help="bits of each block's output, 2 to 8", low=1
@@ -282,9 +311,9 @@ class BackboneConfig(NetworkConfig):
     )
 
     def _check_own(self) -> None:
-        for name, bits in (
-            ("layer_weight_bits", self.layer_weight_bits),
-            ("layer_act_bits", self.layer_act_bits),
+        for name, bits, low in (
+            ("layer_weight_bits", self.layer_weight_bits, 1),
+            ("layer_act_bits", self.layer_act_bits, 2),
         ):
             if bits is None:
                 continue
@@ -292,8 +321,10 @@ class BackboneConfig(NetworkConfig):
                 raise ConfigError(
                     f"network: {name} has {len(bits)} entries for {len(self.widths)} blocks"
                 )
-            if any(not 2 <= value <= 8 for value in bits):
-                raise ConfigError(f"network: {name} {bits} must hold numbers in 2..8")
+            if any(not low <= value <= 8 for value in bits):
+                raise ConfigError(f"network: {name} {bits} must hold numbers in {low}..8")
+        weights = self.layer_weight_bits or (self.weight_bits,)
+        _check_powers("weights", self.weights, min(weights))
         for skip in self.skips:
             self._check_skip(skip)
         ends = [skip[1] for skip in self.skips]
@@ -375,6 +406,14 @@ class BackboneConfig(NetworkConfig):
             for block in group:
                 widths[block] = max(1, round(factor * widths[block]))
         return dataclasses.replace(self, widths=tuple(widths))
+
+
+def _check_powers(name: str, kind: WeightKind, bits: int) -> None:
+    if kind == "powers_of_two" and bits < 2:
+        raise ConfigError(
+            f"network: {name} = powers_of_two need at least 2 bits, zero and one power of each "
+            f"sign, not {bits}; weights of one bit are -1 and 1 by themselves: leave {name} out"
+        )
 
 
 def _lists(value: Any) -> Any:

@@ -31,7 +31,7 @@ class Precision:
     """Number formats of a layer.
 
     Attributes:
-        weight_bits: 2 to 8.
+        weight_bits: 1 to 8; with terms 2 to 8.
         act_bits: Bits of the layer's output, 2 to 16.
         bias_bits: 4 to 24.
         per_channel: One weight (and bias) scale per output channel instead of one per tensor.

@@ -31,6 +31,7 @@ INPUT_SCALE = 2.0**-INPUT_BITS
 _MAX_FRAC = 40
 _FINER = 3
 """Weight scales tried: the one that clips nothing, and this many minus one finer ones."""
+_HALFWAY = 0.75
 _MOMENTUM = 0.1
 _BIAS_MARGIN = 4.0
 
@@ -96,6 +97,21 @@ class WeightScale(PowerOfTwoScale):
         error = scaled.mul_(step).sub_(grouped).square_().sum(-1)
         best = fracs.gather(0, error.argmin(0, keepdim=True))[0]
         self.frac.copy_(best.reshape(self.frac.shape))
+
+
+class SignScale(WeightScale):
+    """Follows a weight tensor: the scale of least squared error of weights -1 and 1.
+
+    That is the power of two nearest to the mean magnitude, per tensor or output channel.
+    """
+
+    def follow(self, x: Tensor) -> None:
+        grouped = x.flatten(1) if self.frac.numel() > 1 else x.reshape(1, -1)
+        mantissa, exponent = torch.frexp(grouped.abs().mean(1))
+        # 0.75 * 2**e is halfway between 2**(e-1) and 2**e.
+        nearest = torch.where(mantissa >= _HALFWAY, exponent, exponent - 1)
+        frac = torch.where(mantissa > 0, -nearest, 0).clamp(-_MAX_FRAC, _MAX_FRAC)
+        self.frac.copy_(frac.reshape(self.frac.shape))
 
 
 class BiasScale(PowerOfTwoScale):
@@ -187,6 +203,28 @@ class FixedPointQuant(RescalingIntQuant):  # type: ignore[misc]
         return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
 
 
+class _Sign(torch.autograd.Function):
+    """Minus or plus the scale, plus at zero; gradients pass straight through."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor, scale: Tensor) -> Tensor:
+        return torch.where(x >= 0, scale, -scale)
+
+    @staticmethod
+    def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+class SignQuant(FixedPointQuant):
+    """Brevitas's integer quantizer for one bit: the sign, which it exports as ``BipolarQuant``."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        bit_width = self.msb_clamp_bit_width_impl()
+        scale = self.scaling_impl(x)
+        y = _Sign.apply(x, scale)  # type: ignore[no-untyped-call]
+        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+
+
 def check_bits(what: str, bits: int, low: int, high: int) -> None:
     """Refuse a number of bits.
 
@@ -206,20 +244,21 @@ class Fixed(ExtendedInjector):  # type: ignore[misc]
 
 
 def weight_quant(bits: int, *, per_channel: bool = False) -> type[ExtendedInjector]:
-    """Signed symmetric weights, ``-(2**(bits-1)-1)..2**(bits-1)-1``.
+    """Signed symmetric weights, ``-(2**(bits-1)-1)..2**(bits-1)-1``; of one bit -1 and 1.
 
     Args:
-        bits: 2 to 8.
+        bits: 1 to 8.
         per_channel: One scale per output channel instead of one per tensor.
 
     Raises:
         ConfigError: ``bits`` is out of range.
     """
-    check_bits("weight", bits, 2, 8)
+    check_bits("weight", bits, 1, 8)
     scaling = ScalingPerOutputType.CHANNEL if per_channel else ScalingPerOutputType.TENSOR
 
     class Weight(NarrowIntQuant, Fixed, WeightQuantSolver):  # type: ignore[misc]
-        scaling_impl = WeightScale
+        tensor_quant = FixedPointQuant if bits > 1 else SignQuant
+        scaling_impl = WeightScale if bits > 1 else SignScale
         scaling_per_output_type = scaling
         tensor_clamp_impl = TensorClampSte
         bit_width = bits

@@ -36,8 +36,10 @@ from semifreddo.ir.validate import window_shape
 from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig
 
 _INPUT = FixedType.exact(8, 8, signed=False)
-_SPREAD = 0.4
-"""Standard deviation of weights, of the largest one."""
+_WIDE = 0.4
+_SPREAD = {2: 0.7, 3: 0.5}
+"""Standard deviation of weights, of the largest one: of few bits a larger one, since the scale of
+least squared error clips more of them."""
 
 
 def skeleton(
@@ -54,14 +56,7 @@ def skeleton(
     Raises:
         ConfigError: A pattern matches nothing.
     """
-    build = SKELETONS.get(type(config))
-    if build is None:
-        raise ConfigError(
-            f"network: there is no skeleton of a {type(config).__name__}; register one in "
-            f"{__name__}"
-        )
-    maker = _Maker(config, seed)
-    own = build(maker, config)
+    maker, own = _made(config, seed)
     patterns = own if frozen is None else frozen
     names = list(maker.blocks)
     constant = {name for pattern in patterns for name in matching(names, pattern)}
@@ -70,6 +65,31 @@ def skeleton(
         for name, block in maker.blocks.items()
     )
     return StreamNet("skeleton", maker.image, tuple(maker.layers), blocks, tuple(maker.repeats))
+
+
+def model_bits(config: NetworkConfig) -> int:
+    """Bits of all parameters of a configuration as they are trained: what a model file needs.
+
+    Differs from :attr:`~semifreddo.nn.cost.NetworkCost.weight_bits` in weights of one bit, -1 and
+    1, which hardware holds as signed integers of two.
+    """
+    maker, _ = _made(config, 0)
+    return sum(
+        block.raw.size * maker.weight_bits.get(name, block.bits)
+        for name, block in maker.blocks.items()
+    )
+
+
+def _made(config: NetworkConfig, seed: int) -> tuple[_Maker, Sequence[str]]:
+    """All layers of a configuration, and patterns of what its kind freezes by itself."""
+    build = SKELETONS.get(type(config))
+    if build is None:
+        raise ConfigError(
+            f"network: there is no skeleton of a {type(config).__name__}; register one in "
+            f"{__name__}"
+        )
+    maker = _Maker(config, seed)
+    return maker, build(maker, config)
 
 
 class _Maker:
@@ -82,6 +102,7 @@ class _Maker:
         self.layers: list[Layer] = []
         self.blocks: dict[str, WeightBlock] = {}
         self.repeats: list[Repeat] = []
+        self.weight_bits: dict[str, int] = {}
         self._streams = {"image": self.image}
 
     def _append(self, layer: Layer) -> str:
@@ -110,13 +131,19 @@ class _Maker:
     ) -> tuple[str, str]:
         """Weight and bias of a layer; the bias has the accumulator's scale."""
         top = (1 << (bits - 1)) - 1
-        drawn = np.clip(np.round(self._random(shape) * _SPREAD * top), -top, top)
+        bell = self._random(shape)
+        drawn = (
+            np.clip(np.round(bell * _SPREAD.get(bits, _WIDE) * top), -top, top)
+            if bits > 1
+            else np.where(bell >= 0, 1, -1)
+        )
         weight = self._block(
             f"{path}.weight",
             "weight",
             drawn.astype(np.int64),
-            FixedType.exact(bits, bits, signed=True),
+            FixedType.exact(max(2, bits), bits, signed=True),
         )
+        self.weight_bits[weight] = bits
         width, frac = self.config.bias_bits, source.frac + bits
         most = (1 << (width - 1)) - 1
         offsets = np.clip(np.round(self._random(shape[-1:]) * 0.25 * 2.0**frac), -most, most)

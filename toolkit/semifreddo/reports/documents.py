@@ -174,6 +174,42 @@ class LabelsDocument(Document):
 
 
 @dataclass(frozen=True)
+class MatchedWidths:
+    """A network of one weight bitwidth.
+
+    Attributes:
+        weight_bits: None for the design's own bits.
+        widths: Channels of each block.
+        size: Bits of all parameters.
+        multiplications: Of one inference.
+        luts: Predicted; None if the network does not fit the board, or not at the design's rate.
+        frames_per_second: Predicted, likewise.
+    """
+
+    weight_bits: int | None
+    widths: tuple[int, ...]
+    size: int
+    multiplications: int
+    luts: int | None
+    frames_per_second: float | None
+
+
+@dataclass(frozen=True)
+class WidthsDocument(Document):
+    """``semifreddo widths``: networks of equal size, of one weight bitwidth each.
+
+    Attributes:
+        size: Bits that every network may have.
+        networks: As many as bitwidths were asked for.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-widths/1"
+
+    size: int
+    networks: tuple[MatchedWidths, ...]
+
+
+@dataclass(frozen=True)
 class ErrorDocument(Document):
     """Any command that came to nothing."""
 
@@ -188,6 +224,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RunDocument,
     RetargetDocument,
     LabelsDocument,
+    WidthsDocument,
     ErrorDocument,
 )
 
