@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tomllib
 import torch
 
 from semifreddo.cli.main import main
@@ -13,6 +14,9 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.flow.config import load_config
 from semifreddo.flow.trained import load_trained
 from semifreddo.flow.training import train_design, training_of
+from semifreddo.methods.bitwidth import match_size
+from semifreddo.nn.config import BackboneConfig
+from semifreddo.nn.skeleton import model_bits
 from semifreddo.train.freeze import freeze
 
 torch.set_num_threads(1)
@@ -51,6 +55,11 @@ epochs = 2
 tune_epochs = 1
 progress = false
 """
+
+
+def network_of(text: str) -> BackboneConfig:
+    """The network that a design describes."""
+    return BackboneConfig.from_dict(tomllib.loads(text)["train"]["backbone"])
 
 
 def written(folder: Path, text: str = DESIGN) -> Path:
@@ -105,9 +114,19 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     assert freeze(model, train.freeze).tensors
 
 
+def one_bit() -> str:
+    """The design with weights of one bit, as large as it is."""
+    network = network_of(DESIGN)
+    widths = match_size(network, 1, model_bits(network)).widths
+    assert min(b - a for a, b in zip(network.widths, widths, strict=True)) >= 2
+    changed = DESIGN.replace("layer_weight_bits = [6, 4, 3]", "weight_bits = 1\nper_channel = true")
+    return changed.replace("widths = [4, 4, 6]", f"widths = {list(widths)}")
+
+
 @pytest.mark.slow
-def test_it_is_built_and_equal_on_all_rungs(tmp_path: Path, capsys) -> None:
-    folder = str(written(tmp_path))
+@pytest.mark.parametrize("text", [DESIGN, one_bit()], ids=["as it is", "one bit"])
+def test_it_is_built_and_equal_on_all_rungs(tmp_path: Path, capsys, text: str) -> None:
+    folder = str(written(tmp_path, text))
     for verb in ("train", "export", "build", "check"):
         assert main([verb, folder]) == 0
     told = capsys.readouterr().out

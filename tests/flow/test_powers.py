@@ -35,7 +35,8 @@ progress = false
 
 
 def written(folder: Path) -> Path:
-    (table,) = re.findall(r"```toml\n(\[train\.network\].*?)```", PAGE.read_text(), re.S)
+    tables = re.findall(r"```toml\n(\[train\.network\].*?)```", PAGE.read_text(), re.S)
+    (table,) = (table for table in tables if "powers_of_two" in table)
     vectors = '[vectors]\nfile = "vectors.npz"\ntest_images = 20\n'
     (folder / "design.toml").write_text(f'[design]\nname = "shifts"\n\n{vectors}{REST}\n{table}')
     return folder

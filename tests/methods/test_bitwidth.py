@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.flow.config import load_config
 from semifreddo.flow.training import make_task, net_of
 from semifreddo.methods.bitwidth import Widened, largest, match_size, with_weight_bits
 from semifreddo.nn.backbone import Backbone
@@ -28,6 +32,7 @@ from semifreddo.train.recipes import retarget, train_model
 
 torch.set_num_threads(1)
 
+PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
 BACKBONE = BackboneConfig(
     (1, 8, 8), 10, (4, 6, 6), (1, 2, 1), layer_weight_bits=(8, 3, 2), head_weight_bits=5
 )
@@ -110,6 +115,19 @@ def test_one_bitwidth_is_that_of_every_layer():
     )
     mixed = match_size(BACKBONE, None, 20_000)
     assert mixed.layer_weight_bits == (8, 3, 2) and mixed.head_weight_bits == 5
+
+
+def test_the_table_of_the_page_is_a_matched_network():
+    tables = re.findall(r"```toml\n(\[train\.network\].*?)```", PAGE.read_text(), re.S)
+    (network,) = (
+        SemifreddoConfig.from_dict(tomllib.loads(table)["train"]["network"])
+        for table in tables
+        if "weight_bits = 1" in table
+    )
+    section = load_config(PAGE.parents[1] / "hls_projects" / "digits").train
+    design = section.architecture
+    matched = match_size(design, 1, model_bits(design))
+    assert network.widths == matched.widths and network.weight_bits == 1
 
 
 def test_any_measure():
