@@ -156,9 +156,16 @@ def _tap(graph: PipelinedAdders, index: int) -> str:
     return part("taps", index, graph.input_bits)
 
 
-def _signed(graph: PipelinedAdders, value: int, stage: int) -> str:
-    name = graph.name(value, stage)
-    return name if graph.formats[value][1] else f"$signed({{1'b0, {name}}})"
+def _signed(graph: PipelinedAdders, value: int, stage: int, most: int | None = None) -> str:
+    """A value in a signed expression; of more than ``most`` bits the lowest.
+
+    What is added or taken away may have a bit more than the result: of 8 and a number that is at
+    least 1 the difference is at most 7. Linters take that bit for a mistake.
+    """
+    name, (width, signed) = graph.name(value, stage), graph.formats[value]
+    if most is not None and width + (not signed) > most:
+        return f"$signed({name})" if width == most else f"$signed({name}[{most - 1}:0])"
+    return name if signed else f"$signed({{1'b0, {name}}})"
 
 
 def _shifted(text: str, shift: int) -> str:
@@ -167,9 +174,9 @@ def _shifted(text: str, shift: int) -> str:
 
 def _sum(graph: PipelinedAdders, value: int) -> str:
     adder = graph.graph.adders[value - len(graph.graph.inputs)]
-    stage = graph.stage(value)
+    stage, (width, signed) = graph.stage(value), graph.formats[value]
     names = [
-        _signed(graph, operand, stage) if graph.formats[value][1] else graph.name(operand, stage)
+        _signed(graph, operand, stage, width) if signed else graph.name(operand, stage)
         for operand in (adder.left, adder.right)
     ]
     left, right = _shifted(names[0], adder.left_shift), _shifted(names[1], adder.right_shift)
