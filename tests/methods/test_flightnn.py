@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from semifreddo.flow.training import make_task, net_of
-from semifreddo.methods.flightnn import FilterLasso, filter_terms, mean_terms, objective_of
+from semifreddo.methods.flightnn import FilterLasso, filter_terms, mean_terms
+from semifreddo.methods.objective import objective_of
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 from semifreddo.nn.integers import integer_tensor, raw_outputs
@@ -52,9 +53,9 @@ def equal_answers(net, trained, images):
 def test_from_training_to_another_task(data, tmp_path):
     """Core and task learn their terms; the network is frozen, saved, converted, retargeted."""
     first, second = data.subset([0, 1, 2, 3, 4]), data.subset([5, 6, 7])
-    aim = objective_of(CONFIG, 0.0)
+    aim = objective_of(CONFIG, OPTIONS)
     core = train_core(CONFIG, first, OPTIONS, objective=aim)
-    trained = train_task(CONFIG, core, first, OPTIONS, objective=objective_of(CONFIG, 0.0))
+    trained = train_task(CONFIG, core, first, OPTIONS, objective=objective_of(CONFIG, OPTIONS))
     counts = {
         name: quant.filter_terms.count.tolist() for name, _, quant in powers_quants(trained.model)
     }
@@ -86,7 +87,7 @@ def test_given_terms(data, terms):
         weights="powers_of_two",
         terms=terms,
     )
-    assert objective_of(config, 0.0) is None
+    assert objective_of(config, OPTIONS) is None
     trained = train_model(Backbone(config), data, OPTIONS, network=config)
     assert max(max(digits) for digits in filter_terms(trained.model).values()) == terms
     net = net_of(trained, "shifts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -36,7 +36,7 @@ def trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.Mod
     # Brevitas warns about optional packages when it is imported.
     with warnings.catch_warnings(), contextlib.ExitStack() as stack:
         warnings.simplefilter("ignore")
-        from brevitas.export import export_qonnx as brevitas_export
+        exporter = _exporter()
 
         channels, height, width = shape
         image = torch.full((1, channels, height, width), 0.5)
@@ -44,7 +44,7 @@ def trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.Mod
             # The exporter writes weights as they are trained, and a uniform quantizer behind them.
             stack.enter_context(on_their_grid(model))
             # The TorchScript exporter keeps parameter names; folding constants would lose them.
-            return brevitas_export(
+            model_proto: onnx.ModelProto = exporter.export(
                 model,
                 args=image,
                 dynamo=False,
@@ -52,8 +52,30 @@ def trace(model: nn.Module, path: Path, shape: tuple[int, int, int]) -> onnx.Mod
                 input_names=[INPUT_TENSOR],
                 output_names=[OUTPUT_TENSOR],
             )
+            return model_proto
         except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConversionError(
                 f"{path}: the model cannot be exported for images of shape {shape}: {reason}"
             ) from error
+
+
+def _exporter() -> Any:
+    """Brevitas' exporter, which writes unsigned values of one bit as what they are.
+
+    Brevitas takes every quantizer of one bit for one that gives -1 and 1.
+    """
+    from brevitas.export.onnx.qonnx.function import BrevitasQuantOp
+    from brevitas.export.onnx.qonnx.handler import BrevitasActQuantProxyHandler
+    from brevitas.export.onnx.qonnx.manager import QONNXManager
+
+    class Activations(BrevitasActQuantProxyHandler):  # type: ignore[misc]
+        def prepare_for_export(self, module: Any) -> None:
+            super().prepare_for_export(module)
+            if module.is_quant_enabled and not module.is_signed:
+                self.quant_op = BrevitasQuantOp
+
+    class Exporter(QONNXManager):  # type: ignore[misc]
+        handlers = (Activations, *QONNXManager.handlers)
+
+    return Exporter

@@ -99,6 +99,7 @@ def options_of(target: Target, *, epochs: int | None, seed: int | None) -> Train
     """How to train: as the design's task was tuned, with changes."""
     config = target.config
     options = TrainOptions() if config is None or config.train is None else config.train.task
+    options = options.folded
     if epochs is not None:
         options = dataclasses.replace(options, epochs=epochs)
     return options if seed is None else dataclasses.replace(options, seed=seed)

@@ -14,7 +14,7 @@ from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.tables import option
 from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.topology import TOPOLOGIES, Topology
-from semifreddo.train.options import TrainOptions
+from semifreddo.train.options import TrainOptions, check_network
 
 _MOST_PADDING = 2
 _TABLES = tuple(made.section for made in TOPOLOGIES.values() if made.section is not None)
@@ -121,6 +121,7 @@ def check_training(train: TrainSection | None, problems: list[str], *, own: bool
         return
     described = [table for table in _TABLES if getattr(train, table) is not None]
     if own:
+        _check_options(train, None, problems)
         problems += [
             f"[train.{table}] and [model] exclude each other; leave one out" for table in described
         ]
@@ -147,10 +148,24 @@ def check_training(train: TrainSection | None, problems: list[str], *, own: bool
         problems.append(f"[train.{described[0]}]: {error}")
         return
     assert network is not None
+    _check_options(train, network, problems)
     if network.first_padding > _MOST_PADDING:
         problems.append(
             f"[train.{described[0]}]: stem_padding = {network.first_padding} cannot be built; "
             f"hardware pads a 3x3 window by {_MOST_PADDING} at most: leave it out"
+        )
+
+
+def _check_options(train: TrainSection, network: NetworkConfig | None, problems: list[str]) -> None:
+    for name, options in (("core", train.core), ("task", train.task)):
+        try:
+            check_network(network, options)
+        except ConfigError as error:
+            problems.append(f"[train.{name}]: {error}")
+    if train.freeze and train.task.loss != "cross_entropy":
+        problems.append(
+            f'[train.task]: loss = "{train.task.loss}" needs batch norms, and with freeze they are '
+            "folded before this training; put loss into [train.core]"
         )
 
 

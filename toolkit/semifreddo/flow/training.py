@@ -23,8 +23,9 @@ from semifreddo.flow.trained import load_trained
 from semifreddo.ir.freeze import FreezePlan, matching
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
-from semifreddo.methods.flightnn import objective_of, terms_line
+from semifreddo.methods.flightnn import terms_line
 from semifreddo.methods.labels import fine_classes
+from semifreddo.methods.objective import objective_of
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.integers import quantized_tensor_names
 from semifreddo.nn.network import Network
@@ -134,12 +135,12 @@ def _train_around_core(
     progress(f"core: classes {', '.join(map(str, train.core_classes))} of {train.dataset}")
     source = data.subset(train.core_classes)
     first, options = (_seeded(part, seed) for part in (train.core, train.task))
-    aim = objective_of(network, first.smoothing)
+    aim = objective_of(network, first)
     core = train_core(network, source, first, folder / "core", objective=aim)
     save_checkpoint(core, folder / "core.safetensors")
     task_data = select(data, train.classes, train.groups)
     progress(f"task: {', '.join(task_data.labels)}")
-    aim = objective_of(network, options.smoothing)
+    aim = objective_of(network, options)
     trained = train_task(network, core, task_data, options, folder / "task", objective=aim)
     return measured(trained, task_data)
 
@@ -165,7 +166,7 @@ def _train_whole(
             section,
             options=first,
             folder=folder / "core",
-            objective=objective_of(train.architecture, first.smoothing),
+            objective=objective_of(train.architecture, first),
             progress=progress,
         )
     progress(f"task: {', '.join(task_data.labels)}")
@@ -176,7 +177,7 @@ def _train_whole(
         plan,
         folder / "task",
         network=train.architecture,
-        objective=objective_of(train.architecture, second.smoothing),
+        objective=objective_of(train.architecture, second),
     )
     return measured(trained, task_data)
 
@@ -397,13 +398,14 @@ def retarget_device(
     seen = Preprocessing.from_figures(trained.info)
     # Images named by the user have no mean and deviation yet; the model was trained with them.
     data = normalised(data, seen.mean, seen.deviation)
+    aim = objective_of(trained.config, options)
     if groups is None:
-        new = measured(retarget(trained, data, options, folder), data)
+        new = measured(retarget(trained, data, options, folder, objective=aim), data)
         metrics = {key: float(new.info[key]) for key in METRICS}
         task = make_task(device, new, name, metrics)
         return Retargeted(new, task, vectors_of(new, data))
     fine, outputs = fine_classes(data, groups)
-    new = retarget(trained, fine, options, folder)
+    new = retarget(trained, fine, options, folder, objective=aim)
     task = make_task(device, new, name, {}, Answer(tuple(groups), outputs))
     vectors = vectors_of(new, fine)
     truth = {part: np.array(outputs)[split.labels] for part, split in fine.splits.items()}

@@ -14,10 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.integers import integer_tensor
 from semifreddo.nn.powers import MOST_TERMS, powers_quants, signed_digits
-from semifreddo.train.objective import JSON, CrossEntropy, Objective
+from semifreddo.train.objective import JSON, CrossEntropy
 
 
 class FilterLasso(CrossEntropy):
@@ -60,13 +59,6 @@ class FilterLasso(CrossEntropy):
         for _, _, quant in powers_quants(model):
             if quant.filter_terms.threshold is not None:
                 quant.filter_terms.threshold.data.clamp_(min=0)
-
-
-def objective_of(config: NetworkConfig | None, smoothing: float) -> Objective | None:
-    """What a built-in network is trained with; None for plain cross entropy."""
-    if config is None or not config.learns_terms:
-        return None
-    return FilterLasso(config.term_penalty, smoothing=smoothing)
 
 
 def filter_terms(model: nn.Module) -> dict[str, tuple[int, ...]]:

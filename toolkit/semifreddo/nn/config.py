@@ -16,13 +16,14 @@ from semifreddo.core.tables import option, read_table
 if TYPE_CHECKING:
     from typing import Self
 
-BlockKind: TypeAlias = Literal["standard", "separable"]
+BlockKind: TypeAlias = Literal["standard", "separable", "binary"]
 AlphaKind: TypeAlias = Literal["channel", "layer"]
 WeightKind: TypeAlias = Literal["uniform", "powers_of_two"]
 Terms: TypeAlias = Literal[1, 2, "learned"]
 """Powers of two that a weight is made of."""
 
 _KINDS = ("weights", "core_weights", "trainable_weights")
+_ACT_BITS = 8
 MAX_WIDTH = 4096
 """Channels of a block, and pixels of a side."""
 
@@ -45,12 +46,16 @@ class NetworkConfig:
     classes: int = option(help="outputs of the head", low=2, high=4096)
     widths: tuple[int, ...] = option(help="channels of each block", low=1)
     strides: tuple[int, ...] = option(help="stride of each block, 1 to 4", low=1)
-    block: BlockKind = option("standard", help="kind of all blocks but the first")
+    block: BlockKind = option(
+        "standard",
+        help="kind of all blocks but the first; binary: weights of -1 and 1, and outputs of one "
+        "bit, also of the first block, whose weights have weight_bits (in a backbone only)",
+    )
     weight_bits: int = option(
         4, help="weight bits where no other is given; of one bit are -1 and 1", low=1, high=8
     )
     head_weight_bits: int | None = option(None, help="weight bits of the classifier", low=1, high=8)
-    act_bits: int = option(8, help="activation bits where no other is given", low=2, high=8)
+    act_bits: int = option(_ACT_BITS, help="activation bits where no other is given", low=2, high=8)
     pool_bits: int = option(8, help="bits of the globally pooled features", low=2, high=16)
     bias_bits: int = option(16, help="bias bits", low=4, high=24)
     per_channel: bool = option(False, help="one weight scale per output channel in the blocks")
@@ -226,6 +231,11 @@ class SemifreddoConfig(NetworkConfig):
     alpha: AlphaKind = option("channel", help="granularity of the blend factors")
 
     def _check_own(self) -> None:
+        if self.block == "binary":
+            raise ConfigError(
+                'network: block = "binary" is for a backbone: blends of binary outputs are not '
+                "binary; describe it in [train.backbone]"
+            )
         for name, bits in (
             ("core_weights", self.core_weight_bits),
             ("trainable_weights", self.trainable_weight_bits),
@@ -323,6 +333,8 @@ class BackboneConfig(NetworkConfig):
                 )
             if any(not low <= value <= 8 for value in bits):
                 raise ConfigError(f"network: {name} {bits} must hold numbers in {low}..8")
+        if self.block == "binary":
+            self._check_binary()
         weights = self.layer_weight_bits or (self.weight_bits,)
         _check_powers("weights", self.weights, min(weights))
         for skip in self.skips:
@@ -330,6 +342,28 @@ class BackboneConfig(NetworkConfig):
         ends = [skip[1] for skip in self.skips]
         if len(set(ends)) != len(ends):
             raise ConfigError(f"network: of skips {_lists(self.skips)} two end at the same block")
+
+    def _check_binary(self) -> None:
+        """Refuse keys that mean nothing, or something else, in a network of binary blocks."""
+        meant = {
+            "layer_weight_bits": self.layer_weight_bits is None,
+            "layer_act_bits": self.layer_act_bits is None,
+            "act_bits": self.act_bits == _ACT_BITS,
+            "weights": self.weights == "uniform",
+            "per_channel": not self.per_channel,
+            "skips": not self.skips,
+            "project": not self.project,
+        }
+        if wrong := [name for name, free in meant.items() if not free]:
+            raise ConfigError(
+                f'network: block = "binary" and {wrong[0]} exclude each other: binary blocks have '
+                "weights of -1 and 1 and outputs of one bit, which no skip adds; leave one out"
+            )
+        if len(self.widths) < 2:
+            raise ConfigError(
+                'network: block = "binary" is the kind of all blocks but the first, and there is '
+                "only one; give widths and strides of more blocks"
+            )
 
     def _check_skip(self, skip: tuple[int, ...]) -> None:
         if len(skip) != 2 or not 0 <= skip[0] < skip[1] < len(self.widths):
@@ -361,6 +395,8 @@ class BackboneConfig(NetworkConfig):
 
     def bits_of(self, block: int) -> tuple[int, int]:
         """Bits of a block's weights and of its output."""
+        if self.block == "binary":
+            return (1 if block else self.weight_bits), 1
         weights, acts = self.layer_weight_bits, self.layer_act_bits
         return (
             self.weight_bits if weights is None else weights[block],

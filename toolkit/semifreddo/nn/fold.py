@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.nn.binary import SignNorm, fold_sign
 from semifreddo.nn.layers import QuantConvBlock
 from semifreddo.nn.powers import fix_terms
 from semifreddo.nn.quant import bias_quant
@@ -18,6 +19,9 @@ from semifreddo.nn.quant import bias_quant
 
 def _fold(layer: Any, norm: _BatchNorm) -> None:
     """Put a batch norm's evaluation behaviour into the layer before it."""
+    if isinstance(norm, SignNorm):
+        fold_sign(layer, norm)
+        return
     assert norm.running_mean is not None and norm.running_var is not None
     fix_terms(layer)  # thresholds are of norms before folding
     with torch.no_grad():

@@ -15,6 +15,7 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import Tensor, nn
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.nn.binary import SignNorm, bit_quant, sign_quant
 from semifreddo.nn.config import Terms
 from semifreddo.nn.powers import powers_quant
 from semifreddo.nn.quant import (
@@ -32,7 +33,7 @@ class Precision:
 
     Attributes:
         weight_bits: 1 to 8; with terms 2 to 8.
-        act_bits: Bits of the layer's output, 2 to 16.
+        act_bits: Bits of the layer's output, 2 to 16; 1 for the bit of a binary block.
         bias_bits: 4 to 24.
         per_channel: One weight (and bias) scale per output channel instead of one per tensor.
         terms: Powers of two that a weight is made of; None for weights that are any integers.
@@ -46,6 +47,8 @@ class Precision:
 
     def weight_quant(self, filters: int) -> type[ExtendedInjector]:
         """The quantizer of a weight of so many output channels."""
+        if self.weight_bits == self.act_bits == 1:
+            return sign_quant()
         if self.terms is None:
             return weight_quant(self.weight_bits, per_channel=self.per_channel)
         return powers_quant(self.weight_bits, self.terms, filters, per_channel=self.per_channel)
@@ -73,7 +76,9 @@ class QuantConvBlock(nn.Module):
         stride: Stride in both directions.
         padding: Zero padding on every side; "same" for stride 1 if left out.
         depthwise: One filter per channel.
-        relu: Unsigned output after a ReLU; otherwise signed output, no ReLU.
+        relu: Unsigned output after a ReLU; otherwise signed output, no ReLU. An output of one bit
+            is a step, whatever this says.
+        input_frac: Fraction bits of what a block with an output of one bit reads.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class QuantConvBlock(nn.Module):
         padding: int | None = None,
         depthwise: bool = False,
         relu: bool = True,
+        input_frac: int = 0,
     ) -> None:
         super().__init__()
         if depthwise and inputs != outputs:
@@ -107,7 +113,11 @@ class QuantConvBlock(nn.Module):
         nn.init.zeros_(self.conv.bias)
         # Batch norm cancels the bias; an optimizer would only let it wander.
         self.conv.bias.requires_grad_(False)
-        self.bn: nn.Module = nn.BatchNorm2d(outputs)
+        if precision.act_bits == 1:
+            self.bn: nn.Module = SignNorm(outputs, input_frac)
+            self.act = QuantIdentity(act_quant=bit_quant())
+            return
+        self.bn = nn.BatchNorm2d(outputs)
         quant = activation_quant(precision.act_bits, signed=not relu)
         self.act = QuantReLU(act_quant=quant) if relu else QuantIdentity(act_quant=quant)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.layers import Head, Precision, QuantConvBlock, SeparableBlock
+from semifreddo.nn.quant import INPUT_BITS
 
 FormatGroup: TypeAlias = tuple[nn.Module, ...]
 
@@ -51,9 +52,10 @@ def make_block(
             stride=stride,
             padding=config.first_padding,
             relu=relu,
+            input_frac=INPUT_BITS,
         )
     before = config.widths[index - 1]
-    if config.block == "standard":
+    if config.block != "separable":
         return QuantConvBlock(before, width, precision, stride=stride, relu=relu)
     return SeparableBlock(before, width, precision, stride=stride, relu=relu)
 

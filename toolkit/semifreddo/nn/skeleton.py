@@ -189,7 +189,7 @@ class _Maker:
         """Block ``index`` of the configuration, as ``nn.network.make_block`` makes it."""
         width, stride = self.config.widths[index], self.config.strides[index]
         padding = 1 if index else self.config.first_padding
-        if index == 0 or self.config.block == "standard":
+        if index == 0 or self.config.block != "separable":
             return self.conv(path, source, width, bits, stride=stride, padding=padding, relu=relu)
         inputs = self._streams[source].channels
         source = self.conv(f"{path}.depthwise", source, inputs, bits, stride=stride, depthwise=True)
@@ -238,8 +238,8 @@ class _Maker:
 
 
 def _activation(bits: int, *, signed: bool) -> FixedType:
-    """Values up to 4, or from -4 to 4."""
-    frac = bits - 2 - signed
+    """Values up to 4, or from -4 to 4; a single bit is 0 or 1."""
+    frac = 0 if bits == 1 else bits - 2 - signed
     return FixedType(bits, frac, signed, Rounding.HALF_EVEN, Overflow.SATURATE)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from semifreddo.core.columns import markdown_table
-from semifreddo.methods.flightnn import filter_terms, mean_terms, objective_of
+from semifreddo.methods.flightnn import filter_terms, mean_terms
+from semifreddo.methods.objective import objective_of
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
@@ -126,7 +127,7 @@ class LearnedTerms(Study[TrainVal, Dataset]):
             data,
             options,
             network=config,
-            objective=objective_of(config, options.smoothing),
+            objective=objective_of(config, options),
         )
         save_checkpoint(trained, folder / _MODEL)
         powers = config.weights == "powers_of_two"

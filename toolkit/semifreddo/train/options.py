@@ -11,12 +11,18 @@ from typing import Any, Literal, TypeAlias
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import option, read_table
+from semifreddo.nn.config import NetworkConfig
 
 OptimizerName: TypeAlias = Literal["adam", "adamw", "sgd"]
+LossName: TypeAlias = Literal["cross_entropy", "distribution"]
+DistributionForm: TypeAlias = Literal["released", "published"]
 
 
 _FLOAT = ("float_epochs", "float_rate", "warmup", "crop", "whole")
 """Options that mean nothing without float epochs."""
+
+_DISTRIBUTION = ("distribution_form", "distribution_weight", "distribution_off")
+"""Options that mean nothing without that loss."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,24 @@ class TrainOptions:
     shift: int = option(0, help="random shifts, by up to this many pixels", low=0, high=8)
     flip: bool = option(False, help="random left-right mirroring")
     smoothing: float = option(0.0, help="label smoothing", low=0.0, high=0.9)
+    loss: LossName = option(
+        "cross_entropy",
+        help="distribution adds a loss on what the signs of binary blocks are taken of; it needs "
+        'block = "binary"',
+    )
+    distribution_form: DistributionForm = option(
+        "released",
+        help="of the distribution loss: as the authors released it, or as they published it",
+    )
+    distribution_weight: float = option(
+        2.0, help="weight of the distribution loss, cross entropy has 1", low=0.0, high=1000
+    )
+    distribution_off: int = option(
+        5,
+        help="last of `epochs` without the distribution loss; tune_epochs have none of it",
+        low=0,
+        high=10000,
+    )
     bfloat16: bool = option(
         False,
         help="compute the quantized epochs in bfloat16, too, if the processor computes it: faster, "
@@ -98,6 +122,26 @@ class TrainOptions:
                 f"training: warmup = {self.warmup} leaves none of float_epochs = "
                 f"{self.float_epochs}"
             )
+        self._check_distribution()
+
+    def _check_distribution(self) -> None:
+        if self.loss != "distribution":
+            if moved := [name for name in _DISTRIBUTION if getattr(self, name) != _DEFAULTS[name]]:
+                raise ConfigError(
+                    f'training: {moved[0]} is of the distribution loss; set loss = "distribution", '
+                    "or leave it out"
+                )
+        elif self.distribution_off >= self.epochs:
+            raise ConfigError(
+                f"training: distribution_off = {self.distribution_off} leaves the distribution "
+                f"loss none of epochs = {self.epochs}"
+            )
+
+    @property
+    def folded(self) -> TrainOptions:
+        """The same for a network without batch norms, which has nothing for the other losses."""
+        own = {name: _DEFAULTS[name] for name in ("loss", *_DISTRIBUTION)}
+        return dataclasses.replace(self, **own)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -115,6 +159,9 @@ class TrainOptions:
                 del found[name]
         if not self.bfloat16:
             del found["bfloat16"]
+        if self.loss == _DEFAULTS["loss"]:
+            for name in ("loss", *_DISTRIBUTION):
+                del found[name]
         return found
 
     @classmethod
@@ -129,3 +176,31 @@ class TrainOptions:
         if options is None:
             raise ConfigError("; ".join(problems))
         return options
+
+
+def check_network(config: NetworkConfig | None, options: TrainOptions) -> None:
+    """Refuse options that mean nothing for a network.
+
+    Args:
+        config: The network; None for a user's own model.
+        options: How it is to be trained.
+
+    Raises:
+        ConfigError: Some do; names the first.
+    """
+    binary = config is not None and config.block == "binary"
+    if options.loss == "distribution" and not binary:
+        raise ConfigError(
+            'training: loss = "distribution" is of binary blocks; describe them in '
+            '[train.backbone] with block = "binary", or leave loss out'
+        )
+    if options.float_epochs and binary:
+        raise ConfigError(
+            f"training: float_epochs = {options.float_epochs}, but binary blocks are no rounded "
+            "form of a network without quantizers; leave float_epochs out"
+        )
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    item.name: item.default for item in dataclasses.fields(TrainOptions)
+}

@@ -35,7 +35,7 @@ from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import check_foldable, freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
 from semifreddo.train.objective import CrossEntropy, Objective
-from semifreddo.train.options import TrainOptions
+from semifreddo.train.options import TrainOptions, check_network
 
 CURVE_FILE = "curve.png"
 _CALIBRATION_IMAGES = 256
@@ -262,6 +262,8 @@ def train_model(
             results that are images, all frozen, no float32, nothing quantized, no epochs, a batch
             norm behind a frozen layer.
     """
+    if network is not None:
+        check_network(network, options)
     moving = bool(batch_norms(model)) or not pinned(model)
     check_model(model, data, options.tune_epochs + (options.epochs if moving else 0))
     session = _Session(model, data, options, plan or FreezePlan(), folder, objective)
