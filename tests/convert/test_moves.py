@@ -14,6 +14,7 @@ from onnx_models import Graph
 from semifreddo.convert import convert, run_qonnx, trace_qonnx
 from semifreddo.convert.load import CHANNELS_LAST_DOMAIN
 from semifreddo.convert.moves import as_blocks, as_windows
+from semifreddo.convert.singles import compare_single
 from semifreddo.convert.values import Signal
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import FixedType
@@ -322,17 +323,22 @@ def test_the_largest_value_of_an_image(tmp_path: Path) -> None:
 
 def test_quantizers_of_a_file_with_channels_last_are_compared(tmp_path: Path) -> None:
     graph = Graph(shape=(1, 4, 5, 2))
+    fields = {"kernel_shape": [2, 2], "strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1]}
+    fields |= {"group": 1, "domain": CHANNELS_LAST_DOMAIN}  # qonnx wants all of them
     weight = graph.weight("conv.weight", (3, 2, 2, 2), 0.11)
-    value = graph.node(
-        "Conv", graph.image(), weight, name="/conv/Conv", domain=CHANNELS_LAST_DOMAIN,
-        kernel_shape=[2, 2],
-    )  # fmt: skip
+    value = graph.node("Conv", graph.image(), weight, name="/conv/Conv", **fields)
     value = graph.quant(graph.node("Relu", value), 0.3, signed=0, name="/first/Quant")
     value = graph.quant(graph.node("LeakyRelu", value), 0.5, name="/second/Quant")
+    weight = graph.weight("last.weight", (2, 2, 2, 3), 0.13)
+    value = graph.node("Conv", value, weight, name="/last/Conv", **fields)
+    value = graph.quant(value, 0.7, name="/last/Quant")
     path = graph.save(tmp_path / "a.onnx", value)
     net = convert(path, "net")
     images = np.random.default_rng(1).integers(0, 256, (5, *net.input.shape))
     found, expected = trace_qonnx(path, net, images), reference.trace(net, images)
-    assert len(found) == 2
+    assert len(found) == 3
     for name, values in found.items():
         assert np.array_equal(values, expected[name]), name
+    single = compare_single(path, images)  # by qonnx, which infers no shape in front of such nodes
+    assert single.values > sum(values.size for values in found.values())
+    assert not single.unexplained

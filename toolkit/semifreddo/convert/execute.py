@@ -22,7 +22,12 @@ from semifreddo.convert.context import Origin
 from semifreddo.convert.doubles import execute, in_doubles
 from semifreddo.convert.from_qonnx import Converted, convert_graph
 from semifreddo.convert.functions import Affine
-from semifreddo.convert.load import CHANNELS_LAST_AXES, load_model, read_graph
+from semifreddo.convert.load import (
+    CHANNELS_LAST_AXES,
+    CHANNELS_LAST_DOMAIN,
+    load_model,
+    read_graph,
+)
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
@@ -99,13 +104,34 @@ def _batched(path: Path, batch: int, constants: Mapping[str, npt.NDArray[Any]]) 
 _Tensors: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the shapes of all tensors, if operators are among it that qonnx asks for them.
+
+    qonnx infers no shape in front of its channels-last operators, so an execution tells them.
+    """
+    graph = model.graph
+    if not any(node.domain == CHANNELS_LAST_DOMAIN for node in graph.node):
+        return model
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    names = {name for node in graph.node for name in node.output if name}
+    names -= {output.name for output in graph.output}  # whose shapes the file has
+    evaluator = in_doubles(copied, sorted(names))
+    sizes = [size.dim_value for size in graph.input[0].type.tensor_type.shape.dim]
+    for name, values in execute(evaluator, {graph.input[0].name: np.zeros(sizes)}).items():
+        kind = np.dtype(np.float32) if values.dtype == np.float64 else values.dtype
+        element = onnx.helper.np_dtype_to_tensor_dtype(kind)
+        graph.value_info.append(onnx.helper.make_tensor_value_info(name, element, values.shape))
+    return model
+
+
 def _single(model: onnx.ModelProto) -> Callable[[_Tensors], _Tensors]:
     """Execution by qonnx, which gives every tensor."""
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
     from qonnx.transformation.infer_shapes import InferShapes
 
-    wrapped = ModelWrapper(model).transform(InferShapes())
+    wrapped = ModelWrapper(_with_shapes(model)).transform(InferShapes())
 
     def run(feeds: _Tensors) -> _Tensors:
         singles = {name: values.astype(np.float32) for name, values in feeds.items()}
