@@ -226,7 +226,7 @@ def test_pictures_reach_a_foreign_network_as_it_was_trained() -> None:
     with np.load(images) as data:
         pixels, labels = data["x_test"][:300], data["y_test"][:300]
     converted = read_converted(path, "signs")
-    made = converted.entrance.preprocessing(Preprocessing())
+    made = converted.entrance.preprocessing(Preprocessing(), is_ours=False)
     assert made.mean == made.deviation == (0.5,) * 3
     kind = converted.net.input.type
     raw = made.raw(pixels, kind.width, kind.scale, signed=kind.signed)

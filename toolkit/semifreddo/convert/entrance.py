@@ -18,6 +18,9 @@ _BRIGHTEST = 255
 _PIXEL_SLOPE = Fraction(1, 32)
 """A model that multiplies its input by less than this takes pixels 0..255, not 0..1."""
 
+_PIXEL_REACH = 32
+"""A first quantizer that reaches beyond this takes pixels 0..255, not 0..1."""
+
 
 @dataclass(frozen=True)
 class Entrance:
@@ -62,14 +65,17 @@ class Entrance:
                 ]
         return values
 
-    def preprocessing(self, known: Preprocessing) -> Preprocessing:
+    def preprocessing(self, known: Preprocessing, *, is_ours: bool) -> Preprocessing:
         """From stored pixels to the integers of the input, if the file itself says it.
 
-        A file whose first nodes are an affine map reads pixels / 255, or pixels where its factor
-        is so small that it can only mean that.
+        A file of another tool reads pixels / 255, or pixels where the factor in front of its first
+        quantizer is so small, or this quantizer reaches so far, that it can only mean that.
+        Models of ours were trained on the integers that the rule of
+        :mod:`semifreddo.core.pixels` makes.
 
         Args:
             known: What the model's metadata say; means and deviations in them win.
+            is_ours: Whether the toolkit has exported the file.
         """
         scale = self.quantizer.scale
         power = not (scale.numerator & (scale.numerator - 1)) and not (
@@ -78,6 +84,8 @@ class Entrance:
         step = 0.0 if power else float(scale)
         if known.normalises:
             return replace(known, step=step)
+        if self.is_identity and not is_ours:
+            return replace(self._of_numbers(known), step=step)
         if self.is_identity or len(self.functions) != 1:
             return replace(known, step=step)
         (function,) = self.functions
@@ -92,3 +100,12 @@ class Entrance:
             deviation=tuple(float(1 / slope) for slope in slopes),
             step=step,
         )
+
+    def _of_numbers(self, known: Preprocessing) -> Preprocessing:
+        """A quantizer in front of everything reads numbers 0..1, or pixels."""
+        quantizer = self.quantizer
+        if quantizer.scale * quantizer.high <= _PIXEL_REACH:
+            return replace(known, mean=(0.0,), deviation=(1.0,))
+        if quantizer.scale == 1 and quantizer.high >= _BRIGHTEST:
+            return known  # pixels are its integers
+        return replace(known, mean=(0.0,), deviation=(1 / _BRIGHTEST,))

@@ -159,7 +159,8 @@ def _convert(
     )
     found = converted.graph.info
     # What the file itself does in front of its first quantizer belongs to the images.
-    made = converted.entrance.preprocessing(Preprocessing.from_figures(found.info))
+    known = Preprocessing.from_figures(found.info)
+    made = converted.entrance.preprocessing(known, is_ours=found.plan is not None)
     info = {**found.info, **{key: str(value) for key, value in made.to_figures().items()}}
     return lower(converted.net), converted.labels, info
 
