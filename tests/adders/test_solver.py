@@ -14,6 +14,7 @@ from semifreddo.adders import signed_digits, solver
 from semifreddo.adders.pieces import PIECE_DIGITS, WHOLE_DIGITS, pieces, signed_digit_count
 from semifreddo.adders.size import predicted_adders
 from semifreddo.core.fixed import FixedType
+from semifreddo.core.progress import heard_by
 
 
 @given(st.integers(-(2**40), 2**40))
@@ -142,3 +143,20 @@ def test_the_size_of_pieces_is_predicted(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(pieces(matrix)) == 8
     found = len(adders.solve(matrix, FixedType.exact(8, 0, signed=True)).adders)
     assert predicted_adders(matrix) == pytest.approx(found, rel=0.1)
+
+
+def test_large_matrices_tell_how_far_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("da4ml")
+    monkeypatch.setattr("semifreddo.adders.pieces.WHOLE_DIGITS", 100)
+    monkeypatch.setattr("semifreddo.adders.pieces.PIECE_DIGITS", 80)
+    monkeypatch.setattr(solver, "TOLD_DIGITS", 40)
+    rng, source = np.random.default_rng(5), FixedType.exact(4, 0, signed=False)
+    heard: list[str] = []
+    with heard_by(heard.append):
+        for rows in (2, 6, 12):
+            adders.solve(rng.choice([3, 5, -5], (rows, 6)), source, f"conv{rows}.weight")
+    assert heard == [
+        "conv6.weight: 6 x 6 constants to adders",
+        "conv12.weight: 12 x 6 constants to adders, piece 1 of 2",
+        "conv12.weight: 12 x 6 constants to adders, piece 2 of 2",
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import SemifreddoError
+from semifreddo.core.progress import tell
 from semifreddo.flow.build import stages
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.lock import BuildLockedError, build_lock
@@ -159,3 +160,13 @@ def test_every_part_a_stage_names_exists(config: BuildConfig) -> None:
     for stage in stages(config):
         for part in stage.code:
             assert code_digest((part,)) != empty, f"{stage.name}: there is no {part}"
+
+
+def test_what_a_computation_tells_is_reported_below_its_stage(config: BuildConfig) -> None:
+    def run(work: Workspace) -> Figures:
+        tell("half done")
+        return double(work)
+
+    said: list[str] = []
+    run_stage(dataclasses.replace(STAGE, run=run), config, report=said.append)
+    assert said == ["      half done"]

@@ -10,19 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.adders.graph import Adder, AdderGraph, Range, Tap, merge, signed_digits
-from semifreddo.adders.pieces import pieces
+from semifreddo.adders.pieces import pieces, signed_digit_count
 from semifreddo.core.fixed import FixedType
+from semifreddo.core.progress import tell
 
 _FLOAT_BITS = 24
 """Bits of constants that single precision holds."""
 
+TOLD_DIGITS = 4_000
+"""Nonzero digits from which on a matrix takes a second or more."""
 
-def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+
+def solve(matrix: npt.NDArray[np.int64], source: FixedType, name: str = "") -> AdderGraph:
     """Make the adder graph of a constant matrix.
 
     Args:
         matrix: Integers ``(inputs, outputs)``.
         source: Format of the raw inputs.
+        name: What the constants are, for progress: a large matrix takes long, and says so.
 
     Returns:
         The same graph on every call with the same matrix.
@@ -31,19 +36,24 @@ def solve(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
         graph = solve_digits(matrix, source)  # da4ml has constants in single precision
     else:
         try:
-            graph = _solve_pieces(matrix, source)
+            graph = _solve_pieces(matrix, source, name)
         except ImportError:
             graph = solve_digits(matrix, source)
     assert np.array_equal(graph.evaluate(np.eye(len(matrix), dtype=np.int64)), matrix)
     return graph
 
 
-def _solve_pieces(matrix: npt.NDArray[np.int64], source: FixedType) -> AdderGraph:
+def _solve_pieces(matrix: npt.NDArray[np.int64], source: FixedType, name: str) -> AdderGraph:
     """The graph that da4ml finds; of a large matrix one for each piece, and the sums of those."""
-    parts = pieces(matrix)
+    parts, shape = pieces(matrix), " x ".join(map(str, matrix.shape))
     if len(parts) == 1:
+        if signed_digit_count(matrix).sum() >= TOLD_DIGITS:
+            tell(f"{name or 'matrix'}: {shape} constants to adders")
         return solve_shared(matrix, source)
-    graphs = [solve_shared(np.ascontiguousarray(part.of(matrix)), source) for part in parts]
+    graphs = []
+    for count, part in enumerate(parts, 1):
+        tell(f"{name or 'matrix'}: {shape} constants to adders, piece {count} of {len(parts)}")
+        graphs.append(solve_shared(np.ascontiguousarray(part.of(matrix)), source))
     whole = merge(graphs, [list(part.rows) for part in parts], len(matrix))
     columns = [column for part in parts for column in part.columns]
     adders, outputs = list(whole.adders), []

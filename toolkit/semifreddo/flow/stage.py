@@ -23,6 +23,7 @@ from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import SemifreddoError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.plain_json import parse_json
+from semifreddo.core.progress import heard_by
 from semifreddo.core.scratch import sweep
 from semifreddo.core.tables import option, read_table
 from semifreddo.flow.config import BuildConfig
@@ -31,6 +32,8 @@ from semifreddo.flow.seen import files_of, plain, seen, value_of
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SCRATCH = ".scratch"
 _RECORDS = ".stages"
+_INDENT = " " * 6
+"""In front of what a stage says, below its name."""
 _PRODUCTS = "build"
 """A folder of this name inside an output is a tool's working place and no part of the output."""
 
@@ -256,7 +259,8 @@ def run_stage(
         out = Path(folder) / "out"
         out.mkdir()
         visible = seen(config, stage.name, (*stage.decides, *stage.files, *stage.uses))
-        figures = stage.run(Workspace(visible, config.build_dir, out, report))
+        with heard_by(lambda line: report(f"{_INDENT}{line}")):
+            figures = stage.run(Workspace(visible, config.build_dir, out, report))
         missing = [name for name in stage.writes if not (out / name).exists()]
         if missing:
             raise SemifreddoError(f"stage {stage.name}: did not make {missing[0]!r}; this is a bug")

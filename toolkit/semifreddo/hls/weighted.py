@@ -89,7 +89,7 @@ class _WeightedCode(LayerCode[Layers]):
 
     def graph(self, part: slice) -> adders.AdderGraph:
         """Adder graph of some of the frozen channels over the whole window."""
-        return adders.solve(self.frozen_matrix[:, part], self.source.type)
+        return adders.solve(self.frozen_matrix[:, part], self.source.type, self.weight.name)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -192,7 +192,7 @@ def solved_adders(of: WeightedLayer, digit: int) -> PipelinedAdders | DigitAdder
         solved = graphs.solve_depthwise(matrix, kind)
         graph = graphs.merge(solved, places, channels * len(matrix))
     else:
-        graph = graphs.solve(matrix, kind)
+        graph = graphs.solve(matrix, kind, of.weight.name)
     if not digit:
         return PipelinedAdders(graph, kind.width, kind.signed)
     constants = tuple(channel.carried for channel in of.frozen_channels)
