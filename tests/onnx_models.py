@@ -24,6 +24,7 @@ class Graph:
     props: dict[str, str] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
     kind: int = TensorProto.FLOAT
+    opset: int = STANDARD_OPS[""]
 
     def constant(self, name: str, value: Any) -> str:
         """Add an initializer; floats are stored as float32, integers as int64."""
@@ -102,7 +103,8 @@ class Graph:
             ],
             constants,
         )
-        imports = [helper.make_opsetid(domain, v) for domain, v in STANDARD_OPS.items()]
+        versions = STANDARD_OPS | {"": self.opset}
+        imports = [helper.make_opsetid(domain, v) for domain, v in versions.items()]
         model = helper.make_model(graph, opset_imports=imports, ir_version=10)
         helper.set_model_props(model, self.props)
         return model

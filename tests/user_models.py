@@ -125,6 +125,27 @@ class Body(nn.Module):
         return self.head(self.second(self.function(self.first(x))))
 
 
+class Absolute(nn.Module):
+    """Without sign."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.abs()
+
+
+class Larger(nn.Module):
+    """A maximum of two functions of the same values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(x * 0.3, torch.minimum(x, torch.full((), 0.4)))
+
+
+class Rounded(nn.Module):
+    """A quantizer without a library."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.clamp(torch.round(x / 0.0417), 0, 15) * 0.0417
+
+
 class Shortcut(nn.Module):
     """A residual sum whose shortcut is strided and padded with channels of zeros."""
 
@@ -273,6 +294,10 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
         conv(), nn.LeakyReLU(0.1), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)
     ),
     "PReLU": lambda: net(conv(), nn.PReLU(8), qnn.QuantIdentity(act_quant=Int8ActPerTensorFloat)),
+    "a quantizer by hand": lambda: net(conv(), nn.BatchNorm2d(8), Rounded(), conv(8), act()),
+    "absolute values": lambda: net(conv(), Absolute(), image()),
+    "the larger of two": lambda: net(conv(), Larger(), signed()),
+    "ReLU without quantizer": lambda: net(conv(), nn.ReLU(), conv(8), act()),
     "ReLU apart from its quantizer": lambda: net(conv(), nn.BatchNorm2d(8), nn.ReLU(), image()),
     "average pool of 3x3": lambda: net(conv(), act(), nn.AvgPool2d(3), act()),
     "average pool of 2x2": lambda: net(conv(), act(), nn.AvgPool2d(2), act()),
@@ -428,7 +453,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 }
 
 UNFIT: dict[str, Callable[[], nn.Module]] = {
-    "no quantizer behind ReLU": lambda: net(conv(), nn.ReLU(), conv(8), act()),
+    "no quantizer behind ReLU": lambda: net(conv(), nn.BatchNorm2d(8), nn.ReLU(), conv(8), act()),
 }
 
 

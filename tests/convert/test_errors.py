@@ -205,7 +205,7 @@ def missing_input(graph: Graph) -> str:
 
 IMAGE_HINT = (
     "reads the image before it has a number format; add a QuantIdentity (8 bits, unsigned, scale "
-    "1/256) at the input"
+    "1/256) at the input, or name its bits and scale in [input] of design.toml"
 )
 DEFAULT = "replace it by convolutions, pools, additions, ReLU and linear layers"
 
@@ -293,8 +293,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "export the model in evaluation mode",
     ),
     "unknown operator": (
-        lambda g: g.node("Sin", relu_quant(g), name="/e/Sin"),
-        f"node '/e/Sin' (Sin): operator Sin is not supported; {DEFAULT}",
+        lambda g: g.node("Atan", relu_quant(g), name="/e/Atan"),
+        f"node '/e/Atan' (Atan): operator Atan is not supported; {DEFAULT}",
     ),
     "one dimension": (
         lambda g: g.node("Conv", g.image(), g.weight("w", (3, 2, 3)), name="/conv/Conv"),
@@ -440,11 +440,6 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda g: g.node("Add", g.image(), g.node("GlobalAveragePool", g.image()), name="/a/Add"),
         "node '/a/Add' (Add): adds shapes (1, 2, 4, 4) and (1, 2, 1, 1); both streams must have "
         "the same",
-    ),
-    "difference": (
-        lambda g: g.node("Relu", g.node("Sub", relu_quant(g), g.conv(g.image())), name="/r/Relu"),
-        "node '/r/Relu' (Relu): reads a difference of two streams; subtraction is supported only "
-        "inside an alpha blend f * q + t * (1 - q)",
     ),
     "product of streams": (
         lambda g: g.node("Mul", relu_quant(g), g.image(), name="/m/Mul"),

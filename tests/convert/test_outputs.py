@@ -50,3 +50,29 @@ def test_two_images_of_one_size(tmp_path: Path) -> None:
     assert np.array_equal(run_qonnx(path, converted.net, images), expected)
     both = expected.reshape(20, -1, 6)
     assert np.array_equal(both[..., 3:], np.maximum(both[..., :3], 0))
+
+
+def test_what_orders_the_channels_of_an_output_is_left_out(tmp_path: Path) -> None:
+    """The outputs keep their names, and their integers are those in front of it."""
+
+    def saved(name: str, *, ordered: bool) -> Path:
+        graph = Graph()
+        value = graph.quant(graph.node("Flatten", graph.conv(graph.image())), 0.07)
+        heads = [
+            graph.node(
+                "Gemm", value, graph.weight(f"{n}.w", (n, 12), 0.113), name=f"/{n}", transB=1
+            )
+            for n in (5, 2)
+        ]
+        if ordered:
+            heads[0] = graph.node("Softmax", heads[0], name="/soft", axis=1)
+            heads[1] = graph.node("Sigmoid", heads[1], name="/gate")
+        graph.outputs.append(heads[1])
+        return graph.save(tmp_path / name, heads[0])
+
+    plain, ordered = (read_converted(saved(f"{n}.onnx", ordered=n), "net") for n in (False, True))
+    assert [name for name, _ in ordered.outputs] == ["/soft_output_0", "/gate_output_0"]
+    images = np.random.default_rng(1).integers(0, 256, (20, *plain.net.input.shape))
+    expected = reference.run(plain.net, images)
+    assert np.array_equal(reference.run(ordered.net, images), expected)
+    assert np.array_equal(run_qonnx(tmp_path / "True.onnx", ordered.net, images), expected)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plain import exact_cast
-from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for, signed_bits
+from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for, saturating, signed_bits
 
 formats = st.builds(
     FixedType,
@@ -169,3 +169,29 @@ def test_holds_looks_at_both_ends() -> None:
 def test_unsigned_cannot_saturate_symmetrically() -> None:
     with pytest.raises(ValueError, match="signed"):
         FixedType(8, 4, False, Rounding.FLOOR, Overflow.SATURATE_SYMMETRIC)
+
+
+ENDS = st.none() | st.integers(-20, 20)
+
+
+@given(ENDS, ENDS, st.integers(-20, 20), st.integers(0, 20))
+@example(0, None, -7, 12)
+@example(-7, 7, -9, 18)
+def test_a_saturating_format_limits_to_its_ends_and_nothing_else(
+    low: int | None, high: int | None, first: int, count: int
+) -> None:
+    raw = np.arange(first, first + count + 1)
+    kind = saturating(low, high, (first, first + count), 3)
+    if low is not None and high is not None and low > high:
+        return
+    limited = raw.clip(low, high)
+    if kind is None:
+        # No range of a format has these ends.
+        assert not np.array_equal(limited, raw)
+        sizes = [1 << bits for bits in range(1, 8)]
+        ranges = {(0, n - 1) for n in sizes} | {(-n, n - 1) for n in sizes}
+        ranges |= {(1 - n, n - 1) for n in sizes}
+        assert (int(limited.min()), int(limited.max())) not in ranges
+    else:
+        assert kind.frac == 3
+        assert np.array_equal(kind.cast(raw, 3), limited)

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the train extra")
 pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
 
+from onnx_operators import built  # noqa: E402
 from semifreddo.boards import load_board  # noqa: E402
 from semifreddo.convert import (  # noqa: E402
     convert,
@@ -20,6 +21,7 @@ from semifreddo.convert import (  # noqa: E402
     run_qonnx,
     trace_qonnx,
 )
+from semifreddo.convert.input_format import InputFormat, write_with_format  # noqa: E402
 from semifreddo.core.errors import ConversionError, ToolError  # noqa: E402
 from semifreddo.core.preprocessing import Preprocessing  # noqa: E402
 from semifreddo.hls import plan_project  # noqa: E402
@@ -170,7 +172,8 @@ COUNTS = {"nn2_mobilenet_v1_vww_a8w8": 20, "qonnx_bsd300x3-espcn_nn_resize_quant
 """Images for the C simulation of networks that take long."""
 
 NOT_ANSWERED = {
-    "zoo_qkeras_jettagging": "reads the image before it has a number format",
+    "zoo_qkeras_jettagging": "reads the image before it has a number format; .* or name its bits "
+    r"and scale in \[input\] of design.toml",
 }
 
 
@@ -201,6 +204,25 @@ def test_files_that_are_refused_by_name(name: str) -> None:
         convert(path, "net")
 
 
+@pytest.mark.parametrize(("bits", "scale"), [(16, 2.0**-10), (8, 0.0371)])
+def test_a_file_without_input_quantizer_has_the_format_of_the_design(
+    bits: int, scale: float, tmp_path: Path
+) -> None:
+    """Jets of a particle detector: sixteen real values, and no quantizer reads them."""
+    path = tmp_path / "model.onnx"
+    write_with_format(foreign("zoo_qkeras_jettagging"), InputFormat(bits, True, scale), path)
+    net = convert(path, "net")
+    assert (net.input.type.width, net.input.type.signed) == (bits, True)
+    assert net.input.shape == (1, 1, 16)
+    images = pictures(net, 200)
+    expected = reference.trace(net, images)
+    found = trace_qonnx(path, net, images)
+    assert len(found) > 3
+    for layer, values in found.items():
+        assert np.array_equal(values, expected[layer]), layer
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", [*FILES[:7], FILES[-1]])
@@ -215,6 +237,28 @@ def test_files_of_other_people_in_cpp(name: str, tmp_path: Path) -> None:
 def test_files_of_other_people_in_rtl(name: str, tmp_path: Path) -> None:
     net = convert(foreign(name), "net", frozen="none")
     climb_rtl(net, pictures(net, 4), tmp_path, [net], 600.0)
+
+
+BUILT = ("Sign", "Softsign", "Max per channel", "Round of fractions", "PRelu that falls", "Abs")
+
+
+def operator(name: str, folder: Path) -> StreamNet:
+    path = built(name, "accumulators").save(folder / "model.onnx", "/last/Quant_output_0")
+    return convert(path, "net", frozen="none")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT)
+def test_operators_in_cpp(name: str, tmp_path: Path) -> None:
+    net = operator(name, tmp_path)
+    climb_cpp(net, pictures(net, 100), tmp_path, [net])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT)
+def test_operators_in_rtl(name: str, tmp_path: Path) -> None:
+    net = operator(name, tmp_path)
+    climb_rtl(net, pictures(net, 20), tmp_path, [net], 600.0)
 
 
 def test_pictures_reach_a_foreign_network_as_it_was_trained() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from semifreddo.convert.combined import Elu, Erf, Product, Softplus, Sum
 from semifreddo.convert.context import Context, Handler
-from semifreddo.convert.functions import SIGMOID, TANH, Affine, Clip, Function
+from semifreddo.convert.functions import SIGMOID, TANH, Affine, Clip, Function, Softsign
 from semifreddo.convert.node import Node
 from semifreddo.convert.real import appended, combined, lifted
 from semifreddo.convert.values import Real, Value
@@ -17,6 +17,7 @@ from semifreddo.convert.values import Real, Value
 _SELU_ALPHA, _SELU_GAMMA = 1.67326319217681884765625, 1.05070102214813232421875
 _GELU_CUBE, _GELU_STEEPNESS = 0.044715, 0.7978845608028654
 _ROOT_HALF = 0.7071067811865476
+_MOST_POWER = 8
 
 
 def _number(node: Node, name: str, default: float) -> Fraction:
@@ -106,8 +107,12 @@ def _gelu(context: Context, node: Node, operands: Sequence[Value | None]) -> lis
 def _pow(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
     real = lifted(context, node, operands[0])
     exponent = context.constant(node, operands[1], "exponent").values
-    if exponent.size != 1 or exponent.ravel()[0] not in (1, 2, 3):
-        context.refuse(node, "raises to another power than 2 or 3; multiply")
+    if exponent.size != 1 or exponent.ravel()[0] not in range(1, _MOST_POWER + 1):
+        context.refuse(
+            node,
+            f"raises to another power than 1 to {_MOST_POWER}; use a whole one, or Sigmoid, Tanh "
+            "or Softplus in its place",
+        )
     found = real
     for _ in range(int(exponent.ravel()[0]) - 1):
         found = combined(node, Product, found, real)
@@ -119,6 +124,7 @@ ACTIVATIONS: dict[str, Handler] = {
     "Tanh": _appends(TANH),
     "Erf": _appends(Erf()),
     "Softplus": _appends(Softplus()),
+    "Softsign": _appends(Softsign()),
     "Elu": _elu,
     "Selu": _elu,
     "Celu": _elu,

@@ -50,10 +50,14 @@ def settle(context: Context, node: Node, value: Value | None) -> Signal | Real:
     """
     if isinstance(value, Real):
         return value
+    if isinstance(value, Difference):
+        return _subtracted(context, node, value)
     if not isinstance(value, Scaled):
         return context.signal(node, value)
-    if not isinstance(value.signal, Signal):
-        return context.signal(node, value.signal)
+    if isinstance(value.signal, Difference):
+        return real_affine(
+            context, node, _subtracted(context, node, value.signal), value.factor, None
+        )
     signal, node = value.signal, value.node
     if not _is_scaler(value.factor):
         return real_affine(context, node, lifted(context, node, signal), value.factor, None)
@@ -62,6 +66,13 @@ def settle(context: Context, node: Node, value: Value | None) -> Signal | Real:
     block = context.blocks.add("weight", factor, draft, context.what(node))
     result = context.emit_scaler(node, stream, block)
     return Signal.whole(result, signal.index.ndim, node.name)
+
+
+def _subtracted(context: Context, node: Node, value: Difference) -> Real:
+    """One stream minus another, outside of a blend."""
+    minus_one = Constant("-1", np.array(-1.0))
+    left, right = (lifted(context, node, side) for side in (value.left, value.right))
+    return real_sum(context, node, left, real_affine(context, node, right, minus_one, None))
 
 
 def _per_channel(context: Context, node: Node, factor: Constant, channels: int, rank: int) -> bool:
@@ -246,7 +257,6 @@ def _sub(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     if isinstance(first, Real) or isinstance(second, Real):
         minus_one = Constant("-1", np.array(-1.0))
         other = real_affine(context, node, lifted(context, node, second), minus_one, None)
-        assert isinstance(other, Real)
         return [real_sum(context, node, lifted(context, node, first), other)]
     return [Difference(first, second)]
 
@@ -268,20 +278,22 @@ def _mul(context: Context, node: Node, operands: list[Value | None]) -> list[Val
             if isinstance(settled, Real):
                 return [real_affine(context, node, settled, factor, None)]
             return [Scaled(settled, factor, node)]
-    left, right = (_as_real(context, node, operand) for operand in operands)
+    left, right = (as_real(context, node, operand) for operand in operands)
     if same_values(left, right):
         return [combined(node, Product, left, right)]
     context.refuse(node, "multiplies two streams, which is not supported; one must be a constant")
 
 
-def _as_real(context: Context, node: Node, value: Value | None) -> Real:
-    """An operand as real numbers; a pending product is no layer, but part of the function."""
+def as_real(context: Context, node: Node, value: Value | None) -> Real:
+    """An operand as real numbers; a pending product is no layer, but part of the function.
+
+    Raises:
+        ConversionError: The operand is no stream.
+    """
     if isinstance(value, Scaled) and isinstance(value.signal, Signal):
         signal = lifted(context, node, value.signal)
-        factored = real_affine(context, node, signal, value.factor, None)
-        assert isinstance(factored, Real)
-        return factored
-    return lifted(context, node, value)
+        return real_affine(context, node, signal, value.factor, None)
+    return lifted(context, node, settle(context, node, value))
 
 
 def _div(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:

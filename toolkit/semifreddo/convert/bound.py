@@ -25,15 +25,17 @@ _STEEPEST = {
     "Erf": 1.13,
     "HardSigmoid": 1.0,
     "Softplus": 1.0,
+    "Softsign": 1.0,
     "Celu": 1.0,
     "HardSwish": 1.5,
+    "Swish": 1.1,
     "Gelu": 1.13,
     "Mish": 1.09,
     "Selu": 1.8,
     "Elu": 1.0,
 }
 """Bounds of the slopes of curves whose alpha is at most 1."""
-_LIMITED = ("Sigmoid", "Tanh", "Erf", "HardSigmoid")
+_LIMITED = ("Sigmoid", "Tanh", "Erf", "HardSigmoid", "Softsign")
 """Curves that stay between -1 and 1."""
 CURVES = tuple(_STEEPEST)
 """Operators that :func:`curved` knows."""

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import mpmath
 
 from semifreddo.convert.combined import Elu, Erf, Product, Softplus, Sum
-from semifreddo.convert.functions import Affine, Clip, Function, Leaky, Sigmoid
+from semifreddo.convert.functions import Affine, Clip, Function, Leaky, Sigmoid, Softsign
 
 Bracket: TypeAlias = tuple[Fraction, Fraction]
 
@@ -108,6 +108,13 @@ def _elu(function: Elu, channel: int, value: Bracket, digits: int) -> Bracket:
     share = _rising(negative, digits, mpmath.expm1, Fraction(0), (-1, None))
     ends = [each * function.alpha for each in share]
     low, high = (end if end >= 0 else below for end, below in zip(value, ends, strict=True))
+    return low, high
+
+
+@bracket.register
+def _softsign(function: Softsign, channel: int, value: Bracket, digits: int) -> Bracket:
+    del digits
+    low, high = (function.value(channel, end) for end in value)
     return low, high
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from semifreddo.convert.doubles import run_node
 from semifreddo.convert.load import as_array
 from semifreddo.convert.node import Node
 from semifreddo.convert.quant import QUANTIZERS
@@ -57,6 +58,13 @@ _ARITHMETIC: dict[str, Callable[..., npt.NDArray[Any]]] = {
     "Max": np.maximum,
     "Min": np.minimum,
 }
+
+
+_EVALUATED = (
+    *("Ceil", "Clip", "Erf", "Floor", "Log", "Mean", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("ReduceSum", "Relu", "Round", "Sign", "Softplus", "Sum", "Tanh", "Where"),
+)
+"""Operators that onnx' evaluator computes in double precision."""
 
 
 def _reindexed(node: Node, data: Constant, operands: Sequence[Constant | None]) -> list[Constant]:
@@ -154,4 +162,7 @@ def evaluate(node: Node, operands: Sequence[Constant | None], what: str) -> list
         return [Constant(node.outputs[0], values)]
     if node.op in _ARITHMETIC:
         return [_computed(node, given)]
+    if node.op in _EVALUATED:
+        arrays = [None if operand is None else operand.values for operand in operands]
+        return [Constant(node.outputs[0], run_node(node, arrays))]
     return None

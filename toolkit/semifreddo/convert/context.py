@@ -14,7 +14,7 @@ from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.lineage import Lineage
-from semifreddo.convert.load import CHANNELS_LAST_AXES, Graph
+from semifreddo.convert.load import Graph
 from semifreddo.convert.moves import moved, padded
 from semifreddo.convert.names import Names, Scopes
 from semifreddo.convert.node import Node
@@ -226,7 +226,7 @@ class Context(Lineage):
 
     def in_file_order(self, signal: Signal) -> bool:
         """Whether a tensor of the file has the values of a stream in the order of its images."""
-        if self.graph.input_axes == CHANNELS_LAST_AXES and signal.index.ndim == 4:
+        if self.graph.channels_last and signal.index.ndim == 4:
             return np.array_equal(signal.index.ravel(), np.arange(signal.index.size))
         return signal.is_whole
 
@@ -280,15 +280,12 @@ class Context(Lineage):
             self.refuse(
                 node,
                 "reads the image before it has a number format; add a QuantIdentity "
-                "(8 bits, unsigned, scale 1/256) at the input",
+                "(8 bits, unsigned, scale 1/256) at the input, or name its bits and scale in "
+                "[input] of design.toml",
             )
         if isinstance(value, Constant):
             self.refuse(node, f"its data input {value.name!r} is a constant; expected an image")
-        self.refuse(
-            node,
-            "reads a difference of two streams; subtraction is supported only inside an alpha "
-            "blend f * q + t * (1 - q)",
-        )
+        self.refuse(node, "reads a difference of two streams; put a quantizer in front")
 
     def image(self, node: Node, signal: Signal) -> Stream:
         """A stream whose channels are those of a signal, made by a layer if need be.

@@ -300,7 +300,26 @@ class _LastConv(Conv):
         return (np.moveaxis(result, 1, -1),)
 
 
-_LastConv.__name__ = "Conv"
+class _LastMaxPool(OpRun):  # type: ignore[misc]
+    op_domain = CHANNELS_LAST_DOMAIN
+
+    def _run(self, data: Array, **_: Any) -> tuple[Array]:
+        node = onnx.helper.make_node("MaxPool", ["x"], ["y"])
+        node.attribute.extend(self.onnx_node.attribute)
+        (result,) = ReferenceEvaluator(node).run(None, {"x": np.moveaxis(data, -1, 1)})
+        return (np.moveaxis(result, 1, -1),)
+
+
+class _LastBatchNormalization(BatchNormalization):
+    op_domain = CHANNELS_LAST_DOMAIN
+
+    def _run(self, data: Array, *parameters: Array, **_: Any) -> tuple[Array]:
+        (result,) = super()._run(np.moveaxis(data, -1, 1), *parameters)
+        return (np.moveaxis(result, 1, -1),)
+
+
+_LastConv.__name__, _LastMaxPool.__name__ = "Conv", "MaxPool"
+_LastBatchNormalization.__name__ = "BatchNormalization"
 
 _OPERATORS: Sequence[type[OpRun]] = (
     _Quant,
@@ -309,6 +328,8 @@ _OPERATORS: Sequence[type[OpRun]] = (
     _Trunc,
     Conv,
     _LastConv,
+    _LastMaxPool,
+    _LastBatchNormalization,
     ConvTranspose,
     Pad,
     Resize,

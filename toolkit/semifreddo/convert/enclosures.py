@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.convert.combined import Elu, Erf, Product, Softplus, Sum
-from semifreddo.convert.functions import Affine, Clip, Function, Leaky, Sigmoid
+from semifreddo.convert.functions import Affine, Clip, Function, Leaky, Sigmoid, Softsign
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Interval: TypeAlias = tuple[Floats, Floats]
@@ -168,6 +168,16 @@ def _elu(function: Elu, channel: int, low: Floats, high: Floats) -> Interval:
     if _is_float(function.alpha):
         below = np.maximum(below, -alpha)
     return np.where(low >= 0, low, below), np.where(high >= 0, high, above)
+
+
+@enclose.register
+def _softsign(function: Softsign, channel: int, low: Floats, high: Floats) -> Interval:
+    del function, channel
+    below, above = _outward(low / (1 + np.abs(low)), high / (1 + np.abs(high)))
+    zero = (low == 0) & (high == 0)
+    # An infinite argument gives no number, but the function stays between its limits.
+    below, above = np.maximum(below, -1), np.minimum(above, 1)
+    return np.where(zero, 0.0, below), np.where(zero, 0.0, above)
 
 
 @enclose.register

@@ -22,12 +22,7 @@ from semifreddo.convert.context import Origin
 from semifreddo.convert.doubles import execute, in_doubles
 from semifreddo.convert.from_qonnx import Converted, convert_graph
 from semifreddo.convert.functions import Affine
-from semifreddo.convert.load import (
-    CHANNELS_LAST_AXES,
-    CHANNELS_LAST_DOMAIN,
-    load_model,
-    read_graph,
-)
+from semifreddo.convert.load import CHANNELS_LAST_DOMAIN, load_model, read_graph
 from semifreddo.convert.metadata import ModelInfo
 from semifreddo.core.errors import ConversionError, DataError
 from semifreddo.core.fixed import IntArray
@@ -257,7 +252,7 @@ def _in_channels(
 ) -> npt.NDArray[np.float64]:
     """A tensor of the file with the axes of a stream."""
     height, width, channels = stream.shape
-    if values.ndim == 4 and converted.graph.input_axes == CHANNELS_LAST_AXES:
+    if values.ndim == 4 and converted.graph.channels_last:
         return values.reshape(len(values), height, width, channels)
     return values.reshape(len(values), channels, height, width).transpose(0, 2, 3, 1)
 

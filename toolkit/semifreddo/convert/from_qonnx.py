@@ -9,12 +9,15 @@ from typing import Any, cast
 
 import numpy.typing as npt
 
-from semifreddo.convert.arithmetic import ARITHMETIC, settle
+from semifreddo.convert.activations import ACTIVATIONS
+from semifreddo.convert.advice import advice
+from semifreddo.convert.arithmetic import ARITHMETIC, as_real, settle
 from semifreddo.convert.blocks import Frozen
 from semifreddo.convert.constants import evaluate, initializer
 from semifreddo.convert.context import Context, Origin
 from semifreddo.convert.decisions import Decision
 from semifreddo.convert.entrance import Entrance
+from semifreddo.convert.extremes import EXTREMES
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.layouts import CHANNELS_LAST
 from semifreddo.convert.load import Graph, load_model, read_graph
@@ -24,18 +27,24 @@ from semifreddo.convert.outputs import finish, head
 from semifreddo.convert.several import JOINED
 from semifreddo.convert.streams import STREAMS
 from semifreddo.convert.transposed import TRANSPOSED
-from semifreddo.convert.values import Constant, Real, Scaled, Value
+from semifreddo.convert.values import Constant, Difference, Real, Scaled, Value
 from semifreddo.convert.weighted import WEIGHTED
 from semifreddo.core.errors import ConversionError, NetError
+from semifreddo.core.progress import tell
 from semifreddo.ir.net import Repeat, StreamNet
 
 _LOG = logging.getLogger(__name__)
 
-_DEFAULT_ADVICE = "replace it by convolutions, pools, additions, ReLU and linear layers"
-_FOREIGN_ADVICE = "use the operator of ONNX, or of qonnx.custom_op.general, of that meaning"
+_MANY = 50_000
+"""Constants of a file from which on the conversion says how far it is."""
 _HEADS = dict.fromkeys(("Softmax", "LogSoftmax", "ArgMax", "TopK"), head)
 _HANDLERS = (
-    STREAMS | with_height_one(STREAMS, WEIGHTED, TRANSPOSED) | ARITHMETIC | _HEADS | CHANNELS_LAST
+    STREAMS
+    | with_height_one(STREAMS, WEIGHTED, TRANSPOSED)
+    | ARITHMETIC
+    | EXTREMES
+    | _HEADS
+    | CHANNELS_LAST
 )
 
 
@@ -102,19 +111,15 @@ def _results(context: Context, node: Node, operands: list[Value | None]) -> list
     if handler is None:
         context.refuse(
             node,
-            f"operator {node.op} is not supported; {_advice(node.op)}",
+            f"operator {node.op} is not supported; {advice(node.op)}",
         )
-    if node.op not in ARITHMETIC and node.op not in _HEADS:
+    if node.op not in ARITHMETIC and node.op not in EXTREMES and node.op not in _HEADS:
+        settled = as_real if node.op in ACTIVATIONS else settle
         operands = [
-            settle(context, node, operand) if isinstance(operand, Scaled) else operand
+            settled(context, node, operand) if isinstance(operand, Scaled | Difference) else operand
             for operand in operands
         ]
     return handler(context, node, operands)
-
-
-def _advice(op: str) -> str:
-    domain, _, _ = op.rpartition(".")
-    return _FOREIGN_ADVICE if domain else _DEFAULT_ADVICE
 
 
 def unsupported(node: Node) -> bool:
@@ -206,15 +211,34 @@ def start(context: Context) -> dict[str, Value]:
     return values | {graph.input: context.raw_image()}
 
 
+def outputs_of(context: Context, values: dict[str, Value]) -> tuple[tuple[str, int], ...]:
+    """Name and channels of each of several outputs."""
+    last = context.graph.nodes[-1]
+    if last.name != JOINED:
+        return ()
+    found = []
+    for name in last.inputs:
+        value = values[name]
+        signal = value.signal if isinstance(value, Real | Scaled) else value
+        found.append((name, context.signal(last, cast(Value, signal)).index.shape[1]))
+    return tuple(found)
+
+
 def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
     """Convert a checked graph; see :func:`from_qonnx`."""
     context = Context(graph, frozen)
     values = start(context)
+    weights = sum(array.size for array in graph.constants.values())
     for node in graph.nodes:
         results = handle(context, node, operands_of(values, context, node))
         values.update(zip(node.outputs, results, strict=False))
+        if weights >= _MANY and (node.op in WEIGHTED or node.op in TRANSPOSED):
+            done = sum(block.raw.size for block in context.blocks.by_name.values())
+            tell(f"{node.name}: converted, {done:,} constants so far")
     last = graph.nodes[-1]
-    result = finish(context, last, settle(context, last, values.get(graph.output)))
+    outputs = outputs_of(context, values)
+    counts = [count for _, count in outputs]
+    result = finish(context, last, settle(context, last, values.get(graph.output)), counts)
     if context.is_real and context.layers:
         name = context.layers[-1].name
         context.origins[name] = replace(context.origins[name], tensor=context.result_tensor)
@@ -238,21 +262,8 @@ def convert_graph(graph: Graph, name: str, frozen: Frozen) -> Converted:
         tuple(context.decisions),
         context.is_real,
         frozenset(context.blocks.stored),
-        _outputs(context, values),
+        outputs,
     )
-
-
-def _outputs(context: Context, values: dict[str, Value]) -> tuple[tuple[str, int], ...]:
-    """Name and channels of each of several outputs."""
-    last = context.graph.nodes[-1]
-    if last.name != JOINED:
-        return ()
-    found = []
-    for name in last.inputs:
-        value = values[name]
-        signal = value.signal if isinstance(value, Real | Scaled) else value
-        found.append((name, context.signal(last, cast(Value, signal)).index.shape[1]))
-    return tuple(found)
 
 
 def from_qonnx(path: Path | str, name: str, *, frozen: Frozen = "plan") -> StreamNet:

@@ -222,6 +222,29 @@ class Sigmoid:
         return self
 
 
+@dataclass(frozen=True)
+class Softsign:
+    """``x / (1 + |x|)``, whose inverse is ``y / (1 - |y|)``."""
+
+    def preimage(self, channel: int, region: HalfLine) -> Region:
+        del channel
+        if abs(region.bound) >= 1:
+            return (region.bound < 0) == region.above
+        return HalfLine(region.bound / (1 - abs(region.bound)), region.above, region.closed)
+
+    def direction(self, channel: int) -> int:
+        del channel
+        return 1
+
+    def value(self, channel: int, argument: Fraction) -> Fraction:
+        del channel
+        return argument / (1 + abs(argument))
+
+    def select(self, channels: Sequence[int]) -> Softsign:
+        del channels
+        return self
+
+
 SIGMOID = Sigmoid()
 TANH = Sigmoid(Fraction(2), Fraction(2), Fraction(-1))
 
@@ -283,7 +306,8 @@ def chained(functions: Sequence[Invertible], channel: int, region: HalfLine) -> 
 
 def invertible(functions: Sequence[Function]) -> tuple[Invertible, ...] | None:
     """The functions, if each of them is; otherwise None."""
-    known = tuple(each for each in functions if isinstance(each, Affine | Clip | Leaky | Sigmoid))
+    kinds = Affine | Clip | Leaky | Sigmoid | Softsign
+    known = tuple(each for each in functions if isinstance(each, kinds))
     return known if len(known) == len(functions) else None
 
 

@@ -93,12 +93,15 @@ class Layerwise:
 def compare(
     converted: Converted,
     executed: Iterable[tuple[npt.NDArray[np.integer], Tensors]],
+    absent: frozenset[str] = frozenset(),
 ) -> Layerwise:
     """Compare an execution in single precision with the integers of a file.
 
     Args:
         converted: The file.
         executed: Raw images, and for each batch the tensors named by :func:`wanted`.
+        absent: Tensors among these that the execution does not give; what reads them starts from
+            the exact integers.
 
     Raises:
         ConversionError: A tensor is missing, or does not hold whole numbers times its scale.
@@ -107,7 +110,7 @@ def compare(
     image = 0
     for images, tensors in executed:
         if found is None:
-            found = _Comparison(converted, tensors)
+            found = _Comparison(converted, tensors, absent)
         found.batch(images.astype(np.int64), tensors, image)
         image += len(images)
     if found is None:
@@ -131,13 +134,15 @@ def _weights(converted: Converted) -> Iterator[tuple[str, Any]]:
 
 
 class _Comparison:
-    def __init__(self, converted: Converted, tensors: Tensors) -> None:
+    def __init__(self, converted: Converted, tensors: Tensors, absent: frozenset[str]) -> None:
         self.values = 0
         self.differences: list[Difference] = []
         self._bounds = bounds_of(converted, SINGLE)
         self._converted = self._with_own_weights(converted, tensors)
         self._by_result = {
-            each.result: each for each in self._converted.decisions if each.result != each.source
+            each.result: each
+            for each in self._converted.decisions
+            if each.result != each.source and each.gives not in absent
         }
 
     def _with_own_weights(self, converted: Converted, tensors: Tensors) -> Converted:

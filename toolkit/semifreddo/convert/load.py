@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ class Graph:
         input_shape: ``(channels, height, width)``; the batch is 1.
         input_axes: Order in which the file's tensor has the axes of ``(1, channels, height,
             width)``; two of them if it is a vector ``(1, channels)``.
+        channels_last: Whether tensors of four dimensions have their channels last.
         output: Name of the output tensor.
         readers: How many node inputs read each tensor; the graph's output counts as one.
         info: The semifreddo metadata.
@@ -56,6 +57,7 @@ class Graph:
     input: str
     input_shape: tuple[int, int, int]
     input_axes: tuple[int, ...]
+    channels_last: bool
     output: str
     readers: Mapping[str, int]
     info: ModelInfo
@@ -159,7 +161,7 @@ def _input_shape(
             )
         sizes.append(dim.dim_value)
     axes: tuple[int, ...] = (0, 1, 2, 3)
-    if len(sizes) == 4 and _reads_channels_last(value.name, nodes):
+    if len(sizes) == 4 and _first_layout(value.name, nodes) != "first":
         axes = CHANNELS_LAST_AXES
         sizes = [sizes[0], sizes[3], sizes[1], sizes[2]]
     elif len(sizes) == 2:
@@ -182,18 +184,23 @@ def _input_shape(
     return (channels, height, width), axes
 
 
-def _reads_channels_last(name: str, nodes: tuple[Node, ...]) -> bool:
-    """Whether the first window over the image has the channels last."""
+def _first_layout(name: str, nodes: tuple[Node, ...]) -> Literal["first", "turned", "last"]:
+    """Where the first window over the image has the channels, and whether they are brought there.
+
+    An image with its channels last is ``turned`` if a transposition makes them the first ones.
+    """
     reached = {name}
     for node in nodes:
         if not reached.intersection(node.inputs):
             continue
         if node.op.startswith(CHANNELS_LAST_DOMAIN):
-            return True
+            return "last"
+        if node.op == "Transpose" and list(node.attributes.get("perm", ())) == [0, 3, 1, 2]:
+            return "turned"
         if node.op in ("Transpose", "Conv", "MatMul", "Gemm", "Reshape"):
-            return False
+            return "first"
         reached.update(node.outputs)
-    return False
+    return "first"
 
 
 def _constants(path: Path, graph: onnx.GraphProto) -> dict[str, npt.NDArray[Any]]:
@@ -307,6 +314,7 @@ def read_graph(model: onnx.ModelProto, path: Path) -> Graph:
         input=inputs[0].name,
         input_shape=shape,
         input_axes=axes,
+        channels_last=len(axes) == 4 and _first_layout(inputs[0].name, nodes) == "last",
         output=output,
         readers=readers,
         info=_info(model, path),

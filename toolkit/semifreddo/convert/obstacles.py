@@ -22,7 +22,14 @@ import onnx
 from semifreddo.convert.arithmetic import settle
 from semifreddo.convert.context import Context
 from semifreddo.convert.entrance import Entrance
-from semifreddo.convert.from_qonnx import convert_graph, handle, operands_of, start, unsupported
+from semifreddo.convert.from_qonnx import (
+    convert_graph,
+    handle,
+    operands_of,
+    outputs_of,
+    start,
+    unsupported,
+)
 from semifreddo.convert.load import Graph, check_model_proto, read_graph
 from semifreddo.convert.node import Node
 from semifreddo.convert.outputs import finish
@@ -195,7 +202,8 @@ def _walk(graph: Graph) -> Iterator[Obstacle]:
         return
     last = graph.nodes[-1]
     try:
-        finish(context, last, settle(context, last, values.get(graph.output)))
+        counts = [count for _, count in outputs_of(context, values)]
+        finish(context, last, settle(context, last, values.get(graph.output)), counts)
     except ConversionError as error:
         yield walk.obstacle(last, error)
 

@@ -11,9 +11,10 @@ from math import gcd, lcm
 import numpy as np
 
 from semifreddo.convert.context import Context
-from semifreddo.convert.functions import Affine, Sigmoid
+from semifreddo.convert.functions import Affine, Sigmoid, Softsign
 from semifreddo.convert.node import Node
-from semifreddo.convert.real import imaged, plain
+from semifreddo.convert.real import imaged, plain, settled_clip
+from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.values import Real, Signal, Value
 from semifreddo.core.fixed import MAX_WIDTH
 from semifreddo.ir.layers import Stream
@@ -39,7 +40,9 @@ def head(context: Context, node: Node, operands: list[Value | None]) -> list[Val
     return [value for _ in node.outputs]
 
 
-def finish(context: Context, node: Node, value: Signal | Real) -> Affine | None:
+def finish(
+    context: Context, node: Node, value: Signal | Real, counts: Sequence[int] = ()
+) -> Affine | None:
     """Make the last stream of a network.
 
     Integers with one positive scale and one offset stay as they are: they have the order of the
@@ -51,6 +54,7 @@ def finish(context: Context, node: Node, value: Signal | Real) -> Affine | None:
         context: The network so far.
         node: The last node.
         value: What the file gives.
+        counts: Channels of each output, if the file has several: answers are compared within one.
 
     Returns:
         What the integers stand for; None if their format says it.
@@ -62,13 +66,14 @@ def finish(context: Context, node: Node, value: Signal | Real) -> Affine | None:
         context.image(node, _channels_first(value))
         return None
     real = Real(_channels_first(value.signal), value.functions)
-    if isinstance(real.functions[-1], Sigmoid):
+    if isinstance(real.functions[-1], Sigmoid | Softsign):
         real = Real(real.signal, real.functions[:-1])  # it keeps the order
-    real = imaged(context, node, real)
+        context.result_tensor = _in_front_of_the_curve(context, node)
+    real = imaged(context, node, settled_clip(context, node, real))
     function = plain(context, node, real, "the model answers with the values")
-    if function.slopes[0] > 0 and len({*zip(function.slopes, function.offsets, strict=True)}) == 1:
+    scores = _of_several(function, counts) if counts else _scores(function)
+    if scores is not None and scores.is_plain:
         return function
-    scores = _scores(function)
     stream = real.signal.stream
     reach = max(map(abs, context.reach(stream))).bit_length()
     if scores is None or reach + scores.bits > MAX_WIDTH:
@@ -79,24 +84,43 @@ def finish(context: Context, node: Node, value: Signal | Real) -> Affine | None:
             "layer",
         )
     _emit(context, node, stream, scores)
-    step = scores.step / (1 << scores.frac)
+    steps = tuple(step / (1 << scores.frac) for step in scores.steps)
     return Affine(
-        (step,) * stream.channels,
+        steps,
         tuple(
             exact - step * whole
-            for exact, whole in zip(function.offsets, scores.offsets, strict=True)
+            for exact, step, whole in zip(function.offsets, steps, scores.offsets, strict=True)
         ),
     )
 
 
+def _in_front_of_the_curve(context: Context, node: Node) -> str:
+    """The tensor that the last curve of a file reads.
+
+    Raises:
+        ConversionError: Something behind it does more than reshape.
+    """
+    makers = {name: maker for maker in context.graph.nodes for name in maker.outputs}
+    while node.op in REINDEX and node.inputs[0] in makers:
+        node = makers[node.inputs[0]]
+    if node.op not in ("Sigmoid", "Tanh", "Softsign"):
+        context.refuse(node, "follows the last curve of the model; make the curve the last node")
+    return node.inputs[0]
+
+
 @dataclass(frozen=True)
 class _Scores:
-    """``factor * x + offset / 2**frac`` in units of a common step, one per channel."""
+    """``factor * x + offset / 2**frac`` in units of a step, one per channel."""
 
-    step: Fraction
+    steps: tuple[Fraction, ...]
     factors: tuple[int, ...]
     offsets: tuple[int, ...]
     frac: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the integers stay what they are."""
+        return set(self.factors) == {1} and not any(self.offsets)
 
     @property
     def bits(self) -> int:
@@ -106,6 +130,9 @@ class _Scores:
 
 def _scores(function: Affine) -> _Scores | None:
     """Integers in the order of a function's values; None if they need too many bits."""
+    count = len(function.slopes)
+    if function.slopes[0] > 0 and len({*zip(function.slopes, function.offsets, strict=True)}) == 1:
+        return _Scores(function.slopes, (1,) * count, (0,) * count, 0)
     step = Fraction(
         gcd(*(slope.numerator for slope in function.slopes)),
         lcm(*(slope.denominator for slope in function.slopes)),
@@ -117,8 +144,26 @@ def _scores(function: Affine) -> _Scores | None:
     for frac in range(MAX_WIDTH):
         offsets = tuple(round(offset * (1 << frac)) for offset in exact)
         if _in_order(exact, offsets, frac):
-            return _Scores(step, factors, offsets, frac)
+            return _Scores((step,) * count, factors, offsets, frac)
     return None
+
+
+def _of_several(function: Affine, counts: Sequence[int]) -> _Scores | None:
+    """The same of several outputs, whose answers are compared with none of another output."""
+    found, start = [], 0
+    for count in counts:
+        own = _scores(function.select(range(start, start + count)))
+        if own is None:
+            return None
+        found.append(own)
+        start += count
+    frac = max(own.frac for own in found)
+    return _Scores(
+        tuple(step for own in found for step in own.steps),
+        tuple(factor for own in found for factor in own.factors),
+        tuple(offset << frac - own.frac for own in found for offset in own.offsets),
+        frac,
+    )
 
 
 def _in_order(exact: Sequence[Fraction], offsets: Sequence[int], frac: int) -> bool:

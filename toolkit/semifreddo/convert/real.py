@@ -26,8 +26,9 @@ from semifreddo.convert.functions import (
     inverse_root,
 )
 from semifreddo.convert.node import Node
-from semifreddo.convert.values import Constant, RawImage, Real, Signal, Value
-from semifreddo.ir.layers import Add, Stream
+from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
+from semifreddo.core.fixed import saturating
+from semifreddo.ir.layers import Add, Cast, Stream
 
 Numbers = TypeVar("Numbers", bound=Real | RawImage)
 
@@ -124,6 +125,44 @@ def plain(context: Context, node: Node, real: Real, what: str) -> Affine:
     context.refuse(node, f"{what} of an activation without quantizer; put a quantizer behind it")
 
 
+def settled_clip(context: Context, node: Node, real: Real) -> Real:
+    """The same tensor, as the integers of a cast as far as all that is done to them are clips.
+
+    A clip at whole steps leaves whole steps: ReLU does so with all integers that have no offset.
+    """
+    first, *rest = real.functions
+    if not rest or not isinstance(first, Affine) or not isinstance(rest[0], Clip):
+        return real
+    ends = _whole_ends(first, rest[0])
+    stream, is_padded = real.signal.stream, real.signal.padding != NO_PADDING
+    if ends is None or (is_padded and rest[0].value(0, ZERO) != 0):
+        return real
+    reach = context.reach(stream)
+    kind = saturating(*ends, reach, stream.type.frac)
+    if kind is None:
+        return real
+    if kind.min_raw > reach[0] or kind.max_raw < reach[1]:
+        stream = context.emit(node, Cast, (stream,), stream.shape, into=kind, tensor="")
+        context.hide(stream)
+    settled = Real(real.signal.with_stream(stream), (first,))
+    for function in rest[1:]:
+        settled = appended(settled, node, function)
+    return settled_clip(context, node, settled)
+
+
+def _whole_ends(function: Affine, clip: Clip) -> tuple[int | None, int | None] | None:
+    """The integers at which a clip of their real numbers begins; None if these are no integers."""
+    if any(function.offsets) or min(function.slopes) <= 0:
+        return None
+    found: list[int | None] = []
+    for end in (clip.low, clip.high):
+        steps = set() if end is None else {end / slope for slope in function.slopes}
+        if len(steps) > 1 or any(each.denominator > 1 for each in steps):
+            return None
+        found.append(next(map(int, steps), None))
+    return found[0], found[1]
+
+
 def _is_plain(real: Real) -> bool:
     return len(real.functions) == 1 and isinstance(real.functions[0], Affine)
 
@@ -184,8 +223,13 @@ def real_sum(context: Context, node: Node, left: Real, right: Real) -> Real:
     Raises:
         ConversionError: The shapes differ, or the scales have no common step of a few bits.
     """
-    if same_values(left, right) and not (_is_plain(left) and _is_plain(right)):
+    if same_values(left, right):
+        if _is_plain(left) and _is_plain(right):
+            one = plain(context, node, right, "a sum reads the values")
+            functions = (_added(plain(context, node, left, "a sum reads the values"), one),)
+            return Real(replace(left.signal, node=node.name), functions)
         return combined(node, Sum, left, right)
+    left, right = (settled_clip(context, node, each) for each in (left, right))
     if left.signal.index.shape != right.signal.index.shape:
         context.refuse(
             node,
@@ -205,8 +249,15 @@ def real_sum(context: Context, node: Node, left: Real, right: Real) -> Real:
         ]
     made = context.emit(node, Add, (sources[0], sources[1]), sources[0].shape)
     context.hide(made)
-    offsets = tuple(s + t for s, t in zip(a.offsets, b.offsets, strict=True))
+    offsets = _added(a, b).offsets
     return Real(replace(left.signal, stream=made, node=node.name), (Affine(tuple(steps), offsets),))
+
+
+def _added(one: Affine, other: Affine) -> Affine:
+    return Affine(
+        tuple(s + t for s, t in zip(one.slopes, other.slopes, strict=True)),
+        tuple(s + t for s, t in zip(one.offsets, other.offsets, strict=True)),
+    )
 
 
 def _common_step(context: Context, node: Node, a: Fraction, b: Fraction) -> Fraction:
@@ -305,9 +356,15 @@ def _leaky(context: Context, node: Node, operands: Sequence[Value | None]) -> li
     else:
         alpha = Fraction(float(np.float32(node.attributes.get("alpha", 0.01))))
         slopes = (alpha,) * real.signal.stream.channels
-    if min(slopes) < 0:
-        context.refuse(node, "a negative slope makes it rise and fall; use slopes from 0")
-    return [appended(real, node, Leaky(slopes))]
+    if min(slopes) >= 0:
+        return [appended(real, node, Leaky(slopes))]
+    if isinstance(real, RawImage):
+        context.refuse(node, "a negative slope folds the image; put a quantizer in front of it")
+    above = appended(real, node, Clip(ZERO))
+    below = appended(real, node, Clip(None, ZERO))
+    return [
+        combined(node, Sum, above, appended(below, node, Affine(slopes, (ZERO,) * len(slopes))))
+    ]
 
 
 def _clip(context: Context, node: Node, operands: Sequence[Value | None]) -> list[Value]:
@@ -315,12 +372,18 @@ def _clip(context: Context, node: Node, operands: Sequence[Value | None]) -> lis
     for slot, name in ((1, "min"), (2, "max")):
         given = operands[slot] if slot < len(operands) else None
         if given is not None:
-            ends.append(Fraction(float(context.constant(node, given, name).values.ravel()[0])))
+            constant = context.constant(node, given, name).values
+            if constant.size != 1:
+                context.refuse(node, f"its {name} has {constant.size} values; use Min and Max")
+            ends.append(Fraction(float(constant.ravel()[0])))
         elif name in node.attributes:
             ends.append(Fraction(float(np.float32(node.attributes[name]))))
         else:
             ends.append(None)
-    return [appended(numbers(context, node, operands[0]), node, Clip(*ends))]
+    low, high = ends
+    if low is not None and high is not None and low > high:
+        context.refuse(node, "its lower end is above its upper one; exchange them")
+    return [appended(numbers(context, node, operands[0]), node, Clip(low, high))]
 
 
 REAL = {

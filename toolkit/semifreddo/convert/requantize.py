@@ -31,8 +31,9 @@ from semifreddo.convert.functions import (
 from semifreddo.convert.node import Node
 from semifreddo.convert.pieces import pieces_of
 from semifreddo.convert.real import imaged
-from semifreddo.convert.steps import Quantizer, Steps, scalers_of, steps_of
+from semifreddo.convert.steps import NoScalerError, Quantizer, Steps, scalers_of, steps_of
 from semifreddo.convert.values import NO_PADDING, Real, Signal
+from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 from semifreddo.ir.layers import Add, Stream
 
@@ -61,7 +62,7 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
         stream = emit_curve(context, node, real, quantizer, frac)
     else:
         made = _Requantized(context, node, real, quantizer, frac)
-        stream = source if made.is_identity else made.stream()
+        stream = source if made.is_identity else _scaler_or_curve(made)
     result = replace(real.signal, stream=stream, padding=padding, node=node.name)
     reach = context.arguments(source)
     context.decisions.append(
@@ -73,6 +74,21 @@ def requantize(context: Context, node: Node, real: Real, quantizer: Quantizer, f
         tensor = node.outputs[0] if ordered else ""
         context.stands_for(stream, tensor, quantizer.scale)
     return result
+
+
+def _scaler_or_curve(made: _Requantized) -> Stream:
+    """Scalers; a curve where no multiplication equals the quantizer, and nothing is emitted yet."""
+    known = len(made.context.layers)
+    try:
+        return made.stream()
+    except NoScalerError:
+        if len(made.context.layers) > known:
+            raise
+        try:
+            return made.curve()
+        except ConversionError:
+            pass  # what says more is that there is no scaler
+        raise
 
 
 def _shapes(real: Real, quantizer: Quantizer) -> tuple[Affine | Clip | Leaky, ...] | None:
@@ -100,18 +116,19 @@ class _Requantized:
     ) -> None:
         functions = _shapes(real, quantizer)
         assert functions is not None, node.name
-        self._context = context
+        self.context = context
         self._node = node
         self._functions = functions
         self._quantizer = quantizer
         self._frac = frac
+        self._real = real
         self._source = real.signal.stream
         self._channels = range(self._source.channels)
         self._steps = self._steps_of_channels()
 
     def _steps_of_channels(self) -> list[Steps]:
         """The step function of each channel; equal channels are computed once."""
-        arguments = self._context.arguments(self._source)
+        arguments = self.context.arguments(self._source)
         known: dict[tuple[Invertible, ...], Steps] = {}
         found = []
         for channel in self._channels:
@@ -125,6 +142,10 @@ class _Requantized:
     def is_identity(self) -> bool:
         """Whether every integer stays what it is."""
         return self._source.type.frac == self._frac and all(map(_is_identity, self._steps))
+
+    def curve(self) -> Stream:
+        """Emit the layer that compares with the beginning of each level."""
+        return emit_curve(self.context, self._node, self._real, self._quantizer, self._frac)
 
     def stream(self) -> Stream:
         """Emit the layers; gives the last one's stream."""
@@ -167,7 +188,7 @@ class _Requantized:
         below = self._scaled([steps.negated() for steps in self._steps], gentle, (0, -low))
         minus = self._depthwise(below, [-1] * below.channels)
         kind = _around(low, top, self._frac)
-        context, node = self._context, self._node
+        context, node = self.context, self._node
         return context.emit(node, Add, (above, minus), above.shape, into=kind, tensor="")
 
     def _scaled(
@@ -198,7 +219,7 @@ class _Requantized:
         self, channels: Sequence[Steps], slopes: Sequence[Fraction], kind: FixedType
     ) -> Stream:
         """One fixed scaler per channel, cast into a format."""
-        scalers, rounding = scalers_of(channels, slopes, self._context.what(self._node))
+        scalers, rounding = scalers_of(channels, slopes, self.context.what(self._node))
         factors = np.array([scaler.factor for scaler in scalers])
         offsets = np.array([scaler.offset for scaler in scalers])
         kind = replace(kind, rounding=rounding)
@@ -224,7 +245,7 @@ class _Requantized:
         kind: FixedType | None,
     ) -> Stream:
         """``factor * x + offset`` of each channel, with ``frac`` fraction bits, into a format."""
-        context = self._context
+        context = self.context
         name, frozen = context.derived_name(source), context.residency(source)
         raw = factors.reshape(1, 1, 1, -1)
         weight = context.blocks.derive(

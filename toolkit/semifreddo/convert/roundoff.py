@@ -213,6 +213,45 @@ class _Walk:
     def _same(self, _: Node, operands: Sequence[Bound | None]) -> Bound | None:
         return operands[0]
 
+    def _extreme(self, _: Node, operands: Sequence[Bound | None]) -> Bound | None:
+        """One of the operands: no farther off than the worst of them."""
+        known = [operand for operand in operands if operand is not None]
+        if len(known) < len(operands):
+            return None
+        grids = [each.grid for each in known]
+        shape = np.broadcast_shapes(*(each.magnitude.shape for each in known))
+        magnitude, error = np.zeros(shape), np.zeros(shape)
+        for each in known:
+            magnitude = np.maximum(magnitude, each.magnitude)
+            error = np.maximum(error, each.error)
+        return Bound(
+            magnitude,
+            error,
+            None if None in grids else min(grid for grid in grids if grid is not None),
+        )
+
+    def _clip(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
+        """The operand, or an end of the range."""
+        names = [name for name in node.inputs[1:3] if name]
+        given = [self._known[name] for name in names if name in self._known]
+        if len(given) < len(names):
+            return None
+        given += [node.attributes[name] for name in ("min", "max") if name in node.attributes]
+        ends = [np.asarray(each, np.float64) for each in given]
+        bounds = [constant_bound(end, self._precision, computed=False) for end in ends]
+        return self._extreme(node, [operands[0], *bounds])
+
+    def _total(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
+        """A sum of several, and their mean."""
+        found = operands[0]
+        for other in operands[1:]:
+            found = self._add(node, [found, other])
+        if found is None or node.op == "Sum":
+            return found
+        count = len(operands)
+        rounding = 2 * self._unit * found.most / count
+        return Bound(found.magnitude / count, found.error / count + rounding, None)
+
     def _leaky(self, node: Node, operands: Sequence[Bound | None]) -> Bound | None:
         data = operands[0]
         assert data is not None
@@ -383,8 +422,11 @@ _RULES: Mapping[str, _Rule] = {
     "Div": _Walk._div,
     "Neg": _Walk._same,
     "Relu": _Walk._same,
-    "Clip": _Walk._same,
+    "Clip": _Walk._clip,
     "Cast": _Walk._same,
+    "Abs": _Walk._same,
+    **dict.fromkeys(("Max", "Min"), _Walk._extreme),
+    **dict.fromkeys(("Sum", "Mean"), _Walk._total),
     "LeakyRelu": _Walk._leaky,
     "PRelu": _Walk._leaky,
     **dict.fromkeys(CURVES, _Walk._curve),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from semifreddo.convert.execute import executed, formats_of
 from semifreddo.convert.layerwise import Layerwise, Tensors, compare, wanted
 from semifreddo.convert.names import Scopes, without_noise
+from semifreddo.convert.streams import ROUNDINGS
 from semifreddo.core.errors import ConversionError
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ def compare_torch(path: Path, model: nn.Module, images: npt.NDArray[np.integer])
         for node in converted.graph.nodes
         if node.outputs[0] in converted.constants and node.inputs and node.inputs[0] in weights
     }
+    operators = {node.name: node.op for node in converted.graph.nodes}
+    # A rounding in the model's own forward is no module whose result could be captured.
+    decisions = [each for each in converted.decisions if operators[each.node] not in ROUNDINGS]
+    absent = {each.gives for each in converted.decisions} - {each.gives for each in decisions}
     parts = [images[start : start + _BATCH] for start in range(0, len(images), _BATCH)]
     real = (converted.entrance.real(part).transpose(0, 3, 1, 2) for part in parts)
 
@@ -79,7 +84,7 @@ def compare_torch(path: Path, model: nn.Module, images: npt.NDArray[np.integer])
             tensors = dict(given)
             if converted.result_tensor == converted.graph.output:  # no softmax behind it
                 tensors[converted.result_tensor] = plain[RESULT][0]
-            for decision in converted.decisions:
+            for decision in decisions:
                 scope = scopes.read(decision.node)
                 results = plain.get(scope.path, [])
                 if scope.call >= len(results):
@@ -90,4 +95,4 @@ def compare_torch(path: Path, model: nn.Module, images: npt.NDArray[np.integer])
                 tensors[decision.gives] = results[scope.call]
             yield part, tensors
 
-    return compare(converted, batches())
+    return compare(converted, batches(), frozenset(absent))

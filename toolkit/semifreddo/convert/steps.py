@@ -27,6 +27,10 @@ MOST_SHIFT = 48
 """Fraction bits of a scaler that are tried."""
 
 
+class NoScalerError(ConversionError):
+    """A step function that no multiplication equals."""
+
+
 @dataclass(frozen=True)
 class Quantizer:
     """What a quantizer does to real numbers: ``clip(round(x / scale), low, high)``.
@@ -291,14 +295,14 @@ def scalers_of(
         what: Names the quantizer in errors.
 
     Raises:
-        ConversionError: There is none; the function is not affine between its ends, or it meets
-            ties at some arguments only.
+        NoScalerError: There is none; the function is not affine between its ends, or it meets ties
+            at some arguments only.
     """
     for rounding in Rounding:
         found = _with_rounding(channels, slopes, rounding)
         if found is not None:
             return found, rounding
-    raise ConversionError(
+    raise NoScalerError(
         f"{what}: no multiplication by an integer equals this quantizer; use a scale that is no "
         "simple fraction of the accumulator's, or a power of two"
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
-from math import prod
+from math import ceil, floor, prod
 
 import numpy as np
 
 from semifreddo.convert.activations import ACTIVATIONS
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.decisions import Decision
+from semifreddo.convert.enclosures import enclosed
 from semifreddo.convert.entrance import Entrance
 from semifreddo.convert.functions import Affine, Clip
 from semifreddo.convert.node import Node
@@ -25,15 +26,19 @@ from semifreddo.convert.real import (
     multiplied,
     plain,
     power_of_two,
+    settled_clip,
 )
 from semifreddo.convert.requantize import requantize
-from semifreddo.convert.steps import Quantizer
+from semifreddo.convert.steps import CEILING, UP, Quantizer
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.convert.weighted import window_attributes
 from semifreddo.convert.wiring import WIRING
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 from semifreddo.ir.layers import AvgPool, Cast, MaxPool, Shape
 from semifreddo.ir.validate import window_shape
+
+_MOST_WHOLE_BITS = 16
+"""Of whole numbers that no quantizer limits."""
 
 
 def _cast(context: Context, node: Node, signal: Signal, into: FixedType) -> Signal:
@@ -60,15 +65,63 @@ def _quant(context: Context, node: Node, operands: list[Value | None]) -> list[V
     kind, value = quant.type(), operands[0]
     if isinstance(value, RawImage):
         return [_quantized_input(context, node, value, quant.quantizer(), kind)]
+    return [_quantized(context, node, value, quant.quantizer(), kind)]
+
+
+def _quantized(
+    context: Context, node: Node, value: Value | None, quantizer: Quantizer, kind: FixedType | None
+) -> Signal | Real:
+    """What a quantizer makes of a stream; ``kind`` is a format that does the same, if any does."""
     if kind is not None and not isinstance(value, Real):
         made = _cast(context, node, context.signal(node, value), kind)
-        _decided(context, node, made, quant.quantizer())
-        return [made]
-    quantizer = quant.quantizer()
+        _decided(context, node, made, quantizer)
+        return made
     exponent = exponents(np.array(float(quantizer.scale)))
     frac = 0 if exponent is None else int(exponent)
     signal = requantize(context, node, lifted(context, node, value), quantizer, frac)
-    return [signal if exponent is not None else _with_scale(signal, quantizer.scale)]
+    return signal if exponent is not None else _with_scale(signal, quantizer.scale)
+
+
+ROUNDINGS: dict[str, Rounding | str] = {
+    "Floor": Rounding.FLOOR,
+    "Ceil": CEILING,
+    "Round": Rounding.HALF_EVEN,
+    "Sign": UP,
+}
+"""Operators that make whole numbers without a quantizer's parameters."""
+
+
+def _rounded(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
+    """Whole numbers: a quantizer of scale 1 that is wide enough for everything that comes in.
+
+    A sign is what is left of a number that is rounded away from zero, and limited to -1 and 1.
+    """
+    rounding = ROUNDINGS[node.op]
+    real = lifted(context, node, operands[0])
+    low, high = (-1, 1) if node.op == "Sign" else _whole_range(context, real)
+    width, signed = bits_for(low, high)
+    if width > _MOST_WHOLE_BITS:
+        context.refuse(
+            node,
+            f"gives whole numbers of {width} bits, at most {_MOST_WHOLE_BITS} are built; limit "
+            "what comes in by a Clip, or use a Quant node",
+        )
+    kind = None
+    if isinstance(rounding, Rounding):
+        kind = FixedType(width, 0, signed, rounding, Overflow.SATURATE)
+        low, high = kind.min_raw, kind.max_raw
+    quantizer = Quantizer(Fraction(1), low, high, rounding)
+    return [_quantized(context, node, operands[0], quantizer, kind)]
+
+
+def _whole_range(context: Context, real: Real) -> tuple[int, int]:
+    """Whole numbers around everything that a real tensor can be."""
+    first, last = (np.array([float(end)]) for end in context.reach(real.signal.stream))
+    ends = [
+        enclosed(real.functions, channel, first, last)
+        for channel in range(real.signal.stream.channels)
+    ]
+    return floor(min(low.min() for low, _ in ends)), ceil(max(high.max() for _, high in ends))
 
 
 def _trunc(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -218,7 +271,9 @@ def _average(
     stride: tuple[int, int] | None,
 ) -> Signal | Real:
     """Mean over windows; over the whole image without a kernel."""
-    real = imaged(context, node, value) if isinstance(value, Real) else None
+    real = None
+    if isinstance(value, Real):
+        real = imaged(context, node, settled_clip(context, node, value))
     signal = real.signal if real is not None else context.signal(node, value)
     source = context.image(node, signal)
     kernel = kernel or (source.shape[0], source.shape[1])
@@ -306,6 +361,7 @@ STREAMS: dict[str, Handler] = {
     **REAL,
     **ACTIVATIONS,
     "Trunc": _trunc,
+    **dict.fromkeys(ROUNDINGS, _rounded),
     "Relu": _relu,
     "MaxPool": _maxpool,
     "GlobalMaxPool": _maxpool,

@@ -14,7 +14,7 @@ from semifreddo.convert.constants import transposed
 from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.node import Node
-from semifreddo.convert.real import imaged, plain, power_of_two
+from semifreddo.convert.real import imaged, plain, power_of_two, settled_clip
 from semifreddo.convert.values import NO_PADDING, Constant, Real, Signal, Value
 from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.validate import window_shape
@@ -156,6 +156,7 @@ def source_of(
     """
     if isinstance(value, Real):
         padding = value.signal.padding
+        value = settled_clip(context, node, value)
         real = replace(value, signal=replace(value.signal, padding=NO_PADDING))
         if not flat or real.signal.channel_map is not None or not real.signal.is_permutation:
             real = imaged(context, node, real)

@@ -13,7 +13,7 @@ from semifreddo.convert.context import Context, Handler
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.moves import is_hardware, widened
 from semifreddo.convert.node import Node
-from semifreddo.convert.real import imaged, lifted, plain, power_of_two
+from semifreddo.convert.real import imaged, lifted, plain, power_of_two, settled_clip
 from semifreddo.convert.reindex import REINDEX
 from semifreddo.convert.resize import resized
 from semifreddo.convert.several import JOINED
@@ -24,8 +24,10 @@ _WHOLE = ("Reshape", "Flatten")
 """Operators that read a view which is no reordering as a stream of its own."""
 
 
-_NOTHING = ("Identity", "Dropout")
+_NOTHING = ("Identity", "Dropout", "Cast")
 """Operators that leave a padded image padded."""
+_FLOATS = (1, 11)
+"""ONNX' numbers of single and double precision."""
 
 
 def _resize(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
@@ -40,7 +42,9 @@ def _resize(context: Context, node: Node, operands: list[Value | None]) -> list[
 
 def _reindex(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
     value = operands[0]
-    if node.op in _NOTHING and isinstance(value, Signal | Real):
+    if node.op == "Cast" and node.attributes.get("to") not in _FLOATS:
+        context.refuse(node, "makes other numbers than real ones; use a Quant node")
+    if node.op in _NOTHING and isinstance(value, Signal | Real | RawImage):
         return [value]
     if isinstance(value, RawImage):
         return [replace(value, signal=s) for s in _views(context, node, value.signal, operands)]
@@ -92,7 +96,7 @@ def _concat(context: Context, node: Node, operands: list[Value | None]) -> list[
     constants = [value for value in operands if isinstance(value, Constant)]
     reals = []
     if any(isinstance(value, Real) for value in known) or any(c.values.any() for c in constants):
-        reals = [lifted(context, node, value) for value in known]
+        reals = [settled_clip(context, node, lifted(context, node, value)) for value in known]
     signals = [real.signal for real in reals] or [context.signal(node, v) for v in known]
     rank = signals[0].index.ndim
     if int(node.attributes.get("axis", 1)) % rank != 1:
@@ -227,7 +231,7 @@ def _among_constants(
 
 
 def _pad(context: Context, node: Node, operands: list[Value | None]) -> list[Value]:
-    real = operands[0] if isinstance(operands[0], Real) else None
+    real = settled_clip(context, node, operands[0]) if isinstance(operands[0], Real) else None
     signal = real.signal if real is not None else context.signal(node, operands[0])
     if node.attributes.get("mode", "constant") != "constant":
         context.refuse(node, f"mode {node.attributes['mode']} is not supported; pad with zeros")
@@ -330,6 +334,7 @@ def _shape(context: Context, node: Node, operands: list[Value | None]) -> list[V
 
 WIRING: dict[str, Handler] = {
     **dict.fromkeys(REINDEX, _reindex),
+    "Cast": _reindex,
     "Resize": _resize,
     "Upsample": _resize,
     "Concat": _concat,

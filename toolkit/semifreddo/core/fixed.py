@@ -188,6 +188,33 @@ class FixedType:
         return cls(int(width), int(frac), sign == "s", Rounding(rounding), Overflow(overflow))
 
 
+def saturating(
+    low: int | None, high: int | None, reach: tuple[int, int], frac: int
+) -> FixedType | None:
+    """The smallest format that limits integers to two ends, and nothing else.
+
+    Args:
+        low: Lower end; None if there is none.
+        high: Upper end; None if there is none.
+        reach: Smallest and largest integer that comes in: an end behind them limits nothing.
+        frac: Fraction bits.
+
+    Returns:
+        The format; None if no format saturates there.
+    """
+    low_end = low if low is not None and low > reach[0] else None
+    high_end = high if high is not None and high < reach[1] else None
+    least = reach[0] if low_end is None else low_end
+    most = reach[1] if high_end is None else high_end
+    width, signed = bits_for(least, most)
+    for overflow in (Overflow.SATURATE, *(Overflow.SATURATE_SYMMETRIC,) * signed):
+        kind = FixedType(width, frac, signed, Rounding.FLOOR, overflow)
+        fits = kind.min_raw <= least and most <= kind.max_raw
+        if fits and low_end in (None, kind.min_raw) and high_end in (None, kind.max_raw):
+            return kind
+    return None
+
+
 def bits_for(low: int, high: int) -> tuple[int, bool]:
     """Smallest (width, signed) whose range holds ``low..high``."""
     if low >= 0:
