@@ -204,3 +204,32 @@ def test_hostile_numbers_and_depth(text: str) -> None:
     assert text != TEXT
     with pytest.raises(TaskError):
         Task.from_json(text)
+
+
+def test_every_output_of_a_model_has_its_own_answer(tmp_path: Path) -> None:
+    task = Task.of(blended(), "t", ("cat", "dog", "big"), heads=(("animal", 2), ("size", 1)))
+    raw = np.array([[5, 1, 9], [0, 7, -7], [-9, -9, -7]])
+    assert task.answers(raw).tolist() == [-1, -1, -1]
+    found = {name: labels.tolist() for name, labels in task.answers_of_heads(raw).items()}
+    assert found == {"animal": [0, 1, 0], "size": [2, 2, 2]}
+    task.save(tmp_path / "task.json")
+    assert '"format": "semifreddo-task/3"' in task.to_json()
+    loaded = Task.load(tmp_path / "task.json")
+    assert (loaded.heads, loaded.labels) == (task.heads, task.labels)
+
+
+@pytest.mark.parametrize(
+    ("heads", "reason"),
+    [
+        ((("one", 3),), "are no two or more outputs"),
+        ((("one", 1), ("one", 2)), "are no two or more outputs"),
+        ((("one", 0), ("two", 3)), "are no two or more outputs"),
+        ((("one", 1), ("two", 1)), "3 labels for outputs of 1, 1 channels; name each channel"),
+    ],
+)
+def test_heads_that_do_not_fit_the_labels(heads: tuple[tuple[str, int], ...], reason: str) -> None:
+    with pytest.raises(TaskError, match=reason):
+        Task.of(blended(), "t", ("a", "b", "c"), heads=heads)
+    text = Task.of(blended(), "t", ("a", "b", "c"), heads=(("one", 1), ("two", 2))).to_json()
+    with pytest.raises(TaskError, match="its heads are no names and numbers"):
+        Task.from_json(text.replace('"one",\n   1', '"one",\n   "1"'))

@@ -183,7 +183,10 @@ def test_task_that_does_not_fit(accelerator: Accelerator, tmp_path: Path) -> Non
         (other_task(blended(seed=3)), "was made for device blended"),
         (short, "the device needs"),
         (tmp_path / "none.json", "no such task file"),
-        (tmp_path / "bad.json", "not a semifreddo-task/1 or semifreddo-task/2 file"),
+        (
+            tmp_path / "bad.json",
+            "not a semifreddo-task/1, semifreddo-task/2 or semifreddo-task/3",
+        ),
         ("nobody", "no task is named 'nobody'; known: shapes"),
     ):
         with pytest.raises(TaskError, match=message):

@@ -196,7 +196,10 @@ class _Kept:
 
     def add(self, answers: Predictions) -> None:
         """Answers to the next images."""
-        self._counts.update(answers.labels if self._classes else ())
+        if self._classes:
+            several = (answers.labels_of(name) for name in answers.places)
+            for labels in several if answers.places else [answers.labels]:
+                self._counts.update(labels)
         for index in range(len(answers)):
             if self._wanted is not None and len(self._answers) >= self._wanted:
                 break

@@ -138,6 +138,6 @@ def raw_answers(model: nn.Module, raw: npt.NDArray[np.integer]) -> IntArray:
         proto = trace(model, path, (channels, height, width))
         check_model_proto(proto, path)
         converted = convert_graph(read_graph(proto, path), "model", "all")
-        if not converted.is_real:
+        if not converted.is_real and not converted.outputs:
             raise
     return reference.run(converted.net, raw)

@@ -30,6 +30,9 @@ FORMAT = "semifreddo-task/1"
 GROUPED = "semifreddo-task/2"
 """Of a task with :attr:`Task.outputs`: what reads only the first would answer wrongly."""
 
+SEVERAL = "semifreddo-task/3"
+"""Of a task with :attr:`Task.heads`: what reads only the others would compare different outputs."""
+
 MAX_FILE_BYTES = 64 << 20
 
 _DAMAGE = (
@@ -73,6 +76,9 @@ class Task:
         preprocessing: What made the images it was trained on out of their source's values.
         outputs: The label that each of the first outputs means, so that several outputs, for
             instance of finer classes, give one answer; empty if output i means label i.
+        heads: Name and number of channels of each output of a model that has several; the device's
+            outputs are the channels of all, one head after the other, with a label each, and every
+            head has an answer of its own. Empty if the model has one.
     """
 
     name: str
@@ -83,9 +89,12 @@ class Task:
     metrics: Mapping[str, float] = field(default_factory=dict)
     preprocessing: Preprocessing = IDENTITY
     outputs: tuple[int, ...] = ()
+    heads: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         check_labels(self.labels, f"task {self.name!r}")
+        if self.heads:
+            self._check_heads()
         if self.outputs and set(self.outputs) != set(range(len(self.labels))):
             raise TaskError(
                 f"task {self.name!r}: its outputs mean the labels {sorted(set(self.outputs))}, "
@@ -94,6 +103,16 @@ class Task:
         wrong = [key for key, value in self.metrics.items() if not math.isfinite(value)]
         if wrong:
             raise TaskError(f"task {self.name!r}: metric {wrong[0]} is no finite number")
+
+    def _check_heads(self) -> None:
+        names = [name for name, _ in self.heads]
+        if len(names) < 2 or len(set(names)) < len(names) or min(n for _, n in self.heads) < 1:
+            raise TaskError(f"task {self.name!r}: {self.heads!r} are no two or more outputs")
+        if self.outputs or sum(count for _, count in self.heads) != len(self.labels):
+            raise TaskError(
+                f"task {self.name!r}: {len(self.labels)} labels for outputs of "
+                f"{', '.join(str(count) for _, count in self.heads)} channels; name each channel"
+            )
 
     @classmethod
     def of(
@@ -105,6 +124,7 @@ class Task:
         preprocessing: Preprocessing = IDENTITY,
         *,
         outputs: Sequence[int] = (),
+        heads: Sequence[tuple[str, int]] = (),
     ) -> Task:
         """Take the loadable values out of a network.
 
@@ -119,7 +139,17 @@ class Task:
         words = AddressMap.of(net).pack(net)
         figures = dict(metrics or {})
         digest = net.device_digest
-        made = cls(name, net.name, digest, labels, words, figures, preprocessing, tuple(outputs))
+        made = cls(
+            name,
+            net.name,
+            digest,
+            labels,
+            words,
+            figures,
+            preprocessing,
+            tuple(outputs),
+            tuple(heads),
+        )
         made.check(net.name, digest, net.output.channels)
         return made
 
@@ -135,12 +165,35 @@ class Task:
             raw: ``(n, outputs)`` raw integers, as the device gave them.
 
         Returns:
-            ``(n,)``: what the largest of the used outputs means, the first of equal ones.
+            ``(n,)``: what the largest of the used outputs means, the first of equal ones; -1 of a
+            model with several outputs, which has no one answer (:meth:`answers_of_heads`).
         """
+        if self.heads:
+            return np.full(len(raw), -1, np.int64)
         best: npt.NDArray[np.int64] = raw[:, : self.used_outputs].argmax(axis=1).astype(np.int64)
         meaning = np.array(self.outputs or range(self.used_outputs), np.int64)
         labels: npt.NDArray[np.int64] = meaning[best]
         return labels
+
+    def answers_of_heads(self, raw: npt.NDArray[np.integer]) -> dict[str, npt.NDArray[np.int64]]:
+        """The label of each image by each output's name, by index into all labels.
+
+        Args:
+            raw: ``(n, outputs)`` raw integers, as the device gave them.
+        """
+        return {
+            name: place.start + raw[:, place].argmax(axis=1).astype(np.int64)
+            for name, place in self.places.items()
+        }
+
+    @property
+    def places(self) -> dict[str, slice]:
+        """Channels of each output of a model that has several."""
+        found, start = {}, 0
+        for name, count in self.heads:
+            found[name] = slice(start, start + count)
+            start += count
+        return found
 
     @property
     def payload_bytes(self) -> int:
@@ -177,12 +230,13 @@ class Task:
         """The file's text."""
         words = np.ascontiguousarray(self.words, dtype="<u4").tobytes()
         data = {
-            "format": GROUPED if self.outputs else FORMAT,
+            "format": SEVERAL if self.heads else GROUPED if self.outputs else FORMAT,
             "name": self.name,
             "net": self.net,
             "device_digest": self.device_digest,
             "labels": list(self.labels),
             **({"outputs": list(self.outputs)} if self.outputs else {}),
+            **({"heads": [list(head) for head in self.heads]} if self.heads else {}),
             "metrics": dict(self.metrics),
             **self.preprocessing.to_figures(),
             "words": base64.b64encode(words).decode(),
@@ -199,9 +253,12 @@ class Task:
         """
         try:
             data = parse_json(text)
-            if not isinstance(data, dict) or data.get("format") not in (FORMAT, GROUPED):
-                raise TaskError(f"{where}: not a {FORMAT} or {GROUPED} file")
+            if not isinstance(data, dict) or data.get("format") not in (FORMAT, GROUPED, SEVERAL):
+                raise TaskError(f"{where}: not a {FORMAT}, {GROUPED} or {SEVERAL} file")
             outputs = data["outputs"] if data["format"] == GROUPED else []
+            heads = data["heads"] if data["format"] == SEVERAL else []
+            if any(type(name) is not str or type(count) is not int for name, count in heads):
+                raise TaskError(f"{where}: its heads are no names and numbers: {heads!r}")
             if any(type(label) is not int for label in outputs):
                 raise TaskError(f"{where}: its outputs are not indices of labels: {outputs!r}")
             words = base64.b64decode(data["words"], validate=True)
@@ -218,6 +275,7 @@ class Task:
                 metrics={str(key): float(value) for key, value in data["metrics"].items()},
                 preprocessing=Preprocessing.from_figures(data),
                 outputs=tuple(outputs),
+                heads=tuple((name, count) for name, count in heads),
             )
         except _DAMAGE as error:
             raise TaskError(f"{where}: not a {FORMAT} file ({error!r})") from error

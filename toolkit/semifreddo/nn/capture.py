@@ -14,6 +14,7 @@ from brevitas.proxy.runtime_quant import (
 )
 from torch import Tensor, nn
 
+from semifreddo.nn.integers import whole_result
 from semifreddo.nn.tensors import quantized_tensors
 
 Outputs = dict[str, list[npt.NDArray[np.float32]]]
@@ -61,7 +62,7 @@ def captured(model: nn.Module, batches: Iterator[npt.NDArray[np.float64]]) -> It
             for batch in batches:
                 found.clear()
                 result = model(torch.from_numpy(batch.astype(np.float32)))
-                yield {**found, RESULT: [_plain(result).numpy()]}
+                yield {**found, RESULT: [whole_result(result).numpy()]}
     finally:
         model.train(training)
         for handle in handles:

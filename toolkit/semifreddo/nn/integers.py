@@ -49,13 +49,15 @@ def output_frac(model: nn.Module, images: npt.NDArray[np.integer]) -> int:
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(as_input(model, images))
+            result = model.eval()(as_input(model, images))
     finally:
         model.train(training)
         for handle in handles:
             handle.remove()
     if not calls:
         raise ConversionError("the model has no Brevitas layer")
+    if _is_several(result):
+        raise ConversionError("the model has several results, whose formats may differ")
     last, source = calls[-1]
     if isinstance(last, QuantNonLinearActLayer):
         return _act_frac(last)
@@ -120,8 +122,20 @@ def _doubles(model: nn.Module, images: npt.NDArray[np.integer], batch: int) -> I
     with torch.no_grad():
         for start in range(0, len(images), batch):
             real = source.real(batch_of(images[start : start + batch]).double())
-            outputs = _plain(exact(real))
+            outputs = whole_result(exact(real))
             yield outputs.permute(0, 2, 3, 1) if outputs.dim() == 4 else outputs
+
+
+def _is_several(result: Any) -> bool:
+    # Brevitas' quantized tensors are tuples, too.
+    return isinstance(result, list | tuple) and not hasattr(result, "value")
+
+
+def whole_result(result: Any) -> Tensor:
+    """What a model gave; of several results the channels of all, one after the other."""
+    if _is_several(result):
+        return torch.cat([_plain(each) for each in result], 1)
+    return _plain(result)
 
 
 def exact_logits(

@@ -73,7 +73,10 @@ class Answers:
 
     @classmethod
     def of(cls, net: StreamNet, vectors: VectorSet, labels: tuple[str, ...]) -> Answers | None:
-        """Answers of golden vectors; None if nobody knows the classes, or there are none."""
+        """Answers of golden vectors; None if nobody knows the classes, or there are none.
+
+        A class index says nothing about the answers of several outputs.
+        """
         truth = vectors.truth
         if truth is None or not len(truth) or net.output.pixels != 1 or len(labels) < 2:
             return None

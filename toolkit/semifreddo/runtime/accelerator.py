@@ -18,7 +18,7 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.runtime.bundle import Bundle
-from semifreddo.runtime.packing import Layout, pack_images
+from semifreddo.runtime.packing import Layout, nearest_raw, pack_images
 from semifreddo.runtime.plugins import open_transport
 from semifreddo.runtime.results import CheckReport, Prediction, Predictions
 from semifreddo.runtime.transport import Transport
@@ -195,21 +195,24 @@ class Accelerator:
             task = self._task
         return self._interpret(results, task)
 
-    def raw_of(self, pixels: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.integer[Any]]:
-        """What the device reads of stored pixels, as the current task was trained.
+    def raw_of(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.integer[Any]]:
+        """What the device reads of stored pixels, as the current task was trained, or of values.
 
         Args:
-            pixels: uint8 ``(n, height, width, channels)``.
+            pixels: uint8 ``(n, height, width, channels)``; or the real values that the model reads,
+                as floating-point numbers, of which the nearest raw integers are taken.
 
         Returns:
             Raw integers of the same shape, for :meth:`predict`.
 
         Raises:
-            DataError: Not uint8, or another number of channels than the task's means.
+            DataError: Neither of both, or another number of channels than the task's means.
         """
         kind = self.net.input.type
         with self._lock:
             made = self._task.preprocessing
+        if pixels.dtype.kind == "f":
+            return nearest_raw(pixels, kind, made.step or kind.scale)
         return made.raw(pixels, kind.width, 2.0**-kind.frac, signed=kind.signed)
 
     def _check_meaning(self, raw: npt.NDArray[np.integer[Any]]) -> None:
@@ -330,8 +333,12 @@ class Accelerator:
     def _interpret(self, raw: npt.NDArray[np.int64], task: Task) -> Predictions:
         logits = self.net.output.type.to_real(raw)
         if self.net.output.pixels > 1:  # an image has no class
-            return Predictions(raw, logits, np.full(len(raw), -1, np.int64), task.name, ())
-        return Predictions(raw, logits, task.answers(raw), task.name, task.labels)
+            none = np.full(len(raw), -1, np.int64)
+            return Predictions(raw, logits, none, task.name, (), places=task.places)
+        heads = task.answers_of_heads(raw)
+        return Predictions(
+            raw, logits, task.answers(raw), task.name, task.labels, heads, task.places
+        )
 
     def close(self) -> None:
         """Release the device; closing twice is allowed."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import DataError
+from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Stream
 
 Layout = Literal["nhwc", "nchw"]
@@ -58,6 +59,25 @@ def pack_images(
             f"{stream.type.min_raw}..{stream.type.max_raw}, the raw range of the device's input"
         )
     return array
+
+
+def nearest_raw(
+    values: npt.NDArray[np.floating[Any]], kind: FixedType, step: float
+) -> npt.NDArray[np.int64]:
+    """Raw integers nearest to real values, half to even, saturated: what a quantizer makes.
+
+    Args:
+        values: Real values, any shape.
+        kind: Format of the device's input.
+        step: Real value of a raw 1.
+
+    Raises:
+        DataError: NaN among the values.
+    """
+    if np.isnan(values).any():
+        raise DataError("images: NaN among the values")
+    whole = np.rint(values.astype(np.float64) / step)
+    return whole.clip(kind.min_raw, kind.max_raw).astype(np.int64)
 
 
 def _with_channels(array: npt.NDArray[Any], stream: Stream, layout: Layout) -> npt.NDArray[Any]:

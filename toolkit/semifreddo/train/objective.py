@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from semifreddo.core.digest import digest_bytes, digest_json
+from semifreddo.core.errors import ConfigError
 
 JSON: TypeAlias = Any
 
@@ -111,7 +112,16 @@ class CrossEntropy(Objective):
 
 
 def first_outputs(result: Any, outputs: int) -> Tensor:
-    """The first outputs of what a model gave, (count, outputs)."""
+    """The first outputs of what a model gave, (count, outputs).
+
+    Raises:
+        ConfigError: It gave several results.
+    """
+    if isinstance(result, list | tuple) and not hasattr(result, "value"):
+        raise ConfigError(
+            f"the model gives {len(result)} results, of which no one loss follows; give an "
+            "objective of your own, or train it elsewhere"
+        )
     tensor: Tensor = getattr(result, "value", result)
     return tensor.flatten(1)[:, :outputs]
 
