@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from semifreddo.boards import BoardSpec, load_board
-from semifreddo.core.errors import ConfigError
+from semifreddo.core.errors import ConfigError, DataError
+from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.reserved import why_reserved
 from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_key, parse_toml_value, read_toml
@@ -66,6 +67,43 @@ class ModelSection:
     fraction: float = option(
         1.0, help="fraction of the output channels of what `freeze` names", low=0, high=1
     )
+
+
+@dataclass(frozen=True)
+class InputSection:
+    """``[input]``: what the input of a QONNX file means, where the file itself does not say it."""
+
+    bits: int | None = option(
+        None,
+        help="width of the input's integers, for a file without an input quantizer",
+        low=1,
+        high=32,
+    )
+    signed: bool = option(False, help="whether they are two's complement")
+    scale: float | None = option(None, help="real value of a raw 1; the model reads raw * scale")
+    mean: tuple[float, ...] | None = option(
+        None,
+        help="the model sees (pixel / 255 - mean) / deviation; one number, or one per channel. "
+        "Without it a file of another tool sees pixel / 255",
+        low=1,
+    )
+    deviation: tuple[float, ...] | None = option(None, help="see mean; above zero", low=1)
+
+    def __post_init__(self) -> None:
+        if (self.bits is None) != (self.scale is None):
+            raise ValueError("needs bits and scale, or none of them")
+        if self.bits is None and self.signed:
+            raise ValueError("signed says nothing without bits and scale")
+        if self.bits is not None and self.bits < 1 + self.signed:
+            raise ValueError("bits is 1, and a signed number has two or more")
+        if self.scale is not None and self.scale <= 0:
+            raise ValueError(f"scale is {self.scale:g}, expected a number above zero")
+        if (self.mean is None) != (self.deviation is None):
+            raise ValueError("needs mean and deviation, or none of them")
+        try:
+            Preprocessing(mean=self.mean or (), deviation=self.deviation or ())
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -209,6 +247,9 @@ class DesignFile:
 
     design: DesignSection = option(help="what is built")
     model: ModelSection | None = option(None, help="the class of a Brevitas model of your own")
+    input: InputSection = option(
+        InputSection(), help="what the model's input means, if the file does not say it"
+    )
     vectors: VectorsSection = option(VectorsSection(), help="images and answers of every rung")
     task: TaskSection = option(TaskSection(), help="the model's task, and more to pack")
     freeze: FreezeSection = option(

@@ -28,12 +28,15 @@ def _absent(*packages: str) -> str:
     return f"not installed: {', '.join(names)}" if names else ""
 
 
-def torch_rung(checkpoint: Path | None, config: BuildConfig | None = None) -> Rung:
+def torch_rung(
+    checkpoint: Path | None, config: BuildConfig | None = None, frac: int | None = None
+) -> Rung:
     """The trained model itself, in torch.
 
     Args:
         checkpoint: Where it is; None in a bundle.
         config: The design, whose ``[model]`` may name the class of a user's own model.
+        frac: Fraction bits of the results; those of the model's last layer if left out.
     """
     if checkpoint is None:
         return Rung("torch", None, "a bundle holds no checkpoint; check the design's folder")
@@ -58,7 +61,7 @@ def torch_rung(checkpoint: Path | None, config: BuildConfig | None = None) -> Ru
             trained = load_checkpoint(checkpoint)
         else:
             trained = load_trained(config, checkpoint)
-        return raw_outputs(trained.model, images)
+        return raw_outputs(trained.model, images, frac=frac)
 
     return Rung("torch", run)
 
@@ -126,13 +129,14 @@ def torch_layers_rung(config: BuildConfig, plain: Rung) -> Rung:
     """
     if plain.run is None:
         return plain
-    checkpoint, model = config.path(config.design.checkpoint), config.path(config.design.model)
+    checkpoint = config.path(config.design.checkpoint)
 
     def count(images: npt.NDArray[np.integer]) -> Counted:
         from semifreddo.convert.singles import compare_torch
+        from semifreddo.flow.model_file import model_file
 
         trained = load_trained(config, checkpoint).model
-        return _counted(lambda: compare_torch(model, trained, images))
+        return _counted(lambda: compare_torch(model_file(config), trained, images))
 
     return Rung("torch", None, count=count)
 
@@ -166,8 +170,12 @@ def _is_real(model: Path) -> bool:
 
 def model_rungs(config: BuildConfig, net: StreamNet) -> list[Rung]:
     """Rungs above any device, of a design."""
-    model = config.path(config.design.model)
-    torch, qonnx = torch_rung(config.path(config.design.checkpoint), config), qonnx_rung(model, net)
+    from semifreddo.flow.model_file import model_file
+
+    model = model_file(config)
+    frac = net.output.type.frac
+    torch = torch_rung(config.path(config.design.checkpoint), config, frac)
+    qonnx = qonnx_rung(model, net)
     if _is_real(model):
         singles = [torch_layers_rung(config, torch), single_rung(model)]
         return [*singles, qonnx, streamnet_rung(net)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from semifreddo.passes.lower import lower
 from semifreddo.reports.figures import VectorFigures
 from semifreddo.sim import reference
 
+if TYPE_CHECKING:
+    from semifreddo.convert import Converted
+
 _RANDOM_SEED = 0
 
 METRICS = ("val_accuracy", "test_accuracy", "test_images")
@@ -31,7 +35,11 @@ METRICS = ("val_accuracy", "test_accuracy", "test_images")
 
 
 def task_of(
-    config: BuildConfig, net: StreamNet, labels: tuple[str, ...], info: Mapping[str, str]
+    config: BuildConfig,
+    net: StreamNet,
+    labels: tuple[str, ...],
+    info: Mapping[str, str],
+    heads: Sequence[tuple[str, int]] = (),
 ) -> Task:
     """The task that the model itself holds.
 
@@ -40,6 +48,7 @@ def task_of(
         net: The converted model.
         labels: Labels in the model's metadata, maybe none.
         info: Free entries of the metadata; some become metrics.
+        heads: Name and channels of each output, if the model has several.
 
     Raises:
         ConfigError: There are more labels than outputs, or not as many as the model was trained on.
@@ -51,6 +60,12 @@ def task_of(
             f"{config.root}: {len(chosen)} labels for a model of {outputs} outputs; "
             "correct [task] labels"
         )
+    if heads and len(chosen) != outputs:
+        raise ConfigError(
+            f"{config.root}: {len(chosen)} labels for the outputs "
+            f"{', '.join(f'{name} ({count})' for name, count in heads)}; name every channel in "
+            "[task] labels, or leave labels out"
+        )
     if config.task.labels and labels and len(config.task.labels) != len(labels):
         raise ConfigError(
             f"{config.root}: [task] labels names {len(config.task.labels)} classes, the model was "
@@ -58,7 +73,7 @@ def task_of(
             "labels out"
         )
     made = Preprocessing.from_figures(info)
-    return Task.of(net, config.task_name, chosen, _metrics(info), made)
+    return Task.of(net, config.task_name, chosen, _metrics(info), made, heads=heads)
 
 
 def _metrics(info: Mapping[str, str]) -> dict[str, float]:
@@ -118,8 +133,9 @@ def lower_design(config: BuildConfig, report: Report = lambda _: None) -> Lowere
     Raises:
         SemifreddoError: The model or the vectors are missing or wrong.
     """
-    net, labels, info = _convert(config, report)
-    return Lowered(net, task_of(config, net, labels, info), vectors_of(config, net))
+    net, converted, info = _convert(config, report)
+    task = task_of(config, net, converted.labels, info, converted.outputs)
+    return Lowered(net, task, vectors_of(config, net))
 
 
 def _run(work: Workspace) -> Figures:
@@ -141,16 +157,17 @@ def _run(work: Workspace) -> Figures:
     }
 
 
-def _convert(
-    config: BuildConfig, report: Report
-) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
-    model, name = config.path(config.design.model), config.name
+def _convert(config: BuildConfig, report: Report) -> tuple[StreamNet, Converted, Mapping[str, str]]:
+    name = config.name
     try:
         from semifreddo.convert import read_converted, read_info
+        from semifreddo.flow.model_file import model_file, preprocessing_of
     except ImportError as error:
         raise ToolError(
-            f"{model}: converting needs {error.name}; {install_hint('train')}"
+            f"{config.path(config.design.model)}: converting needs {error.name}; "
+            f"{install_hint('train')}"
         ) from error
+    model = model_file(config)
     converted = converted_design(
         config,
         read_info(model).plan,
@@ -160,9 +177,9 @@ def _convert(
     found = converted.graph.info
     # What the file itself does in front of its first quantizer belongs to the images.
     known = Preprocessing.from_figures(found.info)
-    made = converted.entrance.preprocessing(known, is_ours=found.plan is not None)
+    made = preprocessing_of(config, converted.entrance, known, is_ours=found.plan is not None)
     info = {**found.info, **{key: str(value) for key, value in made.to_figures().items()}}
-    return lower(converted.net), converted.labels, info
+    return lower(converted.net), converted, info
 
 
 LOWER = Stage(
@@ -172,6 +189,14 @@ LOWER = Stage(
     writes=("net.json", "net.txt", "task.json", "vectors.npz"),
     code=("convert", "nn", "passes", "sim", "boards", "rtl", "flow"),
     run=_run,
-    decides=("name", "task_name", "task.labels", "freeze", "cheapest_at", "vectors.random_count"),
+    decides=(
+        "name",
+        "task_name",
+        "task.labels",
+        "freeze",
+        "cheapest_at",
+        "input",
+        "vectors.random_count",
+    ),
     files=("design.model", "vectors.file"),
 )
