@@ -81,6 +81,22 @@ def test_whole_steps_need_no_quantizer(between: Build, casts: int, tmp_path: Pat
     assert not compare_single(path, images[:10]).unexplained
 
 
+def test_a_clip_that_two_layers_read_is_one_cast(tmp_path: Path) -> None:
+    graph = Graph()
+    first = graph.weight("a.weight", (3, 2, 3, 3), 0.113)
+    value = graph.node("Relu", graph.node("Conv", graph.image(), first, name="/a/Conv"))
+    branches = []
+    for name, scale in (("b", 0.2), ("c", 0.3)):
+        weight = graph.weight(f"{name}.weight", (4, 3, 1, 1), 0.07)
+        made = graph.node("Conv", value, weight, name=f"/{name}/Conv")
+        branches.append(graph.quant(made, scale))
+    path = graph.save(tmp_path / "model.onnx", graph.quant(graph.node("Add", *branches), 0.4))
+    net = read_converted(path, "net").net
+    assert [layer.kind for layer in net.layers].count("Cast") == 1
+    images = np.random.default_rng(1).integers(0, 256, (40, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+
+
 def test_the_difference_of_two_streams(tmp_path: Path) -> None:
     """Outside of a blend, too, and of scales that are powers of two."""
     graph = Graph()

@@ -141,6 +141,17 @@ def test_curves(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["a quantizer by hand", "ReLU without quantizer"])
+def test_clips_without_quantizer(name: str, tmp_path: Path) -> None:
+    """Wide streams of whole steps."""
+    export_qonnx(trained(name), tmp_path / "model.onnx", input_shape=SHAPE)
+    net = convert(tmp_path / "model.onnx", "clips", frozen="none")
+    images = pictures(net, 12)
+    climb_cpp(net, images, tmp_path / "cpp", [net, other_task(net)])
+    climb_rtl(net, images, tmp_path / "rtl", [net, other_task(net)])
+
+
+@pytest.mark.slow
 def test_values_that_move_between_pixels(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     export_qonnx(trained("every movement"), path, input_shape=SHAPE)

@@ -23,6 +23,7 @@ from semifreddo.core.errors import ConversionError, NetError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import (
+    Cast,
     Conv,
     Layer,
     Route,
@@ -75,6 +76,8 @@ class Context(Lineage):
         self._scopes = Scopes(graph.constants)
         self._made: list[tuple[Signal, Stream]] = []
         """Views that have become streams."""
+        self._clipped: dict[tuple[str, FixedType], Stream] = {}
+        """Casts without a quantizer's node, by what they read and its format."""
 
     def what(self, node: Node) -> str:
         """Names a node in messages."""
@@ -174,6 +177,15 @@ class Context(Lineage):
             label or node.name, node.outputs[0] if tensor is None else tensor
         )
         return stream
+
+    def clipped(self, node: Node, source: Stream, kind: FixedType) -> Stream:
+        """A stream in a narrower format, made by one cast whoever reads it."""
+        key = source.name, kind
+        if key not in self._clipped:
+            made = self.emit(node, Cast, (source,), source.shape, into=kind, tensor="")
+            self.hide(made)
+            self._clipped[key] = made
+        return self._clipped[key]
 
     def emit_scaler(
         self,

@@ -28,7 +28,7 @@ from semifreddo.convert.functions import (
 from semifreddo.convert.node import Node
 from semifreddo.convert.values import NO_PADDING, Constant, RawImage, Real, Signal, Value
 from semifreddo.core.fixed import saturating
-from semifreddo.ir.layers import Add, Cast, Stream
+from semifreddo.ir.layers import Add, Stream
 
 Numbers = TypeVar("Numbers", bound=Real | RawImage)
 
@@ -142,8 +142,7 @@ def settled_clip(context: Context, node: Node, real: Real) -> Real:
     if kind is None:
         return real
     if kind.min_raw > reach[0] or kind.max_raw < reach[1]:
-        stream = context.emit(node, Cast, (stream,), stream.shape, into=kind, tensor="")
-        context.hide(stream)
+        stream = context.clipped(node, stream, kind)
     settled = Real(real.signal.with_stream(stream), (first,))
     for function in rest[1:]:
         settled = appended(settled, node, function)
