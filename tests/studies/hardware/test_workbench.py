@@ -11,10 +11,11 @@ import pytest
 from nets import blended
 from semifreddo.core.errors import LadderError
 from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.synthesis import standard_cells
 from semifreddo.sim import reference
 from semifreddo.studies.hardware import workbench
 from semifreddo.studies.hardware.workbench import Workbench
-from semifreddo.tools.liberty import CellArea
+from semifreddo.tools.liberty import CellArea, Mapped
 from semifreddo.tools.yosys import Yosys
 
 FILES = {"m.sv": "module m(input wire a, output wire y);\nassign y = ~a;\nendmodule\n"}
@@ -30,14 +31,16 @@ def test_an_area_is_measured_once_for_each_library_and_module(
 ) -> None:
     places: list[Path] = []
 
-    def measured(files: Any, top: str, *, workdir: Path, **_: object) -> CellArea:
+    def measured(files: Any, top: str, *, workdir: Path, **_: object) -> Mapped:
         assert (top, dict(files)) == ("m", FILES)
         places.append(workdir)
         workdir.mkdir(parents=True)
-        return CellArea(total=float(len(places)), sequential=0.0, cells=1, seconds=0.1)
+        (workdir / "netlist").write_text("cells")
+        area = CellArea(total=float(len(places)), sequential=0.0, cells=1, seconds=0.1)
+        return Mapped(area, workdir / "netlist", workdir / "netlist")
 
-    monkeypatch.setattr(workbench, "standard_cell_area", measured)
-    monkeypatch.setattr(workbench, "find_yosys", lambda _: Yosys(Path("yosys"), (0, 60)))
+    monkeypatch.setattr(standard_cells, "map_to_cells", measured)
+    monkeypatch.setattr(standard_cells, "find_yosys", lambda: Yosys(Path("yosys"), (0, 60)))
     library = tmp_path / "cells.lib"
     library.write_text("library (one) {}")
     assert [bench.area(FILES, "m", library).total for _ in range(2)] == [1.0, 1.0]

@@ -222,6 +222,14 @@ class SynthSection:
     workers: int | None = option(
         None, help="layers at once; one per core if absent", low=1, high=256
     )
+    liberty: Path | None = option(
+        None,
+        help="standard cells (.lib): area, slowest path and power of the Verilog in them, too; "
+        "needs OpenSTA",
+    )
+    images: int = option(
+        4, help="with liberty: golden vectors on which the power is measured", low=1, high=1000
+    )
 
 
 @dataclass(frozen=True)

@@ -229,6 +229,45 @@ class SynthesisFigures:
 
 
 @dataclass(frozen=True)
+class StandardCellPartFigures:
+    """What a part of the design takes in standard cells; see :class:`StandardCellFigures`."""
+
+    name: str
+    area: float
+    flip_flop_area: float
+    milliwatts: float
+
+
+@dataclass(frozen=True)
+class StandardCellFigures:
+    """The Verilog in standard cells. Wires are not modelled, memories are flip-flops.
+
+    Attributes:
+        tool: The tools, with their versions, and the liberty file.
+        area: In the unit of the liberty file.
+        flip_flop_area: Of it, flip-flops.
+        delay_ns: Of the slowest path between two registers, the last one's setup time included.
+        slowest: The parts in which that path begins and ends.
+        clock_mhz: Of which the power is.
+        milliwatts: On ``images`` images that follow each other, by the toggle rates of the clocked
+            netlist, which were exact. Without glitches.
+        cycles: From the first word of the first image to the last result.
+        parts: By layer, and what is between and around the layers.
+    """
+
+    tool: str
+    area: float
+    flip_flop_area: float
+    delay_ns: float | None
+    slowest: str
+    clock_mhz: float
+    milliwatts: float
+    images: int
+    cycles: int
+    parts: tuple[StandardCellPartFigures, ...] = ()
+
+
+@dataclass(frozen=True)
 class HlsFigures:
     """The HLS core by the vendor's tools: estimated by its synthesis, measured by its simulation.
 

@@ -32,6 +32,7 @@ from semifreddo.reports.figures import (
     RtlFigures,
     RungFigures,
     StageFigures,
+    StandardCellFigures,
     SynthesisFigures,
     TargetFigures,
     TaskFigures,
@@ -105,6 +106,7 @@ class BuildReport:
     rtl: RtlFigures | None = None
     cosim: CosimFigures | None = None
     synthesis: SynthesisFigures | None = None
+    cells: StandardCellFigures | None = None
     hls: HlsFigures | None = None
     archive: ArchiveFigures | None = None
     bitstream: BitstreamFigures | None = None

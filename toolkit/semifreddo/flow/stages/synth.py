@@ -1,4 +1,7 @@
-"""Stage ``synth``: Yosys counts what the Verilog takes, layer by layer."""
+"""Stage ``synth``: Yosys counts what the Verilog takes, layer by layer.
+
+With a liberty file, standard cells too: area, slowest path and power.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,25 @@ import dataclasses
 import json
 import time
 
-from semifreddo.core.errors import LimitError, ToolError
+from semifreddo.core.errors import DataError, LimitError, ToolError
 from semifreddo.core.files import write_atomic
+from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.backend import Backend
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.stages.rtl import RTL_DIR, built_design
-from semifreddo.reports.figures import CellFigures, SynthesisFigures
+from semifreddo.reports.figures import (
+    CellFigures,
+    StandardCellFigures,
+    StandardCellPartFigures,
+    SynthesisFigures,
+)
 from semifreddo.rtl.scheduler.explanation import RESOURCES, Shortage
 from semifreddo.rtl.synthesis.parts import DesignResources, synthesize_design
+from semifreddo.rtl.synthesis.standard_cells import DesignCells, measure_cells
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.liberty import read_liberty
+from semifreddo.tools.opensta import find_sta
 from semifreddo.tools.yosys import find_yosys, locate_yosys
 
 RESULT = "synth/resources.json"
@@ -23,6 +35,10 @@ CACHE = "synth/build"
 """In the build folder: parts that were synthesised before."""
 
 _LARGEST = 3
+_BRAM18_BITS = 18 * 1024
+_LUT_BITS = 64
+_MOST_MEMORY_BITS = 1 << 18
+"""Memory that may become flip-flops: Yosys takes hours for more."""
 
 
 def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
@@ -33,7 +49,10 @@ def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
         if not (wanted or config.synth.run):
             return "takes minutes; run it with --until synth, or always with [synth] run = true"
         find_yosys(lambda line: report(f"      {line}"))
-    except ToolError as error:
+        if config.synth.liberty is not None:
+            read_liberty(config.path(config.synth.liberty))
+            find_sta()
+    except (ToolError, DataError) as error:
         return str(error)
     return ""
 
@@ -61,6 +80,68 @@ def _check_budget(config: BuildConfig, found: DesignResources) -> None:
             f"largest layers are {', '.join(largest)}; lower [rtl] board_share or target_fps, or "
             "freeze other layers"
         )
+
+
+def _check_memories(config: BuildConfig, total: CellCounts) -> None:
+    """Refuse standard cells for a design whose memories would be too many flip-flops.
+
+    Raises:
+        LimitError: Says how many bits they hold.
+    """
+    bits = total.bram18 * _BRAM18_BITS + total.lut_as_ram * _LUT_BITS
+    if bits > _MOST_MEMORY_BITS:
+        raise LimitError(
+            f"{config.name}: memories of up to {bits:,} bits would become flip-flops in standard "
+            f"cells, more than {_MOST_MEMORY_BITS:,}; leave synth.liberty out, or choose a smaller "
+            "network"
+        )
+
+
+def _standard_cells(work: Workspace) -> StandardCellFigures:
+    config, liberty = work.config, work.config.synth.liberty
+    assert liberty is not None  # _run
+    vectors = VectorSet.load(work.build / "vectors.npz")
+    found = measure_cells(
+        built_design(work.build),
+        vectors.images[: config.synth.images],
+        liberty=config.path(liberty),
+        clock_mhz=config.clock_mhz,
+        cache=work.build / CACHE,
+        timeout_s=config.synth.timeout_s,
+        jobs=config.synth.workers,
+        progress=lambda line: work.report(f"      {line}"),
+    )
+    figures = _cell_figures(found, liberty.name, config.clock_mhz)
+    delay = "" if figures.delay_ns is None else f", slowest path {figures.delay_ns:.1f} ns"
+    work.report(
+        f"      in {liberty.name}: area {figures.area:,.0f}{delay}{figures.slowest and ' '}"
+        f"{figures.slowest}, {figures.milliwatts:.1f} mW at {figures.clock_mhz:g} MHz"
+    )
+    return figures
+
+
+def _cell_figures(found: DesignCells, library: str, clock_mhz: float) -> StandardCellFigures:
+    path = found.analysis.path
+    return StandardCellFigures(
+        tool=f"Yosys {find_yosys().text} and OpenSTA, {library}",
+        area=round(found.area, 1),
+        flip_flop_area=round(sum(part.area.sequential for part in found.parts.values()), 1),
+        delay_ns=None if path is None else round(path.ns, 3),
+        slowest="" if path is None else f"from {path.start} to {path.end}",
+        clock_mhz=clock_mhz,
+        milliwatts=round(1000 * found.analysis.power.total, 4),
+        images=found.activity.images,
+        cycles=found.activity.cycles,
+        parts=tuple(
+            StandardCellPartFigures(
+                "buses" if name == "bus" else name,
+                round(part.area.total, 1),
+                round(part.area.sequential, 1),
+                round(1000 * part.watts, 4),
+            )
+            for name, part in found.parts.items()
+        ),
+    )
 
 
 def _run(work: Workspace) -> Figures:
@@ -96,21 +177,31 @@ def _run(work: Workspace) -> Figures:
     work.report(
         f"      together {total.lut:,} LUT, {total.ff:,} FF, {total.dsp} DSP, {total.bram18} BRAM18"
     )
-    return {"synthesis": result, "versions": {"yosys": version}}
+    made: Figures = {"synthesis": result, "versions": {"yosys": version}}
+    if config.synth.liberty is not None:
+        _check_memories(config, total)
+        made["cells"] = dataclasses.asdict(_standard_cells(work))
+    return made
 
 
-SYNTH = Backend(
-    stages=lambda _: (
-        Stage(
-            name="synth",
-            summary="measure the Verilog with Yosys",
-            reads=("net.json", RTL_DIR),
-            writes=(RESULT,),
-            code=("boards", "rtl/design/written", "rtl/synthesis", "tools", "flow"),
-            run=_run,
-            decides=("board.part", "board.resources"),
-            uses=("name", "board.name", "synth"),
-            waits=_waits,
+def _stage(config: BuildConfig) -> Stage:
+    """Images and clock decide nothing of it unless there are standard cells."""
+    cells = config.synth.liberty is not None
+    return Stage(
+        name="synth",
+        summary="measure the Verilog with Yosys" + (" and OpenSTA" if cells else ""),
+        reads=("net.json", RTL_DIR, *(("vectors.npz",) if cells else ())),
+        writes=(RESULT,),
+        code=("boards", "rtl/design/written", "rtl/synthesis", "sim", "tools", "flow"),
+        run=_run,
+        decides=(
+            *("board.part", "board.resources"),
+            *(("clock_mhz", "synth.images") if cells else ()),
         ),
+        files=("synth.liberty",) if cells else (),
+        uses=("name", "board.name", "synth"),
+        waits=_waits,
     )
-)
+
+
+SYNTH = Backend(stages=lambda config: (_stage(config),))

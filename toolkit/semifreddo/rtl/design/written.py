@@ -80,6 +80,11 @@ class Verilog(Protocol):
         """Text by file name."""
         ...
 
+    @property
+    def latency_cycles(self) -> int:
+        """From the first word of an image to its last result word, as predicted."""
+        ...
+
     def write(self, directory: Path) -> list[Path]:
         """Write all files."""
         ...

@@ -14,11 +14,12 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from semifreddo.boards.spec import Family
 from semifreddo.core.digest import digest_file, digest_json
@@ -29,6 +30,8 @@ from semifreddo.tools import lut_pairs
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys, synthesis_script, synthesize
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -213,31 +216,56 @@ def synthesize_parts(
         jobs: Parts at once; one per core if left out.
         progress: Gets a line when a part is done.
     """
+    return each_part(
+        parts,
+        lambda part, cancel: synthesize_part(
+            part,
+            family=family,
+            cache=cache,
+            timeout_s=timeout_s,
+            use_dsp=use_dsp,
+            netlist=netlists,
+            cancel=cancel,
+        ),
+        lambda made: f"{summary(made.cells)} ({made.how})",
+        jobs=jobs,
+        progress=progress,
+    )
+
+
+def each_part(
+    parts: Sequence[Part],
+    make: Callable[[Part, threading.Event], Made],
+    about: Callable[[Made], str],
+    *,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> list[Made]:
+    """Make something of each part, several at once, in their order.
+
+    Args:
+        parts: The parts.
+        make: Runs the tool; is told by the event to stop.
+        about: What is said of a part that is done.
+        jobs: Parts at once; one per core if left out.
+        progress: Gets a line when a part is done.
+
+    Raises:
+        ToolError: Yosys is missing, or what ``make`` raises.
+    """
     find_yosys(progress)  # prepares it once, before several threads want it
     say = progress or (lambda _: None)
     stop = threading.Event()
-    found: dict[int, Synthesized] = {}
+    found: dict[int, Made] = {}
     # The largest first, so that none is left over for one core at the end.
     order = sorted(range(len(parts)), key=lambda index: -len("".join(parts[index].files.values())))
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
         try:
-            tasks = {
-                pool.submit(
-                    synthesize_part,
-                    parts[index],
-                    family=family,
-                    cache=cache,
-                    timeout_s=timeout_s,
-                    use_dsp=use_dsp,
-                    netlist=netlists,
-                    cancel=stop,
-                ): index
-                for index in order
-            }
+            tasks = {pool.submit(make, parts[index], stop): index for index in order}
             for task in as_completed(tasks):
                 index = tasks[task]
                 found[index] = made = task.result()
-                say(f"{parts[index].name}: {summary(made.cells)} ({made.how})")
+                say(f"{parts[index].name}: {about(made)}")
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)

@@ -5,16 +5,14 @@ Everything is kept by content, so a measurement that was interrupted goes on whe
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from semifreddo.core.columns import markdown_table
-from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.errors import LadderError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.address_map import AddressMap
@@ -22,12 +20,12 @@ from semifreddo.rtl.design.design import RtlDesign
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.simulation.verilator import build
 from semifreddo.rtl.synthesis.parts import Part, files_below, synthesize_parts
+from semifreddo.rtl.synthesis.standard_cells import map_part
 from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import pictures
 from semifreddo.tools.cells import CellCounts
-from semifreddo.tools.liberty import CellArea, area_script, standard_cell_area
+from semifreddo.tools.liberty import CellArea
 from semifreddo.tools.runner import Progress
-from semifreddo.tools.yosys import find_yosys
 
 _IMAGES = 6
 _STALLS = ((0, 0), (300, 400))
@@ -103,20 +101,10 @@ class Workbench:
             DataError: The liberty file cannot be read.
             ToolError: Yosys is missing or fails.
         """
-        below = files_below(files, top)
-        script = area_script(list(below), top)
-        key = digest_json([script, below, find_yosys(self.say).text, digest_file(liberty)])
-        kept = self.cache / f"area-{key}.json"
-        if kept.is_file():
-            return CellArea(**json.loads(kept.read_bytes()))
-        work = self.cache / f"work-area-{key[:12]}"
-        found = standard_cell_area(
-            below, top, liberty=liberty, workdir=work, timeout_s=self.timeout_s
-        )
-        write_atomic(kept, json.dumps(asdict(found)))
-        shutil.rmtree(work)
-        self.say(f"{top}: area {found.total:.0f} ({found.seconds:.0f} s)")
-        return found
+        part = Part(top, top, files_below(files, top))
+        made = map_part(part, liberty=liberty, cache=self.cache, timeout_s=self.timeout_s)
+        self.say(f"{top}: area {made.area.total:.0f} ({made.how})")
+        return made.area
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
