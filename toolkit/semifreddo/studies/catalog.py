@@ -22,6 +22,8 @@ MEASUREMENTS = {
     "digit_width": "hardware.tables:DigitWidth",
     "standard_cells": "hardware.tables:StandardCells",
     "rivals": "hardware.tables:Rivals",
+    "float_scales": "hardware.float_scales:FloatScales",
+    "published_networks": "published_networks:PublishedNetworks",
     "host_costs": "host_costs:HostCosts",
 }
 _ALL = STUDIES | MEASUREMENTS
