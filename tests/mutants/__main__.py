@@ -27,7 +27,15 @@ from pathlib import Path
 from typing import Any
 
 from mutants.covering import Covering, in_function
-from mutants.drawing import LANGUAGES, RENDERED, Drawn, mirrors, sample, selections
+from mutants.drawing import (
+    LANGUAGES,
+    RENDERED,
+    SIMULATING,
+    Drawn,
+    mirrors,
+    sample,
+    selections,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
@@ -112,6 +120,11 @@ def asked(
             yield found, True
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
                 yield ["tests/pynq_board"], False
+            return
+    if covering is not None and not python:
+        found = covering.tools_get(drawn.path, SIMULATING[drawn.package], seconds)
+        if found:
+            yield found, True
             return
     for tests in selections(root, drawn):
         yield tests, False

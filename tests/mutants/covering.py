@@ -25,15 +25,26 @@ def in_function(text: str, line: int) -> bool:
 
 @dataclass(frozen=True)
 class Covering:
-    """Test functions with their seconds, and which of them execute which line of which file."""
+    """Test functions with their seconds, and which of them execute which line of which file.
+
+    Attributes:
+        tests: Functions with the seconds of all their cases.
+        files: Python files, each with its digest and the numbers of the tests of its lines.
+        placed: Files of Verilog and C++, each with the tests that hand it to a tool, with seconds.
+    """
 
     tests: list[tuple[str, float]]
     files: dict[str, dict[str, object]]
+    placed: dict[str, list[tuple[str, float]]]
 
     @classmethod
     def read(cls, path: Path) -> Covering:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return cls([(name, seconds) for name, seconds in kept["tests"]], kept["files"])
+        placed = {
+            name: [(case, seconds) for case, seconds in cases]
+            for name, cases in kept["placed"].items()
+        }
+        return cls([(name, seconds) for name, seconds in kept["tests"]], kept["files"], placed)
 
     def tests_of(self, root: Path, path: Path, text: str, line: int) -> list[int] | None:
         """Numbers of the tests that execute a line; for one that runs at import, those of its file.
@@ -74,6 +85,19 @@ class Covering:
             if chosen and total + duration > seconds:
                 continue
             chosen.append(name)
+            total += duration
+        return chosen
+
+    def tools_get(self, path: Path, folders: tuple[str, ...], seconds: float) -> list[str]:
+        """Tests in some folders that hand a file to a tool, quick ones first, up to a time."""
+        chosen, total = [], 0.0
+        cases = [
+            each for each in self.placed.get(path.as_posix(), []) if each[0].startswith(folders)
+        ]
+        for case, duration in sorted(cases, key=lambda each: each[1]):
+            if chosen and total + duration > seconds:
+                break
+            chosen.append(case)
             total += duration
         return chosen
 

@@ -48,6 +48,12 @@ SELECTIONS = {
 RENDERED = ("tests/cli/test_reference.py",)
 """Tests of what is declared at import and rendered: keys, defaults, limits, options."""
 
+SIMULATING = {
+    "verilog": ("tests/matrix/", "tests/rtl/"),
+    "cpp": ("tests/matrix/", "tests/hls/"),
+}
+"""Folders of tests that look at what a changed file computes, not at its text."""
+
 
 @dataclass(frozen=True)
 class Drawn:

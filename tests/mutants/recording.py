@@ -1,18 +1,25 @@
 """A plugin of pytest: which lines of the toolkit each test executes, and how long it takes.
 
+Of the Verilog library and the C++ templates it notes which test hands which file to a tool: the
+test writes a file of that name, or moves one there. A test that only reads a text does not run it.
+
 ``pytest -p mutants.recording --record FILE`` writes what ``mutants.covering`` reads.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mutants.covering import digest
+from mutants.drawing import files
 
 ROOT = Path.cwd()
 
@@ -32,12 +39,19 @@ def function(item: pytest.Item) -> str:
 
 
 class Recorder:
-    """Lines by test function; a function of which a case failed is left out."""
+    """Lines by test function, and files by test; a function of which a case failed is left out."""
 
     def __init__(self, record: Path) -> None:
         self.record = record
         self.seconds: dict[str, float] = defaultdict(float)
         self.failed: set[str] = set()
+        self.case_seconds: dict[str, float] = defaultdict(float)
+        drawn = files(ROOT, ("verilog", "cpp"), None)
+        self.names = {path.name: path for paths in drawn.values() for path in paths}
+        self.placed: dict[str, set[str]] = defaultdict(set)
+        self.by_fixture: dict[Any, set[str]] = defaultdict(set)
+        self.now: set[str] = set()
+        sys.addaudithook(self.audit)
         import coverage
 
         self.coverage = coverage.Coverage(
@@ -45,16 +59,52 @@ class Recorder:
         )
         self.coverage.start()
 
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Python calls this before it opens or moves a file."""
+        if event == "open":
+            target, mode, flags = arguments
+            writes = bool(set(mode or "") & set("wax+")) or bool(
+                mode is None and flags & (os.O_WRONLY | os.O_RDWR)
+            )
+        elif event == "os.rename":
+            target, writes = arguments[1], True
+        else:
+            return
+        if writes and isinstance(target, (str, os.PathLike)):
+            name = Path(target).name
+            if name in self.names:
+                self.now.add(name)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any]
+    ) -> Generator[None, object, object]:
+        before, self.now = self.now, set()
+        result = yield
+        self.by_fixture[fixturedef] |= self.now
+        self.now |= before
+        return result
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self.coverage.switch_context(function(item))
+        self.now = set()
         result = yield
         self.coverage.switch_context("")
+        shared = [
+            self.by_fixture[definition]
+            for definitions in item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+            for definition in definitions
+            if definition in self.by_fixture
+        ]
+        for name in self.now.union(*shared):
+            self.placed[name].add(item.nodeid)
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.partition("[")[0]
         self.seconds[name] += report.duration
+        self.case_seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(name)
 
@@ -63,14 +113,26 @@ class Recorder:
         data = self.coverage.get_data()
         tests = sorted(set(self.seconds) - self.failed)
         index = {name: number for number, name in enumerate(tests)}
-        files = {}
+        lines_of = {}
         for name in sorted(data.measured_files()):
             lines = {
                 line: sorted(index[each] for each in contexts if each in index)
                 for line, contexts in data.contexts_by_lineno(name).items()
             }
             path = Path(name)
-            files[path.relative_to(ROOT).as_posix()] = {"digest": digest(path), "lines": lines}
-        kept = {"tests": [[name, round(self.seconds[name], 2)] for name in tests], "files": files}
+            lines_of[path.relative_to(ROOT).as_posix()] = {"digest": digest(path), "lines": lines}
+        placed = {
+            self.names[name].as_posix(): [
+                [case, round(self.case_seconds[case], 2)]
+                for case in sorted(cases)
+                if case.partition("[")[0] not in self.failed
+            ]
+            for name, cases in sorted(self.placed.items())
+        }
+        kept = {
+            "tests": [[name, round(self.seconds[name], 2)] for name in tests],
+            "files": lines_of,
+            "placed": placed,
+        }
         self.record.parent.mkdir(parents=True, exist_ok=True)
         self.record.write_text(json.dumps(kept))

@@ -13,7 +13,7 @@ import pytest
 
 from mutants import __main__ as program
 from mutants.covering import Covering, digest, in_function
-from mutants.drawing import Drawn
+from mutants.drawing import LIBRARY, TEMPLATES, Drawn
 from mutants.operators import Mutant
 
 MODULE = """LIMIT = 3
@@ -53,6 +53,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / FILE).write_text(MODULE)
     for folder in (FILE.parent, FILE.parent.parent):
         (tmp_path / folder / "__init__.py").touch()
+    for folder in (LIBRARY, TEMPLATES):
+        (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "tests" / "core").mkdir(parents=True)
     (tmp_path / "tests" / "core" / "test_a.py").write_text(TESTS)
     return tmp_path
@@ -90,6 +92,7 @@ def test_what_a_line_asks(tree: Path) -> None:
     kept = {
         "tests": [["tests/core/test_a.py::test_small", 0.1], ["tests/b.py::test_b", 0.0]],
         "files": {FILE.as_posix(): {"digest": "", "lines": {"6": [0, 1], "14": []}}},
+        "placed": {},
     }
     path = tree / "lines.json"
     path.write_text(json.dumps(kept))
@@ -105,3 +108,56 @@ def test_what_a_line_asks(tree: Path) -> None:
     assert list(program.asked(tree, drawn, known, 60.0)) == [(mirrored_first, True)]
     nowhere = Drawn("core", FILE, Mutant(MODULE.replace("-x", "+x"), 14, "number"))
     assert [tests for tests, _ in program.asked(tree, nowhere, known, 60.0)] == wide
+
+
+PLACING = """import os
+import pytest
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    (tmp_path_factory.mktemp("a") / "sf_a.sv").write_text("built")
+
+def test_reads():
+    assert open("toolkit/semifreddo/rtl/library/sf_a.sv").read() == "a"
+
+@pytest.mark.parametrize("case", [1, 2])
+def test_first(built, case):
+    pass
+
+def test_moves(tmp_path):
+    (tmp_path / "draft").write_text("b")
+    os.replace(tmp_path / "draft", tmp_path / "sf_b.sv")
+
+def test_fails(built):
+    assert False
+"""
+
+
+@pytest.mark.skipif(find_spec("coverage") is None, reason="needs coverage: tox -e mutants")
+def test_which_tests_hand_a_file_to_a_tool(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tree / LIBRARY
+    for name in "abc":
+        (library / f"sf_{name}.sv").write_text(name)
+    for folder in ("rtl", "cli"):
+        (tree / "tests" / folder).mkdir()
+        (tree / "tests" / folder / f"test_{folder}.py").write_text(PLACING)
+    monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
+    file = tree / "lines.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "mutants.recording", "--record"]
+    subprocess.run([*command, str(file), "tests"], cwd=tree, capture_output=True, check=False)
+    covering = Covering.read(file)
+
+    def found(name: str, seconds: float = 60.0) -> set[str]:
+        return set(covering.tools_get(LIBRARY / name, ("tests/rtl/",), seconds))
+
+    both = {f"tests/rtl/test_rtl.py::test_first[{case}]" for case in (1, 2)}
+    assert found("sf_a.sv") == both, "also the test that finds it built"
+    assert len(found("sf_a.sv", -1.0)) == 1, "one test at least"
+    assert found("sf_b.sv") == {"tests/rtl/test_rtl.py::test_moves"}
+    assert found("sf_c.sv") == set()
+    drawn = Drawn("verilog", LIBRARY / "sf_b.sv", Mutant("x", 1, "number"))
+    assert list(program.asked(tree, drawn, covering, 60.0)) == [
+        (["tests/rtl/test_rtl.py::test_moves"], True)
+    ]
+    unknown = Drawn("verilog", LIBRARY / "sf_c.sv", Mutant("x", 1, "number"))
+    assert ["tests/rtl"] in [tests for tests, _ in program.asked(tree, unknown, covering, 60.0)]
