@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,12 +90,19 @@ class Covering:
         return chosen
 
     def tools_get(self, path: Path, folders: tuple[str, ...], seconds: float) -> list[str]:
-        """Tests in some folders that hand a file to a tool, quick ones first, up to a time."""
+        """Tests in some folders that hand a file to a tool, up to a time.
+
+        The quickest case of each test function comes first, then the second of each.
+        """
+        cases = sorted(self.placed.get(path.as_posix(), []), key=lambda each: each[1])
+        ranked, rank = [], Counter[str]()
+        for case, duration in cases:
+            if case.startswith(folders):
+                function = case.partition("[")[0]
+                ranked.append((rank[function], duration, case))
+                rank[function] += 1
         chosen, total = [], 0.0
-        cases = [
-            each for each in self.placed.get(path.as_posix(), []) if each[0].startswith(folders)
-        ]
-        for case, duration in sorted(cases, key=lambda each: each[1]):
+        for _, duration, case in sorted(ranked):
             if chosen and total + duration > seconds:
                 break
             chosen.append(case)

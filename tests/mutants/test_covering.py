@@ -153,6 +153,15 @@ def test_which_tests_hand_a_file_to_a_tool(tree: Path, monkeypatch: pytest.Monke
     both = {f"tests/rtl/test_rtl.py::test_first[{case}]" for case in (1, 2)}
     assert found("sf_a.sv") == both, "also the test that finds it built"
     assert len(found("sf_a.sv", -1.0)) == 1, "one test at least"
+    covering.placed[(LIBRARY / "sf_c.sv").as_posix()] = [
+        ("tests/rtl/a.py::a[1]", 2.0),
+        ("tests/rtl/a.py::a[2]", 1.0),
+        ("tests/rtl/b.py::b", 3.0),
+        ("tests/cli/c.py::c", 0.0),
+    ]
+    order = covering.tools_get(LIBRARY / "sf_c.sv", ("tests/rtl/",), 60.0)
+    assert order == ["tests/rtl/a.py::a[2]", "tests/rtl/b.py::b", "tests/rtl/a.py::a[1]"]
+    del covering.placed[(LIBRARY / "sf_c.sv").as_posix()]
     assert found("sf_b.sv") == {"tests/rtl/test_rtl.py::test_moves"}
     assert found("sf_c.sv") == set()
     drawn = Drawn("verilog", LIBRARY / "sf_b.sv", Mutant("x", 1, "number"))
