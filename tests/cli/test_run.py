@@ -322,7 +322,7 @@ def test_check_of_a_bundle_without_its_devices(
 
 
 def test_a_reference_that_answered_itself_proves_nothing() -> None:
-    alone = LadderReport((RungResult("streamnet", "equal", 64, 0, 0.1, ""),))
+    alone = LadderReport((RungResult("streamnet", "equal", 64, 0, 0.1, ""),), "", False)
     with pytest.raises(DataError, match=r"only the integer reference was compared, neither .* run"):
         _refuse_nothing(Path("design"), {"task": alone})
     with pytest.raises(DataError, match="compared with its own answers only; name golden vectors"):

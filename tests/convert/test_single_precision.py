@@ -78,6 +78,28 @@ def test_short_grids_are_computed_without_rounding(tmp_path: Path) -> None:
 THIRD = float(np.float32(1 / 3))
 
 
+def test_a_kernel_as_large_as_the_image_is_a_linear_layer(tmp_path: Path) -> None:
+    """The same sums of 32 products have the same bound, whichever node writes them."""
+    values = np.random.default_rng(3).integers(-7, 8, (3, 2, 4, 4)) * THIRD
+    bounds = []
+    for linear in (False, True):
+        graph = Graph((1, 2, 4, 4))
+        pixels = graph.quant("image", THIRD, 3.0, signed=0, name="/input/Quant")
+        shape = (3, 32) if linear else values.shape
+        held = graph.constant("weight", values.reshape(shape))
+        weight = graph.quant(held, THIRD, 4.0, name="/w/Quant")
+        if linear:
+            sums = graph.node("Gemm", graph.node("Flatten", pixels, axis=1), weight, transB=1)
+        else:
+            sums = graph.node("Conv", pixels, weight)
+        path = graph.save(tmp_path / f"{linear}.onnx", graph.quant(sums, 2 * THIRD, 8.0))
+        bounds.append(bounds_of(read_converted(path, "net"), SINGLE)[sums])
+    conv, gemm = bounds
+    assert (conv.error > 0).all()
+    np.testing.assert_allclose(conv.error.ravel(), gemm.error.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(conv.magnitude.ravel(), gemm.magnitude.ravel(), rtol=1e-12)
+
+
 def tied(tmp_path: Path, nudge: float) -> Path:
     """Every odd accumulator lies beside a boundary, by a bias that floating point may swallow."""
     graph = Graph((1, 1, 1, 4))

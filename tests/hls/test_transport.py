@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.hls.csim import build_csim, read_description
-from semifreddo.hls.transport import CSimTransport, open_csim
+from semifreddo.hls.transport import CSimTransport, _all_of, open_csim
 from semifreddo.runtime.transport import DeviceInfo
 
 FAKE = Path(__file__).parents[1] / "fake_tools" / "csim_worker"
@@ -172,3 +173,23 @@ def test_a_compiler_that_fails_leaves_nothing(
     with pytest.raises(ToolError, match=r"failed with exit code 1; see [^$]*error: expected"):
         build_csim(tmp_path, out / "program")
     assert {path.name for path in out.iterdir()} == {"program.main.log", "program.x.log"}
+
+
+def test_an_error_cancels_what_has_not_started() -> None:
+    started, free = [], threading.Event()
+
+    def work(part: slice) -> None:
+        started.append(part.start)
+        if part.start == 0:
+            raise TransportError("the first part fails")
+        free.wait(20)
+
+    release = threading.Timer(0.5, free.set)
+    release.start()
+    try:
+        with pytest.raises(TransportError, match="the first part fails"):
+            _all_of(work, [slice(first, first + 1) for first in range(100)], 2)
+    finally:
+        release.cancel()
+        free.set()
+    assert len(started) <= 3, "two that ran, and one that began before the error was seen"

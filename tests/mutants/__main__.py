@@ -11,12 +11,10 @@ run on the same files then asks only those, up to ``--seconds`` of them, and is 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import difflib
 import json
 import os
 import shutil
-import signal
 import subprocess  # noqa: TID251 -- pytest and git, not tools of the toolkit
 import sys
 import tempfile
@@ -29,6 +27,7 @@ from typing import Any
 from mutants.covering import Covering, in_function
 from mutants.drawing import (
     LANGUAGES,
+    PROOFS,
     RENDERED,
     SIMULATING,
     Drawn,
@@ -36,9 +35,9 @@ from mutants.drawing import (
     sample,
     selections,
 )
+from mutants.running import KILLED, SURVIVED, run_tests
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
 
 
 def copy_tree(root: Path, place: Path) -> None:
@@ -63,47 +62,6 @@ def record(root: Path, place: Path, file: Path) -> int:
     return 0 if file.is_file() and code in (0, 1) else 2
 
 
-def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
-    """What the tests say of the copy; a mutant that hangs is killed with all it started."""
-    environment = os.environ | {
-        "PYTHONPATH": str(place / "toolkit"),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "MPLBACKEND": "Agg",
-    }
-    command = [
-        os.environ.get("SEMIFREDDO_PYNQ_PYTHON", sys.executable)
-        if tests == ["tests/pynq_board"]
-        else sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "--no-header",
-        "-m",
-        "not slow and not clock",
-    ]
-    process = subprocess.Popen(
-        [*command, "-p", "no:cacheprovider", *tests],
-        cwd=place,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        code = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return HUNG
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    if code == 5:
-        return SURVIVED  # no test was collected
-    return SURVIVED if code == 0 else KILLED
-
-
 def asked(
     root: Path, drawn: Drawn, covering: Covering | None, seconds: float
 ) -> Iterator[tuple[list[str], bool]]:
@@ -116,8 +74,9 @@ def asked(
         if not in_function(before, line):
             yield list(RENDERED), False
         found = covering.selection(root, drawn.path, before, line, mirror, seconds)
-        if found:
-            yield found, True
+        if found is not None:
+            if found:
+                yield found, True
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
                 yield ["tests/pynq_board"], False
             return
@@ -125,6 +84,8 @@ def asked(
         found = covering.tools_get(drawn.path, SIMULATING[drawn.package], seconds)
         if found:
             yield found, True
+            for tests in PROOFS[drawn.package]:
+                yield [tests], False
             return
     for tests in selections(root, drawn):
         yield tests, False

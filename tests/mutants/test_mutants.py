@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mutants import __main__ as program
+from mutants import running
 from mutants.drawing import Drawn, files, sample, selections
 from mutants.operators import Mutant, executed, mutate_python, token_changes
 
@@ -171,16 +172,17 @@ def test_tests_that_fail_anyway_tell_nothing(
 
 def test_tests_that_pass_fail_or_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they start sooner
+    monkeypatch.setattr(running, "LOADED", ())
     (tmp_path / "toolkit").mkdir()
     (tmp_path / "test_good.py").write_text("def test_it():\n    assert True\n")
     (tmp_path / "test_bad.py").write_text("def test_it():\n    assert False\n")
     (tmp_path / "test_slow.py").write_text("import time\ndef test_it():\n    time.sleep(60)\n")
     found = {
-        name: program.run_tests(tmp_path, [f"test_{name}.py"], 2.0 if name == "slow" else 60.0)
+        name: running.run_tests(tmp_path, [f"test_{name}.py"], 2.0 if name == "slow" else 60.0)
         for name in ("good", "bad", "slow")
     }
     assert found == {
         "good": program.SURVIVED,
         "bad": program.KILLED,
-        "slow": program.HUNG,
+        "slow": running.HUNG,
     }

@@ -117,6 +117,11 @@ def test_cosim_measures(built: BuildConfig) -> None:
     assert report.cosim.swapped_images == 20
     assert report.cosim.latency_cycles == report.rtl.latency_cycles
     assert report.cosim.interval_cycles == report.rtl.interval_cycles
+    assert report.cosim.traffic_cycles is not None
+    waited = report.cosim.traffic_cycles - report.cosim.latency_cycles
+    assert waited >= (report.cosim.images - 1) * report.cosim.interval_cycles, (
+        "up to the last frame"
+    )
     assert {layer.name for layer in report.cosim.layers} == {
         layer.name for layer in load_net(built.build_dir / "net.json").layers
     }

@@ -187,6 +187,36 @@ def test_a_sum_of_two_negative_terms_begins_with_a_carry_of_two(simulate: Build)
     assert np.array_equal(found.results, reference.run(net, pictures))
 
 
+def test_what_leaves_the_adders_with_the_wrong_sign(simulate: Build) -> None:
+    """Negative weights: the cast behind the adders turns the sums of their channels round."""
+    weights = np.array([[-1, -3, -5, -4], [0, -3, -7, 5], [0, -6, 0, -2]]).reshape(1, 1, 3, 4)
+    kind = FixedType(5, 1, True, Rounding.HALF_EVEN, Overflow.SATURATE)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (4, 4, 4), kind),
+        weight="w",
+        bias="b",
+        kernel=(1, 1),
+        stride=(1, 1),
+        padding=(0, 0, 0, 0),
+        depthwise=False,
+    )
+    blocks = (
+        WeightBlock("w", "weight", weights, 4, True, (0,) * 4, (True,) * 4),
+        WeightBlock("b", "bias", np.array([3, 0, -5, 7]), 5, True, (0,) * 4, (True,) * 4),
+    )
+    source = FixedType.exact(4, 3, signed=True)
+    net = StreamNet("negative", Stream("image", (4, 4, 3), source), (layer,), blocks)
+    design = make_design(net, RtlSchedule({"conv": Choice()}))
+    text = "".join(design.files.values())
+    assert text.count(".NEGATE(1)") == 2
+    pictures = np.random.default_rng(1).integers(-8, 8, (6, 4, 4, 3))
+    with Simulation(simulate(design), design.bus) as simulation:
+        found = simulation.exchange([design.bus.image_packet(pictures)], 6, 60)
+    expected = reference.run(net, pictures)
+    assert np.array_equal(found.results, expected) and len(np.unique(expected)) > 20
+
+
 def test_cycles_need_no_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     net = frozen_net(True)
     layer = net.layers[0]

@@ -107,9 +107,11 @@ def test_every_pass_is_seen_under_its_own_name(seed: int, simulate: Build) -> No
 
 
 def test_a_feature_map_in_block_memory(simulate: Build) -> None:
-    """More than 64 words are held in another way (``sf_fifo``)."""
+    """More than 64 words are held in another way (``sf_fifo``). No power of two passes."""
     shape = (9, 9, 2)
-    made = two_convs((False, False))
+    blocks = tuple(weights(f"w{index}", index + 1, (False, False)) for index in range(3))
+    layers = [conv("a", "image", "w0"), conv("b", "a", "w1"), conv("c", "b", "w2")]
+    made = net(layers, [["a"], ["b"], ["c"]], blocks)
     layers = [replace(layer, output=replace(layer.output, shape=shape)) for layer in made.layers]
     found = replace(made, input=replace(made.input, shape=shape), layers=tuple(layers))
     design = make_design(found)

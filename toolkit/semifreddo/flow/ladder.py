@@ -57,4 +57,5 @@ def load_ladder(path: Path) -> LadderReport:
         raise LadderError(f"{path}: not a ladder file ({error}); build again") from error
     if None in results:
         raise LadderError(f"{path}: not a ladder file; build again")
-    return LadderReport(tuple(result for result in results if result is not None))
+    rungs = tuple(result for result in results if result is not None)
+    return LadderReport(rungs, compared="", own_answers=False)

@@ -127,8 +127,8 @@ class LadderReport:
     """
 
     results: tuple[RungResult, ...]
-    compared: str = ""
-    own_answers: bool = False
+    compared: str
+    own_answers: bool
 
     @property
     def climbed(self) -> tuple[RungResult, ...]:
