@@ -71,7 +71,7 @@ def asked(
         before = (root / drawn.path).read_text(encoding="utf-8")
         mirror = mirrors(root, drawn)
         line = drawn.mutant.line
-        if not in_function(before, line):
+        if drawn.package == "cli" or not in_function(before, line):
             yield list(RENDERED), False
         found = covering.selection(root, drawn.path, before, line, mirror, seconds)
         if found is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections import defaultdict
 from collections.abc import Generator
 from pathlib import Path
@@ -43,13 +44,13 @@ class Recorder:
 
     def __init__(self, record: Path) -> None:
         self.record = record
-        self.seconds: dict[str, float] = defaultdict(float)
         self.failed: set[str] = set()
         self.case_seconds: dict[str, float] = defaultdict(float)
         drawn = files(ROOT, ("verilog", "cpp"), None)
         self.names = {path.name: path for paths in drawn.values() for path in paths}
         self.placed: dict[str, set[str]] = defaultdict(set)
         self.by_fixture: dict[Any, set[str]] = defaultdict(set)
+        self.fixture_seconds: dict[Any, float] = defaultdict(float)
         self.now: set[str] = set()
         sys.addaudithook(self.audit)
         import coverage
@@ -80,7 +81,9 @@ class Recorder:
         self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         before, self.now = self.now, set()
+        begin = time.monotonic()
         result = yield
+        self.fixture_seconds[fixturedef] = time.monotonic() - begin
         self.by_fixture[fixturedef] |= self.now
         self.now |= before
         return result
@@ -91,19 +94,17 @@ class Recorder:
         self.now = set()
         result = yield
         self.coverage.switch_context("")
-        shared = [
-            self.by_fixture[definition]
-            for definitions in item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-            for definition in definitions
-            if definition in self.by_fixture
-        ]
-        for name in self.now.union(*shared):
+        fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+        shared = [each for found in fixtures for each in found if each in self.by_fixture]
+        for name in self.now.union(*(self.by_fixture[each] for each in shared)):
             self.placed[name].add(item.nodeid)
+        # A test that finds a fixture made would have to make it alone.
+        wide = (self.fixture_seconds[each] for each in shared if each.scope != "function")
+        self.case_seconds[item.nodeid] = max(self.case_seconds[item.nodeid], sum(wide))
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.partition("[")[0]
-        self.seconds[name] += report.duration
         self.case_seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(name)
@@ -111,7 +112,10 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
         data = self.coverage.get_data()
-        tests = sorted(set(self.seconds) - self.failed)
+        seconds: dict[str, float] = defaultdict(float)
+        for case, duration in self.case_seconds.items():
+            seconds[case.partition("[")[0]] += duration
+        tests = sorted(set(seconds) - self.failed)
         index = {name: number for number, name in enumerate(tests)}
         lines_of = {}
         for name in sorted(data.measured_files()):
@@ -130,7 +134,7 @@ class Recorder:
             for name, cases in sorted(self.placed.items())
         }
         kept = {
-            "tests": [[name, round(self.seconds[name], 2)] for name in tests],
+            "tests": [[name, round(seconds[name], 2)] for name in tests],
             "files": lines_of,
             "placed": placed,
         }

@@ -111,10 +111,12 @@ def test_what_a_line_asks(tree: Path) -> None:
 
 
 PLACING = """import os
+import time
 import pytest
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
+    time.sleep(0.3)
     (tmp_path_factory.mktemp("a") / "sf_a.sv").write_text("built")
 
 def test_reads():
@@ -162,6 +164,7 @@ def test_which_tests_hand_a_file_to_a_tool(tree: Path, monkeypatch: pytest.Monke
     order = covering.tools_get(LIBRARY / "sf_c.sv", ("tests/rtl/",), 60.0)
     assert order == ["tests/rtl/a.py::a[2]", "tests/rtl/b.py::b", "tests/rtl/a.py::a[1]"]
     del covering.placed[(LIBRARY / "sf_c.sv").as_posix()]
+    assert min(seconds for _, seconds in covering.placed[(LIBRARY / "sf_a.sv").as_posix()]) >= 0.3
     assert found("sf_b.sv") == {"tests/rtl/test_rtl.py::test_moves"}
     assert found("sf_c.sv") == set()
     drawn = Drawn("verilog", LIBRARY / "sf_b.sv", Mutant("x", 1, "number"))
