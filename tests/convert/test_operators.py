@@ -97,6 +97,20 @@ def test_a_clip_that_two_layers_read_is_one_cast(tmp_path: Path) -> None:
     assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
 
 
+def test_a_sum_whose_branch_has_a_channel_of_zeros(tmp_path: Path) -> None:
+    """A batch norm's factor of zero: the channel's step is the other branch's alone."""
+    graph = Graph()
+    one, other = (graph.quant(graph.conv(graph.image()), scale, 6.0) for scale in (0.11, 0.07))
+    factor = graph.constant("gamma", np.array([0.0, 0.5, 1.0]).reshape(1, 3, 1, 1))
+    value = graph.node("Add", one, graph.node("Mul", other, factor))
+    path = graph.save(tmp_path / "model.onnx", graph.quant(value, 0.2, 6.0, name="/last/Quant"))
+    net = read_converted(path, "net").net
+    images = np.random.default_rng(1).integers(0, 256, (40, *net.input.shape))
+    answers = reference.run(net, images)
+    assert np.array_equal(run_qonnx(path, net, images), answers)
+    assert len(np.unique(answers)) > 10
+
+
 def test_the_difference_of_two_streams(tmp_path: Path) -> None:
     """Outside of a blend, too, and of scales that are powers of two."""
     graph = Graph()

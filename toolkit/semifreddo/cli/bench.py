@@ -25,7 +25,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Declare the verb."""
     parser = describe(verbs, "bench", "measure a device", _EPILOG)
     parser.add_argument("bundle", type=Path, help="file made by `semifreddo build`")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16, 256], metavar="N")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", default=[1, 16, 256], metavar="N", help="frames per call"
+    )
     parser.add_argument("--frames", type=int, default=1024, metavar="N", help="per batch size")
     add_device(parser)
     parser.set_defaults(run=run)

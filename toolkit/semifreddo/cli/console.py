@@ -48,6 +48,19 @@ class Stopwatch:
         return time.perf_counter() - self._start
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Examples as they are written, and behind each option the value it has if it is left out."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        text, default = action.help or "", action.default
+        if not action.option_strings or isinstance(default, bool) or default in (None, [], ""):
+            return text
+        if default == argparse.SUPPRESS:
+            return text
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default)
+        return f"{text} (default: {shown.replace('%', '%%')})"
+
+
 def describe(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
@@ -60,7 +73,7 @@ def describe(
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Help,
     )
 
 

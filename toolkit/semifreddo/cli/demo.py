@@ -23,7 +23,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Declare the verb."""
     parser = describe(verbs, "demo", "train, freeze, build, check, run and retarget", _EPILOG)
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="where to work")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices")
     parser.set_defaults(run=run)
 
 

@@ -24,7 +24,9 @@ def add_device(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="PYNQ's own code on a simulated board (needs pynq, but no board)",
     )
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="SECONDS", help="longest wait for an answer"
+    )
 
 
 @contextlib.contextmanager

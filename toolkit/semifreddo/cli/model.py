@@ -55,7 +55,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
     freeze = describe(verbs, "freeze", "freeze more of a trained model", _FREEZE)
     freeze.add_argument("source", type=Path, help="checkpoint, or folder with a design.toml")
-    freeze.add_argument("--layers", nargs="+", default=[], metavar="PATTERN")
+    freeze.add_argument(
+        "--layers",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="names of layers; * matches any part",
+    )
     freeze.add_argument(
         "--channels", nargs="+", default=[], metavar="PATTERN=LIST", help="output channels"
     )

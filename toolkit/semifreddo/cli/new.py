@@ -39,7 +39,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--data", type=Path, help="folder or .npz file of the images")
     parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="scale pictures to this size")
-    parser.add_argument("--board", default="pynq_z2", help="board to build for (pynq_z2)")
+    parser.add_argument("--board", default="pynq_z2", help="board to build for")
     parser.set_defaults(run=run)
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from semifreddo.cli.console import Help
 from semifreddo.cli.main import make_parser
 from semifreddo.core.files import write_atomic
 from semifreddo.flow.output_schema import output_schema
@@ -66,7 +67,7 @@ def verbs(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentPars
 
 def _help(parser: argparse.ArgumentParser) -> str:
     """The help at a fixed width, whatever terminal this runs in."""
-    parser.formatter_class = functools.partial(argparse.RawDescriptionHelpFormatter, width=_WIDTH)
+    parser.formatter_class = functools.partial(Help, width=_WIDTH)
     return parser.format_help()
 
 
