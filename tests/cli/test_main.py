@@ -187,6 +187,8 @@ def test_doctor(capsys: Capture) -> None:
         assert name in text
     assert main(["doctor", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
+    versions = [tool["version"] for tool in data["tools"] if tool["version"]]
+    assert versions and all(f" {version} " in text for version in versions)
     assert data["semifreddo"] == semifreddo.__version__
     numpy = next(item for item in data["packages"] if item["name"] == "numpy")
     assert numpy["version"] == np.__version__

@@ -32,6 +32,12 @@ def test_missing_file(tmp_path: Path) -> None:
         load_net(tmp_path / "gone.json")
 
 
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"format": "semifreddo-task-1"}'])
+def test_another_file(text: str) -> None:
+    with pytest.raises(NetError, match=r"^some\.json: not a semifreddo-net"):
+        net_from_json(text, "some.json")
+
+
 TEXT = net_to_json(blended())
 
 

@@ -119,6 +119,30 @@ def test_a_threshold_never_falls_below_zero():
         assert quant.filter_terms.threshold == 0
 
 
+def test_only_weights_that_are_trained_and_choose_their_terms_pay_for_them():
+    images, labels = torch.rand(4, 1, 8, 8), torch.arange(4)
+    random = torch.Generator()
+    losses = []
+    for change in ("none", "frozen", "given"):
+        torch.manual_seed(0)
+        model = Backbone(
+            BackboneConfig((1, 8, 8), 4, (2, 2), (1, 1), weights="powers_of_two", terms="learned")
+        )
+        (_, weight, quant), *others = powers_quants(model)
+        assert others
+        if change == "frozen":
+            weight.requires_grad_(False)
+        if change == "given":
+            quant.filter_terms.fixed.fill_(True)
+        if change == "none":
+            cost = float(quant.cost(weight)[1].sum().detach())
+        loss, _ = FilterLasso(0.5, 0.0).backward(model, images, labels, 4, random)
+        losses.append(loss)
+    assert cost > 0
+    assert losses[1] == pytest.approx(losses[0] - 0.5 * cost, rel=1e-5)
+    assert losses[2] == losses[1]
+
+
 def test_no_weights_of_powers():
     with pytest.raises(ValueError, match="no weight is made of powers of two"):
         mean_terms(Backbone(BackboneConfig((1, 8, 8), 2, (2,), (1,))))

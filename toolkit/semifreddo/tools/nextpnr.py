@@ -62,7 +62,7 @@ def place_and_route(
     clock_mhz: float,
     workdir: Path,
     timeout_s: float,
-    seed: int = 1,
+    seed: int,
     cancel: Event | None = None,
 ) -> Routed:
     """Place and route a netlist of ``synth_ecp5``.
