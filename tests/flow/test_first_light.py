@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tarfile
 from pathlib import Path
@@ -158,6 +159,20 @@ def test_facts_are_answers_to_questions(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar.gz") as archive:
         text = archive.extractfile("a/facts.md")
         assert text is not None and rb"| 7 \| 8 |" in text.read()
+
+
+def test_the_facts_are_found_behind_other_members(tmp_path: Path) -> None:
+    """Whoever packs an archive again may put them anywhere; a folder of that name holds none."""
+    path = tmp_path / "again.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        folder = tarfile.TarInfo("other/facts.json")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, text in (("again/notes.txt", b"by hand"), ("again/facts.json", b'{"a": 1}')):
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text))
+    assert read_archive(path) == {"a": 1}
 
 
 def test_only_archives_of_a_sane_size_are_read(tmp_path: Path) -> None:

@@ -187,6 +187,12 @@ def test_a_shared_block_reaches_every_pass_and_the_test_bench_passes(tmp_path: P
     assert run_bench(bench, project) == 0
     (project / "tb_data" / "expected.dat").write_text("1 2\n" * 6)
     assert run_bench(bench, project) == 1
+    pixels = (project / "tb_data" / "images.dat").read_text().split()
+    part = pixels[: 5 * len(pixels) // 12]  # of 6 images: two and a half
+    for images_text, expected_text in (("", ""), (" ".join(part), "1 2\n" * 2)):
+        (project / "tb_data" / "images.dat").write_text(images_text)
+        (project / "tb_data" / "expected.dat").write_text(expected_text)
+        assert run_bench(bench, project) == 2
 
 
 def compile_test_bench(project: Path, name: str) -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from nets import blended
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Cast, Conv, Route, Stream
+from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.ir.text import details
 
 GOLDEN = """\
@@ -53,3 +54,16 @@ def test_text_is_stable() -> None:
     for mark, block in zip(("CORE", "ADAPTER", "BIAS", "ALPHA", "HEAD"), net.blocks, strict=True):
         golden = golden.replace(f"sha256:{mark}", f"sha256:{digest_ints(block.raw)[:12]}")
     assert str(net) == golden
+
+
+def test_repeats_close_the_text() -> None:
+    net = blended()
+    layers = tuple(
+        Cast(inputs=(source,), output=Stream(name, net.input.shape, net.input.type))
+        for source, name in (("image", "a"), ("a", "b"), ("b", "c"), ("c", "d"))
+    )
+    repeat = Repeat("block", (("a", "b"), ("c", "d")))
+    looped = StreamNet(
+        "looped", Stream("image", net.input.shape, net.input.type), layers, (), (repeat,)
+    )
+    assert str(looped).splitlines()[-1] == "repeat block: a, b | c, d"
