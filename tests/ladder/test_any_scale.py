@@ -262,7 +262,7 @@ def operator(name: str, folder: Path) -> StreamNet:
 @pytest.mark.parametrize("name", BUILT)
 def test_operators_in_cpp(name: str, tmp_path: Path) -> None:
     net = operator(name, tmp_path)
-    climb_cpp(net, pictures(net, 100), tmp_path, [net])
+    climb_cpp(net, pictures(net, 100), tmp_path / "cpp", [net])
 
 
 @pytest.mark.slow
