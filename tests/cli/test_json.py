@@ -163,6 +163,7 @@ target_fps = 10_000
         (["retarget", "{tmp}", "-o", "{tmp}/x.json"], 2),
         (["labels", "{tmp}", "--groups", "a=0", "b=1"], 2),
         (["widths", "{tmp}"], 2),
+        (["audit", "{tmp}", "{tmp}/none.json"], 1),
     ],
 )
 def test_what_comes_to_nothing_is_a_document_too(

@@ -207,6 +207,68 @@ def test_whether_finer_labels_pay(design: Path, capsys: pytest.CaptureFixture[st
         refused(capsys, ["labels", design, "--groups", *groups], message)
 
 
+def test_a_robust_task_runs_on_the_same_device_and_is_audited(
+    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the dev extra")
+    built = {name: digest_tree(design / "build" / name) for name in MADE}
+    task, vectors = tmp_path / "parity.json", tmp_path / "v.npz"
+    groups = ["--groups", "odd=1,3,5,7,9", "even=0,2,4,6,8"]
+    arguments = ["retarget", str(design), *groups, "--robust", "--epochs", "3", "-o", str(task)]
+    assert main([*arguments, "--vectors", str(vectors), "--quiet"]) == 0
+    out = capsys.readouterr().out
+    for rung in ("streamnet", "csim", "rtl"):
+        assert re.search(rf"{rung} +equal +450", out)
+    for name, digest in built.items():
+        assert digest_tree(design / "build" / name) == digest
+    with Accelerator.open(design / "build" / "tiny.sfb") as accelerator:
+        accelerator.load_task(task)
+        assert accelerator.check(vectors).ok
+    given = ["audit", str(design), str(task), "--images", "60", "--steps", "20", "--epochs", "1"]
+    # Groups may be named in any order; the task's own decides.
+    assert main([*given, "--groups", *reversed(groups[1:]), "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    jsonschema.validate(found, json.loads(output_schema()))
+    assert (found["task"], found["images"], found["layer"]) == ("parity", 60, "cores.0.1.act")
+    names = [network["name"] for network in found["networks"]]
+    assert names == ["parity", "fine-tuned", "re-trained"]
+    for network in found["networks"]:
+        assert all(0 <= network[what] <= 1 for what in ("clean", "attacked", "noised"))
+    golden = VectorSet.load(vectors)
+    assert golden.truth is not None
+    right = Task.load(task).answers(golden.expected) == golden.truth
+    assert abs(found["networks"][0]["clean"] - right.mean()) < 0.2
+    assert found["moved"] > found["noise_moved"] >= 0 and 0 <= found["frozen_share"] <= 1
+    own = design / "build" / "task.json"
+    groups = ["--groups", "low=0-2", "middle=3-5", "high=6-9"]
+    short = ["--no-baselines", "--images", "30", "--steps", "1"]
+    assert main(["audit", str(design), str(own), *groups, *short]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"tiny +\d+\.\d% +\d+\.\d% +\d+\.\d%\n", out) and "fine-tuned" not in out
+    assert "the frozen path stays attackable: its weights are the same in every device" in out
+
+
+def test_audit_refusals(design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, bundle = design / "build" / "task.json", design / "build" / "tiny.sfb"
+    foreign = json.loads(own.read_text()) | {"device_digest": "0" * 64}
+    (tmp_path / "foreign.json").write_text(json.dumps(foreign))
+    core = design / "build" / "train" / "core.safetensors"
+    groups = ["--groups", "low=0-2", "middle=3-5", "high=6-9"]
+    for arguments, message in (
+        ([design, own], "its answer 'low' is no class of digits; name what it answers with"),
+        ([design, own, "--classes", "0,1"], "2 classes, and task tiny has 3 answers"),
+        ([design, own, "--groups", "a=0", "b=1", "c=2"], "named a, b, c, and task tiny answers"),
+        ([design, own, *groups, "--strength", "0"], r"strength = 0 is outside 1\.\.128"),
+        ([design, own, *groups, "--images", "0"], "--images 0: must be at least 1"),
+        ([design, own, *groups, "--no-baselines", "--epochs", "1"], "nothing is trained"),
+        ([design, tmp_path / "foreign.json"], "was made for device tiny 000000000000"),
+        ([design, tmp_path / "none.json"], "no such task file"),
+        ([bundle, own], "a bundle holds no model; name it with --checkpoint"),
+        ([bundle, own, "--checkpoint", core, "--dataset", "digits", *groups], "is device"),
+    ):
+        refused(capsys, ["audit", *arguments], message)
+
+
 def test_retarget_a_bundle(
     design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

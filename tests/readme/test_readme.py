@@ -169,6 +169,10 @@ KNOWN: dict[str, dict[str, Quick | Absent]] = {
         "-o fine.json": Slow(r"task fine: \d+ bytes, test accuracy 9\d\.\d\d%"),
         "semifreddo run hls_projects/digits/build/digits.sfb --task fine.json "
         "--images scans.npz": Slow(r"even +\d+\nodd +\d+"),
+        "semifreddo retarget hls_projects/digits --groups even=0,2,4,6,8 odd=1,3,5,7,9 --robust "
+        "-o robust.json": Slow(r"task robust: \d+ bytes, test accuracy 9\d\.\d\d%"),
+        "semifreddo audit hls_projects/digits robust.json --groups even=0,2,4,6,8 "
+        "odd=1,3,5,7,9": Slow(r"robust +9\d\.\d%(.|\n)*re-trained(.|\n)*stays attackable"),
     },
 }
 BEFORE = {"docs/pictures.md": ["semifreddo build hls_projects/digits"]}

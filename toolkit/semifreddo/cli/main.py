@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from semifreddo import __version__
 from semifreddo.cli import (
+    audit,
     bench,
     build,
     check,
@@ -48,6 +49,7 @@ _VERBS = (
     retarget,
     labels,
     widths,
+    audit,
     report,
     doctor,
     first_light,

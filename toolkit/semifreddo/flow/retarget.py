@@ -12,7 +12,14 @@ from semifreddo.flow.check import Progress, check_task
 from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.rungs import streamnet_rung
 from semifreddo.flow.trained import checkpoint_kind, load_trained
-from semifreddo.flow.training import Groups, Retargeted, dataset_of, retarget_device
+from semifreddo.flow.training import (
+    Groups,
+    Retargeted,
+    Teacher,
+    dataset_of,
+    fine_tune,
+    retarget_device,
+)
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.serial import load_net
 from semifreddo.runtime import Bundle
@@ -118,6 +125,7 @@ def train_new_task(
     *,
     name: str,
     groups: Groups | None = None,
+    teacher: Teacher = fine_tune,
     progress: Progress = lambda _: None,
 ) -> tuple[Retargeted, LadderReport]:
     """Train a task for a target, and prove it on every rung that needs no rebuilding.
@@ -128,6 +136,7 @@ def train_new_task(
         options: How to train.
         name: Name of the task.
         groups: If given, the device learns the classes of ``data`` and answers with their groups.
+        teacher: In which way.
         progress: Called with each rung's result.
 
     Returns:
@@ -148,6 +157,7 @@ def train_new_task(
         name=name,
         folder=None if build is None else build / "train" / f"task-{name}",
         groups=groups,
+        teacher=teacher,
     )
     if target.config is not None:
         report = check_task(target.config, made.task, _proof(target.config, made.vectors), progress)

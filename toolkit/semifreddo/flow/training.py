@@ -47,6 +47,8 @@ from semifreddo.train.recipes import (
 
 Progress = Callable[[str], None]
 Groups = Mapping[str, Sequence[int]]
+Teacher = Callable[[TrainedModel, TrainVal, TrainOptions, Path | None], TrainedModel]
+"""Teaches a model another task; the folder is for states."""
 
 
 def training_of(config: BuildConfig) -> TrainSection:
@@ -298,6 +300,14 @@ def vectors_of(trained: TrainedModel, data: Dataset) -> VectorSet:
     return VectorSet(images, raw_answers(trained.model, images), truth=data.test.labels)
 
 
+def fine_tune(
+    trained: TrainedModel, data: TrainVal, options: TrainOptions, folder: Path | None = None
+) -> TrainedModel:
+    """Go on from the trained values, with what the network is trained with."""
+    aim = objective_of(trained.config, options)
+    return retarget(trained, data, options, folder, objective=aim)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Retargeted:
     """A new task for a built device.
@@ -377,6 +387,7 @@ def retarget_device(
     name: str,
     folder: Path | None = None,
     groups: Groups | None = None,
+    teacher: Teacher = fine_tune,
 ) -> Retargeted:
     """Train another task for a built device.
 
@@ -389,6 +400,7 @@ def retarget_device(
         folder: For states, so that an interrupted call goes on.
         groups: If given, the classes that stand in groups are learned one by one, and the device
             answers with their groups; accuracies are those of groups.
+        teacher: In which way.
 
     Raises:
         TaskError: ``trained`` is not the model of the device.
@@ -398,14 +410,13 @@ def retarget_device(
     seen = Preprocessing.from_figures(trained.info)
     # Images named by the user have no mean and deviation yet; the model was trained with them.
     data = normalised(data, seen.mean, seen.deviation)
-    aim = objective_of(trained.config, options)
     if groups is None:
-        new = measured(retarget(trained, data, options, folder, objective=aim), data)
+        new = measured(teacher(trained, data, options, folder), data)
         metrics = {key: float(new.info[key]) for key in METRICS}
         task = make_task(device, new, name, metrics)
         return Retargeted(new, task, vectors_of(new, data))
     fine, outputs = fine_classes(data, groups)
-    new = retarget(trained, fine, options, folder, objective=aim)
+    new = teacher(trained, fine, options, folder)
     task = make_task(device, new, name, {}, Answer(tuple(groups), outputs))
     vectors = vectors_of(new, fine)
     truth = {part: np.array(outputs)[split.labels] for part, split in fine.splits.items()}

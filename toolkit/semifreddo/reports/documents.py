@@ -210,6 +210,52 @@ class WidthsDocument(Document):
 
 
 @dataclass(frozen=True)
+class AuditedNetwork:
+    """A network under attack; shares of images, from 0 to 1.
+
+    Attributes:
+        clean: Answered right.
+        attacked: Of these, made wrong by the attack.
+        noised: Of these, made wrong by noise of equal norm.
+    """
+
+    name: str
+    clean: float
+    attacked: float
+    noised: float
+
+
+@dataclass(frozen=True)
+class AuditDocument(Document):
+    """``semifreddo audit``: how easily a task is fooled through the frozen core.
+
+    Attributes:
+        file: The task file.
+        layer: The last layer that follows from frozen weights alone.
+        strength: Grey levels, of 255, by which a pixel may change.
+        features: Attacked, each in a run of its own.
+        moved: How far the attack moves the layer's features, of their own length.
+        noise_moved: The same of noise of equal norm.
+        frozen_share: Mean share that blends take of the frozen core; None without blends.
+        networks: The task, then what was trained for comparison.
+    """
+
+    FORMAT: ClassVar[str] = "semifreddo-audit/1"
+
+    task: str
+    file: str
+    images: int
+    layer: str
+    strength: int
+    steps: int
+    features: int
+    moved: float
+    noise_moved: float
+    frozen_share: float | None
+    networks: tuple[AuditedNetwork, ...]
+
+
+@dataclass(frozen=True)
 class ErrorDocument(Document):
     """Any command that came to nothing."""
 
@@ -225,6 +271,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RetargetDocument,
     LabelsDocument,
     WidthsDocument,
+    AuditDocument,
     ErrorDocument,
 )
 

@@ -62,6 +62,7 @@ class Phase:
         crop: Side of the random crops that the first epochs see instead of whole images.
         cropped: How many epochs see crops.
         bfloat16: Compute layers in bfloat16.
+        constant: Keep the rate instead of letting it fall along a cosine.
     """
 
     name: str
@@ -73,12 +74,15 @@ class Phase:
     crop: int | None = None
     cropped: int = 0
     bfloat16: bool = False
+    constant: bool = False
 
     def rate_at(self, step: int, steps: int) -> float:
         """Learning rate of a step, counted over all epochs of so many steps."""
         rising = self.warmup * steps
         if step < rising:
             return self.rate * step / rising
+        if self.constant:
+            return self.rate
         progress = (step - rising) / (self.epochs * steps - rising)
         return self.rate * 0.5 * (1 + math.cos(math.pi * progress))
 
@@ -277,7 +281,7 @@ def _identity(
     name, epochs, rate, outputs = phase.name, phase.epochs, phase.rate, phase.outputs
     aim = _objective(phase, options).key
     added = (phase.warmup, phase.crop, phase.cropped, phase.bfloat16)
-    unusual = added if any(added) else ()
+    unusual = [*(added if any(added) else ()), *(["constant"] if phase.constant else [])]
     about = [
         name,
         epochs,
@@ -343,6 +347,8 @@ def fit(
         if not finished:
             _epochs(run, train, val, options, folder=folder, identity=identity)
         model.load_state_dict(run.best)
+        objective.finish(model)
+        guard.restore()
         model.eval()
     return run.history
 

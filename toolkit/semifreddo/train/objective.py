@@ -19,7 +19,8 @@ class Objective(abc.ABC):
 
     One object serves one :func:`~semifreddo.train.loop.fit` at a time: ``attach`` before the first
     step, ``begin_epoch`` before each epoch, for each batch ``backward`` and, behind the optimizer,
-    ``after_step``, and ``close`` at the end, also when the training fails or is interrupted.
+    ``after_step``, ``finish`` behind the last epoch, and ``close`` at the end, also when training
+    fails or is interrupted.
 
     Attributes:
         score_name: What :meth:`score` measures.
@@ -67,6 +68,12 @@ class Objective(abc.ABC):
 
     def after_step(self, model: nn.Module) -> None:  # noqa: B027 -- most need nothing
         """Change the model behind a step of the optimizer: clip, mask, average.
+
+        Frozen values are put back afterwards.
+        """
+
+    def finish(self, model: nn.Module) -> None:  # noqa: B027 -- most need nothing
+        """Change the model behind the last epoch; it is as it was in its best one.
 
         Frozen values are put back afterwards.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class _Session:
     history: list[EpochMetrics] = field(default_factory=list)
     facts: dict[str, str | float] = field(default_factory=dict)
 
-    def run(self, name: str, epochs: int, rate: float) -> None:
+    def run(self, name: str, epochs: int, rate: float, *, constant: bool = False) -> None:
         """One phase, resumable in a folder of its own."""
         if not epochs:
             return
@@ -72,6 +73,7 @@ class _Session:
                 len(self.data.labels),
                 self.objective,
                 bfloat16=self.options.bfloat16 and has_bfloat16(),
+                constant=constant,
             ),
             plan=self.plan,
             folder=place,
@@ -278,6 +280,11 @@ def train_model(
     return session.finish(network, session.plan, data.name)
 
 
+def _new_head(model: nn.Module) -> None:
+    if isinstance(model, Network):
+        model.head.reset()
+
+
 def retarget(
     trained: TrainedModel,
     data: TrainVal,
@@ -285,6 +292,8 @@ def retarget(
     folder: Path | None = None,
     *,
     objective: Objective | None = None,
+    start: Callable[[nn.Module], None] | None = None,
+    constant: bool = False,
 ) -> TrainedModel:
     """Teach the same device another task.
 
@@ -297,6 +306,9 @@ def retarget(
         options: How; the scales are constants, so there is one phase of ``epochs`` at ``rate``.
         folder: For states, metrics and curve.
         objective: What is minimised; cross entropy if left out.
+        start: Gives the copy of the model the values to start from; new ones of the classifier of a
+            built-in network if left out.
+        constant: Keep the learning rate instead of letting it fall.
 
     Raises:
         ConfigError: More classes than outputs, scales that are not pinned, or no epochs.
@@ -312,10 +324,9 @@ def retarget(
     model = copy.deepcopy(trained.model)
     check_model(model, data, options.epochs)
     torch.manual_seed(options.seed)
-    if isinstance(model, Network):
-        model.head.reset()
+    (start or _new_head)(model)
     session = _Session(model, data, options, trained.plan, folder, objective)
-    session.run("retarget", options.epochs, options.rate)
+    session.run("retarget", options.epochs, options.rate, constant=constant)
     return session.finish(trained.config, trained.plan, data.name)
 
 
