@@ -49,12 +49,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     what.add_argument(
         "--groups", nargs="+", metavar="NAME=LIST", help="classes of each of its answers"
     )
-    parser.add_argument("--strength", type=int, default=16, help="grey levels of 255 (16)")
-    parser.add_argument("--steps", type=int, default=40, help="of the attack (40)")
+    parser.add_argument("--strength", type=int, default=16, help="grey levels of 255")
+    parser.add_argument("--steps", type=int, default=40, help="of the attack")
     parser.add_argument(
-        "--features", type=int, default=4, help="features attacked, each in a run of its own (4)"
+        "--features", type=int, default=4, help="features attacked, each in a run of its own"
     )
-    parser.add_argument("--images", type=int, default=500, help="test images at most (500)")
+    parser.add_argument("--images", type=int, default=500, help="test images at most")
     parser.add_argument("--no-baselines", action="store_true", help="train nothing for comparison")
     parser.add_argument("--checkpoint", type=Path, help="the model the device was built from")
     parser.add_argument("--dataset", help="images, if not the design's")
@@ -62,7 +62,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--epochs", type=int, help="of the networks for comparison, instead of [train.task]"
     )
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed", type=int, help="of the attack, and of what is trained")
     add_output(parser)
     parser.set_defaults(run=run)
 
