@@ -9,6 +9,8 @@ import dataclasses
 import json
 import time
 
+import numpy as np
+
 from semifreddo.core.errors import DataError, LimitError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.vectors import VectorSet
@@ -103,7 +105,7 @@ def _standard_cells(work: Workspace) -> StandardCellFigures:
     vectors = VectorSet.load(work.build / "vectors.npz")
     found = measure_cells(
         built_design(work.build),
-        vectors.images[: config.synth.images],
+        vectors.images[: config.synth.images].astype(np.int64),
         liberty=config.path(liberty),
         clock_mhz=config.clock_mhz,
         cache=work.build / CACHE,

@@ -151,17 +151,17 @@ def measure_cells(
         progress=progress,
     )
     modules: dict[str, Any] = {}
-    for found in made:
-        netlist = json.loads(gzip.decompress(found.gates.read_bytes()))["modules"]
-        modules[found.part.top] = netlist[found.part.top]
+    for mapped in made:
+        netlist = json.loads(gzip.decompress(mapped.gates.read_bytes()))["modules"]
+        modules[mapped.part.top] = netlist[mapped.part.top]
     work = cache / f"work-cells-{design.top}"
     models = cell_models(liberty, workdir=work, timeout_s=timeout_s)
     activity = activity_of(design, modules, models, images)
     say(f"netlist of {len(activity.rates)} pins: exact on {activity.images} images")
     netlists = []
-    for found in made:
-        netlists.append(work.resolve() / f"{found.part.top}.v")
-        write_atomic(netlists[-1], gzip.decompress(found.verilog.read_bytes()))
+    for mapped in made:
+        netlists.append(work.resolve() / f"{mapped.part.top}.v")
+        write_atomic(netlists[-1], gzip.decompress(mapped.verilog.read_bytes()))
     found = analyse(
         netlists,
         design.top,
@@ -252,7 +252,8 @@ def _reset(run: Run) -> None:
 
 def _exchange(run: Run, packet: Words, wanted: int, patience: int, *, count: bool) -> Words:
     """Send a packet without a pause; the result words until as many as are wanted have come."""
-    sent, got, still = 0, [], 0
+    got: list[int] = []
+    sent, still = 0, 0
     while sent < len(packet) or len(got) < wanted:
         offered = sent < len(packet)
         run.drive("s_axis_tvalid", int(offered))
