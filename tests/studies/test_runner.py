@@ -175,6 +175,22 @@ def test_page_and_record_tell_the_same(runner, tmp_path):
     assert recorded(record) == runner.results()
 
 
+def test_a_page_of_what_is_measured_so_far(runner, tmp_path):
+    def stop(_line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.validate(Serial(), stop)
+    known = len(runner.cells())
+    text = runner.publish(tmp_path / "out").read_text()
+    assert f"looked at, and {known - 1} of the {known} cells known so far are not measured." in text
+    record = json.loads((tmp_path / "out" / "counting.json").read_text())
+    assert record["missing"] == known - 1 and not record["sealed"]
+    runner.validate(Serial(), silent)
+    assert "missing" not in runner.record()
+    assert "has not been looked at.\n" in render(runner.study, runner.record())
+
+
 def test_keys_tell_cells_apart():
     cells = [Cell("a b", 1), Cell("a_b", 1), Cell("a", 1, {"x": 1}), Cell("a", 1, {"x": "1"})]
     assert len({cell.key for cell in cells}) == 4

@@ -23,7 +23,8 @@ examples:
 Without --seal and --test the study measures what is still missing on development data, which has
 no test split, and shows the page so far. Ctrl-C loses only the cells that are being measured.
 --seal fixes what will be tested; --test measures the test split once and writes the record
-(NAME.json) and its page (NAME.md) into --out.
+(NAME.json) and its page (NAME.md) into --out. --publish writes both as far as the study has come; a
+page without a test says that there is no verdict.
 
 A measurement chooses nothing, so it has no data, seeds, seal or test; it prints its tables.
 Measurements are calibration, adder_graphs, residency, digit_width, standard_cells, rivals,
@@ -55,11 +56,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--work", type=Path, default=Path("build/studies"), help="folder of results so far"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("docs/studies"), help="where --test writes the page"
+        "--out",
+        type=Path,
+        default=Path("docs/studies"),
+        help="where --test and --publish write the page",
     )
     step = parser.add_mutually_exclusive_group()
     step.add_argument("--seal", action="store_true", help="fix settings, choices and margin")
     step.add_argument("--test", action="store_true", help="measure the test split, once")
+    step.add_argument("--publish", action="store_true", help="write the page as it is now")
     parser.set_defaults(run=run)
 
 
@@ -79,7 +84,7 @@ def _measure(measurement: Measurement, arguments: argparse.Namespace) -> int:
     from semifreddo.studies.measurement import with_settings
     from semifreddo.studies.pool import Dask, make_pool
 
-    for name in ("data", "seeds", "seal", "test"):
+    for name in ("data", "seeds", "seal", "test", "publish"):
         if getattr(arguments, name):
             raise ConfigError(f"study {measurement.name}: --{name} is for studies that choose")
     pool = make_pool(arguments.workers)
@@ -106,6 +111,9 @@ def _step(study: Study[Any, Any], arguments: argparse.Namespace) -> int:
     if arguments.seal:
         runner.seal()
         progress(f"sealed: {runner.folder}; next: semifreddo study {study.name} ... --test")
+        return 0
+    if arguments.publish:
+        progress(f"page: {runner.publish(arguments.out)}")
         return 0
     if study.data and arguments.data is None:
         raise ConfigError(f"study {study.name}: name the folder of {study.data} with --data DIR")

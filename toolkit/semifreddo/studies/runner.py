@@ -194,12 +194,15 @@ class Runner:
 
     def record(self) -> JSON:
         """Everything that the page is made of, as it is committed."""
+        results = self.results()
+        missing = len(self.cells()) - len(results)
         return {
             "study": self.study.name,
             "settings": self.study.settings(),
             "seeds": list(self.seeds),
             "sealed": (self.folder / _SEAL).is_file(),
-            "results": [asdict(item) for item in self.results()],
+            **({"missing": missing} if missing else {}),
+            "results": [asdict(item) for item in results],
         }
 
     def publish(self, out: Path) -> Path:
@@ -251,7 +254,7 @@ def render(study: Study[Any, Any], record: JSON) -> str:
         if verdict and verdict.outcome != "undecided"
         else f"**Verdict: undecided.** {verdict.why}"
         if verdict
-        else "**No verdict yet**: the test split has not been looked at."
+        else "**No verdict yet**: the test split has not been looked at" + _missing(record) + "."
     )
     data = " --data DIR" if study.data else ""
     return "\n".join(
@@ -268,6 +271,13 @@ def render(study: Study[Any, Any], record: JSON) -> str:
             f"numbers are in `{study.name}.json`.\n",
         ]
     )
+
+
+def _missing(record: JSON) -> str:
+    """What is not measured, for the line of a page without a verdict."""
+    missing = record.get("missing", 0)
+    known = missing + len(record["results"])
+    return f", and {missing} of the {known} cells known so far are not measured" if missing else ""
 
 
 def _write(path: Path, value: Figures) -> None:

@@ -1,0 +1,133 @@
+"""The study of one weight bitwidth: every way runs, the search is greedy, the margin decides."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from semifreddo.nn.skeleton import model_bits
+from semifreddo.studies import one_weight_bitwidth as study
+from semifreddo.studies.one_weight_bitwidth import (
+    BITS,
+    FAMILIES,
+    OneWeightBitwidth,
+    config_of,
+    equal_size,
+    find_mixed,
+)
+from semifreddo.studies.pool import Serial
+from semifreddo.studies.runner import Runner, draw, render
+from semifreddo.studies.study import Cell, Material, Measured
+from semifreddo.train.data import Dataset, Split
+from semifreddo.train.options import TrainOptions
+
+torch.set_num_threads(1)
+
+
+def random_images(count: int) -> Split:
+    random = np.random.default_rng(count)
+    images = random.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
+    return Split(images, np.arange(count) % 10)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiny(OneWeightBitwidth):
+    """On noise, so that what runs is seen and nothing else."""
+
+    def load(self, directory):
+        parts = [random_images(count) for count in (40, 20, 30)]
+        data = Dataset("noise", *parts[:2], tuple("0123456789"), parts[2])
+        return Material(data.development, data)
+
+
+def test_every_way(tmp_path, monkeypatch):
+    shapes = {
+        name: dataclasses.replace(shape, widths=(4, 5), strides=(4, 4))
+        for name, shape in FAMILIES.items()
+    }
+    monkeypatch.setattr(study, "BITS", (2, 8))
+    monkeypatch.setattr(study, "FAMILIES", shapes)
+    monkeypatch.setattr(study, "equal_size", equal_size.__wrapped__)
+    options = TrainOptions(epochs=1, tune_epochs=0, batch=20, progress=False)
+    made = Tiny(options=options, harm=100, lut_seeds=0, synthesise=False)
+    runner = Runner(made, (0,), tmp_path)
+    runner.validate(Serial(), lambda line: None)
+    runner.seal()
+    runner.test(Serial(), lambda line: None)
+    results = runner.results()
+    assert [item.cell.way for item in results].count("standard, search") == 4
+    for item in results:
+        config = config_of(item.cell)
+        if item.cell.way in FAMILIES:
+            # Nothing does harm, so every layer has the fewest bits: those of a single bitwidth.
+            assert set(item.cell.point["bits"]) <= {2, 8}
+            assert item.validation["size"] == model_bits(config)
+            assert model_bits(config) <= model_bits(shapes[item.cell.way])
+            assert set(item.test) == {"accuracy"}
+        else:
+            assert item.test == {}
+    page = " ".join(render(made, runner.record()).split())
+    assert "| depthwise | mixed: 2, 2, 2 |" in page
+    assert "depthwise, equal size" in draw(made, runner.record())
+
+
+def measured_as(cell: Cell, val: float, test: float | None = None) -> Measured:
+    return Measured(
+        cell, {"val": val, "train": val}, None if test is None else {"accuracy": test}, 1
+    )
+
+
+def test_the_search_keeps_what_does_no_harm():
+    """Of a network whose accuracy is known: layers 1 and 3 stand 2 bits, layer 2 stands 4."""
+    needs, asked = (8, 2, 4, 2), []
+
+    def known(cell):
+        asked.append(tuple(cell.point["bits"]))
+        harm = sum(bits < least for bits, least in zip(asked[-1], needs, strict=True))
+        return measured_as(cell, 0.8 - 0.1 * harm)
+
+    assert find_mixed("standard", 0, known, 0.5) == needs
+    assert asked[0] == (8, 8, 8, 8) and asked[1] == (8, 8, 1, 8), "the largest layer is first"
+    assert find_mixed("standard", 0, lambda cell: None, 0.5) is None
+
+
+def results_of(single, mixed, shape_bits=(8, 2, 4, 2)):
+    """Results of both families; accuracies by bitwidth, for validation and test alike."""
+    made = OneWeightBitwidth()
+    results = []
+    for family in FAMILIES:
+        for bits, accuracy in zip(BITS, single[family], strict=True):
+            config = equal_size(family, (bits,))
+            results.append(measured_as(study._cell(family, 0, config), accuracy, accuracy))
+
+        def known(cell):
+            bits = cell.point["bits"]
+            harm = sum(a < b for a, b in zip(bits, shape_bits, strict=True))
+            results.append(measured_as(cell, 0.8 - 0.1 * harm, None))
+            return results[-1]
+
+        find_mixed(family, 0, known, made.harm)
+        config = equal_size(family, shape_bits)
+        results.append(measured_as(study._cell(family, 0, config), 0.5, mixed[family]))
+    return made, results
+
+
+@pytest.mark.parametrize(
+    ("standard", "depthwise", "mixed", "outcome"),
+    [
+        ((0.80, 0.82, 0.81, 0.79), (0.70, 0.71, 0.74, 0.72), (0.82, 0.742), "holds"),
+        ((0.80, 0.82, 0.81, 0.79), (0.70, 0.75, 0.74, 0.72), (0.81, 0.74), "holds"),
+        ((0.80, 0.82, 0.81, 0.79), (0.76, 0.75, 0.74, 0.72), (0.81, 0.74), "does not hold"),
+        ((0.80, 0.82, 0.81, 0.79), (0.70, 0.71, 0.74, 0.72), (0.824, 0.74), "does not hold"),
+        ((0.80, 0.82, 0.81, 0.79), (0.70, 0.71, 0.74, 0.72), (0.82, 0.744), "does not hold"),
+        ((0.80, 0.802, 0.803, 0.80), (0.70, 0.71, 0.74, 0.72), (0.81, 0.74), "undecided"),
+    ],
+)
+def test_the_margin_decides(standard, depthwise, mixed, outcome):
+    single = {"standard": standard, "depthwise": depthwise}
+    made, results = results_of(single, dict(zip(FAMILIES, mixed, strict=True)))
+    verdict = made.verdict(results)
+    assert verdict.outcome == outcome and verdict.why.count("bits are best") == 2
