@@ -51,8 +51,9 @@ def test_every_way(tmp_path, monkeypatch):
     monkeypatch.setattr(study, "BITS", (2, 8))
     monkeypatch.setattr(study, "FAMILIES", shapes)
     monkeypatch.setattr(study, "equal_size", equal_size.__wrapped__)
+    monkeypatch.setattr(study, "LUT_WIDTHS", {("standard", "frozen", 2): (3, 4)})
     options = TrainOptions(epochs=1, tune_epochs=0, batch=20, progress=False)
-    made = Tiny(options=options, harm=100, lut_seeds=0, synthesise=False)
+    made = Tiny(options=options, harm=100, lut_seeds=1, synthesise=False)
     runner = Runner(made, (0,), tmp_path)
     runner.validate(Serial(), lambda line: None)
     runner.seal()
@@ -65,12 +66,15 @@ def test_every_way(tmp_path, monkeypatch):
             # Nothing does harm, so every layer has the fewest bits: those of a single bitwidth.
             assert set(item.cell.point["bits"]) <= {2, 8}
             assert item.validation["size"] == model_bits(config)
-            assert model_bits(config) <= model_bits(shapes[item.cell.way])
+            assert model_bits(config) <= model_bits(shapes[item.cell.way]) or config.widths == (
+                3,
+                4,
+            )
             assert set(item.test) == {"accuracy"}
         else:
             assert item.test == {}
     page = " ".join(render(made, runner.record()).split())
-    assert "| depthwise | mixed: 2, 2, 2 |" in page
+    assert "| depthwise | mixed: 2, 2, 2 |" in page and "| standard | frozen | 2 | 3, 4 |" in page
     assert "depthwise, equal size" in draw(made, runner.record())
 
 
