@@ -473,7 +473,7 @@ class _Table:
     def size_table(self) -> str:
         lines = []
         for family in FAMILIES:
-            known = {str(bits): (bits,) for bits in BITS}
+            known: dict[str, tuple[int, ...]] = {str(bits): (bits,) for bits in BITS}
             mixed = self.mixed_bits(family)
             if mixed is not None:
                 known[f"{MIXED}: {_list(mixed)}"] = mixed
