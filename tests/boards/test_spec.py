@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 from pathlib import Path
@@ -20,6 +21,12 @@ def test_pynq_z2() -> None:
     assert (board.resources.lut, board.resources.ff) == (53200, 106400)
     assert (board.resources.dsp, board.resources.bram18) == (220, 280)
     assert load_board("pynq-z2") == load_board(GOOD) == board
+
+
+def test_where_its_file_lies_makes_no_other_board(tmp_path: Path) -> None:
+    board = load_board("pynq_z2")
+    assert dataclasses.replace(board, folder=tmp_path) == board
+    assert dataclasses.replace(board, name="other") != board
 
 
 def test_the_processing_system() -> None:

@@ -226,3 +226,24 @@ def test_a_pipe_process_that_hangs_tells_how_far_it_came() -> None:
     with pytest.raises(ToolTimeoutError, match=message):
         process.exchange(b"\3ab\xff", 13, 1)
     assert not process.alive
+
+
+def test_tools_run_in_threads_and_without_an_interrupt_handler(tmp_path: Path) -> None:
+    made: list[Path] = []
+
+    def start() -> None:
+        output = tmp_path / f"out{len(made)}"
+        log = tmp_path / "log"
+        run(["touch", output], cwd=tmp_path, timeout_s=30, log=log, outputs=[output])
+        made.append(output)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        start()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(made) == 2

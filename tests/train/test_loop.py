@@ -354,11 +354,16 @@ def test_mistakes():
 
 
 def test_curve(tmp_path):
-    history = [
-        EpochMetrics(phase, epoch, 1e-3, 1.0 / (epoch + 1), 0.5, 1.1, 0.4, 0.1)
-        for phase in ("one", "two")
-        for epoch in range(3)
-    ]
-    draw_curve(history, tmp_path / "curve.png", "toy")
-    assert (tmp_path / "curve.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    def drawn(*phases):
+        history = [
+            EpochMetrics(phase, epoch, 1e-3, 1.0 / (epoch + 1), 0.5, 1.1, 0.4, 0.1)
+            for phase in phases
+            for epoch in range(3)
+        ]
+        draw_curve(history, tmp_path / "curve.png", "toy")
+        return (tmp_path / "curve.png").read_bytes()
+
+    picture = drawn("one", "two")
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
+    assert drawn("two", "one") == picture != drawn("one", "one"), "a line where a phase begins"

@@ -92,6 +92,8 @@ def test_carries() -> None:
     assert cluster("--").carry_bits == 2  # starts with two
     assert cluster("++", 5).terms == 3 and cluster("++", 5).carry_bits == 2
     assert cluster("+---").possible and not cluster("----").possible
+    costs = [cluster(signs).cost for signs in ("+-", "--", "+++", "++++")]
+    assert costs == [1.3, 1.95, 1.95, 3.0]
 
 
 def frozen_net(signed: bool, seed: int = 0) -> StreamNet:
