@@ -109,7 +109,7 @@ def _rom(rows: int, channels: int, multiplier: Multiplier = "lut") -> Choice:
 
 LISTED = [
     # Convolutions: signs, sides of padding, windows that overlap, touch and leave gaps, residency.
-    Case("conv_plain", Conv, ("u4x3",), (3, 3)),
+    Case("conv_plain", Conv, ("u4x3",), (3, 3), rtl=_rom(5, 0, "packed")),
     Case(
         "conv_around", Conv, ("s4x3",), (3, 3), padding=(1, 1, 1, 1), weights="one loadable",
         bias="one loadable", to=_to("s8.3 HALF_UP WRAP"),
@@ -117,7 +117,7 @@ LISTED = [
     ),
     Case(
         "conv_top", Conv, ("s4x3",), (2, 1), padding=(1, 0, 0, 0), weights="all loadable",
-        bias="all loadable", rtl=Choice(2, 2, multiplier="dsp"),
+        bias="all loadable", rtl=Choice(2, 2, multiplier="packed"),
     ),
     Case(
         "conv_left", Conv, ("s4x1",), (1, 2), padding=(0, 1, 0, 0), weights="one frozen",

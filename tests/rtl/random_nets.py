@@ -415,6 +415,23 @@ def with_roms(net: StreamNet, schedule: RtlSchedule, seed: int) -> RtlSchedule:
     return replace(schedule, layers=found)
 
 
+def with_packed(net: StreamNet, schedule: RtlSchedule) -> RtlSchedule:
+    """The schedule with products that share DSP slices, wherever two channels can."""
+    found = {}
+    for layer in net.layers:
+        if not isinstance(layer, Conv | Linear) or (isinstance(layer, Conv) and layer.depthwise):
+            continue
+        weight, choice = net.block[layer.weight], schedule[layer.name]
+        lanes = choice.channels_per_cycle or len(weight.configurable_channels)
+        rom_lanes = choice.rom_channels_per_cycle or len(weight.frozen_channels)
+        if lanes > 1:
+            choice = replace(choice, multiplier="packed")
+        if choice.frozen == "rom" and rom_lanes > 1:
+            choice = replace(choice, rom_multiplier="packed")
+        found[layer.name] = choice
+    return replace(schedule, layers={**schedule.layers, **found})
+
+
 def other_task(net: StreamNet, seed: int) -> StreamNet:
     """The same device with random loadable values."""
     rng = np.random.default_rng(seed)

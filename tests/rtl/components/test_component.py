@@ -24,6 +24,7 @@ from semifreddo.rtl.units.unit import Context
 from semifreddo.studies.hardware.sample_curves import curve_samples
 from semifreddo.studies.hardware.sample_layers import (
     folded_samples,
+    packed_samples,
     rom_samples,
     samples,
 )
@@ -88,7 +89,7 @@ def test_a_design_of_roms_places_what_its_plans_list(seed: int) -> None:
 
 def test_sample_layers_place_what_their_plans_list() -> None:
     chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16), *islice(rom_samples(0), 16)]
-    chosen += islice(curve_samples(0), 16)
+    chosen += [*islice(packed_samples(0), 12), *islice(curve_samples(0), 16)]
     for sample in chosen:
         design = make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice}))
         compare(design)

@@ -9,11 +9,13 @@ import pytest
 
 from nets import images
 from rtl.conftest import Build
-from rtl.random_nets import other_task, random_net, with_roms
+from rtl.random_nets import other_task, random_net, with_packed, with_roms
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.units.folded import FoldedEngine
+from semifreddo.rtl.units.weighted import WeightedPlan
 from semifreddo.sim import reference
 from semifreddo.sim.ladder import first_divergence
 
@@ -58,6 +60,22 @@ def test_roms_equal_the_integers(seed: int, simulate: Build) -> None:
     net, schedule = random_net(seed)
     design = make_design(net, with_roms(net, schedule, seed))
     assert any(name.endswith("_rom.sv") for name in design.files)
+    check(seed, design, simulate)
+
+
+@pytest.mark.parametrize("seed", [15, *(pytest.param(s, marks=pytest.mark.slow) for s in (0, 36))])
+def test_packed_multipliers_equal_the_integers(seed: int, simulate: Build) -> None:
+    """Weights that are loaded, and weights of a ROM."""
+    net, schedule = random_net(seed)
+    design = make_design(net, with_packed(net, with_roms(net, schedule, seed)))
+    kinds = {
+        (engine.constant, engine.packing is not None)
+        for plan in design.layers.plans.values()
+        if isinstance(plan, WeightedPlan)
+        for engine in plan.engines
+        if isinstance(engine, FoldedEngine)
+    }
+    assert (False, True) in kinds or (True, True) in kinds
     check(seed, design, simulate)
 
 

@@ -54,6 +54,9 @@ CASES = [
     (False, "loadable", Rounding.HALF_EVEN, Choice(3, 2, 1)),
     (True, "loadable", Rounding.HALF_DOWN, Choice(4, 1, 0)),
     (True, "frozen", Rounding.HALF_AWAY, Choice(1, 4, 2, "dsp")),
+    (False, "loadable", Rounding.HALF_DOWN, Choice(5, 2, 1, "packed")),
+    (False, "frozen", Rounding.HALF_EVEN, Choice(1, 3, 0, "packed")),
+    (False, None, Rounding.FLOOR, Choice(8, 0, 0, "packed")),
 ]
 
 

@@ -18,7 +18,7 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.core.toml import parse_toml_key, parse_toml_value, read_toml
 from semifreddo.flow.train_section import TrainSection, check_training
 from semifreddo.reports.report import Limit, figure_names
-from semifreddo.rtl.choices import Override
+from semifreddo.rtl.choices import OFFERED, Multiplier, Override
 
 FILE_NAME = "design.toml"
 FREEZES_ALL = 20_000
@@ -180,6 +180,12 @@ class RtlSection:
     )
     board_share: float = option(
         0.7, help="share of the board's LUTs, FFs, DSPs and memories it may use", low=0.01, high=1
+    )
+    multipliers: tuple[Multiplier, ...] = option(
+        OFFERED,
+        help="what the scheduler may multiply with: LUTs, a DSP slice for each product, or a slice "
+        "for several products with the same operand",
+        low=1,
     )
     layers: Mapping[str, Override] = option(
         factory=dict, help="by name of a layer: what is fixed; the scheduler chooses the rest"

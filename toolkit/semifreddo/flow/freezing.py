@@ -127,6 +127,7 @@ def _cheapest(
         wanted.clock_mhz,
         target_fps=wanted.rtl.target_fps,
         fixed=wanted.rtl.layers,
+        multipliers=wanted.rtl.multipliers,
     )
     return [name for name in tensors if name in chosen]
 

@@ -11,7 +11,11 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.ir.layers import Conv, Layer, Linear, Route, WeightBlock
 from semifreddo.ir.net import StreamNet
 
-Multiplier: TypeAlias = Literal["lut", "dsp"]
+Multiplier: TypeAlias = Literal["lut", "dsp", "packed"]
+"""Logic; a DSP slice for each product; or a slice for several products that share an operand."""
+
+OFFERED: tuple[Multiplier, ...] = ("lut", "dsp")
+"""What the scheduler chooses from, unless it is told otherwise."""
 
 Frozen: TypeAlias = Literal["adders", "rom"]
 
@@ -39,7 +43,7 @@ class Choice:
             groups; of a layer without weights the channels that are computed at the same time, in
             ``ceil(channels / channels_per_cycle)`` cycles; 0 is all of them.
         digit_bits: Bits per cycle of the frozen channels' adder graph; 0 is all bits at once.
-        multiplier: What multiplies loadable weights: logic, or DSP slices.
+        multiplier: What multiplies loadable weights.
         frozen: What frozen channels are: an adder graph, or multipliers that read their weights
             from a ROM, one after the other.
         rom_rows_per_cycle: Rows of the weight matrix multiplied per cycle with weights of a ROM.

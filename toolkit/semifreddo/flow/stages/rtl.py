@@ -47,6 +47,7 @@ def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
         config.rtl.target_fps,
         fixed=config.rtl.layers,
         unrolled=frozenset(config.rtl.unrolled),
+        multipliers=config.rtl.multipliers,
     )
 
 

@@ -90,6 +90,10 @@ COSTS: Mapping[str, Area] = {
     # product that is too narrow for them.
     "dsp_factor_bit": Area(ff=0.21),
     "dsp_total_bit": Area(lut=0.18, ff=0.11),
+    # Several products in a slice: a bit of a weight's register, and for each cycle that a bit waits
+    # for the slice before.
+    "packed_factor_bit": Area(ff=1),
+    "packed_wait_bit": Area(ff=0.5),
     "plain_product_bit": Area(lut=1.17),
     # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
     # a tie, one that is clipped, and one above it that is looked at for that.

@@ -11,6 +11,7 @@ from typing import ClassVar
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Rom, mux
+from semifreddo.rtl.components.packing import Packing
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -46,6 +47,7 @@ class Mac:
         dsp: Whether products are meant for DSP slices.
         phase: Width of the phase.
         constant: Whether weights come from a memory of constants, word by word as they are needed.
+        packing: How products share DSP slices; None if each has a multiplier of its own.
     """
 
     module: ClassVar[str] = "sf_mac"
@@ -62,9 +64,10 @@ class Mac:
     dsp: bool
     phase: int
     constant: bool = False
+    packing: Packing | None = None
 
     def parameters(self) -> Mapping[str, int | str]:
-        return {
+        found: dict[str, int | str] = {
             "ROWS": self.rows,
             "PER_CYCLE": self.per_cycle,
             "CHANNELS": self.channels,
@@ -90,6 +93,11 @@ class Mac:
             "DIGITS": self.booth_rows,
             "LATENCY": self.latency,
         }
+        if self.packing:
+            found["DEPTH"] = self.packing.depth
+            found["FIELDS"] = self.packing.fields
+            found["STRIDE"] = self.packing.stride
+        return found
 
     @cached_property
     def groups(self) -> int:
@@ -170,27 +178,45 @@ class Mac:
     @property
     def multiplier_stages(self) -> int:
         """Cycles of a multiplication: a register behind every second row, or a slice's own."""
+        if self.packing:
+            return self.packing.depth + 1
         return 1 if self.dsp else (self.booth_rows + 1) // 2
 
     @property
     def latency(self) -> int:
         """Cycles from the last phase of a group to its sums."""
-        tree = (self.per_cycle - 1).bit_length()
-        return 2 + self.reads + self.multiplier_stages + (tree + 1) // 2
+        return 2 + self.reads + self.multiplier_stages + (self.tree_levels + 1) // 2
+
+    @property
+    def terms(self) -> int:
+        """Numbers that a lane's adders sum up in a cycle: products, or sums of chains of slices."""
+        return self.packing.chains(self.per_cycle) if self.packing else self.per_cycle
+
+    @property
+    def tree_levels(self) -> int:
+        """Levels of these adders."""
+        return (self.terms - 1).bit_length()
+
+    @property
+    def short(self) -> int:
+        """What the sums of lanes that are not the highest of their slice are too small by."""
+        return self.lines * self.terms * self.packing.raise_ if self.packing else 0
 
     @property
     def sliced(self) -> bool:
         """Whether products are DSP slices: the choice says so, and they are wide enough."""
-        return self.dsp and wide_enough(self.x_bits, self.w_bits)
+        return self.dsp and (bool(self.packing) or wide_enough(self.x_bits, self.w_bits))
 
     @property
     def takes_sums_in(self) -> bool:
         """Whether a slice takes its accumulator in, and what that starts with."""
-        return self.sliced and self.per_cycle == 1
+        return self.sliced and self.per_cycle == 1 and not self.packing
 
     @property
     def product_bits(self) -> int:
-        """Of a product; unsigned times unsigned still gets a sign bit."""
+        """Of a term; unsigned times unsigned still gets a sign bit."""
+        if self.packing:
+            return self.packing.sum_bits
         return self.x_bits + self.w_bits + (not self.w_signed and not self.x_signed)
 
     @property
@@ -211,15 +237,17 @@ class Mac:
         split = -(-self.choices // CHOICES_AT_ONCE) - 1 if self.split else 0
         parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
         self._add_products(parts)
-        levels = (self.per_cycle - 1).bit_length()
-        sums = (self.per_cycle - 1) * self.lanes
-        parts.add("tree_bit", sums * (self.product_bits + levels / 2))
+        sums = (self.terms - 1) * self.lanes
+        parts.add("tree_bit", sums * (self.product_bits + self.tree_levels / 2))
         kind = "dsp_total_bit" if self.takes_sums_in else "total_bit"
         parts.add(kind, self.lanes * self.sum_bits)
         return parts
 
     def _add_products(self, parts: Parts) -> None:
         multipliers, width, bits = self.per_cycle * self.lanes, self.x_bits, self.w_bits
+        if self.packing:
+            self._add_packed(parts, self.packing)
+            return
         parts.add(self.factor_kind, multipliers * bits)
         if self.sliced:
             parts.add("dsp", multipliers)
@@ -231,3 +259,15 @@ class Mac:
             held = self.product_bits + waits * (self.product_bits + width)
             parts.add("product_bit", multipliers * self.booth_rows * (width + 2))
             parts.add("product_register", multipliers * held)
+
+    def _add_packed(self, parts: Parts, packing: Packing) -> None:
+        """Slices, what waits for the slice before, and the sums with which chains begin."""
+        rows = self.per_cycle
+        waits = sum(packing.waits(rows))
+        parts.add("dsp", rows * packing.slices)
+        parts.add("packed_factor_bit", rows * self.lanes * self.w_bits)
+        parts.add("packed_wait_bit", waits * self.lanes * self.w_bits)
+        parts.add("factor_bit", waits * self.x_bits)
+        if packing.raise_:
+            parts.add("added_bit", rows * (self.x_bits + 1))
+            parts.add("factor_bit", self.terms * (self.x_bits + (packing.depth - 1).bit_length()))

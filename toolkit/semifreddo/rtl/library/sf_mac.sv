@@ -12,7 +12,8 @@
 // A sum starts with `initials` in the cycle of `starts`. `following` names the group of that sum one
 // cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right,
 // LATENCY cycles after its last phase: 2, one for each of READS, the multiplier's, and one for every two
-// levels of the adder tree. READS is one with several groups, and one more where the weights may be in
+// levels of the adder tree. With DEPTH, products are made and summed up in chains of so many DSP slices,
+// FIELDS channels in a slice (`sf_packed`); PRODUCT is then the width of such a sum. READS is one with several groups, and one more where the weights may be in
 // block memories, which answer late in a cycle. Sizes that follow from others are given, not computed:
 // `Mac` in rtl/components/multiply.py has the rules.
 `default_nettype none
@@ -42,6 +43,9 @@ module sf_mac #(
     parameter integer PRODUCT = 12,
     parameter integer DIGITS = 2,  // of a weight, two bits each
     parameter integer LATENCY = 3,  // from a group's last phase to `done`
+    parameter integer DEPTH = 0,
+    parameter integer FIELDS = 1,
+    parameter integer STRIDE = 1,  // of fields
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
     parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1
@@ -64,7 +68,8 @@ module sf_mac #(
 );
     localparam integer STEP = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam integer LANE = (SHARED != 0 ? 1 : LANES) * X_BITS;
-    localparam integer TREE = PER_CYCLE > 1 ? $clog2(PER_CYCLE) : 0;
+    localparam integer TERMS = DEPTH > 0 ? (PER_CYCLE + DEPTH - 1) / DEPTH : PER_CYCLE;
+    localparam integer TREE = TERMS > 1 ? $clog2(TERMS) : 0;
     localparam integer PARTS = (CHOICES + 15) / 16;
     localparam integer INDEX = SHARED != 0 ? LINE : STEP;
     localparam integer MARKS = LATENCY - 1;
@@ -216,36 +221,69 @@ module sf_mac #(
                 assign weight = group_weights[0];
                 always @(posedge clk) operand <= fresh;
             end
-            wire [LANES*PRODUCT-1:0] products;
-            for (k = 0; k < LANES; k = k + 1) begin : g_product
-                sf_multiply #(
-                    .X_BITS  (X_BITS),
-                    .X_SIGNED(X_SIGNED),
-                    .W_BITS  (W_BITS),
-                    .W_SIGNED(W_SIGNED),
-                    .DSP     (DSP),
-                    .ROWS    (DIGITS),
-                    .PRODUCT (PRODUCT)
-                ) multiply (
-                    .clk    (clk),
-                    .x      (operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS]),
-                    .w      (weight[k*W_BITS+:W_BITS]),
-                    .product(products[k*PRODUCT+:PRODUCT])
-                );
+            if (DEPTH == 0) begin : g_products
+                wire [LANES*PRODUCT-1:0] products;
+                for (k = 0; k < LANES; k = k + 1) begin : g_product
+                    sf_multiply #(
+                        .X_BITS  (X_BITS),
+                        .X_SIGNED(X_SIGNED),
+                        .W_BITS  (W_BITS),
+                        .W_SIGNED(W_SIGNED),
+                        .DSP     (DSP),
+                        .ROWS    (DIGITS),
+                        .PRODUCT (PRODUCT)
+                    ) multiply (
+                        .clk    (clk),
+                        .x      (operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS]),
+                        .w      (weight[k*W_BITS+:W_BITS]),
+                        .product(products[k*PRODUCT+:PRODUCT])
+                    );
+                end
             end
+        end
+        for (s = 0; s < (DEPTH > 0 ? TERMS : 0); s = s + 1) begin : g_chain
+            localparam integer OWN = PER_CYCLE - s * DEPTH < DEPTH ? PER_CYCLE - s * DEPTH : DEPTH;
+            wire [OWN*X_BITS-1:0] x;
+            wire [OWN*LANES*W_BITS-1:0] w;
+            wire [LANES*PRODUCT-1:0] products;
+            for (r = 0; r < OWN; r = r + 1) begin : g_operand
+                assign x[r*X_BITS+:X_BITS] = g_row[s*DEPTH+r].operand;
+                assign w[r*LANES*W_BITS+:LANES*W_BITS] = g_row[s*DEPTH+r].weight;
+            end
+            sf_packed #(
+                .X_BITS  (X_BITS),
+                .X_SIGNED(X_SIGNED),
+                .W_BITS  (W_BITS),
+                .W_SIGNED(W_SIGNED),
+                .LANES   (LANES),
+                .FIELDS  (FIELDS),
+                .STRIDE  (STRIDE),
+                .ROWS    (OWN),
+                .DEPTH   (DEPTH),
+                .SUM     (PRODUCT)
+            ) chain (
+                .clk (clk),
+                .x   (x),
+                .w   (w),
+                .sums(products)
+            );
         end
         for (k = 0; k < LANES; k = k + 1) begin : g_channel
             // Declared before `part`: Yosys makes the later one of two operands, when all is flat, an
             // input of the carry chain, and what is selected would need a LUT of its own for that.
             reg [SUM_BITS-1:0] total;
             wire [SUM_BITS-1:0] base = firsts[MARKS-1] ? initials[k*SUM_BITS+:SUM_BITS] : total;
-            wire [PER_CYCLE*PRODUCT-1:0] terms;
-            for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_term
-                assign terms[r*PRODUCT+:PRODUCT] = g_row[r].products[k*PRODUCT+:PRODUCT];
+            wire [TERMS*PRODUCT-1:0] terms;
+            for (r = 0; r < TERMS; r = r + 1) begin : g_term
+                if (DEPTH > 0) begin : g_sum
+                    assign terms[r*PRODUCT+:PRODUCT] = g_chain[r].products[k*PRODUCT+:PRODUCT];
+                end else begin : g_product
+                    assign terms[r*PRODUCT+:PRODUCT] = g_row[r].g_products.products[k*PRODUCT+:PRODUCT];
+                end
             end
             wire signed [PRODUCT+TREE-1:0] part;
             sf_sum #(
-                .TERMS(PER_CYCLE),
+                .TERMS(TERMS),
                 .BITS (PRODUCT)
             ) sum (
                 .clk   (clk),

@@ -11,14 +11,14 @@ them. Where that takes more block memories or flip-flops than there are, both ge
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from semifreddo.boards.spec import Resources
 from semifreddo.ir.layers import Weighted
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import DEFAULT, Override
+from semifreddo.rtl.choices import DEFAULT, OFFERED, Multiplier, Override
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.allocation import allocate, fast_enough
 from semifreddo.rtl.scheduler.explanation import RESOURCES
@@ -39,6 +39,7 @@ def cheapest_frozen(
     *,
     target_fps: float | None = None,
     fixed: Mapping[str, Override] | None = None,
+    multipliers: Collection[Multiplier] = OFFERED,
 ) -> frozenset[str]:
     """Choose what to freeze.
 
@@ -50,6 +51,7 @@ def cheapest_frozen(
         clock_mhz: Clock of the logic.
         target_fps: Images per second that are wanted; as many as fit if left out.
         fixed: By layer name, what the user has chosen already.
+        multipliers: What may multiply, where ``fixed`` does not say it.
 
     Returns:
         Names of the groups to freeze. If nothing fits the budget, what comes closest to it.
@@ -58,11 +60,13 @@ def cheapest_frozen(
         ConfigError: ``fixed`` does not fit the network.
     """
     own = dict(fixed or {})
-    memories = Search(loadable, budget, clock_mhz, own, frozenset())
-    adders = Search(frozen, budget, clock_mhz, _as_adders(frozen, own), frozenset())
+    memories = Search(loadable, budget, clock_mhz, own, frozenset(), multipliers=multipliers)
+    adders = Search(
+        frozen, budget, clock_mhz, _as_adders(frozen, own), frozenset(), multipliers=multipliers
+    )
     chosen, fits = _Nets(adders, memories, groups).best_at(target_fps)
     if not fits:
-        roms = Search(frozen, budget, clock_mhz, own, frozenset())
+        roms = Search(frozen, budget, clock_mhz, own, frozenset(), multipliers=multipliers)
         chosen, _ = _Nets(roms, memories, groups).best_at(target_fps)
     return chosen
 

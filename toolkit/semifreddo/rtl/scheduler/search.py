@@ -9,7 +9,7 @@ image fit the budget: a search over the numbers of cycles at which some layer ca
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import Override, RtlSchedule
+from semifreddo.rtl.choices import OFFERED, Multiplier, Override, RtlSchedule
 from semifreddo.rtl.scheduler.allocation import allocate
 from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan
 from semifreddo.rtl.scheduler.explanation import (
@@ -59,6 +59,7 @@ def choose(
     *,
     fixed: Mapping[str, Override] | None = None,
     unrolled: frozenset[str] = frozenset(),
+    multipliers: Collection[Multiplier] = OFFERED,
 ) -> Scheduled:
     """Choose the hardware of a network.
 
@@ -69,6 +70,7 @@ def choose(
         target_fps: Images per second that are wanted; as many as fit if left out.
         fixed: By layer name, what the user has chosen already.
         unrolled: Repeats that are built once per pass.
+        multipliers: What may multiply, where ``fixed`` does not say it.
 
     Returns:
         The same for the same arguments. More budget is never slower; a lower target never takes
@@ -78,7 +80,7 @@ def choose(
         ConfigError: The network does not fit with the least hardware, or not at the wanted rate,
             or ``fixed`` does not fit it; says by how much, because of what, and what helps.
     """
-    search = Search(net, budget, clock_mhz, dict(fixed or {}), unrolled)
+    search = Search(net, budget, clock_mhz, dict(fixed or {}), unrolled, multipliers=multipliers)
     cycles = search.fastest() if target_fps is None else search.meet(target_fps)
     return search.result(cycles, target_fps)
 
@@ -93,6 +95,8 @@ class Search:
         clock_mhz: float,
         fixed: Mapping[str, Override],
         unrolled: frozenset[str],
+        *,
+        multipliers: Collection[Multiplier] = OFFERED,
     ) -> None:
         self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
         self.plan = make_plan(net, unrolled)
@@ -100,7 +104,8 @@ class Search:
         for name in fixed:
             self._check_name(name)
         self.options = {
-            name: found.options(fixed.get(name)) for name, found in self.hardware.items()
+            name: found.options(fixed.get(name), multipliers)
+            for name, found in self.hardware.items()
         }
         self.buses = buses(net).area
         self.floor = self.estimate(

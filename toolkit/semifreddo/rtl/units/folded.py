@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
+from semifreddo.core.errors import ConfigError
 from semifreddo.rtl.choices import Multiplier
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Delay, Fifo, mux
 from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.numbers import Number, place_cast
+from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.verilog import concatenation, part, vector
 from semifreddo.rtl.units.channels import Accumulator, Channel
 from semifreddo.rtl.units.engine import Engine
@@ -68,10 +70,36 @@ class FoldedEngine(Engine):
             w_bits=bits,
             w_signed=signed,
             sum_bits=self.sum_bits,
-            dsp=self.multiplier == "dsp",
+            dsp=self.multiplier != "lut",
             phase=0,
             constant=self.constant,
+            packing=self.packing,
         )
+
+    @cached_property
+    def packing(self) -> Packing | None:
+        """How products share DSP slices.
+
+        Raises:
+            ConfigError: They are to, and cannot.
+        """
+        if self.multiplier != "packed":
+            return None
+        name, source = self.of.layer.name, self.of.source.type
+        if self.of.depthwise:
+            raise ConfigError(
+                f"rtl layer {name!r}: packed multipliers share an operand, and in a depthwise "
+                'layer each channel has its own; use multiplier = "dsp" or "lut"'
+            )
+        operand, weights = (source.width, source.signed), self.weight_bits
+        found = Packing.best(operand, weights, self.lanes, self.rows)
+        if found is None:
+            raise ConfigError(
+                f"rtl layer {name!r}: no two products of {source.width}-bit values and "
+                f"{weights[0]}-bit weights share a DSP slice at {self.lanes} channels at a time; "
+                'use multiplier = "dsp" or "lut"'
+            )
+        return found
 
     @abstractmethod
     def memory(self) -> Iterator[Component]:
@@ -96,6 +124,8 @@ class FoldedEngine(Engine):
     @property
     def array(self) -> str:
         """The multipliers in words."""
+        if self.packing:
+            return f"{self.rows} x {self.lanes} multipliers, {self.packing.fields} in a DSP slice"
         return f"{self.rows} x {self.lanes} {self.multiplier} multipliers"
 
     @cached_property
@@ -107,6 +137,10 @@ class FoldedEngine(Engine):
     def sum_bits(self) -> int:
         """Width of the accumulators."""
         return self.of.sum_bits(self.channels, self.lanes)
+
+    def short(self, lane: int) -> int:
+        """What the sums of a lane are too small by, which their accumulator starts with."""
+        return self.mac.short if self.packing and self.packing.low(lane) else 0
 
     def _placed(self, phase: int) -> Mac:
         return replace(self.mac, phase=phase)
@@ -135,8 +169,8 @@ class FoldedEngine(Engine):
         if loaded:
             parts.add("word_bit", sums)
             if any(
-                channel.constant
-                for lane in self.accumulators
+                channel.constant or self.short(index)
+                for index, lane in enumerate(self.accumulators)
                 for channel in lane.channels
                 if channel.index in loaded
             ):
@@ -247,7 +281,9 @@ class _Lane:
             rests = [f"{name}[{below - 1}:0]"] * len(channels)
         else:
             lines = []
-            starts = [f"{size}'h{channel.carried % (1 << size):x}" for channel in channels]
+            short = self.engine.short(self.index)
+            carried = [channel.carried + short for channel in channels]
+            starts = [f"{size}'h{start % (1 << size):x}" for start in carried]
             rests = [f"{below}'d{channel.rest}" for channel in channels]
         following = f"{self.engine.prefix}following_group"
         lines += _registered(self._name("initial"), size, starts, following)
@@ -274,7 +310,8 @@ class _Lane:
         bits = max(Number("", low, high, 0).bits, size + self.sums.most_up)
         lines, biases, constants = [], [], []
         for channel in channels:
-            constants.append(f"{bits}'h{channel.constant % (1 << bits):x}")
+            constant = channel.constant + (self.engine.short(self.index) << channel.up)
+            constants.append(f"{bits}'h{constant % (1 << bits):x}")
             biases.append(f"{bits}'h0")
             if channel.index in loaded:
                 signal = part(bank_, loaded.index(channel.index), block.bits)

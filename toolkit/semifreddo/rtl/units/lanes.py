@@ -8,13 +8,13 @@ together in one word.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.ir.layers import Layer
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import Choice, Override
+from semifreddo.rtl.choices import Choice, Multiplier, Override
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.lanes import Collect, Pick
@@ -173,7 +173,11 @@ class LanesHardware(Hardware):
     def make(self, choice: Choice, *, solve: bool) -> LanesPlan:  # noqa: ARG002 -- no adder graph
         return self.plans(self.context, self.layer, choice)
 
-    def choices(self, fixed: Override) -> Sequence[Choice]:
+    def choices(
+        self,
+        fixed: Override,
+        multipliers: Collection[Multiplier],  # noqa: ARG002 -- nothing is multiplied
+    ) -> Sequence[Choice]:
         where = f"rtl layer {self.layer.name!r} ({self.layer.kind})"
         if replace(fixed, channels_per_cycle=None) != Override():
             raise ConfigError(f"{where} has only channels_per_cycle to choose")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from semifreddo.ir.layers import Layer
-from semifreddo.rtl.choices import Choice, Override
+from semifreddo.rtl.choices import OFFERED, Choice, Multiplier, Override
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.timing.figures import Figures
@@ -153,11 +153,12 @@ class Hardware(ABC):
         return False
 
     @abstractmethod
-    def choices(self, fixed: Override) -> Sequence[Choice]:
+    def choices(self, fixed: Override, multipliers: Collection[Multiplier]) -> Sequence[Choice]:
         """Choices that are worth comparing.
 
         Args:
             fixed: What the user has chosen already.
+            multipliers: What may multiply where that is not fixed.
 
         Raises:
             ConfigError: What is fixed does not fit the layer.
@@ -183,14 +184,16 @@ class Hardware(ABC):
             self._plans[choice] = self.make(choice, solve=False)
         return self._plans[choice]
 
-    def options(self, fixed: Override | None = None) -> tuple[Option, ...]:
-        """Choices that no other beats, by rising cycles.
+    def options(
+        self, fixed: Override | None = None, multipliers: Collection[Multiplier] = OFFERED
+    ) -> tuple[Option, ...]:
+        """Choices that no other beats, by rising cycles; arguments as of :meth:`choices`.
 
         Raises:
             ConfigError: What is fixed does not fit the layer.
         """
         return undominated(
-            self.plan(choice).option() for choice in self.choices(fixed or Override())
+            self.plan(choice).option() for choice in self.choices(fixed or Override(), multipliers)
         )
 
 

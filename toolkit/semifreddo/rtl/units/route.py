@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Route
 from semifreddo.ir.net import StreamNet
-from semifreddo.rtl.choices import DEFAULT, Choice, Override, is_wiring
+from semifreddo.rtl.choices import DEFAULT, Choice, Multiplier, Override, is_wiring
 from semifreddo.rtl.components import numbers
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
@@ -140,7 +140,11 @@ class WiringHardware(Hardware):
     def make(self, choice: Choice, *, solve: bool) -> WiringPlan:  # noqa: ARG002 -- no adder graph
         return WiringPlan(self.context, self.layer, choice)
 
-    def choices(self, fixed: Override) -> Sequence[Choice]:
+    def choices(
+        self,
+        fixed: Override,
+        multipliers: Collection[Multiplier],  # noqa: ARG002 -- nothing is multiplied
+    ) -> Sequence[Choice]:
         if fixed != Override():
             where = f"rtl layer {self.layer.name!r} ({self.layer.kind})"
             raise ConfigError(f"{where} has nothing to choose")

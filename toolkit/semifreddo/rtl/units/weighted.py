@@ -6,10 +6,9 @@ scheduler can compute them thousands of times per second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import get_args
 
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.adders.size import GraphSize, graph_size
@@ -18,6 +17,7 @@ from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.multiply import wide_enough
+from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.streams import Issue, Swap
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.components.windows import Window
@@ -308,10 +308,11 @@ class WeightedHardware(Hardware):
         loadable = self.loadable(choice)
         return WeightedPlan(self.context, self.layer, choice, self, frozen, loadable)
 
-    def choices(self, fixed: Override) -> Sequence[Choice]:
-        kinds = [*self._digits(fixed), *self._roms_of(fixed)]
+    def choices(self, fixed: Override, multipliers: Collection[Multiplier]) -> Sequence[Choice]:
+        kinds = [*self._digits(fixed), *self._roms_of(fixed, multipliers)]
         frozen = self._best((choice, self.frozen(choice)) for choice in kinds)
-        loadable = self._best((choice, self.loadable(choice)) for choice in self._arrays(fixed))
+        arrays = self._arrays(fixed, multipliers)
+        loadable = self._best((choice, self.loadable(choice)) for choice in arrays)
         return [
             replace(
                 one.choice,
@@ -342,7 +343,7 @@ class WeightedHardware(Hardware):
         widest = self.of.widest
         return [Choice(digit_bits=digit) for digit in (0, *least_steps(widest)) if digit < widest]
 
-    def _roms_of(self, fixed: Override) -> list[Choice]:
+    def _roms_of(self, fixed: Override, multipliers: Collection[Multiplier]) -> list[Choice]:
         """Arrays of multipliers with weights from a ROM; constants that never change are adders."""
         if not fixed.may_be("rom"):
             return []
@@ -358,50 +359,67 @@ class WeightedHardware(Hardware):
             )
             for rows, channels, kind in self._multipliers(
                 len(self.of.frozen),
-                self.of.frozen_bits[0],
+                self.of.frozen_bits,
                 fixed.rom_rows_per_cycle,
                 fixed.rom_channels_per_cycle,
-                fixed.rom_multiplier,
+                [fixed.rom_multiplier] if fixed.rom_multiplier else multipliers,
             )
             if asked or rows < self.of.weight.rows or channels
         ]
 
-    def _arrays(self, fixed: Override) -> list[Choice]:
+    def _arrays(self, fixed: Override, multipliers: Collection[Multiplier]) -> list[Choice]:
         """Arrays of multipliers with loadable weights."""
         of, count = self.of, len(self.of.loadable)
         if not count:
             return [fixed.applied(DEFAULT)]
         found = self._multipliers(
-            count, of.weight.bits, fixed.rows_per_cycle, fixed.channels_per_cycle, fixed.multiplier
+            count,
+            (of.weight.bits, of.weight.signed),
+            fixed.rows_per_cycle,
+            fixed.channels_per_cycle,
+            [fixed.multiplier] if fixed.multiplier else multipliers,
         )
         return [Choice(rows, channels, multiplier=kind) for rows, channels, kind in found]
 
     def _multipliers(
         self,
         count: int,
-        bits: int,
+        bits: tuple[int, bool],
         row_: int | None,
         channel_: int | None,
-        multiplier: Multiplier | None,
+        multipliers: Collection[Multiplier],
     ) -> list[tuple[int, int, Multiplier]]:
         """Rows and channels at a time, and what multiplies, for so many channels and bits.
 
         Args:
             count: Channels.
-            bits: Of a weight.
+            bits: Of a weight, and whether weights are signed.
             row_: Rows that are fixed.
             channel_: Channels at a time that are fixed.
-            multiplier: What multiplies, if that is fixed.
+            multipliers: What may multiply: a single one does, or says why it cannot; LUTs where
+                none of several can.
         """
         rows = [row_] if row_ else least_steps(self.of.weight.rows)
         channels = (
             [channel_] if channel_ is not None else [each % count for each in least_steps(count)]
         )
-        sliced = wide_enough(self.of.source.type.width, bits)
-        kinds: Sequence[Multiplier] = get_args(Multiplier) if sliced else ["lut"]
-        if multiplier:
-            kinds = [multiplier]
-        return [(row, channel, kind) for kind in kinds for channel in channels for row in rows]
+        found = [
+            (row, channel, kind)
+            for kind in multipliers
+            for channel in channels
+            if len(multipliers) == 1 or self._offers(kind, bits, channel or count)
+            for row in rows
+        ]
+        return found or [(row, channel, "lut") for channel in channels for row in rows]
+
+    def _offers(self, kind: Multiplier, bits: tuple[int, bool], lanes: int) -> bool:
+        """Whether a kind of multiplier makes sense for weights of ``lanes`` channels at a time."""
+        source = self.of.source.type
+        if kind == "dsp":
+            return wide_enough(source.width, bits[0])
+        operand = source.width, source.signed
+        packs = not self.of.depthwise and Packing.best(operand, bits, lanes, 1) is not None
+        return kind == "lut" or packs
 
 
 def weighted_hardware(layer: Conv | Linear, context: Context) -> WeightedHardware:

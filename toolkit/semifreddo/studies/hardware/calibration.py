@@ -35,6 +35,7 @@ from semifreddo.studies.hardware.sample_curves import curve_samples
 from semifreddo.studies.hardware.sample_layers import (
     Sample,
     folded_samples,
+    packed_samples,
     rom_samples,
     samples,
 )
@@ -255,6 +256,7 @@ class Calibration(Measurement):
     layers: int = option(64, help="how many random layers", low=1)
     folded: int = option(0, help="how many layers of folded repeats besides", low=0)
     roms: int = option(0, help="how many layers with a ROM besides", low=0)
+    packed: int = option(0, help="how many layers with several products in a slice", low=0)
     curves: int = option(0, help="how many curves besides", low=0)
     timeout_s: float = option(600.0, help="seconds for a layer", low=1)
     family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
@@ -265,6 +267,7 @@ class Calibration(Measurement):
             *islice(samples(SEED), self.layers),
             *islice(folded_samples(SEED), self.folded),
             *islice(rom_samples(SEED), self.roms),
+            *islice(packed_samples(SEED), self.packed),
             *islice(curve_samples(SEED), self.curves),
         ]
         compared = compare(

@@ -105,6 +105,14 @@ def rom_samples(seed: int) -> Iterator[Sample]:
         index += 1
 
 
+def packed_samples(seed: int) -> Iterator[Sample]:
+    """Ever more layers whose products share DSP slices; weights of every third are in a ROM."""
+    index = 0
+    while True:
+        yield _Maker(seed, index).packed(rom=index % 3 == 2)
+        index += 1
+
+
 class _Maker:
     """Draws one sample."""
 
@@ -281,6 +289,40 @@ class _Maker:
         )
         return self.sample(
             f"rom {kind} {kernel}x{kernel} {inputs} to {outputs}",
+            source,
+            lambda output: Conv(
+                inputs=("image",),
+                output=output,
+                weight=weight,
+                bias=bias,
+                kernel=(kernel, kernel),
+                stride=(1, 1),
+                padding=(pad, pad, pad, pad),
+                depthwise=False,
+            ),
+            (*source.shape[:2], outputs),
+            choice,
+        )
+
+    def packed(self, *, rom: bool) -> Sample:
+        """A convolution with several products in a DSP slice."""
+        kernel, inputs, outputs = self.pick([1, 3, 3]), self.pick(range(4, 17)), self.pick([8, 16])
+        source, pad = self.stream(self.pick([4, 8, 12, 16]), inputs), (kernel - 1) // 2
+        frozen = outputs if rom else 0
+        weight = self.block("weight", self.values((kernel, kernel, inputs, outputs)), frozen)
+        bias = self.bias(outputs, frozen)
+        rows = int(self.pick([1, 2, 5, 8, 8, kernel * inputs]))
+        lanes = int(self.pick([2, 3, 4, 4, 8]))
+        choice = Choice(rows, lanes, multiplier="packed")
+        if rom:
+            choice = Choice(
+                frozen="rom",
+                rom_rows_per_cycle=rows,
+                rom_channels_per_cycle=lanes,
+                rom_multiplier="packed",
+            )
+        return self.sample(
+            f"packed {kernel}x{kernel} {inputs} to {outputs}",
             source,
             lambda output: Conv(
                 inputs=("image",),
