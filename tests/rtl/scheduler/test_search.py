@@ -436,3 +436,52 @@ def test_a_large_network_takes_seconds() -> None:
     choose(net, Resources(lut=230_400, ff=460_800, dsp=1728, bram18=624), 100.0)
     assert middle - start < 0.5
     assert time.process_time() - middle < 5
+
+
+def test_only_offered_multipliers_are_chosen() -> None:
+    """Products share slices only if that is wanted; the same hardware is then smaller."""
+    net, limit = blended(), budget(10**7, 40)
+    rate = choose(net, limit, 100.0).estimate.frames_per_second(100.0) / 4
+    plain, packed, luts = (
+        choose(net, limit, 100.0, rate, multipliers=offered)
+        for offered in (("lut", "dsp"), ("lut", "dsp", "packed"), ("lut",))
+    )
+    assert plain.schedule == choose(net, limit, 100.0, rate).schedule
+    kinds = [
+        {choice.multiplier for choice in found.schedule.layers.values()}
+        for found in (plain, packed, luts)
+    ]
+    assert "packed" in kinds[1] and "packed" not in kinds[0] and kinds[2] == {"lut"}
+    assert packed.estimate.total.lut < plain.estimate.total.lut < luts.estimate.total.lut
+    assert "in a DSP slice" in str(packed.explanation)
+    assert luts.estimate.total.dsp == 0
+
+
+def latency(net: StreamNet, schedule: RtlSchedule) -> int:
+    return make_design(net, schedule).latency_cycles
+
+
+def test_an_image_is_done_in_time() -> None:
+    net, limit = blended(), budget(10**7, 0)
+    rate = choose(net, limit, 100.0).estimate.frames_per_second(100.0) / 8
+    slow = choose(net, limit, 100.0, rate)
+    before = latency(net, slow.schedule)
+    wanted = before * 0.8 / 100.0
+    soon = choose(net, limit, 100.0, rate, target_latency_us=wanted)
+    assert latency(net, soon.schedule) <= 0.8 * before
+    assert soon.estimate.cycles_per_image <= slow.estimate.cycles_per_image
+    assert soon.estimate.total.lut > slow.estimate.total.lut
+    assert "for the latency, faster than that" in soon.explanation.reason
+    easy = choose(net, limit, 100.0, rate, target_latency_us=before / 100.0)
+    assert easy.schedule == slow.schedule
+
+
+def test_a_latency_that_does_not_fit() -> None:
+    net, limit = blended(), budget(10**7, 0)
+    rate = choose(net, limit, 100.0).estimate.frames_per_second(100.0) / 8
+    with pytest.raises(
+        ConfigError, match=r"a latency of 0\.1 us .* us is the least that was found"
+    ):
+        choose(net, limit, 100.0, rate, target_latency_us=0.1)
+    with pytest.raises(ConfigError, match="needs target_fps"):
+        choose(net, limit, 100.0, target_latency_us=0.1)

@@ -7,6 +7,7 @@ import pytest
 
 from rtl.conftest import Build
 from rtl.random_nets import other_task
+from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.layers import Conv, Stream, WeightBlock
@@ -164,3 +165,16 @@ def test_channels_of_a_lane_have_one_fraction() -> None:
         for channel in channels:
             total = (channel.carried << channel.up) + channel.rest
             assert total == channel.bias + channel.half
+
+
+@pytest.mark.parametrize(
+    ("depthwise", "choice", "message"),
+    [
+        (True, Choice(2, 2, multiplier="packed"), "in a depthwise layer each channel has its own"),
+        (False, Choice(2, 1, multiplier="packed"), "no two products of 3-bit values and 4-bit"),
+    ],
+)
+def test_products_that_cannot_share_slices(depthwise: bool, choice: Choice, message: str) -> None:
+    net = conv(depthwise=depthwise, bias=None, rounding=Rounding.FLOOR)
+    with pytest.raises(ConfigError, match=rf"rtl layer 'conv': .*{message}"):
+        make_design(net, RtlSchedule({"conv": choice}))

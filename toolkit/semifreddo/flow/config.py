@@ -178,8 +178,16 @@ class RtlSection:
     target_fps: float | None = option(
         None, help="frames per second it must reach; absent: as fast as it fits", low=0.001
     )
+    target_latency_us: float | None = option(
+        None,
+        help="microseconds from an image's first word to its last result; needs target_fps",
+        low=0.001,
+    )
     board_share: float = option(
         0.7, help="share of the board's LUTs, FFs, DSPs and memories it may use", low=0.01, high=1
+    )
+    dsp_share: float | None = option(
+        None, help="share of the DSP slices alone; board_share if absent", low=0, high=1
     )
     multipliers: tuple[Multiplier, ...] = option(
         OFFERED,

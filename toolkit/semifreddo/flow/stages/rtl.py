@@ -45,6 +45,7 @@ def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
         budget_of(config),
         config.clock_mhz,
         config.rtl.target_fps,
+        target_latency_us=config.rtl.target_latency_us,
         fixed=config.rtl.layers,
         unrolled=frozenset(config.rtl.unrolled),
         multipliers=config.rtl.multipliers,

@@ -18,13 +18,10 @@ from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.verilog import identifier
 from semifreddo.rtl.design.buses import BusParts, top_module
 from semifreddo.rtl.design.layers import Layers, make_layers
-from semifreddo.rtl.timing.latency import Replay
+from semifreddo.rtl.timing.latency import latency_of
 from semifreddo.rtl.units.unit import Context
 
 BUS_BITS = WORD_BITS
-
-_LATENCY_IMAGES = 4
-"""More images than the first one can wait for."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class RtlDesign:
 
         Other images follow without a pause, and no stream stalls.
         """
-        return int(Replay(self.layers.sized, _LATENCY_IMAGES, 1).results[0])
+        return latency_of(self.layers.sized)
 
     @property
     def bottleneck(self) -> str:

@@ -18,7 +18,7 @@ from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.design.buses import BusParts
 from semifreddo.rtl.design.streams import StreamParts
-from semifreddo.rtl.timing.fifos import size_fifos
+from semifreddo.rtl.timing.fifos import Sized, size_fifos
 from semifreddo.rtl.timing.folding import Plan, make_plan
 from semifreddo.rtl.timing.pace import Pace
 from semifreddo.rtl.units.kinds import hardware_of
@@ -129,8 +129,7 @@ def estimate(net: StreamNet, schedule: RtlSchedule | None = None) -> Estimate:
 def estimate_plan(plan: Plan, hardware: Mapping[str, Hardware], schedule: RtlSchedule) -> Estimate:
     """Predict with hardware that is kept: the second time is faster. See :func:`estimate`."""
     plans = {name: found.plan(schedule[name]) for name, found in hardware.items()}
-    figures = {name: found.figures for name, found in plans.items()}
-    sized = size_fifos(Pace(plan, figures, BusFormat.of(plan.net)))
+    sized = sized_plan(plan, hardware, schedule)
     paces = sized.pace.paces
     return Estimate(
         layers=tuple(
@@ -145,6 +144,12 @@ def estimate_plan(plan: Plan, hardware: Mapping[str, Hardware], schedule: RtlSch
         streams=counted(StreamParts.of(sized).components()).area().rounded(),
         buses=buses(plan.net),
     )
+
+
+def sized_plan(plan: Plan, hardware: Mapping[str, Hardware], schedule: RtlSchedule) -> Sized:
+    """Pace and FIFOs, as far as adder graphs that are not solved decide them."""
+    figures = {name: found.plan(schedule[name]).figures for name, found in hardware.items()}
+    return size_fifos(Pace(plan, figures, BusFormat.of(plan.net)))
 
 
 def buses(net: StreamNet) -> LayerEstimate:

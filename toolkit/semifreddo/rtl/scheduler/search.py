@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
@@ -19,7 +20,7 @@ from semifreddo.core.tables import nearest
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import OFFERED, Multiplier, Override, RtlSchedule
 from semifreddo.rtl.scheduler.allocation import allocate
-from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan
+from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan, sized_plan
 from semifreddo.rtl.scheduler.explanation import (
     RESOURCES,
     Explanation,
@@ -27,7 +28,9 @@ from semifreddo.rtl.scheduler.explanation import (
     rows_of,
     shortages,
 )
+from semifreddo.rtl.scheduler.haste import hasten
 from semifreddo.rtl.timing.folding import make_plan
+from semifreddo.rtl.timing.latency import latency_of
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.plan import Option
 from semifreddo.rtl.units.unit import Context
@@ -57,6 +60,7 @@ def choose(
     clock_mhz: float,
     target_fps: float | None = None,
     *,
+    target_latency_us: float | None = None,
     fixed: Mapping[str, Override] | None = None,
     unrolled: frozenset[str] = frozenset(),
     multipliers: Collection[Multiplier] = OFFERED,
@@ -68,6 +72,8 @@ def choose(
         budget: What the network may use, bus front end included.
         clock_mhz: Clock of the logic.
         target_fps: Images per second that are wanted; as many as fit if left out.
+        target_latency_us: Microseconds from an image's first word to its last result that are
+            wanted besides a rate.
         fixed: By layer name, what the user has chosen already.
         unrolled: Repeats that are built once per pass.
         multipliers: What may multiply, where ``fixed`` does not say it.
@@ -82,7 +88,18 @@ def choose(
     """
     search = Search(net, budget, clock_mhz, dict(fixed or {}), unrolled, multipliers=multipliers)
     cycles = search.fastest() if target_fps is None else search.meet(target_fps)
-    return search.result(cycles, target_fps)
+    if target_latency_us is None:
+        return search.result(cycles, target_fps)
+    if target_fps is None:
+        raise ConfigError("rtl: target_latency_us needs target_fps, the rate that goes with it")
+    caps = hasten(search, cycles, int(target_latency_us * clock_mhz))
+    return search.result(cycles, target_fps, caps)
+
+
+Solution: TypeAlias = tuple[dict[str, Option], Estimate]
+"""An option for each layer, and what all together are."""
+
+_NONE: Mapping[str, int] = {}
 
 
 class Search:
@@ -111,7 +128,7 @@ class Search:
         self.floor = self.estimate(
             {n: found[0] for n, found in self.options.items()}
         ).cycles_per_image
-        self._solved: dict[int, tuple[dict[str, Option], Estimate]] = {}
+        self._solved: dict[tuple[int, frozenset[tuple[str, int]]], Solution] = {}
 
     def _check_name(self, name: str) -> None:
         """Refuse to fix a choice that nothing would follow."""
@@ -146,15 +163,26 @@ class Search:
         """Figures of a solution."""
         return estimate_plan(self.plan, self.hardware, self.schedule(chosen))
 
-    def solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
-        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget."""
-        if cycles not in self._solved:
-            self._solved[cycles] = self._solve(cycles)
-        return self._solved[cycles]
+    def solve(self, cycles: int, caps: Mapping[str, int] = _NONE) -> Solution:
+        """The fewest LUTs for a number of cycles per image, within the DSP slices of the budget.
 
-    def _solve(self, cycles: int) -> tuple[dict[str, Option], Estimate]:
+        Args:
+            cycles: Cycles per image.
+            caps: By name of a layer that must be faster, the most cycles that it may take.
+        """
+        key = cycles, frozenset(caps.items())
+        if key not in self._solved:
+            self._solved[key] = self._solve(cycles, caps)
+        return self._solved[key]
+
+    def latency(self, cycles: int, caps: Mapping[str, int] = _NONE) -> int:
+        """Cycles that an image takes with a solution."""
+        schedule = self.schedule(self.solve(cycles, caps)[0])
+        return latency_of(sized_plan(self.plan, self.hardware, schedule))
+
+    def _solve(self, cycles: int, caps: Mapping[str, int]) -> Solution:
         """The passes of a folded repeat must be done in time: its layers must be faster."""
-        limits = dict.fromkeys(self.options, cycles)
+        limits = {name: min(cycles, caps.get(name, cycles)) for name in self.options}
         for attempt in range(_ATTEMPTS):
             chosen = allocate(self.options, limits, self.budget.dsp)
             found = self.estimate(chosen)
@@ -207,9 +235,14 @@ class Search:
             return cycles
         raise ConfigError(self._too_slow(target_fps, cycles))
 
-    def result(self, cycles: int, target_fps: float | None) -> Scheduled:
+    def result(
+        self, cycles: int, target_fps: float | None, caps: Mapping[str, int] = _NONE
+    ) -> Scheduled:
         """Everything about the solution for a number of cycles."""
-        chosen, found = self.solve(cycles)
+        chosen, found = self.solve(cycles, caps)
+        reason = self._reason(found.cycles_per_image, found.bottleneck, target_fps)
+        if caps:
+            reason += f"; for the latency, faster than that: {', '.join(sorted(caps))}"
         explanation = Explanation(
             net=self.net.name,
             clock_mhz=self.clock_mhz,
@@ -217,7 +250,7 @@ class Search:
             frames_per_second=found.frames_per_second(self.clock_mhz),
             cycles_per_image=found.cycles_per_image,
             bottleneck=found.bottleneck,
-            reason=self._reason(found.cycles_per_image, found.bottleneck, target_fps),
+            reason=reason,
             layers=rows_of(self.hardware, chosen, self.options, found, self.budget.dsp),
             total={name: int(getattr(found.total, name)) for name in RESOURCES},
             budget={name: getattr(self.budget, name) for name in RESOURCES},

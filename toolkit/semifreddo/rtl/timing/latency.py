@@ -19,6 +19,9 @@ from semifreddo.rtl.timing.folding import Block
 from semifreddo.rtl.timing.pace import INPUT_DEPTH, OUTPUT
 from semifreddo.rtl.timing.ticks import Rhythm
 
+_IMAGES = 4
+"""More images than the first one can wait for."""
+
 _HEADER = 3
 """Cycles before the first word with pixels: two words, and the FIFO before them."""
 
@@ -83,6 +86,14 @@ class _Line:
             reading.popped.append(reading.taken[len(reading.popped)])
             moved = True
         return moved
+
+
+def latency_of(sized: Sized) -> int:
+    """Cycles from a packet's first word to its first image's last result word.
+
+    Other images follow without a pause, and no stream stalls.
+    """
+    return int(Replay(sized, _IMAGES, 1).results[0])
 
 
 class Replay:
