@@ -167,6 +167,42 @@ def test_channels_of_a_lane_have_one_fraction() -> None:
             assert total == channel.bias + channel.half
 
 
+@pytest.mark.parametrize("signed", [False, True])
+def test_packed_products_of_eight_bits(signed: bool, simulate: Build) -> None:
+    """Random and extreme values, weights loaded and in a ROM, chains that are not full."""
+    rng = np.random.default_rng(8)
+    kind = FixedType.exact(8, 0, signed=signed)
+    edges = (-128, 127) if signed else (0, 255)
+    raw = rng.integers(-128, 128, (3, 3, 3, 7))
+    raw[rng.random(raw.shape) < 0.4] = -128
+    raw[rng.random(raw.shape) < 0.2] = 127
+    frozen = (True, True, True) + (False,) * 4
+    block = WeightBlock("w", "weight", raw, 8, True, (0,) * 7, frozen)
+    exact = FixedType.exact(22, 0, signed=True)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (3, 3, 7), exact),
+        weight="w",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+    net = StreamNet("eight", Stream("image", (3, 3, 3), kind), (layer,), (block,))
+    choice = Choice(5, 2, 0, "packed", "rom", 7, 3, "packed")
+    design = make_design(net, RtlSchedule({"conv": choice}))
+    pictures = rng.integers(edges[0], edges[1] + 1, (40, 3, 3, 3))
+    pictures[:20] = rng.choice(edges, (20, 3, 3, 3))
+    packets = [
+        design.bus.task_packet(AddressMap.of(net).pack(net)),
+        design.bus.image_packet(pictures),
+    ]
+    with Simulation(simulate(design), design.bus) as simulation:
+        results = simulation.exchange(packets, len(pictures), 60).results
+    assert np.array_equal(results, reference.run(net, pictures))
+
+
 @pytest.mark.parametrize(
     ("depthwise", "choice", "message"),
     [

@@ -189,6 +189,11 @@ class RtlSection:
     dsp_share: float | None = option(
         None, help="share of the DSP slices alone; board_share if absent", low=0, high=1
     )
+    lut_pairs: bool = option(
+        False,
+        help="count two LUTs that fit into one LUT6_2 as one of the board's, as the parts of 7 "
+        "series and UltraScale have them; an estimate until it is placed",
+    )
     multipliers: tuple[Multiplier, ...] = option(
         OFFERED,
         help="what the scheduler may multiply with: LUTs, a DSP slice for each product, or a slice "

@@ -49,6 +49,7 @@ def schedule_of(config: BuildConfig, net: StreamNet) -> Scheduled:
         fixed=config.rtl.layers,
         unrolled=frozenset(config.rtl.unrolled),
         multipliers=config.rtl.multipliers,
+        pairs=config.rtl.lut_pairs,
     )
 
 

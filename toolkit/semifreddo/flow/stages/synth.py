@@ -70,6 +70,8 @@ def _check_budget(config: BuildConfig, found: DesignResources) -> None:
         LimitError: Says by how much, which layers are largest, and what helps.
     """
     board, total = config.board, found.total
+    if config.rtl.lut_pairs:
+        total = dataclasses.replace(total, lut=total.lut_pairs)
     over = [
         str(Shortage(name, getattr(total, name), getattr(board.resources, name)))
         for name in RESOURCES

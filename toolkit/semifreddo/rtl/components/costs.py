@@ -20,12 +20,21 @@ BLOCK_DEPTHS = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 
 
 @dataclass(frozen=True)
 class Area:
-    """Resources, predicted or allowed; LUTs of every use (logic, shift registers, memory)."""
+    """Resources, predicted or allowed.
+
+    Attributes:
+        lut: LUTs of every use: logic, shift registers, memory.
+        ff: Flip-flops.
+        dsp: DSP slices.
+        bram18: Block memories of 18 Kbit.
+        lut_pairs: LUTs if two that fit into one LUT6_2 are one; only predicted.
+    """
 
     lut: float = 0.0
     ff: float = 0.0
     dsp: float = 0.0
     bram18: float = 0.0
+    lut_pairs: float = 0.0
 
     def __add__(self, other: Area) -> Area:
         return Area(
@@ -33,10 +42,11 @@ class Area:
             self.ff + other.ff,
             self.dsp + other.dsp,
             self.bram18 + other.bram18,
+            self.lut_pairs + other.lut_pairs,
         )
 
     def __mul__(self, times: float) -> Area:
-        return Area(self.lut * times, self.ff * times, self.dsp * times, self.bram18 * times)
+        return Area(*(getattr(self, item.name) * times for item in fields(self)))
 
     def rounded(self) -> Area:
         """Whole numbers."""
@@ -133,6 +143,19 @@ COSTS: Mapping[str, Area] = {
 }
 
 
+PAIRED: Mapping[str, float] = {
+    "adder_bit": 0.62,
+    "bit_adder": 0.71,
+    "digit_adder": 0.72,
+    "digit_bit": 0.72,
+    "tree_bit": 0.65,
+    "added_bit": 0.65,
+    "total_bit": 0.7,
+}
+"""LUTs that remain of one when two that share inputs, and have at most five, are one LUT6_2; 1 of
+all other parts. Fitted to what :mod:`semifreddo.tools.lut_pairs` counts in Yosys' netlists."""
+
+
 class Parts:
     """Numbers of parts, by kind."""
 
@@ -159,14 +182,15 @@ class Parts:
 
     def area(self, costs: Mapping[str, Area] = COSTS) -> Area:
         """What all parts cost."""
-        lut = ff = dsp = bram18 = 0.0
+        lut = ff = dsp = bram18 = pairs = 0.0
         for kind, count in self.counts.items():
             cost = costs[kind]
             lut += cost.lut * count
+            pairs += cost.lut * count * PAIRED.get(kind, 1.0)
             ff += cost.ff * count
             dsp += cost.dsp * count
             bram18 += cost.bram18 * count
-        return Area(lut, ff, dsp, bram18)
+        return Area(lut, ff, dsp, bram18, pairs)
 
 
 def ram_luts(words: int, bits: int) -> int:

@@ -95,6 +95,7 @@ class Explanation:
             layers), the streams between layers and the buses.
         total: Predicted resources.
         budget: What there was.
+        lut_pairs: Predicted LUTs if two that fit into a LUT6_2 are one, where the budget counts so.
     """
 
     net: str
@@ -107,6 +108,7 @@ class Explanation:
     layers: tuple[Reason, ...]
     total: Mapping[str, int]
     budget: Mapping[str, int]
+    lut_pairs: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -123,6 +125,8 @@ class Explanation:
             f"{self.total[name]:,} of {self.budget[name]:,} {title}"
             for name, title in RESOURCES.items()
         )
+        if self.lut_pairs is not None:
+            used = f"{self.lut_pairs:,} LUT6_2 and others from {used}"
         return "\n".join(
             [
                 f"{self.net}: {self.frames_per_second:,.0f} frames/s at {self.clock_mhz:g} MHz "

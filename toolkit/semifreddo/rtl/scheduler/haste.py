@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from semifreddo.core.errors import ConfigError
-from semifreddo.rtl.scheduler.explanation import shortages
 from semifreddo.rtl.units.plan import Option
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def _try(search: Search, cycles: int, caps: Mapping[str, int], latency: int, nam
     if more == caps:
         return _Tried(caps, latency, float("inf"))
     _, after = search.solve(cycles, more)
-    if shortages(after.total, search.budget):
+    if search.short(after.total):
         return _Tried(caps, latency, float("inf"))
     found = search.latency(cycles, more)
     saved = latency - found

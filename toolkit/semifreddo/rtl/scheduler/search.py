@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.core.tables import nearest
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import OFFERED, Multiplier, Override, RtlSchedule
+from semifreddo.rtl.components.costs import Area
 from semifreddo.rtl.scheduler.allocation import allocate
 from semifreddo.rtl.scheduler.estimate import Estimate, buses, estimate_plan, sized_plan
 from semifreddo.rtl.scheduler.explanation import (
@@ -64,6 +65,7 @@ def choose(
     fixed: Mapping[str, Override] | None = None,
     unrolled: frozenset[str] = frozenset(),
     multipliers: Collection[Multiplier] = OFFERED,
+    pairs: bool = False,
 ) -> Scheduled:
     """Choose the hardware of a network.
 
@@ -77,6 +79,7 @@ def choose(
         fixed: By layer name, what the user has chosen already.
         unrolled: Repeats that are built once per pass.
         multipliers: What may multiply, where ``fixed`` does not say it.
+        pairs: Whether two LUTs that fit into one LUT6_2 are one LUT of the budget.
 
     Returns:
         The same for the same arguments. More budget is never slower; a lower target never takes
@@ -86,7 +89,8 @@ def choose(
         ConfigError: The network does not fit with the least hardware, or not at the wanted rate,
             or ``fixed`` does not fit it; says by how much, because of what, and what helps.
     """
-    search = Search(net, budget, clock_mhz, dict(fixed or {}), unrolled, multipliers=multipliers)
+    own = dict(fixed or {})
+    search = Search(net, budget, clock_mhz, own, unrolled, multipliers=multipliers, pairs=pairs)
     cycles = search.fastest() if target_fps is None else search.meet(target_fps)
     if target_latency_us is None:
         return search.result(cycles, target_fps)
@@ -114,7 +118,9 @@ class Search:
         unrolled: frozenset[str],
         *,
         multipliers: Collection[Multiplier] = OFFERED,
+        pairs: bool = False,
     ) -> None:
+        self.pairs = pairs
         self.net, self.budget, self.clock_mhz, self.unrolled = net, budget, clock_mhz, unrolled
         self.plan = make_plan(net, unrolled)
         self.hardware = hardware_of(self.plan, Context.of(net))
@@ -199,14 +205,18 @@ class Search:
 
     def shortages(self, cycles: int) -> list[Shortage]:
         """What is missing for a number of cycles per image."""
-        return shortages(self.solve(cycles)[1].total, self.budget)
+        return self.short(self.solve(cycles)[1].total)
+
+    def short(self, total: Area) -> list[Shortage]:
+        """What the budget lacks of some resources, LUTs as it counts them."""
+        return shortages(replace(total, lut=total.lut_pairs) if self.pairs else total, self.budget)
 
     def _surely_short(self, cycles: int) -> bool:
         """Whether the layers alone take too much, FIFOs and the haste of repeats left out."""
         limits = dict.fromkeys(self.options, cycles)
         chosen = allocate(self.options, limits, self.budget.dsp)
         total = sum((option.area for option in chosen.values()), self.buses)
-        return bool(shortages(total, self.budget))
+        return bool(self.short(total))
 
     def fastest(self) -> int:
         """The fewest cycles per image that fit.
@@ -254,6 +264,7 @@ class Search:
             layers=rows_of(self.hardware, chosen, self.options, found, self.budget.dsp),
             total={name: int(getattr(found.total, name)) for name in RESOURCES},
             budget={name: getattr(self.budget, name) for name in RESOURCES},
+            lut_pairs=int(found.total.lut_pairs) if self.pairs else None,
         )
         return Scheduled(self.schedule(chosen), found, explanation)
 
@@ -276,7 +287,7 @@ class Search:
 
     def _too_large(self) -> str:
         chosen, found = self.solve(self.steps[-1])
-        missing = shortages(found.total, self.budget)[0]
+        missing = self.short(found.total)[0]
         text = f"{self.net.name} does not fit: the least hardware needs {missing}"
         return f"{text}; {self._help(chosen, missing)}"
 
@@ -308,7 +319,7 @@ class Search:
                 f"({self._floor_reason(name)}); {best}: lower the rate or raise the clock"
             )
         chosen, found = self.solve(cycles)
-        missing = shortages(found.total, self.budget)[0]
+        missing = self.short(found.total)[0]
         return (
             f"{text}, which needs {missing}; {best}, limited by {fits.estimate.bottleneck!r}; "
             f"{self._help(chosen, missing)}"
