@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from semifreddo.core.errors import ToolError
@@ -131,6 +132,27 @@ def test_a_field_that_is_too_narrow_is_found(tmp_path: Path) -> None:
     packing = tight((2, False), (2, True), 2, 2, 2)
     with pytest.raises(ToolError, match="failed with exit code 1"):
         prove(tmp_path, packing, 2, stride=packing.stride - 1)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_words_of_eight_bits(signed: bool) -> None:
+    """The arithmetic of `sf_packed` in integers, on random and extreme values."""
+    packing = Packing.best((8, signed), (8, True), 2, 8)
+    assert packing is not None
+    rng = np.random.default_rng(3)
+    edges = (-128, 127) if signed else (0, 255)
+    size, half, mask = (4000, packing.depth), 1 << (packing.stride - 1), (1 << packing.stride) - 1
+    for drawn in (
+        lambda low, high: rng.integers(low, high + 1, size),
+        lambda *e: rng.choice(e, size),
+    ):
+        x, low, high = drawn(*edges), drawn(-128, 127), drawn(-128, 127)
+        word = (high << packing.stride) + low + packing.raise_
+        start = half + packing.raise_ * ~x.sum(axis=1)
+        total = (word * x).sum(axis=1) + start
+        assert (total >> packing.stride == (high * x).sum(axis=1)).all()
+        found = (total & mask) - half + packing.raise_
+        assert (found == (low * x).sum(axis=1)).all()
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,8 @@ PAIRED: Mapping[str, float] = {
     "bit_adder": 0.71,
     "digit_adder": 0.72,
     "digit_bit": 0.72,
-    "tree_bit": 0.65,
+    "product_bit": 0.8,
+    "tree_bit": 0.75,
     "added_bit": 0.65,
     "total_bit": 0.7,
 }

@@ -283,7 +283,7 @@ class _Lane:
             lines = []
             short = self.engine.short(self.index)
             carried = [channel.carried + short for channel in channels]
-            starts = [f"{size}'h{start % (1 << size):x}" for start in carried]
+            starts = [f"{size}'h{each % (1 << size):x}" for each in carried]
             rests = [f"{below}'d{channel.rest}" for channel in channels]
         following = f"{self.engine.prefix}following_group"
         lines += _registered(self._name("initial"), size, starts, following)
@@ -310,8 +310,8 @@ class _Lane:
         bits = max(Number("", low, high, 0).bits, size + self.sums.most_up)
         lines, biases, constants = [], [], []
         for channel in channels:
-            constant = channel.constant + (self.engine.short(self.index) << channel.up)
-            constants.append(f"{bits}'h{constant % (1 << bits):x}")
+            added = channel.constant + (self.engine.short(self.index) << channel.up)
+            constants.append(f"{bits}'h{added % (1 << bits):x}")
             biases.append(f"{bits}'h0")
             if channel.index in loaded:
                 signal = part(bank_, loaded.index(channel.index), block.bits)
