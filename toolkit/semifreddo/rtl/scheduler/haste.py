@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.ir.net import StreamNet
+from semifreddo.rtl.components.costs import Area
+from semifreddo.rtl.scheduler.estimate import Estimate
+from semifreddo.rtl.scheduler.explanation import Shortage
 from semifreddo.rtl.units.plan import Option
-
-if TYPE_CHECKING:
-    from semifreddo.rtl.scheduler.search import Search
 
 _FASTER = 0.8
 """Cycles of a faster choice that is tried, as a share of those there are, or fewer."""
@@ -24,6 +25,23 @@ _FASTER = 0.8
 
 _ALL = ""
 """In the place of a layer's name: all layers."""
+
+
+class Options(Protocol):
+    """What is asked of a search."""
+
+    net: StreamNet
+    clock_mhz: float
+    options: dict[str, tuple[Option, ...]]
+
+    def solve(self, cycles: int, caps: Mapping[str, int]) -> tuple[dict[str, Option], Estimate]:
+        """An option for each layer, with some that are faster, and what all are together."""
+
+    def latency(self, cycles: int, caps: Mapping[str, int]) -> int:
+        """Cycles that an image takes then."""
+
+    def short(self, total: Area) -> list[Shortage]:
+        """What the budget lacks."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class _Tried:
     price: float
 
 
-def hasten(search: Search, cycles: int, most: int) -> Mapping[str, int]:
+def hasten(search: Options, cycles: int, most: int) -> Mapping[str, int]:
     """Find layers to make faster until an image is done in time.
 
     Args:
@@ -73,7 +91,7 @@ def hasten(search: Search, cycles: int, most: int) -> Mapping[str, int]:
 
 
 def _best(
-    search: Search,
+    search: Options,
     cycles: int,
     caps: Mapping[str, int],
     latency: int,
@@ -94,7 +112,7 @@ def _best(
         known[name] = fresh[name] = _try(search, cycles, caps, latency, name)
 
 
-def _try(search: Search, cycles: int, caps: Mapping[str, int], latency: int, name: str) -> _Tried:
+def _try(search: Options, cycles: int, caps: Mapping[str, int], latency: int, name: str) -> _Tried:
     """Make a layer, or all of them, faster by one step."""
     chosen, before = search.solve(cycles, caps)
     names = chosen if name == _ALL else [name]
