@@ -80,7 +80,7 @@ def test_command_line_is_light() -> None:
     [
         ([], 2, "required: VERB"),
         (["biuld"], 2, "invalid choice: 'biuld'; did you mean 'build'"),
-        (["xyzzy"], 2, "invalid choice: 'xyzzy'; known: bench, build"),
+        (["xyzzy"], 2, "invalid choice: 'xyzzy'; known: audit, bench"),
         (["build"], 2, "required: design; see `semifreddo build --help`"),
         (["build", "{tmp}"], 2, r"design\.toml: no such file; a design is a folder with"),
         (["build", "{tmp}/none"], 2, "no such file"),
@@ -172,12 +172,14 @@ def test_full_disk(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list((tmp_path / "build").rglob("*.json"))
 
 
-def _tiny(config: BuildConfig, *_: object) -> tuple[object, tuple[str, ...], dict[str, str]]:
+def _tiny(
+    config: BuildConfig, *_: object
+) -> tuple[object, tuple[str, ...], dict[str, str], tuple[()]]:
     import dataclasses
 
     from nets import blended
 
-    return dataclasses.replace(blended(), name=config.name), (), {}
+    return dataclasses.replace(blended(), name=config.name), (), {}, ()
 
 
 def test_doctor(capsys: Capture) -> None:

@@ -30,10 +30,10 @@ optimize = false
 
 def convert(
     config: BuildConfig, *_: object
-) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str]]:
+) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str], tuple[()]]:
     """Stands in for QONNX conversion, so that these tests need no torch."""
     net = dataclasses.replace(blended(), name=config.name)
-    return net, ("a", "b", "c"), {"test_accuracy": "0.75", "task": "text"}
+    return net, ("a", "b", "c"), {"test_accuracy": "0.75", "task": "text"}, ()
 
 
 @pytest.fixture

@@ -311,7 +311,7 @@ def test_check_of_a_design_whose_model_has_changed(
     def check(net: StreamNet) -> dict[str, RungResult]:
         named = dataclasses.replace(net, name="tiny")
         monkeypatch.setattr(
-            "semifreddo.flow.stages.lower._convert", lambda *_: (named, ("a", "b", "c"), {})
+            "semifreddo.flow.stages.lower._convert", lambda *_: (named, ("a", "b", "c"), {}, ())
         )
         return {result.name: result for result in check_design(built).results}
 

@@ -26,8 +26,7 @@ from semifreddo.reports.figures import VectorFigures
 from semifreddo.sim import reference
 
 if TYPE_CHECKING:
-    from semifreddo.convert import Converted
-
+    
 _RANDOM_SEED = 0
 
 METRICS = ("val_accuracy", "test_accuracy", "test_images")
@@ -133,8 +132,8 @@ def lower_design(config: BuildConfig, report: Report = lambda _: None) -> Lowere
     Raises:
         SemifreddoError: The model or the vectors are missing or wrong.
     """
-    net, converted, info = _convert(config, report)
-    task = task_of(config, net, converted.labels, info, converted.outputs)
+    net, labels, info, outputs = _convert(config, report)
+    task = task_of(config, net, labels, info, outputs)
     return Lowered(net, task, vectors_of(config, net))
 
 
@@ -157,7 +156,7 @@ def _run(work: Workspace) -> Figures:
     }
 
 
-def _convert(config: BuildConfig, report: Report) -> tuple[StreamNet, Converted, Mapping[str, str]]:
+def _convert(config: BuildConfig, report: Report) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str], tuple[tuple[str, int], ...]]:
     name = config.name
     try:
         from semifreddo.convert import read_converted, read_info
@@ -179,7 +178,7 @@ def _convert(config: BuildConfig, report: Report) -> tuple[StreamNet, Converted,
     known = Preprocessing.from_figures(found.info)
     made = preprocessing_of(config, converted.entrance, known, is_ours=found.plan is not None)
     info = {**found.info, **{key: str(value) for key, value in made.to_figures().items()}}
-    return lower(converted.net), converted, info
+    return lower(converted.net), converted.labels, info, converted.outputs
 
 
 LOWER = Stage(
