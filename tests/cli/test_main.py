@@ -172,9 +172,7 @@ def test_full_disk(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list((tmp_path / "build").rglob("*.json"))
 
 
-def _tiny(
-    config: BuildConfig, *_: object
-) -> tuple[object, tuple[str, ...], dict[str, str], tuple[()]]:
+def _tiny(config: BuildConfig, *_: object) -> tuple[object, ...]:
     import dataclasses
 
     from nets import blended

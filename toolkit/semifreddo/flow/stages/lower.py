@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
 
@@ -25,9 +25,9 @@ from semifreddo.passes.lower import lower
 from semifreddo.reports.figures import VectorFigures
 from semifreddo.sim import reference
 
-if TYPE_CHECKING:
-    
 _RANDOM_SEED = 0
+
+_Outputs: TypeAlias = tuple[tuple[str, int], ...]
 
 METRICS = ("val_accuracy", "test_accuracy", "test_images")
 """Figures of a model's metadata that its task keeps."""
@@ -156,7 +156,9 @@ def _run(work: Workspace) -> Figures:
     }
 
 
-def _convert(config: BuildConfig, report: Report) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str], tuple[tuple[str, int], ...]]:
+def _convert(
+    config: BuildConfig, report: Report
+) -> tuple[StreamNet, tuple[str, ...], Mapping[str, str], _Outputs]:
     name = config.name
     try:
         from semifreddo.convert import read_converted, read_info
