@@ -22,7 +22,7 @@ from torch.utils.hooks import RemovableHandle
 
 from semifreddo.nn.binary import SignNorm, sign_layers, sign_scale
 from semifreddo.nn.layers import QuantConvBlock
-from semifreddo.train.objective import JSON, CrossEntropy, first_outputs
+from semifreddo.train.objective import JSON, CrossEntropy
 from semifreddo.train.options import DistributionForm
 
 _EPS = 1e-12
@@ -134,22 +134,19 @@ class DistributionLoss(SignTraining):
         self._on = epoch < epochs - self.off
 
     def backward(
-        self,
-        model: nn.Module,
-        x: Tensor,
-        y: Tensor,
-        outputs: int,
-        random: torch.Generator,  # noqa: ARG002
+        self, model: nn.Module, x: Tensor, y: Tensor, outputs: int, random: torch.Generator
     ) -> tuple[float, Tensor]:
         self._seen.clear()
-        answers = first_outputs(model(x), outputs)
-        loss = self.loss(answers, y)
-        if self._seen:
-            extra = torch.stack([distribution(values, self.form) for values in self._seen]).mean()
-            loss = loss + self.weight * extra
-        loss.backward()  # type: ignore[no-untyped-call]
+        found = super().backward(model, x, y, outputs, random)
         self._seen.clear()
-        return float(loss.detach()), answers.detach()
+        return found
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        loss = super().loss(outputs, y)
+        if not self._seen:
+            return loss
+        extra = torch.stack([distribution(values, self.form) for values in self._seen]).mean()
+        return loss + self.weight * extra
 
     def close(self) -> None:
         for handle in self._handles:

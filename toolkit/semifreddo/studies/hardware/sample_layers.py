@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,21 @@ def packed_samples(seed: int) -> Iterator[Sample]:
     while True:
         yield _Maker(seed, index).packed(rom=index % 3 == 2)
         index += 1
+
+
+def _same_size(weight: str, bias: str | None, kernel: int, output: Stream) -> Conv:
+    """A convolution of the image whose output is as large as the image."""
+    pad = (kernel - 1) // 2
+    return Conv(
+        inputs=("image",),
+        output=output,
+        weight=weight,
+        bias=bias,
+        kernel=(kernel, kernel),
+        stride=(1, 1),
+        padding=(pad, pad, pad, pad),
+        depthwise=False,
+    )
 
 
 class _Maker:
@@ -228,21 +244,12 @@ class _Maker:
         """A convolution that reads what the pass before it has made."""
         side, kernel = self.pick([8, 12, 16]), self.pick([1, 3])
         channels = self.pick(range(4, 5 if kernel == 3 else 13))
-        source, pad = self.stream(side, channels), (kernel - 1) // 2
+        source = self.stream(side, channels)
         shape = (kernel, kernel, channels, channels)
         frozen, passes = self.frozen(kind, channels), self.pick([2, 3])
         weight = self.block("weight", self.values(shape), frozen)
         bias = self.bias(channels, frozen)
-        first = Conv(
-            inputs=("image",),
-            output=Stream("layer", source.shape, source.type),
-            weight=weight,
-            bias=bias,
-            kernel=(kernel, kernel),
-            stride=(1, 1),
-            padding=(pad, pad, pad, pad),
-            depthwise=False,
-        )
+        first = _same_size(weight, bias, kernel, Stream("layer", source.shape, source.type))
         layers = [first]
         for number in range(1, passes):
             before = layers[-1]
@@ -275,7 +282,7 @@ class _Maker:
             self.pick(range(4, 17)),
             self.pick([8, 16, 24]),
         )
-        source, pad = self.stream(self.pick([4, 8, 12, 16]), inputs), (kernel - 1) // 2
+        source = self.stream(self.pick([4, 8, 12, 16]), inputs)
         frozen = self.pick([outputs // 2, outputs - 2]) if kind == "partial" else outputs
         weight = self.block("weight", self.values((kernel, kernel, inputs, outputs)), frozen)
         bias = self.bias(outputs, frozen)
@@ -290,16 +297,7 @@ class _Maker:
         return self.sample(
             f"rom {kind} {kernel}x{kernel} {inputs} to {outputs}",
             source,
-            lambda output: Conv(
-                inputs=("image",),
-                output=output,
-                weight=weight,
-                bias=bias,
-                kernel=(kernel, kernel),
-                stride=(1, 1),
-                padding=(pad, pad, pad, pad),
-                depthwise=False,
-            ),
+            partial(_same_size, weight, bias, kernel),
             (*source.shape[:2], outputs),
             choice,
         )
@@ -307,7 +305,7 @@ class _Maker:
     def packed(self, *, rom: bool) -> Sample:
         """A convolution with several products in a DSP slice."""
         kernel, inputs, outputs = self.pick([1, 3, 3]), self.pick(range(4, 17)), self.pick([8, 16])
-        source, pad = self.stream(self.pick([4, 8, 12, 16]), inputs), (kernel - 1) // 2
+        source = self.stream(self.pick([4, 8, 12, 16]), inputs)
         frozen = outputs if rom else 0
         weight = self.block("weight", self.values((kernel, kernel, inputs, outputs)), frozen)
         bias = self.bias(outputs, frozen)
@@ -324,16 +322,7 @@ class _Maker:
         return self.sample(
             f"packed {kernel}x{kernel} {inputs} to {outputs}",
             source,
-            lambda output: Conv(
-                inputs=("image",),
-                output=output,
-                weight=weight,
-                bias=bias,
-                kernel=(kernel, kernel),
-                stride=(1, 1),
-                padding=(pad, pad, pad, pad),
-                depthwise=False,
-            ),
+            partial(_same_size, weight, bias, kernel),
             (*source.shape[:2], outputs),
             choice,
         )
