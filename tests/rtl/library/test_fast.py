@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from rtl import equivalence
+from rtl.equivalence import library_side
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.components.multiply import Mac
-from semifreddo.tools.runner import run
-from semifreddo.tools.yosys import find_yosys
 
 DEEPEST = 3
 """More cycles than any multiplier here takes; behind them every state came from the inputs."""
@@ -18,27 +17,8 @@ DEEPEST = 3
 
 def prove(folder: Path, module: str, parameters: dict[str, int]) -> str:
     """Let Yosys prove that both texts give the same outputs for all inputs; gives its log."""
-    try:
-        yosys = find_yosys()
-    except ToolError as error:
-        pytest.skip(f"no proof: {error}")
-    source = files("semifreddo.rtl") / "library" / f"{module}.sv"
-    (folder / "module.sv").write_text(source.read_text())
-    settings = " ".join(f"-set {name} {value}" for name, value in parameters.items())
-    flatten = "hierarchy -auto-top; proc; opt; flatten; memory; opt"
-    script = [
-        "read_verilog -sv module.sv",
-        f"chparam {settings} {module}; {flatten}; rename -top gold; design -stash gold",
-        "read_verilog -sv -DSF_FAST module.sv",
-        f"chparam {settings} {module}; {flatten}; rename -top gate; design -stash gate",
-        "design -copy-from gold -as gold gold; design -copy-from gate -as gate gate",
-        "miter -equiv -flatten -make_assert gold gate miter; hierarchy -top miter",
-        f"sat -verify -prove-asserts -seq {DEEPEST + 1} -prove-skip {DEEPEST} miter",
-    ]
-    (folder / "prove.ys").write_text("\n".join(script) + "\n")
-    log = folder / "prove.log"
-    run([yosys.program, "-s", "prove.ys"], cwd=folder, timeout_s=120, log=log)
-    return log.read_text()
+    gold, gate = library_side(module), library_side(module, "SF_FAST")
+    return equivalence.prove(folder, gold, gate, parameters, DEEPEST)
 
 
 @pytest.mark.parametrize("terms", [2, 3, 4])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rtl import equivalence
+from rtl.equivalence import Side, library_side
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.components.packing import LONGEST_CHAIN, WORD_BITS, Packing
-from semifreddo.tools.runner import run
-from semifreddo.tools.yosys import find_yosys
 
 PLAIN = """
 module plain #(
@@ -53,13 +52,6 @@ endmodule
 
 def prove(folder: Path, packing: Packing, rows: int, *, stride: int | None = None) -> str:
     """Let Yosys prove that chains of slices give the sums of products; gives its log."""
-    try:
-        yosys = find_yosys()
-    except ToolError as error:
-        pytest.skip(f"no proof: {error}")
-    source = files("semifreddo.rtl") / "library" / "sf_packed.sv"
-    (folder / "packed.sv").write_text(source.read_text())
-    (folder / "plain.sv").write_text(PLAIN)
     parameters = {
         "X_BITS": packing.x_bits,
         "X_SIGNED": int(packing.x_signed),
@@ -72,23 +64,8 @@ def prove(folder: Path, packing: Packing, rows: int, *, stride: int | None = Non
         "DEPTH": packing.depth,
         "SUM": packing.sum_bits,
     }
-    settings = " ".join(f"-set {name} {value}" for name, value in parameters.items())
-    script, late = [], packing.depth + 1
-    for name, module in (("gold", "plain"), ("gate", "sf_packed")):
-        script += [
-            f"read_verilog -sv {module.removeprefix('sf_')}.sv",
-            f"chparam {settings} {module}; hierarchy -auto-top; proc; opt; flatten; opt",
-            f"rename -top {name}; design -stash {name}",
-        ]
-    script += [
-        "design -copy-from gold -as gold gold; design -copy-from gate -as gate gate",
-        "miter -equiv -flatten -make_assert gold gate miter; hierarchy -top miter",
-        f"sat -verify -prove-asserts -seq {late + 1} -prove-skip {late} miter",
-    ]
-    (folder / "prove.ys").write_text("\n".join(script) + "\n")
-    log = folder / "prove.log"
-    run([yosys.program, "-s", "prove.ys"], cwd=folder, timeout_s=120, log=log)
-    return log.read_text()
+    gold, gate = Side("plain", PLAIN), library_side("sf_packed")
+    return equivalence.prove(folder, gold, gate, parameters, packing.depth + 1)
 
 
 def tight(x: tuple[int, bool], w: tuple[int, bool], lanes: int, fields: int, depth: int) -> Packing:
