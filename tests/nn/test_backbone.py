@@ -140,7 +140,7 @@ def test_scaled_widths():
         ({"skips": ((0, 1, 2),)}, r"skip \[0, 1, 2\] is not"),
         ({"skips": ((0, 2), (1, 2))}, r"of skips \[\[0, 2\], \[1, 2\]\] two end at the same block"),
         ({"layer_weight_bits": (4, 4)}, "layer_weight_bits has 2 entries for 6 blocks"),
-        ({"layer_weight_bits": (1, 4, 4, 4, 4, 4)}, r"layer_weight_bits .* numbers in 2\.\.8"),
+        ({"layer_weight_bits": (0, 4, 4, 4, 4, 4)}, r"layer_weight_bits .* numbers in 1\.\.8"),
         ({"layer_act_bits": (9, 4, 4, 4, 4, 4)}, r"layer_act_bits .* numbers in 2\.\.8"),
     ],
 )

@@ -199,7 +199,7 @@ def _stage(config: BuildConfig) -> Stage:
         code=("boards", "rtl/design/written", "rtl/synthesis", "sim", "tools", "flow"),
         run=_run,
         decides=(
-            *("board.part", "board.resources"),
+            *("board.part", "board.resources", "rtl.lut_pairs"),
             *(("clock_mhz", "synth.images") if cells else ()),
         ),
         files=("synth.liberty",) if cells else (),

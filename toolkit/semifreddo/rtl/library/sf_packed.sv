@@ -70,7 +70,8 @@ module sf_packed #(
 
         for (r = 0; r < ROWS; r = r + 1) begin : g_row
             wire sign = X_SIGNED != 0 && x[r*X_BITS+X_BITS-1];
-            for (i = 0; i <= LATE + r; i = i + 1) begin : g_wait
+            localparam integer LAST = LATE + r;
+            for (i = 0; i <= LAST; i = i + 1) begin : g_wait
                 reg [X_BITS:0] late_x;
                 reg [LANES*W_BITS-1:0] late_w;
                 wire [X_BITS:0] x_here;
@@ -93,8 +94,8 @@ module sf_packed #(
                     assign w_here = late_w;
                 end
             end
-            wire [X_BITS:0] operand = g_wait[LATE+r].x_here;
-            wire [LANES*W_BITS-1:0] weights = g_wait[LATE+r].w_here;
+            wire [X_BITS:0] operand = g_wait[LAST].x_here;
+            wire [LANES*W_BITS-1:0] weights = g_wait[LAST].w_here;
         end
 
         for (s = 0; s < SLICES; s = s + 1) begin : g_slice
