@@ -73,3 +73,31 @@ def test_rows_of_wide_images_lie_in_block_memories(
         packets = [design.bus.task_packet(task), design.bus.image_packet(pictures)]
         found = simulation.exchange(packets, 5, 60)
         assert np.array_equal(found.results, reference.run(net, pictures))
+
+
+def test_images_of_one_column(simulate: Build) -> None:
+    """Signals that stand upright: the rows above are one pixel, kept without an address."""
+    rng = np.random.default_rng(1)
+    layers = (
+        Conv(
+            inputs=("image",),
+            output=Stream("conv", (6, 1, 3), ACT),
+            weight="w",
+            bias=None,
+            kernel=(3, 1),
+            stride=(1, 1),
+            padding=(1, 0, 1, 0),
+            depthwise=False,
+        ),
+    )
+    net = StreamNet(
+        "column", Stream("image", (6, 1, 2), IMAGE), layers, (block(rng, "w", (3, 1, 2, 3), 1),)
+    )
+    pictures = images(net, 20)
+    pictures[::2] |= 128  # the highest bits of the oldest row count
+    design = make_design(net)
+    with Simulation(simulate(design), design.bus) as simulation:
+        task = Task.of(net, "column", ("a", "b", "c")).words
+        packets = [design.bus.task_packet(task), design.bus.image_packet(pictures)]
+        found = simulation.exchange(packets, 20, 60)
+        assert np.array_equal(found.results, reference.run(net, pictures))
