@@ -3,7 +3,8 @@
 Of the Verilog library and the C++ templates it notes which test hands which file to a tool: the
 test writes a file of that name, or moves one there. A test that only reads a text does not run it.
 
-``pytest -p mutants.recording --record FILE`` writes what ``mutants.covering`` reads.
+``pytest -p mutants.recording --record FILE`` writes what ``mutants.covering`` reads. With ``-n``
+each worker leaves what it saw beside that file, and the main process puts it together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--record"):
-        config.pluginmanager.register(Recorder(config.getoption("--record")))
+    record = config.getoption("--record")
+    if not record:
+        return
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    if worker:
+        config.pluginmanager.register(Recorder(record.with_name(f"{record.name}.{worker}")))
+    elif config.getoption("numprocesses", None):
+        config.pluginmanager.register(Workers(record))
+    else:
+        config.pluginmanager.register(Recorder(record, whole=True))
 
 
 def function(item: pytest.Item) -> str:
@@ -42,8 +51,9 @@ def function(item: pytest.Item) -> str:
 class Recorder:
     """Lines by test function, and files by test; a function of which a case failed is left out."""
 
-    def __init__(self, record: Path) -> None:
+    def __init__(self, record: Path, *, whole: bool = False) -> None:
         self.record = record
+        self.whole = whole
         self.failed: set[str] = set()
         self.case_seconds: dict[str, float] = defaultdict(float)
         drawn = files(ROOT, ("verilog", "cpp"), None)
@@ -112,31 +122,72 @@ class Recorder:
     def pytest_sessionfinish(self) -> None:
         self.coverage.stop()
         data = self.coverage.get_data()
-        seconds: dict[str, float] = defaultdict(float)
-        for case, duration in self.case_seconds.items():
-            seconds[case.partition("[")[0]] += duration
-        tests = sorted(set(seconds) - self.failed)
-        index = {name: number for number, name in enumerate(tests)}
-        lines_of = {}
-        for name in sorted(data.measured_files()):
-            lines = {
-                line: sorted(index[each] for each in contexts if each in index)
-                for line, contexts in data.contexts_by_lineno(name).items()
-            }
-            path = Path(name)
-            lines_of[path.relative_to(ROOT).as_posix()] = {"digest": digest(path), "lines": lines}
-        placed = {
-            self.names[name].as_posix(): [
-                [case, round(self.case_seconds[case], 2)]
-                for case in sorted(cases)
-                if case.partition("[")[0] not in self.failed
-            ]
-            for name, cases in sorted(self.placed.items())
-        }
-        kept = {
-            "tests": [[name, round(seconds[name], 2)] for name in tests],
-            "files": lines_of,
-            "placed": placed,
+        seen: dict[str, Any] = {
+            "cases": dict(self.case_seconds),
+            "failed": sorted(self.failed),
+            "files": {
+                Path(name).relative_to(ROOT).as_posix(): data.contexts_by_lineno(name)
+                for name in sorted(data.measured_files())
+            },
+            "placed": {
+                self.names[name].as_posix(): sorted(found) for name, found in self.placed.items()
+            },
         }
         self.record.parent.mkdir(parents=True, exist_ok=True)
-        self.record.write_text(json.dumps(kept))
+        self.record.write_text(json.dumps(together([seen]) if self.whole else seen))
+
+
+class Workers:
+    """Puts together what the workers of a run saw."""
+
+    def __init__(self, record: Path) -> None:
+        self.record = record
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        parts = sorted(self.record.parent.glob(f"{self.record.name}.gw*"))
+        self.record.write_text(json.dumps(together(json.loads(p.read_text()) for p in parts)))
+        for part in parts:
+            part.unlink()
+
+
+def together(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The record of a whole run; a test function whose cases several workers ran counts once."""
+    cases: dict[str, float] = {}
+    failed: set[str] = set()
+    contexts: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    placed: dict[str, set[str]] = defaultdict(set)
+    for part in parts:
+        cases |= part["cases"]
+        failed |= set(part["failed"])
+        for name, lines in part["files"].items():
+            for line, found in lines.items():
+                contexts[name][int(line)] |= set(found)
+        for name, found in part["placed"].items():
+            placed[name] |= set(found)
+    seconds: dict[str, float] = defaultdict(float)
+    for case, duration in cases.items():
+        seconds[case.partition("[")[0]] += duration
+    tests = sorted(set(seconds) - failed)
+    index = {name: number for number, name in enumerate(tests)}
+    return {
+        "tests": [[name, round(seconds[name], 2)] for name in tests],
+        "files": {
+            name: {
+                "digest": digest(ROOT / name),
+                "lines": {
+                    line: sorted(index[each] for each in found if each in index)
+                    for line, found in lines.items()
+                },
+            }
+            for name, lines in contexts.items()
+        },
+        "placed": {
+            name: [
+                [case, round(cases[case], 2)]
+                for case in sorted(found)
+                if case.partition("[")[0] not in failed
+            ]
+            for name, found in sorted(placed.items())
+        },
+    }

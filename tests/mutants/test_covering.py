@@ -65,10 +65,20 @@ def test_a_line_of_a_function_or_of_the_module() -> None:
 
 
 @pytest.mark.skipif(find_spec("coverage") is None, reason="needs coverage: tox -e mutants")
-def test_a_record_of_a_run(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_a_record_of_a_run(tree: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]) -> None:
     monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
     file = tree / "lines.json"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "mutants.recording", "--record"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *workers,
+        "-p",
+        "mutants.recording",
+        "--record",
+    ]
     ran = subprocess.run([*command, str(file), "tests"], cwd=tree, capture_output=True, check=False)
     assert ran.returncode == 1, "test_g fails"
     covering = Covering.read(file)
@@ -136,7 +146,10 @@ def test_fails(built):
 
 
 @pytest.mark.skipif(find_spec("coverage") is None, reason="needs coverage: tox -e mutants")
-def test_which_tests_hand_a_file_to_a_tool(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
+def test_which_tests_hand_a_file_to_a_tool(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]
+) -> None:
     library = tree / LIBRARY
     for name in "abc":
         (library / f"sf_{name}.sv").write_text(name)
@@ -145,7 +158,16 @@ def test_which_tests_hand_a_file_to_a_tool(tree: Path, monkeypatch: pytest.Monke
         (tree / "tests" / folder / f"test_{folder}.py").write_text(PLACING)
     monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
     file = tree / "lines.json"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "mutants.recording", "--record"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *workers,
+        "-p",
+        "mutants.recording",
+        "--record",
+    ]
     subprocess.run([*command, str(file), "tests"], cwd=tree, capture_output=True, check=False)
     covering = Covering.read(file)
 
