@@ -14,6 +14,7 @@ STUDIES = {
     "vertical_freezing": "vertical_freezing:VerticalFreezing",
     "label_granularity": "label_granularity:LabelGranularity",
     "learned_terms": "learned_terms:LearnedTerms",
+    "distribution_loss": "distribution_loss:DistributionLossStudy",
     "one_weight_bitwidth": "one_weight_bitwidth:OneWeightBitwidth",
 }
 MEASUREMENTS = {
