@@ -41,8 +41,15 @@ from semifreddo.train.recipes import accuracy, train_model
 _MODEL = "model.safetensors"
 PLAIN = "cross entropy"
 FORMS: tuple[DistributionForm, ...] = ("released", "published")
-SETTINGS: tuple[tuple[OptimizerName, float], ...] = (("adam", 1e-3), ("adam", 1e-2), ("sgd", 1e-1))
-OPTIONS = TrainOptions(epochs=12, tune_epochs=0, batch=50, weight_decay=0.0, progress=False)
+SETTINGS: tuple[tuple[OptimizerName, float], ...] = (("adam", 3e-3), ("adam", 3e-2), ("sgd", 1e-1))
+OPTIONS = TrainOptions(epochs=8, tune_epochs=0, batch=50, weight_decay=0.0, progress=False)
+
+_RATES = (
+    "The lowest rate of Adam is 0.003. It moves a number by about its learning rate in a step, so at "
+    "0.001 the 160 steps of this training move factors and offsets of batch norms, which are all "
+    "that the loss trains, by less than a tenth. In two trials at 0.001, of one seed each and on "
+    "validation images, the released form was above cross entropy alone once and below it once.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
     dataset: str = "fashion_mnist"
     widths: tuple[int, ...] = (12, 16, 16)
     strides: tuple[int, ...] = (2, 2, 1)
-    images: tuple[int, int] = (1000, 500)
+    images: tuple[int, int] = (1000, 400)
     test_images: int = 3000
 
     def settings(self) -> JSON:
@@ -196,6 +203,8 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
             "learning rate that falls along a cosine; of them the network of the best validation "
             "accuracy is taken, and its batch norms are folded",
             "loss": f"weight {self.weight:g}, off for the last {self.off} epochs",
+            "optimisers": "Adam and SGD with momentum 0.9 (Nesterov), named after the highest rate; "
+            "no weight decay",
         }
         rows = []
         for optimizer, rate in self.optimisers:
@@ -216,6 +225,7 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
                 )
         parts = [
             bullets(facts),
+            _RATES,
             "Mean ± standard deviation over the seeds.\n",
             markdown_table(["setting", "loss", "train %", "val %", "test %"], rows),
             "All settings together. Gain: over cross entropy alone with the same seed, mean ± "
@@ -232,7 +242,8 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
         """A row for each way: gain and deviation over the settings, of validation and test."""
         groups = by_way(results)
         tested = bool(results) and all(item.test is not None for item in results)
-        whole = len({len(items) for items in groups.values()}) == 1 and len(groups) > len(FORMS)
+        seeds = {item.cell.seed for item in results}
+        whole = len(results) == len(self.cells(sorted(seeds), results)) > 0
         rows = []
         for way, items in groups.items():
             row = [way]
