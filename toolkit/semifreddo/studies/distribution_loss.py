@@ -45,10 +45,11 @@ SETTINGS: tuple[tuple[OptimizerName, float], ...] = (("adam", 3e-3), ("adam", 3e
 OPTIONS = TrainOptions(epochs=8, tune_epochs=0, batch=50, weight_decay=0.0, progress=False)
 
 _RATES = (
-    "The lowest rate of Adam is 0.003. It moves a number by about its learning rate in a step, so at "
-    "0.001 the 160 steps of this training move factors and offsets of batch norms, which are all "
-    "that the loss trains, by less than a tenth. In two trials at 0.001, of one seed each and on "
-    "validation images, the released form was above cross entropy alone once and below it once.\n"
+    "The lowest rate of Adam is 0.003. It moves a number by about its learning rate in a step, so "
+    "at 0.001 the 160 steps of this training move factors and offsets of batch norms, which are "
+    "all that the loss trains, by less than a tenth. In two trials at 0.001, of one seed each and "
+    "on validation images, the released form was above cross entropy alone once and below it "
+    "once.\n"
 )
 
 
@@ -203,8 +204,8 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
             "learning rate that falls along a cosine; of them the network of the best validation "
             "accuracy is taken, and its batch norms are folded",
             "loss": f"weight {self.weight:g}, off for the last {self.off} epochs",
-            "optimisers": "Adam and SGD with momentum 0.9 (Nesterov), named after the highest rate; "
-            "no weight decay",
+            "optimisers": "Adam and SGD with momentum 0.9 (Nesterov), named after the highest "
+            "rate; no weight decay",
         }
         rows = []
         for optimizer, rate in self.optimisers:
