@@ -178,7 +178,7 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
     def picture(self, results: Sequence[Measured]) -> str:
         ways = {way: _Way.of(items) for way, items in by_way(results).items()}
         plain = ways[PLAIN]
-        points = {}
+        points: dict[str, list[Point]] = {}
         for form in FORMS:
             points[form] = [
                 Point(
