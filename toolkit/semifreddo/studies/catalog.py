@@ -16,6 +16,7 @@ STUDIES = {
     "learned_terms": "learned_terms:LearnedTerms",
     "distribution_loss": "distribution_loss:DistributionLossStudy",
     "one_weight_bitwidth": "one_weight_bitwidth:OneWeightBitwidth",
+    "renofeation": "renofeation:Renofeation",
 }
 MEASUREMENTS = {
     "calibration": "hardware.calibration:Calibration",
