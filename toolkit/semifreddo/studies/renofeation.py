@@ -304,8 +304,8 @@ class Renofeation(Study[TrainVal, Dataset]):
             "network": f"{config.block} blocks, widths {_list(config.widths)} in each core, "
             f"{config.weight_bits}-bit weights, {config.act_bits}-bit activations",
             "epochs": f"{target.epochs} and {target.tune_epochs}, in every way: at a falling rate "
-            "and for the mean of weights if robust, with scales that follow and with pinned ones in "
-            f"`own core` and `{CORE_HEAD}`, all at a falling rate otherwise",
+            "and for the mean of weights if robust, with scales that follow and with pinned ones "
+            f"in `own core` and `{CORE_HEAD}`, all at a falling rate otherwise",
             "attack": f"at most {attack.strength} of 255 grey levels, {attack.steps} steps, "
             f"through the frozen core alone; for each of the {attack.features} features that "
             "differ most between images, and one that fools is enough",
