@@ -174,7 +174,7 @@ FILES = [
     "nn2_resnet8_a8w8_8863",
     "nn2_resnet20_a8w8b16",
     "nn2_mobilenet_v1_vww_a8w8",
-    "ex_separable_conv_model_ch_last",
+    pytest.param("ex_separable_conv_model_ch_last", marks=pytest.mark.slow),
     pytest.param("qonnx_bsd300x3-espcn_nn_resize_quant_model", marks=pytest.mark.slow),
 ]
 """Networks of other people that convert."""
