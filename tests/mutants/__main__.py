@@ -39,6 +39,9 @@ from mutants.running import KILLED, SURVIVED, run_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_PATIENCE = 8
+"""Times as many seconds of tests are worth spending on what would survive."""
+
 
 def copy_tree(root: Path, place: Path) -> None:
     """What git knows or would add, so neither builds nor environments."""
@@ -73,6 +76,13 @@ def record(root: Path, place: Path, file: Path) -> int:
     return 0 if file.is_file() and code in (0, 1) else 2
 
 
+def known_to_pass(first: list[str], more: list[str]) -> Iterator[tuple[list[str], bool]]:
+    """What few seconds allow, and for what survives that the others that more seconds allow."""
+    for tests in (first, [each for each in more if each not in first]):
+        if tests:
+            yield tests, True
+
+
 def asked(
     root: Path, drawn: Drawn, covering: Covering | None, seconds: float
 ) -> Iterator[tuple[list[str], bool]]:
@@ -86,8 +96,8 @@ def asked(
             yield list(RENDERED), False
         found = covering.selection(root, drawn.path, before, line, mirror, seconds)
         if found is not None:
-            if found:
-                yield found, True
+            more = covering.selection(root, drawn.path, before, line, mirror, _PATIENCE * seconds)
+            yield from known_to_pass(found, more or [])
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
                 yield ["tests/pynq_board"], False
             return
@@ -97,6 +107,8 @@ def asked(
             yield found, True
             for tests in PROOFS[drawn.package]:
                 yield [tests], False
+            more = covering.tools_get(drawn.path, SIMULATING[drawn.package], _PATIENCE * seconds)
+            yield from known_to_pass([], [each for each in more if each not in found])
             return
     for tests in selections(root, drawn):
         yield tests, False

@@ -116,6 +116,8 @@ def test_what_a_line_asks(tree: Path) -> None:
     known = Covering.read(path)
     mirrored_first = ["tests/core/test_a.py::test_small", "tests/b.py::test_b"]
     assert list(program.asked(tree, drawn, known, 60.0)) == [(mirrored_first, True)]
+    few, others = program.asked(tree, drawn, known, 0.05)
+    assert (few, others) == (([mirrored_first[0]], True), ([mirrored_first[1]], True))
     nowhere = Drawn("core", FILE, Mutant(MODULE.replace("-x", "+x"), 14, "number"))
     assert list(program.asked(tree, nowhere, known, 60.0)) == [], "no test executes the line"
 
