@@ -58,18 +58,8 @@ def record(root: Path, place: Path, file: Path) -> int:
     left_out = ("mutants", "readme", "site", "examples", "notebooks", "pynq_board")
     ignored = [f"--ignore=tests/{name}" for name in left_out]
     command = [sys.executable, "-m", "pytest", "-q", "-m", "not slow and not clock", *ignored]
-    command += [
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "mutants.recording",
-        "--record",
-        str(file),
-    ]
+    command += ["-n", "2", "--dist", "loadfile", "-p", "no:cacheprovider"]
+    command += ["-p", "mutants.recording", "--record", str(file)]
     paths = f"{place / 'toolkit'}{os.pathsep}{place / 'tests'}"
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     code = subprocess.run(command, cwd=place, env=environment, check=False).returncode

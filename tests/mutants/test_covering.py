@@ -64,24 +64,21 @@ def test_a_line_of_a_function_or_of_the_module() -> None:
     assert [line for line in range(1, 15) if in_function(MODULE, line)] == [5, 6, 7, 8, 9, 10, 14]
 
 
+def recorded(tree: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]) -> Covering:
+    """What a run of the tree's tests, one of which fails, leaves."""
+    monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
+    file = tree / "lines.json"
+    command = [sys.executable, "-m", "pytest", "-q", *workers, "-p", "mutants.recording"]
+    command += ["--record", str(file), "tests"]
+    ran = subprocess.run(command, cwd=tree, capture_output=True, check=False)
+    assert ran.returncode == 1, "a test fails"
+    return Covering.read(file)
+
+
 @pytest.mark.skipif(find_spec("coverage") is None, reason="needs coverage: tox -e mutants")
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
 def test_a_record_of_a_run(tree: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]) -> None:
-    monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
-    file = tree / "lines.json"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        *workers,
-        "-p",
-        "mutants.recording",
-        "--record",
-    ]
-    ran = subprocess.run([*command, str(file), "tests"], cwd=tree, capture_output=True, check=False)
-    assert ran.returncode == 1, "test_g fails"
-    covering = Covering.read(file)
+    covering = recorded(tree, monkeypatch, workers)
 
     def found(line: int, seconds: float = 60.0) -> list[str]:
         chosen = covering.selection(tree, FILE, MODULE, line, ["tests/core/test_a.py"], seconds)
@@ -158,20 +155,7 @@ def test_which_tests_hand_a_file_to_a_tool(
     for folder in ("rtl", "cli"):
         (tree / "tests" / folder).mkdir()
         (tree / "tests" / folder / f"test_{folder}.py").write_text(PLACING)
-    monkeypatch.setenv("PYTHONPATH", f"{tree / 'toolkit'}{os.pathsep}{Path(__file__).parents[1]}")
-    file = tree / "lines.json"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        *workers,
-        "-p",
-        "mutants.recording",
-        "--record",
-    ]
-    subprocess.run([*command, str(file), "tests"], cwd=tree, capture_output=True, check=False)
-    covering = Covering.read(file)
+    covering = recorded(tree, monkeypatch, workers)
 
     def found(name: str, seconds: float = 60.0) -> set[str]:
         return set(covering.tools_get(LIBRARY / name, ("tests/rtl/",), seconds))
