@@ -32,7 +32,7 @@ from semifreddo.studies.study import (
     Verdict,
     by_way,
 )
-from semifreddo.studies.tables import bullets, spread
+from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.options import DistributionForm, OptimizerName, TrainOptions
@@ -198,7 +198,7 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
         facts = {
             "images": f"Fashion-MNIST at half height and width; {self.images[0]} for training, "
             f"{self.images[1]} for validation and at most {self.test_images} for the test",
-            "network": f"blocks of {_list(self.widths)} channels, strides {_list(self.strides)}; "
+            "network": f"blocks of {listed(self.widths)} channels, strides {listed(self.strides)}; "
             "all but the first have weights of -1 and 1, and all have outputs of one bit",
             "training": f"{self.options.epochs} epochs of batches of {self.options.batch} with a "
             "learning rate that falls along a cosine; of them the network of the best validation "
@@ -299,7 +299,3 @@ class _Way:
 
 def _setting(optimizer: str, rate: float) -> str:
     return f"{optimizer}, {rate:g}"
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

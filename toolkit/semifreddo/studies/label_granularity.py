@@ -41,7 +41,7 @@ from semifreddo.nn.integers import exact_logits
 from semifreddo.nn.quant import activation_quant, bias_quant, weight_quant
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study, Verdict
-from semifreddo.studies.tables import bullets, spread
+from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, Split, Splits, TrainVal, load_dataset
 from semifreddo.train.evaluation import raw_images
@@ -318,7 +318,7 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
         facts = {
             "images": f"half height and width; {self.images[0]} for training, at most "
             f"{self.images[1]} for validation and {self.test_images} for the test",
-            "network": f"blocks of {_list(self.widths)} channels, strides {_list(self.strides)}, "
+            "network": f"blocks of {listed(self.widths)} channels, strides {listed(self.strides)}, "
             "4-bit weights, 8-bit activations",
             "epochs": f"{options.epochs} with batch norm and {options.tune_epochs} folded; "
             f"`fine, few` has {self.share:.0%} of the images and as many steps",
@@ -410,7 +410,3 @@ def _group_accuracies(
             table = group_table(groups, classes)
             found[name] = float((table[answers] == table[truth]).mean())
     return found
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

@@ -35,7 +35,7 @@ from semifreddo.rtl import choose, make_design
 from semifreddo.rtl.synthesis.parts import synthesize_design
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study, Verdict
-from semifreddo.studies.tables import bullets, spread
+from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.options import TrainOptions
@@ -356,7 +356,7 @@ class OneWeightBitwidth(Study[TrainVal, Dataset]):
             "data": f"Fashion-MNIST, {self.images[0]} images for training, {self.images[1]} for "
             "validation",
             **{
-                family: f"{shape.block} blocks, widths {_list(shape.widths)} at 4 bits, "
+                family: f"{shape.block} blocks, widths {listed(shape.widths)} at 4 bits, "
                 f"{model_bits(shape):,} bits of parameters"
                 for family, shape in FAMILIES.items()
             },
@@ -476,14 +476,14 @@ class _Table:
             known: dict[str, tuple[int, ...]] = {str(bits): (bits,) for bits in BITS}
             mixed = self.mixed_bits(family)
             if mixed is not None:
-                known[f"{MIXED}: {_list(mixed)}"] = mixed
+                known[f"{MIXED}: {listed(mixed)}"] = mixed
             for name, bits in known.items():
                 config = equal_size(family, bits)
                 row = self.of(config)
                 if row.items:
                     figures = row.items[0].validation
                     size, macs = f"{figures['size']:,}", f"{figures['macs']:,}"
-                    lines.append([family, name, _list(config.widths), size, macs, *row.columns()])
+                    lines.append([family, name, listed(config.widths), size, macs, *row.columns()])
         header = ["family", "bits", "widths", "size", "multiplications"]
         return markdown_table([*header, "train %", "val %", "test %"], lines)
 
@@ -492,7 +492,7 @@ class _Table:
         for family, residency in dict.fromkeys(key[:2] for key in LUT_WIDTHS):
             for bits, row in self.lut_rows(family, residency).items():
                 if row.items:
-                    widths = _list(LUT_WIDTHS[family, residency, bits])
+                    widths = listed(LUT_WIDTHS[family, residency, bits])
                     size = f"{row.items[0].validation['size']:,}"
                     lines.append([family, residency, bits, widths, size, *row.columns()])
         header = ["family", "weights", "bits", "widths", "size"]
@@ -513,7 +513,3 @@ class _Table:
 
 def _epochs(options: TrainOptions) -> str:
     return f"{options.epochs} with batch norm and {options.tune_epochs} folded"
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

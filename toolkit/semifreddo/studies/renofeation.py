@@ -43,7 +43,7 @@ from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet
 from semifreddo.studies.label_granularity import halved
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study, Verdict
-from semifreddo.studies.tables import bullets, spread
+from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, Split, TrainVal, load_dataset
 from semifreddo.train.evaluation import raw_images
@@ -297,11 +297,11 @@ class Renofeation(Study[TrainVal, Dataset]):
     def body(self, results: Sequence[Measured]) -> str:
         config, target, attack = self.config, self.target, self.attack
         facts = {
-            "device": f"Fashion-MNIST's classes {_list(self.source_classes)}, "
+            "device": f"Fashion-MNIST's classes {listed(self.source_classes)}, "
             f"{self.source_images} images of half height and width",
-            "task": f"classes {_list(self.target_classes)}, {self.target_images} images; "
+            "task": f"classes {listed(self.target_classes)}, {self.target_images} images; "
             f"{self.attacked_images} others are attacked",
-            "network": f"{config.block} blocks, widths {_list(config.widths)} in each core, "
+            "network": f"{config.block} blocks, widths {listed(config.widths)} in each core, "
             f"{config.weight_bits}-bit weights, {config.act_bits}-bit activations",
             "epochs": f"{target.epochs} and {target.tune_epochs}, in every way: at a falling rate "
             "and for the mean of weights if robust, with scales that follow and with pinned ones "
@@ -398,7 +398,3 @@ def _frozen_share(trained: TrainedModel) -> float:
     counts = alpha_histogram(trained.model)
     total = sum(counts.values())
     return sum(k * n for k, n in counts.items()) / (total << ALPHA_FRAC) if total else 1.0
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))

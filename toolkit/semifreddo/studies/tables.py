@@ -1,4 +1,4 @@
-"""Markdown tables of pages: mean and spread over seeds."""
+"""What pages are made of: mean and spread over seeds, facts, lists."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def spread(values: Sequence[float | None], scale: float = 100, digits: int = 2) 
 def bullets(facts: dict[str, str]) -> str:
     """A list of named facts."""
     return "".join(f"- {name}: {fact}\n" for name, fact in facts.items())
+
+
+def listed(values: Sequence[int]) -> str:
+    """Numbers in a sentence or a cell."""
+    return ", ".join(map(str, values))

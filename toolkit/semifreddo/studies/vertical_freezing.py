@@ -37,7 +37,7 @@ from semifreddo.studies.study import (
     Verdict,
     by_way,
 )
-from semifreddo.studies.tables import bullets, spread
+from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
 from semifreddo.train.freeze import freeze, frozen_share
@@ -255,9 +255,10 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
     def body(self, results: Sequence[Measured]) -> str:
         config, target = self.config, self.target
         facts = {
-            "core": f"Fashion-MNIST's classes {_list(SOURCE_CLASSES)}, {self.source_images} images",
-            "task": f"classes {_list(TARGET_CLASSES)}, {self.target_images} images",
-            "network": f"{config.block} blocks, widths {_list(config.widths)} in each core, "
+            "core": f"Fashion-MNIST's classes {listed(SOURCE_CLASSES)}, "
+            f"{self.source_images} images",
+            "task": f"classes {listed(TARGET_CLASSES)}, {self.target_images} images",
+            "network": f"{config.block} blocks, widths {listed(config.widths)} in each core, "
             f"{config.weight_bits}-bit weights, {config.act_bits}-bit activations",
             "epochs": f"{target.epochs} with batch norm and {target.tune_epochs} folded",
         }
@@ -290,7 +291,3 @@ class VerticalFreezing(Study[TrainVal, Dataset]):
                 markdown_table([f"{k}/8" for k in range(9)], [counts]),
             ]
         return "\n".join(parts)
-
-
-def _list(values: Sequence[int]) -> str:
-    return ", ".join(map(str, values))
