@@ -9,6 +9,7 @@ Any other function becomes a curve (:mod:`semifreddo.convert.curves`).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -167,15 +168,17 @@ class _Requantized:
         moving = [channel for channel in self._channels if direction(functions, channel)]
         if not moving or not any(isinstance(function, Clip) for function in functions):
             return low, high
-        always, never = low, high + self._quantizer.step
-        for level in self._quantizer.levels:
+        levels = self._quantizer.levels
+
+        def everywhere(level: int, answer: bool) -> bool:
+            """Whether all channels answer so at any argument whatever."""
             boundary = self._quantizer.boundary(level)
-            regions = [chained(functions, channel, boundary) for channel in moving]
-            if all(region is True for region in regions):
-                always = level
-            if all(region is False for region in regions):
-                never = min(never, level)
-        return always, never - self._quantizer.step
+            return all(chained(functions, channel, boundary) is answer for channel in moving)
+
+        # What is at least a level is at least every lower one.
+        always = bisect_left(levels, True, key=lambda level: not everywhere(level, True))
+        never = bisect_left(levels, True, key=lambda level: everywhere(level, False))
+        return low + always * self._quantizer.step, low + never * self._quantizer.step
 
     def _leaky(self, leaky: Leaky) -> Stream:
         """What is above zero minus what is below: two scalers and a sum."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -95,9 +96,15 @@ class Truncation(Quantizer):
 
 def _rounds_to(level: int, rounding: Rounding | str) -> tuple[Fraction, bool]:
     """Where rounding begins to give ``level`` or more, and whether that number does."""
-    half, whole, before = Fraction(2 * level - 1, 2), Fraction(level), Fraction(level - 1)
+    doubled, closed = _doubled_bound(level, rounding)
+    return Fraction(doubled, 2), closed
+
+
+def _doubled_bound(level: int, rounding: Rounding | str) -> tuple[int, bool]:
+    """Twice the number that :func:`_rounds_to` gives: fractions would be slow."""
+    half, whole, before = 2 * level - 1, 2 * level, 2 * level - 2
     positive = level > 0
-    table: dict[Rounding | str, tuple[Fraction, bool]] = {
+    table: dict[Rounding | str, tuple[int, bool]] = {
         Rounding.HALF_EVEN: (half, level % 2 == 0),
         Rounding.HALF_UP: (half, True),
         Rounding.HALF_DOWN: (half, False),
@@ -188,17 +195,27 @@ def steps_of(
     never = last + 1 if rising else first - 1
     always = first if rising else last
     starts = []
-    for level in quantizer.levels:
-        region = chained(functions, channel, quantizer.boundary(level))
-        if isinstance(region, bool):
-            starts.append(always if region else never)
-            continue
-        start = region.first_integer()
-        starts.append(min(max(start, first), never) if rising else max(min(start, last), never))
+    for start in _first_integers(tuple(functions), channel, quantizer):
+        if isinstance(start, bool):
+            starts.append(always if start else never)
+        else:
+            starts.append(min(max(start, first), never) if rising else max(min(start, last), never))
     before = [start - 1 if rising else start + 1 for start in starts]
     if not isinstance(arguments, range):
         starts, before = _among(arguments, starts, rising=rising)
     return Steps(quantizer.low, quantizer.step, rising, tuple(starts), tuple(before), first, last)
+
+
+@lru_cache(maxsize=1 << 12)
+def _first_integers(
+    functions: tuple[Invertible, ...], channel: int, quantizer: Quantizer
+) -> tuple[int | bool, ...]:
+    """Where each level starts; true or false if every integer has it, or none.
+
+    Kept, because a file is converted whenever it is checked, executed or proven.
+    """
+    regions = [chained(functions, channel, quantizer.boundary(each)) for each in quantizer.levels]
+    return tuple(each if isinstance(each, bool) else each.first_integer() for each in regions)
 
 
 def _among(
@@ -253,8 +270,8 @@ def _offsets(steps: Steps, shift: int, factor: int, rounding: Rounding) -> tuple
     """All offsets with which a factor gives the step function; None if there are none."""
     least, most = None, None
     for position, (start, before) in enumerate(zip(steps.starts, steps.before, strict=True), 1):
-        bound, closed = _rounds_to(steps.low + position * steps.step, rounding)
-        doubled = int(2 * bound) << shift
+        bound, closed = _doubled_bound(steps.low + position * steps.step, rounding)
+        doubled = bound << shift
         if start <= steps.last:
             low = -(-doubled // 2) if closed else doubled // 2 + 1
             low -= factor * start
@@ -312,12 +329,8 @@ def _with_rounding(
     channels: Sequence[Steps], slopes: Sequence[Fraction], rounding: Rounding
 ) -> tuple[Scaler, ...] | None:
     shift, found = 0, []
-    known: dict[tuple[Steps, Fraction], Scaler | None] = {}
     for steps, slope in zip(channels, slopes, strict=True):
-        key = (steps, slope)
-        if key not in known:
-            known[key] = _smallest(steps, slope, rounding)
-        own = known[key]
+        own = _smallest(steps, slope, rounding)
         if own is None:
             return None
         found.append(own)
@@ -328,8 +341,9 @@ def _with_rounding(
     )
 
 
+@lru_cache(maxsize=1 << 12)
 def _smallest(steps: Steps, slope: Fraction, rounding: Rounding) -> Scaler | None:
-    """The scaler with the smallest shift."""
+    """The scaler with the smallest shift. Channels, and conversions of one file, repeat."""
     if steps.step > 1:
         slope = Fraction(steps.step)  # one step: whatever is as steep as that
     for shift in range(MOST_SHIFT + 1):
