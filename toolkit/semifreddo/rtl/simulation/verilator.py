@@ -168,6 +168,9 @@ def build(
     # The wheel was configured without the compiler's option for precompiled headers.
     make += [f"OPT_FAST={level}", f"OPT_GLOBAL={level}", "OPT_SLOW=-O0"]
     make += ["CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"]
+    if not optimize:
+        # Without optimisation reading the headers costs more than compiling: once is enough.
+        make.append("VM_PARALLEL_BUILDS=0")
     run(
         make,
         cwd=directory,
