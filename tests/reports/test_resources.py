@@ -27,6 +27,15 @@ def test_every_claim_is_a_share_of_the_board() -> None:
     assert lut.claims[0] == Claim("Verilog, predicted", 1_111_000, 1_111_000 / 230_400)
 
 
+def test_luts_that_share_one_are_a_claim_of_their_own() -> None:
+    assert REPORT.synthesis is not None
+    synthesis = dataclasses.replace(REPORT.synthesis, lut=1000, lut_pairs=800)
+    found = usages(dataclasses.replace(REPORT, synthesis=synthesis))
+    assert [claim.count for claim in found[0].claims[1:3]] == [1000, 800]
+    assert found[0].claims[2].by == "Verilog, two in a LUT6_2 where they fit"
+    assert len(found[1].claims) == len(found[0].claims) - 1  # it says nothing of flip-flops
+
+
 def test_predictions_are_in_the_boards_own_luts() -> None:
     assert REPORT.rtl is not None
     rtl = dataclasses.replace(REPORT.rtl, lut=100, part_luts=2.2, layers=(layer("a", 50),))

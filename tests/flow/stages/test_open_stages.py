@@ -212,8 +212,9 @@ def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
     from semifreddo.rtl.synthesis.parts import DesignResources
 
     def synthesize(design: object, **options: object) -> DesignResources:
-        cells = CellCounts(lut=lut, ff=2 * lut, dsp=1, bram18=1)
-        return DesignResources("xc7", {"core": cells}, CellCounts(lut=5), CellCounts(lut=7))
+        cells = CellCounts(lut=lut, lut_pairs=lut - 9, ff=2 * lut, dsp=1, bram18=1)
+        rest = CellCounts(lut=5, lut_pairs=4), CellCounts(lut=7, lut_pairs=7)
+        return DesignResources("xc7", {"core": cells}, *rest)
 
     class Yosys:
         text = "0.70"
@@ -228,6 +229,8 @@ def test_synth(built: BuildConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     report = build(built, until="synth")
     assert report.synthesis is not None
     assert (report.synthesis.lut, report.synthesis.ff, report.synthesis.dsp) == (112, 200, 1)
+    assert report.synthesis.lut_pairs == 102
+    assert [part.lut_pairs for part in report.synthesis.parts] == [91, 4, 7]
     assert [part.name for part in report.synthesis.parts] == ["core", "streams", "buses"]
     assert report.versions["yosys"] == "0.70"
     page = (built.build_dir / "report.html").read_text()

@@ -82,8 +82,10 @@ def _hardware(report: BuildReport) -> list[str]:
         )
     if report.synthesis is not None:
         cells = report.synthesis
+        pairs = "" if cells.lut_pairs is None else f" ({cells.lut_pairs} with LUT6_2 pairs as one)"
         lines.append(
-            f"{cells.tool}: {cells.lut} LUT, {cells.ff} FF, {cells.dsp} DSP, {cells.bram18} BRAM18"
+            f"{cells.tool}: {cells.lut} LUT{pairs}, {cells.ff} FF, {cells.dsp} DSP, "
+            f"{cells.bram18} BRAM18"
         )
     if report.bitstream is not None:
         made = report.bitstream

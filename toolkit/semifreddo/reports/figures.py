@@ -201,13 +201,18 @@ class CosimFigures:
 
 @dataclass(frozen=True)
 class CellFigures:
-    """What a part of the design takes."""
+    """What a part of the design takes.
+
+    Attributes:
+        lut_pairs: LUTs if two that fit into one LUT6_2 are one; None if nobody has counted them.
+    """
 
     name: str
     lut: int
     ff: int
     dsp: int
     bram18: int
+    lut_pairs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,7 @@ class SynthesisFigures:
     Attributes:
         tool: Which one, with its version.
         parts: By layer, and what is between and around the layers.
+        lut_pairs: LUTs if two that fit into one LUT6_2 are one; None if nobody has counted them.
     """
 
     tool: str
@@ -226,6 +232,7 @@ class SynthesisFigures:
     bram18: int
     seconds: float
     parts: tuple[CellFigures, ...] = ()
+    lut_pairs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from semifreddo.reports.figures import CellFigures, RtlLayerFigures
+from semifreddo.reports.figures import CellFigures, RtlLayerFigures, SynthesisFigures
 from semifreddo.reports.report import BuildReport
 
 KINDS = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram18": "BRAM18"}
@@ -79,6 +79,9 @@ def _claims(report: BuildReport) -> list[tuple[str, dict[str, int | None]]]:
         if source is not None:
             cells = {kind: getattr(source, kind) for kind in KINDS}
             found.append((f"{what}, {source.tool}", cells))
+        if isinstance(source, SynthesisFigures) and source.lut_pairs is not None:
+            pairs: dict[str, int | None] = dict.fromkeys(KINDS) | {"lut": source.lut_pairs}
+            found.append((f"{what}, two in a LUT6_2 where they fit", pairs))
     return found
 
 

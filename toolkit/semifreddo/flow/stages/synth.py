@@ -60,7 +60,7 @@ def _waits(config: BuildConfig, wanted: bool, report: Report) -> str:
 
 
 def _cells(name: str, found: CellCounts) -> CellFigures:
-    return CellFigures(name, found.lut, found.ff, found.dsp, found.bram18)
+    return CellFigures(name, found.lut, found.ff, found.dsp, found.bram18, found.lut_pairs)
 
 
 def _check_budget(config: BuildConfig, found: DesignResources) -> None:
@@ -175,11 +175,13 @@ def _run(work: Workspace) -> Figures:
             _cells("streams", found.streams),
             _cells("buses", found.bus),
         ),
+        lut_pairs=total.lut_pairs,
     )
     result = dataclasses.asdict(figures)
     write_atomic(work.out / RESULT, json.dumps(result, indent=1) + "\n")
     work.report(
-        f"      together {total.lut:,} LUT, {total.ff:,} FF, {total.dsp} DSP, {total.bram18} BRAM18"
+        f"      together {total.lut:,} LUT ({total.lut_pairs:,} if two that fit into a LUT6_2 are "
+        f"one), {total.ff:,} FF, {total.dsp} DSP, {total.bram18} BRAM18"
     )
     made: Figures = {"synthesis": result, "versions": {"yosys": version}}
     if config.synth.liberty is not None:
