@@ -78,9 +78,7 @@ def other_task(net: StreamNet, name: str = "two", labels: tuple[str, ...] = ("a"
     blocks = net.configurable_blocks
     rng = np.random.default_rng(99)
     values = {
-        block.name: rng.integers(
-            block.min_value, block.max_value + 1, (block.rows, len(block.configurable_channels))
-        )
+        block.name: block.drawn(rng, (block.rows, len(block.configurable_channels)))
         for block in blocks
     }
     return Task.of(net.with_values(values), name, labels)

@@ -33,6 +33,20 @@ def block(
     )
 
 
+def signs() -> StreamNet:
+    """A classifier of loadable weights that are -1 or 1."""
+    raw = np.array([[1, -1, 1], [-1, -1, 1]])
+    block = WeightBlock("w", "weight", raw, 2, True, (0,) * 3, (False,) * 3, signs=True)
+    layer = Linear(
+        inputs=("image",),
+        output=Stream("out", (1, 1, 3), FixedType.exact(3, 0, signed=True)),
+        weight="w",
+        bias=None,
+    )
+    image = Stream("image", (1, 1, 2), FixedType.exact(1, 0, signed=False))
+    return StreamNet("signs", image, (layer,), (block,))
+
+
 def blended(seed: int = 0, channels: int = 4, outputs: int = 3) -> StreamNet:
     """Frozen conv and trainable conv, blended, pooled, classified: every residency at once."""
     rng = np.random.default_rng(seed)

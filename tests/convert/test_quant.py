@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qonnx.custom_op.general.quant import quant
 
+from onnx_models import QONNX, Graph
+from semifreddo.convert import from_qonnx, run_qonnx
 from semifreddo.convert.functions import Affine
 from semifreddo.convert.names import Names, Scopes
 from semifreddo.convert.node import Node
 from semifreddo.convert.quant import ROUNDINGS, QuantNode
 from semifreddo.convert.steps import steps_of
 from semifreddo.convert.values import Constant
+from semifreddo.sim import reference
 
 
 @given(
@@ -76,3 +81,23 @@ def test_stream_names_are_unique_identifiers(nodes: list[str]) -> None:
     found = [names.unique(scopes.read(node).stream_name) for node in nodes]
     assert len({"image", *found}) == len(found) + 1
     assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in found)
+
+
+@pytest.mark.parametrize(
+    ("fields", "signs"), [({}, True), ({"dilations": [2, 2]}, False), ({"group": 2}, True)]
+)
+def test_bipolar_weights_are_signs_unless_zeros_are_filled_in(
+    fields: dict[str, Any], signs: bool, tmp_path: Path
+) -> None:
+    graph = Graph()
+    shape = (4, 2 // fields.get("group", 1), 2, 2)
+    drawn = np.random.default_rng(0).normal(size=shape)
+    parameters = graph.constant("w", drawn), graph.constant("scale", 0.25)
+    weight = graph.node("BipolarQuant", *parameters, name="/w/BipolarQuant", domain=QONNX)
+    value = graph.node("Conv", graph.image(), weight, name="/a/Conv", **fields)
+    path = graph.save(tmp_path / "model.onnx", graph.quant(value, 2.0**-3, name="/last/Quant"))
+    net = from_qonnx(path, "net", frozen="none")
+    (block,) = net.blocks
+    assert (block.bits, block.frac, block.signs) == (2, (2,) * 4, signs)
+    images = np.random.default_rng(1).integers(0, 256, (20, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))

@@ -278,7 +278,7 @@ def random_values(net: StreamNet, seed: int) -> StreamNet:
     values = {}
     for block in net.configurable_blocks:
         shape = (block.rows, len(block.configurable_channels))
-        data = rng.integers(block.min_value, block.max_value + 1, shape)
+        data = block.drawn(rng, shape)
         extreme = rng.random(shape)
         data[extreme < 0.05] = block.min_value
         data[extreme > 0.95] = block.max_value

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nets import blended, images
-from semifreddo.core.errors import TaskError
+from nets import blended, images, signs
+from semifreddo.core.errors import NetError, TaskError
 from semifreddo.ir.address_map import AddressMap, Region
+from semifreddo.ir.serial import net_from_json, net_to_json
 from semifreddo.ir.task import Task
 from semifreddo.sim import reference
 
@@ -40,6 +42,59 @@ def test_documented_layout() -> None:
     region = Region("b", "weight", 0, rows=2, channels=9, bits=4, min_value=-8, max_value=7)
     values = np.array([[1, 2, 3, 4, 5, 6, 7, -8, -1], [0] * 9])
     assert [hex(word) for word in region.pack(values)] == ["0x87654321", "0xf", "0x0", "0x0"]
+
+
+def test_signs_are_refused_unless_they_are_signs() -> None:
+    """A 0 or a -2 is refused when it is packed, read or loaded; -1 and 1 have their bits."""
+    net = signs()
+    (region,) = AddressMap.of(net).regions
+    assert [hex(word) for word in AddressMap.of(net).pack(net)] == ["0x1d", "0x1f"]
+    assert net.block["w"].bounds()[0].min() == -1 and region.values_text == "-1, 1"
+    good = Task.of(net, "good", ("a", "b", "c"))
+    for value, why in (
+        (0, "value 0 is none of -1, 1"),
+        (-2, r"values -2\.\.1 are outside -1\.\.1"),
+    ):
+        matrix = net.block["w"].matrix.copy()
+        matrix[1, 2] = value
+        with pytest.raises(TaskError, match=f"w: {why}"):
+            region.pack(matrix)
+        with pytest.raises(NetError, match=f"w: {why}"):
+            net.with_values({"w": matrix})
+        with pytest.raises(NetError, match=f"w: {why}.* train it with 1 bit"):
+            dataclasses.replace(net.block["w"], raw=matrix)
+        words = dataclasses.replace(region, min_value=-2, step=1).pack(matrix)
+        task = dataclasses.replace(good, words=words)
+        with pytest.raises(TaskError, match=f"w: {why}"):
+            task.apply(net)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"role": "bias", "raw": np.array([1, -1, 1])}, "bias of 2 signed"),
+        ({"bits": 3}, "weight of 3 signed"),
+        ({"signed": False, "raw": np.ones((2, 3), np.int64)}, "weight of 2 unsigned"),
+    ],
+)
+def test_signs_are_weights_of_two_bits(change: dict[str, Any], what: str) -> None:
+    with pytest.raises(NetError, match=f"w: a {what} bits is no block of signs"):
+        dataclasses.replace(signs().block["w"], **change)
+
+
+def test_signs_are_a_part_of_the_device_and_of_its_file() -> None:
+    net = signs()
+    again = net_from_json(net_to_json(net))
+    assert again == net and again.block["w"].signs and " s2 signs frac=0 " in str(net)
+    other = dataclasses.replace(net, blocks=(dataclasses.replace(net.block["w"], signs=False),))
+    assert other != net and other.device_digest != net.device_digest
+    assert "signs" not in net_to_json(other).replace('"name": "signs"', "")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_drawn_may_be_loaded(seed: int) -> None:
+    block = signs().block["w"]
+    assert set(block.drawn(np.random.default_rng(seed), (9, 9)).ravel().tolist()) == {-1, 1}
 
 
 def test_map_covers_every_word_once() -> None:

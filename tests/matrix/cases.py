@@ -511,7 +511,7 @@ def task_of(net: StreamNet, seed: int) -> StreamNet:
     values = {}
     for block in net.configurable_blocks:
         shape = (block.rows, len(block.configurable_channels))
-        drawn = rng.integers(block.min_value, block.max_value + 1, shape)
+        drawn = block.drawn(rng, shape)
         edges = rng.choice([block.min_value, block.max_value], shape)
         values[block.name] = np.where(rng.random(shape) < 0.5, edges, drawn)
         if seed == 1 and block.name.startswith("wide"):  # the limits of the sums are reached

@@ -93,9 +93,9 @@ def test_it_is_the_converted_network(case):
     net, made = converted(config, patterns), skeleton(config, frozen=patterns)
     assert [shape_of(layer) for layer in made.layers] == [shape_of(layer) for layer in net.layers]
     assert made.repeats == net.repeats
-    assert [(b.name, b.role, b.raw.shape, b.bits, b.signed, b.frozen) for b in made.blocks] == [
-        (b.name, b.role, b.raw.shape, b.bits, b.signed, b.frozen) for b in net.blocks
-    ]
+    assert [
+        (b.name, b.role, b.raw.shape, b.bits, b.signed, b.signs, b.frozen) for b in made.blocks
+    ] == [(b.name, b.role, b.raw.shape, b.bits, b.signed, b.signs, b.frozen) for b in net.blocks]
 
 
 def test_a_model_file_needs_one_bit_for_what_hardware_holds_in_two():

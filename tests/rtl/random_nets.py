@@ -325,7 +325,7 @@ class NetMaker:
             if name is not None and not shared:
                 block = next(block for block in self.blocks if block.name == name)
                 fields[field] = f"{name}.pass{number}"
-                raw = self.rng.integers(block.min_value, block.max_value + 1, block.raw.shape)
+                raw = block.drawn(self.rng, block.raw.shape)
                 raw = np.where(np.array(block.frozen), block.raw, raw)
                 self.blocks.append(replace(block, name=fields[field], raw=raw))
         inputs = tuple(place[name] for name in layer.inputs)
@@ -437,11 +437,7 @@ def other_task(net: StreamNet, seed: int) -> StreamNet:
     rng = np.random.default_rng(seed)
     return net.with_values(
         {
-            block.name: rng.integers(
-                block.min_value,
-                block.max_value + 1,
-                (block.rows, len(block.configurable_channels)),
-            )
+            block.name: block.drawn(rng, (block.rows, len(block.configurable_channels)))
             for block in net.configurable_blocks
         }
     )

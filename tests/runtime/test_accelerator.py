@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fakes import FakeDevice, bundle_of, other_task, vectors_of
-from nets import blended
+from nets import blended, signs
 from semifreddo.core.errors import (
     DataError,
     TaskError,
@@ -476,3 +476,20 @@ def test_await(accelerator: Accelerator) -> None:
     even, odd = asyncio.run(two())
     assert np.array_equal(even, VECTORS.expected[::2])
     assert np.array_equal(odd, VECTORS.expected[1::2])
+
+
+@pytest.mark.parametrize("value", [0, -2])
+def test_a_weight_that_is_no_sign_never_reaches_the_device(value: int) -> None:
+    """The hardware of signs would take it for one."""
+    bundle = bundle_of(signs(), "good")
+    device, good = FakeDevice(bundle.net), bundle.tasks["good"]
+    words = good.words.copy()
+    words[1] = (int(words[1]) & ~3) | (value & 3)
+    task = dataclasses.replace(good, name="bad", words=words)
+    with pytest.raises(TaskError, match=r"w: value"):
+        Bundle(bundle.net, {"bad": task}, {})
+    with Accelerator.open(bundle, device) as accelerator:
+        loads = device.loads
+        with pytest.raises(TaskError, match=r"w: value.* -1.*1; retarget"):
+            accelerator.load_task(task)
+        assert device.loads == loads and accelerator.task == good

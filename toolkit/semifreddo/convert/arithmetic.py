@@ -97,7 +97,7 @@ def _scaler(
         spread = np.broadcast_to(factor.values.ravel(), (channels,))
         old = factor.quantized
         frac = None if old is None else np.broadcast_to(old.frac.ravel(), (channels,))
-        form = None if old is None or frac is None else Quantized(frac, old.bits, old.signed)
+        form = None if old is None or frac is None else replace(old, frac=frac)
         factor = Constant(factor.name, spread, quantized=form)
     if factor.quantized is None:
         fixed = _as_fixed_point(factor)

@@ -171,6 +171,8 @@ class Blocks:
             signed=signed,
             frac=tuple(int(entry) for entry in frac[0]) * times,
             frozen=self._flags(constant, name, outputs) * times,
+            # Zeros between the entries of a kernel are where its attributes say, in every task.
+            signs=role == "weight" and constant.quantized.signs and bool(filled.raw.all()),
         )
         self.stored.add(name)
         known = self.by_name.setdefault(name, block)

@@ -17,7 +17,7 @@ from semifreddo.convert.load import as_array
 from semifreddo.convert.node import Node
 from semifreddo.convert.quant import QUANTIZERS
 from semifreddo.convert.reindex import REINDEX
-from semifreddo.convert.values import Constant, Quantized
+from semifreddo.convert.values import Constant
 
 # Parameters keep their torch names; names the exporter makes up have other characters in them.
 _PARAMETER = re.compile(r"([A-Za-z_]\w*|\d+(?=\.))(\.\w+)*", re.ASCII)
@@ -82,7 +82,7 @@ def _reindexed(node: Node, data: Constant, operands: Sequence[Constant | None]) 
         results = [replace(out, index=new) for out, new in zip(results, indices, strict=False)]
     if (old := data.quantized) is not None:
         results = [
-            replace(out, quantized=Quantized(frac, old.bits, old.signed))
+            replace(out, quantized=replace(old, frac=frac, scale=None))
             for out, frac in zip(results, moved(old.frac), strict=False)
         ]
         if old.scale is not None:

@@ -199,9 +199,9 @@ class BipolarNode:
         frac, scale = exponents(self.scale), np.broadcast_to(self.scale, shape)
         raw = np.where(data.values >= 0, 1.0, -1.0)
         if frac is None:
-            form = Quantized(np.zeros(shape, np.int64), 2, True, scale)
+            form = Quantized(np.zeros(shape, np.int64), 2, True, scale, signs=True)
         else:
-            form = Quantized(np.broadcast_to(frac, shape), 2, True)
+            form = Quantized(np.broadcast_to(frac, shape), 2, True, signs=True)
         return replace(data, values=raw * scale, quantized=form)
 
 

@@ -33,12 +33,14 @@ class Quantized:
         signed: Two's complement if true.
         scale: Real value of one step of every entry, shaped like the constant; None if all are
             powers of two, which ``frac`` says.
+        signs: Whether every integer is -1 or 1, whatever is trained.
     """
 
     frac: IndexArray
     bits: int
     signed: bool
     scale: npt.NDArray[np.float64] | None = None
+    signs: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def address_map(design: Design) -> str:
             region.row_words,
             region.channels,
             region.bits,
-            f"{region.min_value}..{region.max_value}",
+            region.values_text,
             ", ".join(p.name for p in design.loadable if region.block in p.task_blocks),
         )
         for region in design.addresses.regions
@@ -128,6 +128,7 @@ def description(
                 "bits": region.bits,
                 "min": region.min_value,
                 "max": region.max_value,
+                **({"step": region.step} if region.step > 1 else {}),
             }
             for region in design.addresses.regions
         ],

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import TaskError
-from semifreddo.ir.layers import Role, WeightBlock
+from semifreddo.ir.layers import Role, WeightBlock, refusal
 from semifreddo.ir.net import StreamNet
 
 WORD_BITS = 32
@@ -26,7 +26,19 @@ WORD_BITS = 32
 
 @dataclass(frozen=True)
 class Region:
-    """The words of one configurable block."""
+    """The words of one configurable block.
+
+    Attributes:
+        block: Its name.
+        role: What its values are used for.
+        offset_words: Where it begins.
+        rows: Of values.
+        channels: Values of a row.
+        bits: Of a value.
+        min_value: Smallest value that may be loaded.
+        max_value: Largest value that may be loaded.
+        step: From one such value to the next: 2 for signs, otherwise 1.
+    """
 
     block: str
     role: Role
@@ -36,6 +48,19 @@ class Region:
     bits: int
     min_value: int
     max_value: int
+    step: int = 1
+
+    @property
+    def allowed(self) -> range:
+        """All values that may be loaded."""
+        return range(self.min_value, self.max_value + 1, self.step)
+
+    @property
+    def values_text(self) -> str:
+        """These values for a person to read."""
+        if self.step > 1:
+            return ", ".join(map(str, self.allowed))
+        return f"{self.min_value}..{self.max_value}"
 
     @property
     def row_bits(self) -> int:
@@ -53,7 +78,12 @@ class Region:
         return self.rows * self.row_words
 
     def pack(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-        """Words of ``(rows, channels)`` integers."""
+        """Words of ``(rows, channels)`` integers.
+
+        Raises:
+            TaskError: A value may not be loaded.
+        """
+        self._check(values)
         shifts = np.arange(self.bits)
         bits = ((values[:, :, None] >> shifts) & 1).astype(np.uint8).reshape(self.rows, -1)
         padded = np.zeros((self.rows, self.row_words * WORD_BITS), np.uint8)
@@ -64,7 +94,7 @@ class Region:
         """Inverse of :meth:`pack`.
 
         Raises:
-            TaskError: A value is out of range or a padding bit is set.
+            TaskError: A value may not be loaded or a padding bit is set.
         """
         octets = words.astype("<u4").view(np.uint8).reshape(self.rows, -1)
         bits = np.unpackbits(octets, axis=1, bitorder="little")
@@ -75,12 +105,12 @@ class Region:
             weights[-1] = -weights[-1]
         packed = bits[:, : self.row_bits].reshape(self.rows, self.channels, self.bits)
         values: npt.NDArray[np.int64] = packed.astype(np.int64) @ weights
-        if values.size and not self.min_value <= values.min() <= values.max() <= self.max_value:
-            raise TaskError(
-                f"{self.block}: values {int(values.min())}..{int(values.max())} are outside "
-                f"{self.min_value}..{self.max_value}"
-            )
+        self._check(values)
         return values
+
+    def _check(self, values: npt.NDArray[np.int64]) -> None:
+        if why := refusal(values, self.allowed):
+            raise TaskError(f"{self.block}: {why}; retarget the task to this device")
 
 
 def _region(block: WeightBlock, offset: int) -> Region:
@@ -93,6 +123,7 @@ def _region(block: WeightBlock, offset: int) -> Region:
         bits=block.bits,
         min_value=block.min_value,
         max_value=block.max_value,
+        step=block.allowed.step,
     )
 
 
@@ -134,7 +165,7 @@ class AddressMap:
         """Values per block, ``(rows, configurable channels)``.
 
         Raises:
-            TaskError: Wrong number of words, or a value out of range.
+            TaskError: Wrong number of words, or a value that may not be loaded.
         """
         if words.shape != (self.words,):
             raise TaskError(f"task has {words.size} words, the device needs {self.words}")

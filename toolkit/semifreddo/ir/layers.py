@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import NetError
-from semifreddo.core.fixed import FixedType
+from semifreddo.core.fixed import FixedType, IntArray
 
 Shape: TypeAlias = tuple[int, int, int]
 Role: TypeAlias = Literal["weight", "bias", "alpha", "start", "level"]
@@ -54,6 +54,28 @@ ROLES: dict[Role, RoleFormat] = {
 }
 
 
+SIGNS = range(-1, 2, 2)
+"""All values of a block of signs."""
+
+
+def refusal(values: npt.NDArray[np.int64], allowed: range) -> str:
+    """Why values may not be loaded, in words that follow the name of a block; empty if they may.
+
+    Args:
+        values: Integers of any shape.
+        allowed: All values that may be loaded.
+    """
+    if not values.size:
+        return ""
+    low, high = int(values.min()), int(values.max())
+    if not allowed[0] <= low <= high <= allowed[-1]:
+        return f"values {low}..{high} are outside {allowed[0]}..{allowed[-1]}"
+    between = values[(values - allowed[0]) % allowed.step != 0]
+    if between.size:
+        return f"value {int(between[0])} is none of {', '.join(map(str, allowed))}"
+    return ""
+
+
 @dataclass(frozen=True)
 class Stream:
     """What flows between two layers: one image as ``(height, width, channels)`` raw integers."""
@@ -87,6 +109,8 @@ class WeightBlock:
         signed: Two's complement if true.
         frac: Fraction bits per output channel (all equal for a per-tensor scale).
         frozen: Per output channel: true if the values are logic, false if they are loadable.
+        signs: Whether every value, also of a task loaded later, is -1 or 1 (weights only, stored
+            in two bits).
     """
 
     name: str
@@ -96,6 +120,7 @@ class WeightBlock:
     signed: bool
     frac: tuple[int, ...]
     frozen: tuple[bool, ...]
+    signs: bool = False
 
     def __post_init__(self) -> None:
         outputs = self.raw.shape[-1] if self.raw.ndim else 0
@@ -109,6 +134,18 @@ class WeightBlock:
                 f"{self.name}: values {int(self.raw.min())}..{int(self.raw.max())} do not fit "
                 f"{self.bits} {'signed' if self.signed else 'unsigned'} bits"
             )
+        if self.signs:
+            self._check_signs()
+
+    def _check_signs(self) -> None:
+        if (self.role, self.bits, self.signed) != ("weight", 2, True):
+            raise NetError(
+                f"{self.name}: a {self.role} of {self.bits} "
+                f"{'signed' if self.signed else 'unsigned'} bits is no block of signs; signs are "
+                "weights of 2 signed bits"
+            )
+        if why := refusal(self.raw, SIGNS):
+            raise NetError(f"{self.name}: {why}, the weights of its layer; train it with 1 bit")
 
     def __eq__(self, other: object) -> bool:
         """Equal in name, format, freeze flags and every value."""
@@ -121,7 +158,8 @@ class WeightBlock:
 
     @property
     def _key(self) -> tuple[object, ...]:
-        return (self.name, self.role, self.bits, self.signed, self.frac, self.frozen)
+        format_ = self.bits, self.signed, self.signs
+        return (self.name, self.role, *format_, self.frac, self.frozen)
 
     @property
     def type(self) -> FixedType:
@@ -129,14 +167,32 @@ class WeightBlock:
         return FixedType.exact(self.bits, 0, signed=self.signed)
 
     @property
+    def allowed(self) -> range:
+        """All values a task may load."""
+        if self.signs:
+            return SIGNS
+        low, high = ROLES[self.role].range_of(self.type)
+        return range(low, high + 1)
+
+    @property
     def max_value(self) -> int:
         """Largest value a task may load."""
-        return ROLES[self.role].range_of(self.type)[1]
+        return self.allowed[-1]
 
     @property
     def min_value(self) -> int:
         """Smallest value a task may load."""
-        return ROLES[self.role].range_of(self.type)[0]
+        return self.allowed[0]
+
+    def drawn(self, rng: np.random.Generator, shape: tuple[int, ...]) -> IntArray:
+        """Random values that a task may load, all equally likely.
+
+        Args:
+            rng: Where they come from.
+            shape: Of the array.
+        """
+        allowed = self.allowed
+        return allowed[0] + allowed.step * rng.integers(0, len(allowed), shape)
 
     @property
     def outputs(self) -> int:
@@ -173,7 +229,7 @@ class WeightBlock:
     def bounds(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Smallest and largest value each entry can ever have, shaped like ``raw``.
 
-        A frozen entry has one value; a loadable one has the whole range of its storage.
+        A frozen entry has one value; a loadable one has the whole range that a task may load.
         """
         frozen = np.array(self.frozen)
         low = np.where(frozen, self.raw, self.min_value)

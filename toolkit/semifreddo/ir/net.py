@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints, digest_json
 from semifreddo.core.errors import NetError
-from semifreddo.ir.layers import WeightBlock
+from semifreddo.ir.layers import WeightBlock, refusal
 from semifreddo.ir.structure import Repeat, Structure
 from semifreddo.ir.structure_json import structure_to_json
 from semifreddo.ir.text import net_to_text
@@ -70,7 +70,7 @@ class StreamNet(Structure):
             values: For some or all configurable blocks, ``(rows, configurable channels)``.
 
         Raises:
-            NetError: Unknown block, wrong shape, or a value out of range.
+            NetError: Unknown block, wrong shape, or a value that may not be loaded.
         """
         unknown = sorted(set(values) - {block.name for block in self.configurable_blocks})
         if unknown:
@@ -95,11 +95,8 @@ def _replace_values(block: WeightBlock, values: npt.NDArray[np.int64]) -> Weight
             f"{block.name}: values have shape {values.shape}, "
             f"the block needs {(block.rows, len(channels))}"
         )
-    if values.size and not block.min_value <= values.min() <= values.max() <= block.max_value:
-        raise NetError(
-            f"{block.name}: values {int(values.min())}..{int(values.max())} are outside "
-            f"{block.min_value}..{block.max_value}"
-        )
+    if why := refusal(values, block.allowed):
+        raise NetError(f"{block.name}: {why}")
     matrix = block.matrix.copy()
     matrix[:, channels] = values
     return dataclasses.replace(block, raw=matrix.reshape(block.raw.shape))

@@ -34,6 +34,7 @@ def _block_structure(block: WeightBlock) -> dict[str, Any]:
         "signed": block.signed,
         "frac": list(block.frac),
         "frozen": [int(frozen) for frozen in block.frozen],
+        **({"signs": True} if block.signs else {}),
     }
 
 

@@ -40,9 +40,11 @@ def _block(block: WeightBlock) -> str:
     if residency == "partial":
         residency += ":" + "".join("F" if frozen else "c" for frozen in block.frozen)
     sign = "s" if block.signed else "u"
+    signs = " signs" if block.signs else ""
     shape = "x".join(map(str, block.raw.shape))
     digest = digest_ints(block.raw)[:12]
-    return f"{block.role} {shape} {sign}{block.bits} frac={frac} {residency} sha256:{digest}"
+    values = f"{block.role} {shape} {sign}{block.bits}{signs}"
+    return f"{values} frac={frac} {residency} sha256:{digest}"
 
 
 def net_to_text(net: Structure) -> str:

@@ -116,11 +116,15 @@ class _Maker:
         calls = 1 + sum(known == name or known.startswith(again) for known in self._streams)
         return name if calls == 1 else f"{again}{calls}"
 
-    def _block(self, name: str, role: Role, raw: IntArray, kind: FixedType) -> str:
+    def _block(
+        self, name: str, role: Role, raw: IntArray, kind: FixedType, *, signs: bool = False
+    ) -> str:
         if name not in self.blocks:
             frac = (kind.frac,) * raw.shape[-1]
-            held = WeightBlock(name, role, raw, kind.width, kind.signed, frac, (False,) * len(frac))
-            self.blocks[name] = held
+            loadable = (False,) * len(frac)
+            self.blocks[name] = WeightBlock(
+                name, role, raw, kind.width, kind.signed, frac, loadable, signs
+            )
         return name
 
     def _random(self, shape: tuple[int, ...]) -> Any:
@@ -142,6 +146,7 @@ class _Maker:
             "weight",
             drawn.astype(np.int64),
             FixedType.exact(max(2, bits), bits, signed=True),
+            signs=bits == 1,
         )
         self.weight_bits[weight] = bits
         width, frac = self.config.bias_bits, source.frac + bits

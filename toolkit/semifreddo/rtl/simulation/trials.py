@@ -138,9 +138,7 @@ def random_task(net: StreamNet) -> Task:
     """A task of a network with random values, always the same."""
     rng = np.random.default_rng(_SEED)
     values = {
-        block.name: rng.integers(
-            block.min_value, block.max_value + 1, (block.rows, len(block.configurable_channels))
-        )
+        block.name: block.drawn(rng, (block.rows, len(block.configurable_channels)))
         for block in net.configurable_blocks
     }
     labels = tuple(str(index) for index in range(net.output.channels))
