@@ -135,6 +135,15 @@ def test_pieces_cover_a_matrix_once() -> None:
     assert len(pieces(small)) == 1
 
 
+def test_pieces_are_halved_down_to_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What still has too many digits then, is a piece all the same."""
+    monkeypatch.setattr("semifreddo.adders.pieces.WHOLE_DIGITS", 1)
+    monkeypatch.setattr("semifreddo.adders.pieces.PIECE_DIGITS", 1)
+    found = pieces(np.array([[5, 1], [5, 0]]))
+    places = [(*piece.rows, *piece.columns) for piece in found]
+    assert places == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
 def test_the_size_of_pieces_is_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("da4ml", reason="needs the hls extra")
     matrix = np.random.default_rng(7).integers(-128, 128, (96, 16))

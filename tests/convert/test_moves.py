@@ -269,6 +269,15 @@ def around(graph: Graph, source: str, pads: list[int]) -> str:
     return graph.node("Pad", source, given, name=f"/{tag}/Pad")
 
 
+def test_the_shape_of_a_padded_image(tmp_path: Path) -> None:
+    """Another number of pixels more on each side and axis, which a view takes from the file."""
+    graph = Graph(shape=(1, 2, 4, 5))
+    padded = around(graph, graph.image(), [1, 0, 2, 1])
+    view = graph.node("Reshape", padded, graph.node("Shape", padded))
+    net = same(graph, graph.quant(graph.conv(view), 0.25, 4.0), tmp_path)
+    assert net.output.shape == (5, 4, 3)
+
+
 WINDOWS = {
     "Conv": {},
     "MaxPool": {"kernel_shape": [3, 2]},
