@@ -15,6 +15,7 @@ from semifreddo.ir.layers import (
     AvgPool,
     Blend,
     Cast,
+    Conv,
     Layer,
     Linear,
     MaxPool,
@@ -292,6 +293,32 @@ def test_streams_that_64_bits_cannot_align(kind: str, lowest: int, highest: int)
         assert exact.type.width <= 62
     for frac in (-300, -32, lowest - 1, highest + 1, 300):
         with pytest.raises(NetError, match=r"^(y|far) \(\w+\): .*, at most 62 are computed; "):
+            net(frac)
+
+
+@pytest.mark.parametrize(("weight", "most"), [(-1, 53), (1, 54)])
+def test_channels_that_64_bits_cannot_align(weight: int, most: int) -> None:
+    """Shifted by the difference of their fraction bits, sums of either sign would leave 64 bits."""
+    image = Stream("image", (1, 1, 1), FixedType.exact(8, 0, signed=False))
+
+    def net(frac: int) -> StreamNet:
+        raw = np.full((1, 1, 1, 2), weight)
+        block = WeightBlock("w", "weight", raw, 2, True, (0, frac), (True, True))
+        conv = Conv(
+            inputs=("image",),
+            output=Stream("y", (1, 1, 2), FixedType.exact(8, 0, signed=True)),
+            weight="w",
+            bias=None,
+            kernel=(1, 1),
+            stride=(1, 1),
+            padding=(0, 0, 0, 0),
+            depthwise=False,
+        )
+        return StreamNet("channels", image, (conv,), (block,))
+
+    assert net(most).layers
+    for frac in (most + 1, 55, 56, 60, 61, 62, 120):
+        with pytest.raises(NetError, match=r"needs? (more than )?6\d bits"):
             net(frac)
 
 
