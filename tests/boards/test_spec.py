@@ -38,6 +38,10 @@ def test_the_processing_system() -> None:
         read_board_file(board, "pins.xdc")
     with pytest.raises(ConfigError, match="clock_mhz 300: board pynq_z2 has 1 to 250 MHz; change"):
         board.check_clock(300)
+    for edge in (board.clock.low_mhz, board.clock.high_mhz):
+        board.check_clock(edge)
+        with pytest.raises(ConfigError, match="MHz; change"):
+            board.check_clock(edge + (0.1 if edge > 100 else -0.1))
 
 
 def test_a_board_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,9 +169,13 @@ def test_retarget_leaves_the_device_as_it_is(
 
 
 def test_fine_labels_and_a_grouped_answer(
-    design: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    design: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Four classes are learned; the same device answers two groups of them."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     task, vectors = tmp_path / "pairs.json", tmp_path / "v.npz"
     arguments = ["retarget", str(design), "--groups", "b=1,4", "a=0,7", "--fine", "-o", str(task)]
     assert main([*arguments, "--vectors", str(vectors), "--epochs", "1", "--quiet"]) == 0
@@ -185,7 +189,9 @@ def test_fine_labels_and_a_grouped_answer(
     assert np.array_equal(found.indices, meant)
     assert golden.truth is not None
     assert made.metrics["test_accuracy"] == (meant == golden.truth).mean()
-    assert f"{made.metrics['test_accuracy']:.2%}" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert f"{made.metrics['test_accuracy']:.2%}" in told.out
+    assert not told.err, "--quiet shows no progress in a terminal either"
 
 
 def test_whether_finer_labels_pay(design: Path, capsys: pytest.CaptureFixture[str]) -> None:
