@@ -9,6 +9,7 @@ import pytest
 
 from onnx_models import Graph
 from semifreddo.convert import read_converted, run_qonnx
+from semifreddo.core.errors import ConversionError
 from semifreddo.sim import reference
 
 
@@ -35,6 +36,23 @@ def test_two_heads_are_one_result(scale: float, tmp_path: Path) -> None:
     )  # fmt: skip
     assert net.output.shape == (1, 1, 7)
     images = np.random.default_rng(1).integers(0, 256, (50, *net.input.shape))
+    assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
+
+
+@pytest.mark.parametrize("octaves", [20, 24, 26, 27, 40, 60])
+def test_answers_whose_order_needs_too_many_bits(octaves: int, tmp_path: Path) -> None:
+    """Scales per channel so far apart that no factors of 62 bits have their order."""
+    graph = Graph()
+    value = graph.quant(graph.node("Flatten", graph.conv(graph.image())), 0.07)
+    scale = np.array([[0.11], [0.113], [0.117], [0.119 * 2.0**-octaves]])
+    weight = graph.weight("w", (4, 12), scale)
+    path = graph.save(tmp_path / "a.onnx", graph.node("Gemm", value, weight, transB=1, name="/h/G"))
+    if octaves > 24:
+        with pytest.raises(ConversionError, match="per channel that need more than 62 bits toge"):
+            read_converted(path, "net")
+        return
+    net = read_converted(path, "net").net
+    images = np.random.default_rng(1).integers(0, 256, (20, *net.input.shape))
     assert np.array_equal(run_qonnx(path, net, images), reference.run(net, images))
 
 
