@@ -11,6 +11,7 @@ import pytest
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.bus import IDENTITY, REGISTERS
 from semifreddo.runtime.serial_line import SerialTransport, TtyPort
 from semifreddo.runtime.transport import DeviceInfo
 
@@ -79,3 +80,38 @@ def test_an_interrupted_call_is_followed_by_a_break(call: str) -> None:
     with pytest.raises(TransportTimeoutError, match="did not answer in time"):
         getattr(device, call)(arguments, 0.1)
     assert port.breaks == 1
+
+
+class Registers(DeadPort):
+    """Answers what it is asked for, and whatever a message is with no error."""
+
+    def __init__(self, **registers: int) -> None:
+        self.registers = {REGISTERS[name]: value for name, value in registers.items()}
+        self.answers = b""
+
+    def write(self, data: bytes) -> None:
+        value = self.registers[data[1]] if data[:1] == b"R" else 0
+        self.answers += data[:1].lower() + value.to_bytes(4, "little")
+
+    def read(self, count: int, timeout_s: float) -> bytes:
+        given, self.answers = self.answers[:count], self.answers[count:]
+        return given
+
+    def send_break(self) -> None:
+        self.answers = b""
+
+
+@pytest.mark.parametrize("register", ["identity", "device", "task_words"])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_another_device_is_refused(register: str, change: int) -> None:
+    """Whether what it says of itself is smaller or larger."""
+    net = blended()
+    info = DeviceInfo(net.name, net.device_digest, "serial")
+    words = AddressMap.of(net).words
+    own = {"identity": IDENTITY, "device": int(net.device_digest[:8], 16), "task_words": words}
+    own[register] += change
+    device = SerialTransport(
+        Registers(**own), info, image_shape=net.input.shape, outputs=3, words=words
+    )
+    with pytest.raises(TransportError, match="dead: there is device .*; load its bitstream"):
+        device.run(np.zeros((1, *net.input.shape), np.int64), 5.0)
