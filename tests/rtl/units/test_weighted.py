@@ -58,6 +58,8 @@ CASES = [
     (False, "loadable", Rounding.HALF_DOWN, Choice(5, 2, 1, "packed")),
     (False, "frozen", Rounding.HALF_EVEN, Choice(1, 3, 0, "packed")),
     (False, None, Rounding.FLOOR, Choice(8, 0, 0, "packed")),
+    # Another group in each cycle, and the constants that its sums begin with.
+    (False, "frozen", Rounding.HALF_AWAY, Choice(8, 2, 0)),
 ]
 
 
