@@ -88,6 +88,8 @@ def test_nothing_loadable_is_remembered(device, second):
     for seed, model in zip((1, 1, 2), models, strict=True):
         forget(device.plan, seed, 0.25, second, model)
         verify(model, device.plan)
+        head = model.head.linear
+        assert not head.bias.any() and float(head.weight.detach().abs().max()) <= head.in_features**-0.5
     frozen = {tensor.name for tensor in device.plan.tensors}
     for name in quantized_tensor_names(device.model):
         old = integer_tensor(device.model, name).raw

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hls.builders import demo
 from hls_interface import export, top_function
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
-from semifreddo.core.hls_registers import FRAMES, control_bytes, registers
+from semifreddo.core.hls_registers import FRAMES, IDLE, START, control_bytes, registers
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.runtime import Accelerator, Bundle, DeviceFiles, DeviceInfo
@@ -136,6 +137,20 @@ def test_a_start_is_a_batch(hls, monkeypatch) -> None:
         *[("frames", 84), *[("CTRL", 1)] * 3],
         *[("CTRL", 1)] * 3,
     ]
+
+
+def test_a_core_is_waited_for_behind_its_last_result(hls, monkeypatch) -> None:
+    """It ends some cycles later: the next part of a batch starts when it says so."""
+    accelerator, _ = hls(most=10)
+    read, polls = HlsCore.read, itertools.count(1)
+
+    def late(core: HlsCore, address: int) -> int:
+        value = read(core, address)
+        return START if value == IDLE and next(polls) % 4 else value
+
+    monkeypatch.setattr(HlsCore, "read", late)
+    assert np.array_equal(accelerator.predict(VECTORS.images).raw, VECTORS.expected)
+    assert next(polls) > 4 * 4
 
 
 def test_a_core_in_the_middle_of_a_frame_is_not_used(hls, monkeypatch) -> None:

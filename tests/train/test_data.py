@@ -227,6 +227,10 @@ def test_original_mnist_files(tmp_path):
     [
         (b"hello", "not an idx-ubyte file"),
         (b"", "not an idx-ubyte file"),
+        *(
+            (bytes(start) + b"\0\0\0\1\7", "not an idx-ubyte file")
+            for start in ((0, 1, 8, 1), (1, 0, 8, 1), (0, 0, 9, 1), (0, 0, 8, 0), (0, 0, 8, 4))
+        ),
         (idx(np.zeros((4, 2), np.uint8))[:-1], "it is truncated"),
     ],
 )
