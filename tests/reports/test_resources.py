@@ -42,6 +42,10 @@ def test_predictions_are_in_the_boards_own_luts() -> None:
     report = dataclasses.replace(REPORT, rtl=rtl, synthesis=None)
     assert usages(report)[0].claims[0].count == 220
     assert layer_resources(report)[0].counts[0] == LayerCount("LUT", 110, None, 1.0)
+    told = {item.name: getattr(rtl, item.name) for item in dataclasses.fields(rtl)}
+    told.pop("part_luts")
+    report = dataclasses.replace(REPORT, rtl=type(rtl)(**told), synthesis=None)
+    assert usages(report)[0].claims[0].count == 100, "a report that says nothing is of 7 series"
 
 
 def test_nobody_said_anything_and_a_board_without_dsp() -> None:

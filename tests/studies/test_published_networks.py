@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the train extra")
 
+from nets import blended
 from onnx_models import Graph
 from semifreddo.core.errors import ConfigError, LadderError
 from semifreddo.studies import published_networks as study
@@ -82,6 +84,26 @@ def test_a_difference_ends_it(
         PublishedNetworks(models=models, images=2, rungs="double").run(tmp_path, 1, print)
     assert [path.name for path in tmp_path.glob("*.json")] == ["record.json"]
     assert "double" not in (tmp_path / "record.json").read_text()
+
+
+@pytest.mark.parametrize(("budget", "count"), [(0, 1), (3_000_000_000, 4)])
+def test_a_network_of_any_size_is_simulated_on_an_image(
+    budget: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, asked = blended(), []
+    bench = SimpleNamespace(
+        net=net,
+        images=np.zeros((4, *net.input.shape), np.int64),
+        kept=lambda name, key, measure: asked.append((name, key)),
+    )
+    monkeypatch.setattr(study, "_RTL_CYCLES", budget)
+    monkeypatch.setattr(study, "_CPP_MULTIPLICATIONS", budget)
+    study.in_cpp(bench)
+    study.in_rtl(bench)
+    assert [(name, key[-1 if name == "csim" else 2]) for name, key in asked] == [
+        ("csim", count),
+        ("rtl", count),
+    ]
 
 
 @pytest.mark.slow
