@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_o
 from semifreddo.sim import reference
 from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze, verify
+from semifreddo.train.loop import METRICS_FILE
 from semifreddo.train.objective import CrossEntropy
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import retarget, train_model
@@ -59,6 +61,9 @@ def test_a_robust_task_is_one_of_the_same_device(device, second, tmp_path):
     kept = values(device)
     assert all(np.array_equal(before[name], kept[name]) for name in before)
     assert new.info["epochs"] == 3 and new.labels == second.labels
+    lines = (tmp_path / "average" / METRICS_FILE).read_text().splitlines()
+    rates = [json.loads(line)["rate"] for line in lines]
+    assert rates == [0.5 * OPTIONS.rate], "the mean is taken at a constant rate"
     again = robust_retarget(device, second, OPTIONS, tmp_path)  # both phases were finished
     assert all(np.array_equal(raw, values(again)[name]) for name, raw in values(new).items())
 
@@ -89,7 +94,10 @@ def test_nothing_loadable_is_remembered(device, second):
         forget(device.plan, seed, 0.25, second, model)
         verify(model, device.plan)
         head = model.head.linear
-        assert not head.bias.any() and float(head.weight.detach().abs().max()) <= head.in_features**-0.5
+        assert (
+            not head.bias.any()
+            and float(head.weight.detach().abs().max()) <= head.in_features**-0.5
+        )
     frozen = {tensor.name for tensor in device.plan.tensors}
     for name in quantized_tensor_names(device.model):
         old = integer_tensor(device.model, name).raw

@@ -116,7 +116,8 @@ def test_what_a_line_asks(tree: Path) -> None:
     few, others = program.asked(tree, drawn, known, 0.05)
     assert (few, others) == (([mirrored_first[0]], True), ([mirrored_first[1]], True))
     nowhere = Drawn("core", FILE, Mutant(MODULE.replace("-x", "+x"), 14, "number"))
-    assert list(program.asked(tree, nowhere, known, 60.0)) == [], "no test executes the line"
+    # No test executes the line, or one does in a process that it starts.
+    assert [tests for tests, _ in program.asked(tree, nowhere, known, 60.0)] == wide
 
 
 PLACING = """import os

@@ -33,6 +33,15 @@ def test_equal_rungs(net: StreamNet, vectors: VectorSet) -> None:
     assert report.results[0].images == 12
 
 
+def test_the_seconds_of_a_rung(
+    net: StreamNet, vectors: VectorSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.perf_counter", iter([10.0, 14.5, 20.0, 20.25]).__next__)
+    counted = Rung("single", None, count=lambda _: Counted(7, 0, 0, 0))
+    report = climb(net, vectors, [Rung("x", lambda x: reference.run(net, x)), counted])
+    assert [result.seconds for result in report.results] == [4.5, 0.25]
+
+
 def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) -> None:
     other = broken(net)
     rung = Rung(
