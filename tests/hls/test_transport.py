@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from semifreddo.core.errors import (
     TransportTimeoutError,
 )
 from semifreddo.hls.csim import build_csim, read_description
-from semifreddo.hls.transport import CSimTransport, _all_of, open_csim
+from semifreddo.hls.transport import _LOAD, CSimTransport, _all_of, _Worker, open_csim
 from semifreddo.runtime.transport import DeviceInfo
 
 FAKE = Path(__file__).parents[1] / "fake_tools" / "csim_worker"
@@ -70,6 +72,24 @@ def test_frames_come_back_in_order(program: Path, workers: int) -> None:
             for count in (0, 1, 2, 300):
                 data = images(count)
                 assert np.array_equal(found.run(data, 20), answers(data, word))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_task_is_sent_once(program: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To each worker; what follows are images alone."""
+    sent, ask = [], _Worker.ask
+
+    def asked(worker: _Worker, code: int, *rest: Any) -> bytes:
+        sent.append((id(worker), code))
+        return ask(worker, code, *rest)
+
+    monkeypatch.setattr(_Worker, "ask", asked)
+    with device(program, workers) as found:
+        found.load(np.array([5, 0, 0], np.uint32), 20)
+        for _ in range(3):
+            assert np.array_equal(found.run(images(300), 20), answers(images(300), 5))
+    loads = Counter(worker for worker, code in sent if code == _LOAD)
+    assert set(loads.values()) == {1} and len(loads) <= workers
 
 
 def test_results_are_copies(program: Path) -> None:

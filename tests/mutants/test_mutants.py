@@ -186,3 +186,19 @@ def test_tests_that_pass_fail_or_hang(tmp_path: Path, monkeypatch: pytest.Monkey
         "bad": program.KILLED,
         "slow": running.HUNG,
     }
+
+
+def test_pynq_tests_need_the_interpreter_of_their_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they mirror the module, beside others: here they would be skipped."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >>asked\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("SEMIFREDDO_PYNQ_PYTHON", str(python))
+    board = ["tests/pynq_board/test_a.py", "tests/pynq_board"]
+    monkeypatch.setattr(running, "_run_forked", lambda place, tests, timeout_s: running.SURVIVED)
+    assert running.run_tests(tmp_path, ["tests/x.py", *board], 20) == running.KILLED
+    assert (tmp_path / "asked").read_text().splitlines()[-2:] == board
+    monkeypatch.setattr(running, "_run_forked", lambda place, tests, timeout_s: running.HUNG)
+    assert running.run_tests(tmp_path, ["tests/x.py", *board], 20) == running.HUNG

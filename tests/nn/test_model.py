@@ -32,7 +32,7 @@ from semifreddo.nn.integers import (
     quantized_tensor_names,
     raw_outputs,
 )
-from semifreddo.nn.layers import Precision, QuantAvgPool, QuantConvBlock
+from semifreddo.nn.layers import Precision, QuantAvgPool, QuantConvBlock, SeparableBlock
 from semifreddo.nn.model import CoreNet, SemifreddoNet, core_network
 from semifreddo.nn.pin import pin_scales, pinned, scale_of
 
@@ -301,3 +301,13 @@ def test_a_layer_without_a_bias_gets_a_quantized_one() -> None:
     bias = integer_tensor(model, "0.bias")
     assert torch.equal(conv.quant_bias().value, torch.tensor(bias.raw * 2.0 ** -bias.frac[0]))
     assert bias.raw.any()
+
+
+def test_both_convolutions_of_a_separable_block_end_in_relu() -> None:
+    block = SeparableBlock(2, 3, Precision(weight_bits=4, act_bits=4, bias_bits=8))
+    seen = []
+    for part in (block.depthwise, block.pointwise):
+        part.register_forward_hook(lambda _, __, result: seen.append(result))
+    with torch.no_grad():
+        block(torch.randn(4, 2, 6, 6))
+    assert [float(getattr(values, "value", values).min()) for values in seen] == [0, 0]

@@ -113,5 +113,5 @@ def test_another_device_is_refused(register: str, change: int) -> None:
     device = SerialTransport(
         Registers(**own), info, image_shape=net.input.shape, outputs=3, words=words
     )
-    with pytest.raises(TransportError, match="dead: there is device .*; load its bitstream"):
+    with pytest.raises(TransportError, match=r"dead: there is device .*; load its bitstream"):
         device.run(np.zeros((1, *net.input.shape), np.int64), 5.0)

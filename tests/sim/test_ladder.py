@@ -76,6 +76,7 @@ def test_unavailable_rungs_are_listed_with_the_reason(net: StreamNet, vectors: V
     report = climb(net, vectors, rungs)
     report.check()
     assert "board      not climbed: no board" in str(report)
+    assert [result.images for result in report.results] == [12, 0]
 
 
 def test_nothing_climbed_is_a_failure(net: StreamNet, vectors: VectorSet) -> None:

@@ -140,6 +140,16 @@ def test_csynth_for_people() -> None:
     )
 
 
+def test_a_latency_row_that_is_too_short_ends_the_table() -> None:
+    """What follows belongs to other tables, whatever it looks like."""
+    short = "    |  410|   922|  288|  800| dataflow |"
+    text = CSYNTH_2019.replace(short, "    |  410|   922|\n    |  1|  2|  3|  4| dataflow |")
+    assert text != CSYNTH_2019
+    found = parse_csynth_rpt(text)
+    assert (found.latency_min_cycles, found.latency_max_cycles) == (None, None)
+    assert (found.interval_min_cycles, found.interval_max_cycles) == (None, None)
+
+
 def test_csynth_xml() -> None:
     assert parse_csynth_xml(XML.format(version="2019.2", worst=922, dsp="DSP48E")) == FULL
     newer = parse_csynth_xml(XML.format(version="2024.1", worst="undef", dsp="DSP"))
