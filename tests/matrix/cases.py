@@ -57,6 +57,7 @@ class Case:
         outputs: Output channels of a weighted layer.
         weights: Which weights or blend factors are loadable.
         bias: Which biases; empty for none.
+        signs: Weights are only -1 and 1.
         reach: The sum of products has its limit between two to this power and twice that.
         indices: Of a route, and of upsampling.
         size: Rows and columns that upsampling keeps.
@@ -78,6 +79,7 @@ class Case:
     outputs: int = 3
     weights: str = "all frozen"
     bias: str = ""
+    signs: bool = False
     reach: int | None = None
     indices: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
@@ -256,6 +258,19 @@ LISTED = [
             )
         )
     ),
+    # Weights that are only -1 and 1, without multipliers in RTL.
+    Case(
+        "signs", Conv, ("u1x3",), (3, 3), padding=(1, 1, 1, 1), outputs=5, weights="one frozen",
+        bias="one frozen", signs=True, rtl=Choice(4, 3, multiplier="xnor"),
+    ),
+    Case(
+        "signs_wide", Conv, ("s4x3",), (2, 2), outputs=3, weights="all loadable", signs=True,
+        hls=LayerSchedule(rows_per_cycle=4), rtl=Choice(12, multiplier="xnor"),
+    ),
+    Case(
+        "linear_signs", Linear, ("u4x1",), weights="all loadable", signs=True,
+        rtl=Choice(5, 2, multiplier="xnor"),
+    ),
 ]  # fmt: skip
 """The cases. ``t4`` is another stream of four signed bits: ``s4`` and ``t4`` have all pairs."""
 
@@ -347,7 +362,14 @@ class _Maker:
         )  # fmt: skip
 
     def block(
-        self, name: str, role: Role, shape: tuple[int, ...], residency: str, bits: int
+        self,
+        name: str,
+        role: Role,
+        shape: tuple[int, ...],
+        residency: str,
+        bits: int,
+        *,
+        signs: bool = False,
     ) -> str:
         outputs, middle = shape[-1], shape[-1] // 2
         frozen = {
@@ -361,9 +383,11 @@ class _Maker:
         raw = self.rng.integers(low, high, shape)
         if role == "alpha" and outputs == 9:
             raw = np.arange(9)
+        if signs:
+            raw, bits = np.where(raw < 0, -1, 1), 2
         fracs = {"weight": (2, 3, 2), "bias": (3, 1, 4), "alpha": (3,)}[role]
         chosen = tuple(fracs[place % len(fracs)] for place in range(outputs))
-        self.blocks[name] = WeightBlock(name, role, raw, bits, signed, chosen, tuple(frozen))
+        self.blocks[name] = WeightBlock(name, role, raw, bits, signed, chosen, tuple(frozen), signs)
         return name
 
     def curve(self, case: Case, source: Stream) -> dict[str, Any]:
@@ -387,9 +411,10 @@ class _Maker:
         rows: tuple[int, ...] = (source.pixels * source.channels,)
         if case.kind is Conv:
             rows = (*case.kernel, 1 if case.depthwise else source.channels)
-        bits = 4
+        bits, shape = 4, (*rows, outputs)
         while True:
-            weight = self.block(f"{case.name}.w", "weight", (*rows, outputs), case.weights, bits)
+            name = f"{case.name}.w"
+            weight = self.block(name, "weight", shape, case.weights, bits, signs=case.signs)
             low, high = product_bounds(source.type, self.blocks[weight])
             if case.reach is None or max(-low.min(), high.max()) > 1 << case.reach:
                 break

@@ -65,6 +65,7 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "windows": WINDOWS | {"of one pixel"},
         "padding": PADDING,
         "groups": {"one", "depthwise"},
+        "values": {"numbers", "signs"},
         "weights": RESIDENCY,
         "bias": RESIDENCY | {"none"},
         "sums": SUMS,
@@ -76,6 +77,7 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "channels": CHANNELS,
         "weights": RESIDENCY,
         "bias": RESIDENCY | {"none"},
+        "values": {"numbers", "signs"},
         "sums": SUMS,
     },
     "MaxPool": {
@@ -212,6 +214,7 @@ def properties(
         yield from (("weights", found) for found in residency(weight))
         yield from (("bias", found) for found in (residency(bias) if bias else ["none"]))
         yield "sums", sums(net, layer)
+        yield "values", "signs" if weight.signs else "numbers"
         if isinstance(layer, Conv):
             yield "groups", "depthwise" if layer.depthwise else "one"
             if layer.depthwise:

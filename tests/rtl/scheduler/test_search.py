@@ -15,8 +15,8 @@ from nets import blended
 from rtl.random_nets import random_net
 from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
-from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Conv, Layer, Stream, WeightBlock
+from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.rtl.choices import Choice, Override, RtlSchedule
 from semifreddo.rtl.design.design import make_design
@@ -485,3 +485,44 @@ def test_a_latency_that_does_not_fit() -> None:
         choose(net, limit, 100.0, rate, target_latency_us=0.1)
     with pytest.raises(ConfigError, match="needs target_fps"):
         choose(net, limit, 100.0, target_latency_us=0.1)
+
+
+def signs_and_numbers() -> StreamNet:
+    """A convolution of bits with weights of -1 and 1, and a classifier with numbers."""
+    rng, bit = np.random.default_rng(0), FixedType.exact(1, 0, signed=False)
+    flags, wide = (False,) * 12, FixedType.exact(14, 3, signed=True)
+    turns = rng.choice([-1, 1], (3, 3, 8, 12))
+    blocks = (
+        WeightBlock("w", "weight", turns, 2, True, (0,) * 12, flags, signs=True),
+        WeightBlock("v", "weight", rng.integers(-2, 2, (768, 12)), 2, True, (3,) * 12, flags),
+    )
+    kind = FixedType(1, 0, False, Rounding.FLOOR, Overflow.SATURATE)
+    layers = (
+        Conv(
+            inputs=("image",),
+            output=Stream("conv", (8, 8, 12), kind),
+            weight="w",
+            bias=None,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1,) * 4,
+            depthwise=False,
+        ),
+        Linear(inputs=("conv",), output=Stream("last", (1, 1, 12), wide), weight="v", bias=None),
+    )
+    return StreamNet("bits", Stream("image", (8, 8, 8), bit), layers, blocks)
+
+
+@pytest.mark.parametrize("cycles", [128, 700, 6400])
+def test_signs_are_chosen_for_weights_that_are_signs(cycles: int) -> None:
+    """By default, and only there; the network is smaller than with multipliers at the same rate."""
+    net, limit, rate = signs_and_numbers(), budget(10**7, 0), 100e6 / cycles
+    signs = choose(net, limit, 100.0, rate)
+    plain = choose(net, limit, 100.0, rate, multipliers=("lut", "dsp"))
+    found = {name: choice.multiplier for name, choice in signs.schedule.layers.items()}
+    assert found == {"conv": "xnor", "last": "lut"}
+    assert signs.estimate.total.lut < plain.estimate.total.lut
+    assert "multipliers by -1 or 1" in str(signs.explanation)
+    fixed = {"last": Override(multiplier="xnor")}
+    with pytest.raises(ConfigError, match=r"layer 'last': multiplier \"xnor\" is for weights"):
+        choose(net, limit, 100.0, rate, fixed=fixed)

@@ -196,8 +196,9 @@ class RtlSection:
     )
     multipliers: tuple[Multiplier, ...] = option(
         OFFERED,
-        help="what the scheduler may multiply with: LUTs, a DSP slice for each product, or a slice "
-        "for several products with the same operand",
+        help="what the scheduler may multiply with: LUTs, a DSP slice for each product, a slice "
+        "for several products with the same operand, or, of weights that are only -1 and 1, LUTs "
+        "that turn signs",
         low=1,
     )
     layers: Mapping[str, Override] = option(

@@ -71,7 +71,7 @@ def model_bits(config: NetworkConfig) -> int:
     """Bits of all parameters of a configuration as they are trained: what a model file needs.
 
     Differs from :attr:`~semifreddo.nn.cost.NetworkCost.weight_bits` in weights of one bit, -1 and
-    1, which hardware holds as signed integers of two.
+    1, which a task holds as signed integers of two.
     """
     maker, _ = _made(config, 0)
     return sum(

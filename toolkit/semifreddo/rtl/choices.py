@@ -11,10 +11,11 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.ir.layers import Conv, Layer, Linear, Route, WeightBlock
 from semifreddo.ir.net import StreamNet
 
-Multiplier: TypeAlias = Literal["lut", "dsp", "packed"]
-"""Logic; a DSP slice for each product; or a slice for several products that share an operand."""
+Multiplier: TypeAlias = Literal["lut", "dsp", "packed", "xnor"]
+"""Logic; a DSP slice for each product; a slice for several products that share an operand; or, of
+weights that are only -1 and 1, logic that changes signs."""
 
-OFFERED: tuple[Multiplier, ...] = ("lut", "dsp")
+OFFERED: tuple[Multiplier, ...] = ("lut", "dsp", "xnor")
 """What the scheduler chooses from, unless it is told otherwise."""
 
 Frozen: TypeAlias = Literal["adders", "rom"]

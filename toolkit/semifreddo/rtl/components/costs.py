@@ -100,6 +100,11 @@ COSTS: Mapping[str, Area] = {
     # product that is too narrow for them.
     "dsp_factor_bit": Area(ff=0.21),
     "dsp_total_bit": Area(lut=0.18, ff=0.11),
+    # Signs: a bit of the half of three bits with their signs, or of one value with its sign; a bit
+    # of the tree that sums up halves.
+    "sign_leaf_bit": Area(lut=1),
+    "sign_value_bit": Area(lut=1),
+    "sign_sum_bit": Area(lut=1.1),
     # Several products in a slice: a bit of a weight's register, and for each cycle that a bit waits
     # for the slice before.
     "packed_factor_bit": Area(ff=1),
@@ -150,6 +155,8 @@ PAIRED: Mapping[str, float] = {
     "digit_bit": 0.72,
     "product_bit": 0.8,
     "tree_bit": 0.75,
+    "sign_value_bit": 0.6,
+    "sign_sum_bit": 0.75,
     "added_bit": 0.65,
     "total_bit": 0.7,
 }

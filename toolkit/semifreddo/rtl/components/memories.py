@@ -102,6 +102,8 @@ class Bank:
         offsets: Where a task has the values: of one region, or of one for every pass.
         used_bits: Bits of a row that anyone reads; 0 is all of them.
         registered: Whether what is read comes a cycle later, out of a register of the bank.
+        kept: Bits of a word that are kept: all, or of every two the higher one. Bits of a row are
+            those that are kept.
     """
 
     module: ClassVar[str] = "sf_bank"
@@ -112,6 +114,7 @@ class Bank:
     offsets: tuple[int, ...]
     used_bits: int = 0
     registered: bool = False
+    kept: int = WORD_BITS
 
     def parameters(self) -> Mapping[str, int | str]:
         offsets = ", ".join(f"32'd{offset}" for offset in self.offsets[::-1])
@@ -128,12 +131,12 @@ class Bank:
         }
         if self.registered:
             found |= {"REGISTERED": 1, "BLOCK_BITS": self.block_bits}
-        return found
+        return found | ({"KEPT": self.kept} if self.kept < WORD_BITS else {})
 
     @cached_property
     def block_bits(self) -> int:
         """Width from which on a memory is one of blocks; 0 if none is."""
-        widths = (bits for bits in range(1, WORD_BITS + 1) if in_blocks(self.words, bits))
+        widths = (bits for bits in range(1, self.kept + 1) if in_blocks(self.words, bits))
         return next(widths, 0)
 
     @cached_property
@@ -149,12 +152,12 @@ class Bank:
     @property
     def row_words(self) -> int:
         """Words of a row in the address map."""
-        return -(-self.row_bits // WORD_BITS)
+        return -(-self.row_bits // self.kept)
 
     @cached_property
     def read_bits(self) -> int:
         """Bits of a row that are read at once."""
-        return self.row_bits if self.units == 1 else self.unit_words * WORD_BITS
+        return self.row_bits if self.units == 1 else self.unit_words * self.kept
 
     @cached_property
     def words(self) -> int:
@@ -165,8 +168,8 @@ class Bank:
     @cached_property
     def memories(self) -> list[int]:
         """Widths of the memories that a row is read from."""
-        whole, rest = divmod(self.used_bits or self.read_bits, WORD_BITS)
-        return [WORD_BITS] * whole + [rest] * bool(rest)
+        whole, rest = divmod(self.used_bits or self.read_bits, self.kept)
+        return [self.kept] * whole + [rest] * bool(rest)
 
     @cached_property
     def register_bits(self) -> int:

@@ -12,6 +12,7 @@ from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Rom, mux
 from semifreddo.rtl.components.packing import Packing
+from semifreddo.rtl.components.signs import SIGN_BITS, Signs
 
 DSP_PRODUCT_BITS = 9
 """Narrower products are logic: Yosys makes no DSP slice of them, and it would be wasted."""
@@ -48,6 +49,7 @@ class Mac:
         phase: Width of the phase.
         constant: Whether weights come from a memory of constants, word by word as they are needed.
         packing: How products share DSP slices; None if each has a multiplier of its own.
+        signs: How products with weights of -1 and 1 are summed up; None if weights are numbers.
     """
 
     module: ClassVar[str] = "sf_mac"
@@ -65,6 +67,7 @@ class Mac:
     phase: int
     constant: bool = False
     packing: Packing | None = None
+    signs: Signs | None = None
 
     def parameters(self) -> Mapping[str, int | str]:
         found: dict[str, int | str] = {
@@ -97,7 +100,7 @@ class Mac:
             found["DEPTH"] = self.packing.depth
             found["FIELDS"] = self.packing.fields
             found["STRIDE"] = self.packing.stride
-        return found
+        return found | ({"SIGNS": 1} if self.signs else {})
 
     @cached_property
     def groups(self) -> int:
@@ -115,7 +118,8 @@ class Mac:
         if self.constant:
             return 1
         bits = self.lanes * self.w_bits
-        return min(self.groups, WORD_BITS // math.gcd(bits, WORD_BITS))
+        word = WORD_BITS // SIGN_BITS if self.signs else WORD_BITS
+        return min(self.groups, word // math.gcd(bits, word))
 
     @property
     def units(self) -> int:
@@ -180,6 +184,8 @@ class Mac:
         """Cycles of a multiplication: a register behind every second row, or a slice's own."""
         if self.packing:
             return self.packing.depth + 1
+        if self.signs:
+            return self.signs.stages
         return 1 if self.dsp else (self.booth_rows + 1) // 2
 
     @property
@@ -189,7 +195,9 @@ class Mac:
 
     @property
     def terms(self) -> int:
-        """Numbers that a lane's adders sum up in a cycle: products, or sums of chains of slices."""
+        """Numbers that a lane's adders sum up in a cycle: products, or sums of some of them."""
+        if self.signs:
+            return 1
         return self.packing.chains(self.per_cycle) if self.packing else self.per_cycle
 
     @property
@@ -217,6 +225,8 @@ class Mac:
         """Of a term; unsigned times unsigned still gets a sign bit."""
         if self.packing:
             return self.packing.sum_bits
+        if self.signs:
+            return self.signs.sum_bits
         return self.x_bits + self.w_bits + (not self.w_signed and not self.x_signed)
 
     @property
@@ -249,6 +259,9 @@ class Mac:
             self._add_packed(parts, self.packing)
             return
         parts.add(self.factor_kind, multipliers * bits)
+        if self.signs:
+            parts.add_all(self.signs.counts())
+            return
         if self.sliced:
             parts.add("dsp", multipliers)
         elif self.dsp:

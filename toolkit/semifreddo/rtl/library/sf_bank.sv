@@ -12,6 +12,9 @@
 // keeps modules apart makes a block memory only where it sees that register. Memories of BLOCK_BITS or
 // more bits are block memories then, all others are made of LUTs (0: all of LUTs).
 //
+// KEPT = 16: of every two bits only the higher one is kept, the sign of a value that is -1 or 1. A word
+// has so many bits then, here and for the reader.
+//
 // A layer that runs several times per image has a region of the address map for each of its passes;
 // `read_select` is the bank (lowest bit) and, above it, the pass.
 `default_nettype none
@@ -23,6 +26,7 @@ module sf_bank #(
     parameter integer                  REGIONS  = 1,
     parameter integer                  REGISTERED = 0,
     parameter integer                  BLOCK_BITS = 0,
+    parameter integer                  KEPT     = 32,                                 // bits of a word that are kept
     parameter         [REGIONS*32-1:0] OFFSETS  = 0,                                  // first word of each in the address map
     parameter integer                  LINES    = 9,
     parameter integer                  ROW_WORDS = 1,                                 // words of a row
@@ -62,7 +66,8 @@ module sf_bank #(
     wire line_ends = row_ends && row == LAST_ROW[ROW-1:0];
     reg starts;
     reg bank;
-    reg [31:0] data;
+    wire [KEPT-1:0] kept;
+    reg [KEPT-1:0] data;
     reg [REGIONS-1:0] hits;
     reg [REGIONS-1:0] ends;
     wire [SELECT-1:0] write_select;
@@ -70,11 +75,14 @@ module sf_bank #(
     always @(posedge clk) begin
         starts <= load_start;
         bank <= load_bank;
-        data <= load_data;
+        data <= kept;
     end
 
     genvar r, s;
     generate
+        for (s = 0; s < KEPT; s = s + 1) begin : g_kept
+            assign kept[s] = load_data[(s+1)*(32/KEPT)-1];
+        end
         for (r = 0; r < REGIONS; r = r + 1) begin : g_region
             localparam [31:0] FIRST = OFFSETS[r*32+:32];
             always @(posedge clk) begin
@@ -122,7 +130,7 @@ module sf_bank #(
         end
         for (r = 0; r < PER_LINE; r = r + 1) begin : g_row
             for (s = 0; s < UNIT_WORDS; s = s + 1) begin : g_word
-                localparam integer BITS = READ - s * 32 < 32 ? READ - s * 32 : 32;
+                localparam integer BITS = READ - s * KEPT < KEPT ? READ - s * KEPT : KEPT;
                 wire writes = hit && row == r && word == s;
                 if (REGISTERED != 0 && BLOCK_BITS != 0 && BITS >= BLOCK_BITS) begin : g_block
                     (* ram_style = "block" *) reg [BITS-1:0] words[0:2**DEPTH-1];
@@ -131,7 +139,7 @@ module sf_bank #(
                         if (writes) words[write_place] <= data[BITS-1:0];
                         out <= words[read_place];
                     end
-                    assign read_data[r*READ+s*32+:BITS] = out;
+                    assign read_data[r*READ+s*KEPT+:BITS] = out;
                 end else begin : g_luts
                     (* ram_style = "distributed" *) reg [BITS-1:0] words[0:2**DEPTH-1];
                     wire [BITS-1:0] found = words[read_place];
@@ -139,9 +147,9 @@ module sf_bank #(
                     if (REGISTERED != 0) begin : g_register
                         reg [BITS-1:0] out;
                         always @(posedge clk) out <= found;
-                        assign read_data[r*READ+s*32+:BITS] = out;
+                        assign read_data[r*READ+s*KEPT+:BITS] = out;
                     end else begin : g_wire
-                        assign read_data[r*READ+s*32+:BITS] = found;
+                        assign read_data[r*READ+s*KEPT+:BITS] = found;
                     end
                 end
             end

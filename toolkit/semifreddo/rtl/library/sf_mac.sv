@@ -13,9 +13,10 @@
 // cycle ahead, `coming` two cycles ahead. `done` marks the cycle in which the sums of a group are right,
 // LATENCY cycles after its last phase: 2, one for each of READS, the multiplier's, and one for every two
 // levels of the adder tree. With DEPTH, products are made and summed up in chains of so many DSP slices,
-// FIELDS channels in a slice (`sf_packed`); PRODUCT is then the width of such a sum. READS is one with several groups, and one more where the weights may be in
-// block memories, which answer late in a cycle. Sizes that follow from others are given, not computed:
-// `Mac` in rtl/components/multiply.py has the rules.
+// FIELDS channels in a slice (`sf_packed`); with SIGNS, weights are one bit, the sign of -1 or 1, and all
+// rows of a cycle are summed up in `sf_signs`. PRODUCT is then the width of such a sum. READS is one with
+// several groups, and one more where the weights may be in block memories, which answer late in a cycle.
+// Sizes that follow from others are given, not computed: `Mac` in rtl/components/multiply.py has the rules.
 `default_nettype none
 
 module sf_mac #(
@@ -46,6 +47,7 @@ module sf_mac #(
     parameter integer DEPTH = 0,
     parameter integer FIELDS = 1,
     parameter integer STRIDE = 1,  // of fields
+    parameter integer SIGNS = 0,
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
     parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1
@@ -68,7 +70,8 @@ module sf_mac #(
 );
     localparam integer STEP = STEPS > 1 ? $clog2(STEPS) : 1;
     localparam integer LANE = (SHARED != 0 ? 1 : LANES) * X_BITS;
-    localparam integer TERMS = DEPTH > 0 ? (PER_CYCLE + DEPTH - 1) / DEPTH : PER_CYCLE;
+    localparam integer CHAINS = DEPTH > 0 ? (PER_CYCLE + DEPTH - 1) / DEPTH : 0;
+    localparam integer TERMS = SIGNS != 0 ? 1 : DEPTH > 0 ? CHAINS : PER_CYCLE;
     localparam integer TREE = TERMS > 1 ? $clog2(TERMS) : 0;
     localparam integer PARTS = (CHOICES + 15) / 16;
     localparam integer INDEX = SHARED != 0 ? LINE : STEP;
@@ -221,7 +224,7 @@ module sf_mac #(
                 assign weight = group_weights[0];
                 always @(posedge clk) operand <= fresh;
             end
-            if (DEPTH == 0) begin : g_products
+            if (DEPTH == 0 && SIGNS == 0) begin : g_products
                 wire [LANES*PRODUCT-1:0] products;
                 for (k = 0; k < LANES; k = k + 1) begin : g_product
                     sf_multiply #(
@@ -241,7 +244,7 @@ module sf_mac #(
                 end
             end
         end
-        for (s = 0; s < (DEPTH > 0 ? TERMS : 0); s = s + 1) begin : g_chain
+        for (s = 0; s < CHAINS; s = s + 1) begin : g_chain
             localparam integer OWN = PER_CYCLE - s * DEPTH < DEPTH ? PER_CYCLE - s * DEPTH : DEPTH;
             wire [OWN*X_BITS-1:0] x;
             wire [OWN*LANES*W_BITS-1:0] w;
@@ -268,6 +271,27 @@ module sf_mac #(
                 .sums(products)
             );
         end
+        if (SIGNS != 0) begin : g_signs
+            wire [PER_CYCLE*X_BITS-1:0] x;
+            wire [PER_CYCLE*LANES-1:0] w;
+            wire [LANES*PRODUCT-1:0] products;
+            for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_operand
+                assign x[r*X_BITS+:X_BITS] = g_row[r].operand;
+                assign w[r*LANES+:LANES] = g_row[r].weight;
+            end
+            sf_signs #(
+                .X_BITS  (X_BITS),
+                .X_SIGNED(X_SIGNED),
+                .LANES   (LANES),
+                .ROWS    (PER_CYCLE),
+                .SUM     (PRODUCT)
+            ) turned (
+                .clk     (clk),
+                .x       (x),
+                .negative(w),
+                .sums    (products)
+            );
+        end
         for (k = 0; k < LANES; k = k + 1) begin : g_channel
             // Declared before `part`: Yosys makes the later one of two operands, when all is flat, an
             // input of the carry chain, and what is selected would need a LUT of its own for that.
@@ -275,7 +299,9 @@ module sf_mac #(
             wire [SUM_BITS-1:0] base = firsts[MARKS-1] ? initials[k*SUM_BITS+:SUM_BITS] : total;
             wire [TERMS*PRODUCT-1:0] terms;
             for (r = 0; r < TERMS; r = r + 1) begin : g_term
-                if (DEPTH > 0) begin : g_sum
+                if (SIGNS != 0) begin : g_all
+                    assign terms = g_signs.products[k*PRODUCT+:PRODUCT];
+                end else if (DEPTH > 0) begin : g_sum
                     assign terms[r*PRODUCT+:PRODUCT] = g_chain[r].products[k*PRODUCT+:PRODUCT];
                 end else begin : g_product
                     assign terms[r*PRODUCT+:PRODUCT] = g_row[r].g_products.products[k*PRODUCT+:PRODUCT];

@@ -179,6 +179,11 @@ class WeightedLayer:
         return max(1, high.bit_length()), False
 
     @cached_property
+    def frozen_signs(self) -> bool:
+        """Whether each of these weights is -1 or 1."""
+        return bool((np.abs(self.frozen_matrix) == 1).all())
+
+    @cached_property
     def _bounds(self) -> list[tuple[int, int]]:
         low, high = product_bounds(self.source.type, self.weight)
         return list(zip((low >> self.zeros).tolist(), (high >> self.zeros).tolist(), strict=True))

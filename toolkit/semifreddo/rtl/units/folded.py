@@ -21,6 +21,7 @@ from semifreddo.rtl.components.memories import Delay, Fifo, mux
 from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.numbers import Number, place_cast
 from semifreddo.rtl.components.packing import Packing
+from semifreddo.rtl.components.signs import Signs
 from semifreddo.rtl.components.verilog import concatenation, part, vector
 from semifreddo.rtl.units.channels import Accumulator, Channel
 from semifreddo.rtl.units.engine import Engine
@@ -70,11 +71,35 @@ class FoldedEngine(Engine):
             w_bits=bits,
             w_signed=signed,
             sum_bits=self.sum_bits,
-            dsp=self.multiplier != "lut",
+            dsp=self.multiplier in ("dsp", "packed"),
             phase=0,
             constant=self.constant,
             packing=self.packing,
+            signs=self.signs,
         )
+
+    @property
+    @abstractmethod
+    def only_signs(self) -> bool:
+        """Whether all weights are -1 or 1, also those of a task loaded later."""
+
+    @cached_property
+    def signs(self) -> Signs | None:
+        """How products with signs are summed up; None if they are not.
+
+        Raises:
+            ConfigError: They are to be, and cannot.
+        """
+        if self.multiplier != "xnor":
+            return None
+        name, source = self.of.layer.name, self.of.source.type
+        if self.of.depthwise or not self.only_signs:
+            weights = "weights that are only -1 and 1, quantized to one bit"
+            what = "layers that are not depthwise" if self.of.depthwise else weights
+            raise ConfigError(
+                f'rtl layer {name!r}: multiplier "xnor" is for {what}; use "lut" or "dsp"'
+            )
+        return Signs(source.width, source.signed, self.lanes, self.rows)
 
     @cached_property
     def packing(self) -> Packing | None:
@@ -126,6 +151,8 @@ class FoldedEngine(Engine):
         """The multipliers in words."""
         if self.packing:
             return f"{self.rows} x {self.lanes} multipliers, {self.packing.fields} in a DSP slice"
+        if self.signs:
+            return f"{self.rows} x {self.lanes} multipliers by -1 or 1"
         return f"{self.rows} x {self.lanes} {self.multiplier} multipliers"
 
     @cached_property

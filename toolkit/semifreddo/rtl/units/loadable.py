@@ -39,7 +39,11 @@ class LoadableEngine(FoldedEngine):
 
     @property
     def weight_bits(self) -> tuple[int, bool]:
-        return self.of.weight.bits, self.of.weight.signed
+        return (1, True) if self.signs else (self.of.weight.bits, self.of.weight.signed)
+
+    @property
+    def only_signs(self) -> bool:
+        return self.of.weight.signs
 
     @cached_property
     def weights_bank(self) -> Bank:
@@ -47,7 +51,8 @@ class LoadableEngine(FoldedEngine):
         weight = self.of.weight
         channels = min(self.mac.per_unit * self.lanes, len(self.channels))
         words = -(-channels * weight.bits // WORD_BITS)
-        return self.context.bank(weight.name, self.rows, words, registered=True)
+        signs = self.signs is not None
+        return self.context.bank(weight.name, self.rows, words, registered=True, signs=signs)
 
     def memory(self) -> Iterator[Component]:
         yield self.select_delay(0)

@@ -45,7 +45,11 @@ class RomEngine(FoldedEngine):
 
     @property
     def weight_bits(self) -> tuple[int, bool]:
-        return self.of.frozen_bits
+        return (1, True) if self.signs else self.of.frozen_bits
+
+    @property
+    def only_signs(self) -> bool:
+        return self.of.frozen_signs
 
     @property
     def rom(self) -> Rom:
@@ -64,8 +68,10 @@ class RomEngine(FoldedEngine):
 
     @cached_property
     def table(self) -> IntArray:
-        """Weights by (step, row of a line, lane); zero behind the last row and channel."""
+        """Weights, or their signs, by (step, row of a line, lane); zero behind the last ones."""
         mac, matrix = self.mac, self.of.frozen_matrix
+        if self.signs:
+            matrix = np.minimum(matrix, 0)
         filled = np.zeros((mac.lines * mac.per_cycle, mac.groups * mac.lanes), np.int64)
         filled[: mac.rows, : mac.channels] = matrix
         parts = filled.reshape(mac.lines, mac.per_cycle, mac.groups, mac.lanes)

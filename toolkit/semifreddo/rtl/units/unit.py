@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from semifreddo.ir.address_map import AddressMap, Region
+from semifreddo.ir.address_map import WORD_BITS, AddressMap, Region
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.component import place
@@ -45,7 +45,14 @@ class Context:
         return tuple(self.map.region[name] for name in self.pass_blocks.get(block, (block,)))
 
     def bank(
-        self, block: str, per_line: int, words: int = 0, used: int = 0, *, registered: bool = False
+        self,
+        block: str,
+        per_line: int,
+        words: int = 0,
+        used: int = 0,
+        *,
+        registered: bool = False,
+        signs: bool = False,
     ) -> Bank:
         """The memory of a block's loadable values; see :class:`Bank` for what it is given.
 
@@ -55,11 +62,14 @@ class Context:
             words: Words of a row that are read at once; 0 is all of them.
             used: Bits of a row that anyone reads; 0 is all of them.
             registered: Whether what is read comes out of a register.
+            signs: Whether only the sign of each value is kept.
         """
         regions = self.regions(block)
         first, offsets = regions[0], tuple(region.offset_words for region in regions)
         size = words or first.row_words
-        return Bank(first.rows, first.row_bits, per_line, size, offsets, used, registered)
+        bits, kept = (1, WORD_BITS // first.bits) if signs else (first.bits, WORD_BITS)
+        row_bits = first.channels * bits
+        return Bank(first.rows, row_bits, per_line, size, offsets, used, registered, kept)
 
     @property
     def select_bits(self) -> int:

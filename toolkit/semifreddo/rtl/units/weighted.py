@@ -359,7 +359,7 @@ class WeightedHardware(Hardware):
             )
             for rows, channels, kind in self._multipliers(
                 len(self.of.frozen),
-                self.of.frozen_bits,
+                (*self.of.frozen_bits, self.of.frozen_signs),
                 fixed.rom_rows_per_cycle,
                 fixed.rom_channels_per_cycle,
                 [fixed.rom_multiplier] if fixed.rom_multiplier else multipliers,
@@ -374,7 +374,7 @@ class WeightedHardware(Hardware):
             return [fixed.applied(DEFAULT)]
         found = self._multipliers(
             count,
-            (of.weight.bits, of.weight.signed),
+            (of.weight.bits, of.weight.signed, of.weight.signs),
             fixed.rows_per_cycle,
             fixed.channels_per_cycle,
             [fixed.multiplier] if fixed.multiplier else multipliers,
@@ -384,7 +384,7 @@ class WeightedHardware(Hardware):
     def _multipliers(
         self,
         count: int,
-        bits: tuple[int, bool],
+        bits: tuple[int, bool, bool],
         row_: int | None,
         channel_: int | None,
         multipliers: Collection[Multiplier],
@@ -393,7 +393,7 @@ class WeightedHardware(Hardware):
 
         Args:
             count: Channels.
-            bits: Of a weight, and whether weights are signed.
+            bits: Of a weight, whether weights are signed, and whether all are -1 or 1.
             row_: Rows that are fixed.
             channel_: Channels at a time that are fixed.
             multipliers: What may multiply: a single one does, or says why it cannot; LUTs where
@@ -412,13 +412,15 @@ class WeightedHardware(Hardware):
         ]
         return found or [(row, channel, "lut") for channel in channels for row in rows]
 
-    def _offers(self, kind: Multiplier, bits: tuple[int, bool], lanes: int) -> bool:
+    def _offers(self, kind: Multiplier, weights: tuple[int, bool, bool], lanes: int) -> bool:
         """Whether a kind of multiplier makes sense for weights of ``lanes`` channels at a time."""
-        source = self.of.source.type
+        source, (bits, signed, signs) = self.of.source.type, weights
         if kind == "dsp":
-            return wide_enough(source.width, bits[0])
-        operand = source.width, source.signed
-        packs = not self.of.depthwise and Packing.best(operand, bits, lanes, 1) is not None
+            return wide_enough(source.width, bits)
+        if kind == "xnor":
+            return signs and not self.of.depthwise
+        operand, weight = (source.width, source.signed), (bits, signed)
+        packs = not self.of.depthwise and Packing.best(operand, weight, lanes, 1) is not None
         return kind == "lut" or packs
 
 

@@ -39,6 +39,7 @@ from semifreddo.studies.hardware.sample_layers import (
     rom_samples,
     samples,
 )
+from semifreddo.studies.hardware.sample_signs import sign_samples
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.runner import Progress
@@ -60,6 +61,8 @@ KNOWN = frozenset(
         "product_bit",
         "product_register",
         "tree_bit",
+        "sign_leaf_bit",
+        "sign_value_bit",
     ]
 )
 """Costs that are not fitted: they follow from the text, or the part was synthesised alone."""
@@ -257,6 +260,7 @@ class Calibration(Measurement):
     folded: int = option(0, help="how many layers of folded repeats besides", low=0)
     roms: int = option(0, help="how many layers with a ROM besides", low=0)
     packed: int = option(0, help="how many layers with several products in a slice", low=0)
+    signs: int = option(0, help="how many layers with weights of -1 and 1, each in two ways", low=0)
     curves: int = option(0, help="how many curves besides", low=0)
     timeout_s: float = option(600.0, help="seconds for a layer", low=1)
     family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
@@ -268,6 +272,7 @@ class Calibration(Measurement):
             *islice(folded_samples(SEED), self.folded),
             *islice(rom_samples(SEED), self.roms),
             *islice(packed_samples(SEED), self.packed),
+            *islice(sign_samples(SEED), self.signs),
             *islice(curve_samples(SEED), self.curves),
         ]
         compared = compare(
