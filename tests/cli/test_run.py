@@ -329,3 +329,5 @@ def test_a_reference_that_answered_itself_proves_nothing() -> None:
         _refuse_nothing(Path("design"), {"task": dataclasses.replace(alone, own_answers=True)})
     both = LadderReport((*alone.results, RungResult("csim", "equal", 64, 0, 0.1, "")), "", True)
     _refuse_nothing(Path("design"), {"task": both})
+    with pytest.raises(DataError, match="only the integer reference was compared, neither"):
+        _refuse_nothing(Path("design"), {"first": both, "second": alone})

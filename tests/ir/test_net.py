@@ -16,6 +16,7 @@ from semifreddo.ir.layers import (
     Blend,
     Cast,
     Conv,
+    Curve,
     Layer,
     Linear,
     MaxPool,
@@ -320,6 +321,29 @@ def test_channels_that_64_bits_cannot_align(weight: int, most: int) -> None:
     for frac in (most + 1, 55, 56, 60, 61, 62, 120):
         with pytest.raises(NetError, match=r"needs? (more than )?6\d bits"):
             net(frac)
+
+
+@pytest.mark.parametrize(
+    ("starts", "sorted_"),
+    [([0, 3, 5], True), ([0, 0, 5], True), ([3, 0, 5], False), ([0, 5, 3], False)],
+)
+def test_the_starts_of_a_curve_are_sorted(starts: list[int], sorted_: bool) -> None:
+    image = Stream("image", (1, 1, 1), FixedType.exact(8, 0, signed=False))
+    blocks = (
+        WeightBlock("s", "start", np.array(starts)[:, None], 9, True, (0,), (True,)),
+        WeightBlock("l", "level", np.arange(4)[:, None], 4, True, (0,), (True,)),
+    )
+    curve = Curve(
+        inputs=("image",),
+        output=Stream("y", (1, 1, 1), FixedType.exact(8, 0, signed=True)),
+        starts="s",
+        levels="l",
+    )
+    if sorted_:
+        assert StreamNet("curve", image, (curve,), blocks).output.name == "y"
+        return
+    with pytest.raises(NetError, match=r"y \(Curve\): s is not sorted"):
+        StreamNet("curve", image, (curve,), blocks)
 
 
 def test_why_a_cast_cannot_be_computed() -> None:

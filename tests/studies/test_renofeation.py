@@ -64,6 +64,7 @@ def test_every_way_on_digits(runner):
     (found,) = runner.results()
     assert set(found.test["ways"]) == set(found.validation["ways"]) == set(TEACHERS)
     assert found.validation["frozen"][CORE_HEAD] == 1
+    assert all(0 <= share <= 1 for share in found.validation["frozen"].values())
     assert found.validation["frozen"][ROBUST] < found.validation["frozen"][FINE_TUNED]
     for way in found.test["ways"].values():
         assert 0 < way["clean"] <= 1

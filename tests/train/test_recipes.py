@@ -15,7 +15,7 @@ from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_o
 from semifreddo.nn.pin import pinned, quantizers, scale_of
 from semifreddo.nn.quant import activation_quant, bias_quant, constant_quant, weight_quant
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
-from semifreddo.train.data import load_dataset
+from semifreddo.train.data import Split, load_dataset
 from semifreddo.train.freeze import freeze, verify
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import (
@@ -66,6 +66,14 @@ def test_the_task_keeps_the_core_to_the_last_bit(core, task):
     assert not batch_norms(task.model) and pinned(task.model)
     assert task.info["val_accuracy"] == accuracy(task.model, DIGITS.val, 10)
     assert sum(alpha_histogram(task.model).values()) == 2 * 2 * 4
+
+
+def test_the_accuracy_is_the_share_of_right_answers_of_the_integers(task):
+    images = DIGITS.val.images[:40]
+    answers = raw_outputs(task.model, images)[:, :10].argmax(1)
+    for wrong in (0, 1, 13, 40):
+        labels = (answers + (np.arange(40) < wrong) * (1 + np.arange(40) % 9)) % 10
+        assert accuracy(task.model, Split(images, labels), 10) == 1 - wrong / 40
 
 
 def test_what_is_written(core, tmp_path):

@@ -56,6 +56,11 @@ def test_a_design_of_nothing_proves_nothing(tmp_path: Path) -> None:
 def handoff(path: Path, clock: str | None, reach: str | None) -> Path:
     inside = f'<PARAMETER NAME="PCW_ACT_FPGA0_PERIPHERAL_FREQMHZ" VALUE="{clock}"/>' * bool(clock)
     for master in ("M_AXI_MM2S", "M_AXI_S2MM") if reach else ():
+        for other, kind in ((master, "REGISTER"), ("M_AXI_SG", "MEMORY")):
+            inside += (
+                f'<MEMRANGE MASTERBUSINTERFACE="{other}" MEMTYPE="{kind}" BASEVALUE="0x0" '
+                'HIGHVALUE="0xFFF"/>'
+            )
         inside += (
             f'<MEMRANGE MASTERBUSINTERFACE="{master}" MEMTYPE="MEMORY" BASEVALUE="0x0" '
             f'HIGHVALUE="{reach}"/>'

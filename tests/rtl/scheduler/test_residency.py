@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Override
+from semifreddo.rtl.scheduler import residency
 from semifreddo.rtl.scheduler.residency import cheapest_frozen
 from semifreddo.rtl.scheduler.search import choose
 
@@ -32,6 +34,25 @@ def layer_luts(net: StreamNet, fps: float) -> float:
     fixed = dict.fromkeys(names, Override(frozen="adders"))
     found = choose(net, PLENTY, 100.0, fps, fixed=fixed).estimate
     return sum(layer.lut for layer in found.layers if layer.name in names)
+
+
+@pytest.mark.parametrize("least", [0, 7, 19])
+def test_what_does_not_fit_exceeds_the_board_by_as_little_as_possible(
+    least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the choices at all prices; ties go to the first."""
+    excesses = [1.0 + abs(index - least) for index in range(len(residency._PRICES))]
+    tried = iter(range(len(excesses)))
+    monkeypatch.setattr(residency, "_excess", lambda used, budget: excesses[used])
+    search = SimpleNamespace(options={}, budget=None)
+    nets = SimpleNamespace(
+        frozen=search,
+        loadable=search,
+        groups={},
+        _allocated=lambda *_: (frozenset({str(index := next(tried))}), index),
+        _between=lambda cycles: 0,
+    )
+    assert residency._Nets.best(nets, 10) == (frozenset({str(least)}), False)
 
 
 @pytest.mark.parametrize("fps", [100.0, 20_000.0, 200_000.0, 1_000_000.0])
