@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from brevitas_models import conv, image_input, relu
+from nets import blended
 from semifreddo.core.errors import CheckpointError
+from semifreddo.flow import check
+from semifreddo.flow.build import BACKENDS
 from semifreddo.flow.rungs import torch_rung
 from semifreddo.flow.trained import checkpoint_kind
 from semifreddo.ir.freeze import FreezePlan
+from semifreddo.ir.task import Task
 from semifreddo.nn.pin import pin_scales
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 
@@ -32,6 +37,19 @@ def test_a_checkpoint_of_ones_own_model_is_no_rung_and_no_error(tmp_path: Path) 
 def test_a_checkpoint_of_ours_is_a_rung() -> None:
     assert checkpoint_kind(DIGITS) == "semifreddo"
     assert torch_rung(DIGITS).run is not None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_backend_with_a_device_has_a_rung(
+    order: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it stands among those that have none."""
+    monkeypatch.setattr(check, "BACKENDS", BACKENDS[::order])
+    config = SimpleNamespace(build_dir=tmp_path, root=tmp_path)
+    net = blended()
+    with check._design_devices(config, net, Task.of(net, "task", ("a", "b", "c"))) as rungs:
+        found = {rung.name for rung in rungs}
+    assert found == {"csim", "rtl"} and all(rung.run is None for rung in rungs)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", DIGITS.read_bytes()[:200]])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 from nets import blended
-from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, draw_net
+from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, NEUTRAL, _Box, draw_net
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -27,6 +27,11 @@ def test_colours_show_the_frozen_share() -> None:
     assert FROZEN in frozen_core
     assert f'width="0.0" height="6" style="fill:{CONFIGURABLE}"' in frozen_core
     assert "10 frozen and 30 configurable values" in partial
+    colors = {
+        (frozen, configurable): _Box(blended().input, "Conv", frozen, configurable, 0, 0.0).color
+        for frozen, configurable in ((0, 0), (9, 0), (0, 9), (5, 5), (4, 5))
+    }
+    assert list(colors.values()) == [NEUTRAL, FROZEN, CONFIGURABLE, FROZEN, CONFIGURABLE]
 
 
 def test_boxes_do_not_overlap() -> None:

@@ -37,6 +37,8 @@ STUDY = LabelGranularity(
 def test_every_way_on_digits(tmp_path):
     runner = Runner(STUDY, (0,), tmp_path)
     runner.validate(Serial(), lambda line: None)
+    untested = " ".join(render(STUDY, runner.record()).split())
+    assert "No verdict yet" in untested and "| not measured | not measured |" in untested
     runner.seal()
     runner.test(Serial(), lambda line: None)
     found = runner.results()

@@ -107,6 +107,14 @@ def test_retargeting_changes_loadable_values_only(task, tmp_path):
     assert all(np.array_equal(before[n].raw, t.raw) for n, t in tensors(task.model).items())
 
 
+def test_the_rate_of_a_new_task_falls(task, tmp_path):
+    options = dataclasses.replace(OPTIONS, epochs=3)
+    retarget(task, DIGITS, options, tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    rates = [json.loads(line)["rate"] for line in lines]
+    assert len(rates) == 3 and options.rate >= rates[0] > rates[1] > rates[2] >= 0
+
+
 def test_retargeting_begins_with_a_new_head(task):
     """Seen at a rate of zero: of all weights only the classifier's are new, within 1 / sqrt(n)."""
     still = dataclasses.replace(OPTIONS, epochs=1, rate=0.0, weight_decay=0.0)

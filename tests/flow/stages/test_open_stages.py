@@ -81,6 +81,19 @@ def test_rtl_is_written_whole(built: BuildConfig) -> None:
     assert "Verilog" in page and report.rtl.bottleneck in page
 
 
+def test_images_decide_of_synthesis_if_power_is_measured(
+    fresh: BuildConfig, tmp_path: Path
+) -> None:
+    """And only then: other images need no other synthesis."""
+    library = tmp_path / "cells.lib"
+    library.write_text("library (cells) {}")
+    cells = again(fresh, f"synth.liberty={library}")
+    for config, more in ((fresh, ()), (cells, ("vectors.npz",))):
+        (stage,) = (each for each in stages(config) if each.name == "synth")
+        assert stage.reads == ("net.json", "rtl", *more)
+        assert ("OpenSTA" in stage.summary) == bool(more)
+
+
 def test_the_budget_is_in_luts_of_seven_series(fresh: BuildConfig) -> None:
     for board, luts in (("pynq_z2", 53_200 * 0.5), ("ulx3s", 83_640 * 0.5 / 2.2)):
         config = again(fresh, f"design.board={board}", "rtl.board_share=0.5")
