@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess  # noqa: TID251 -- a fresh interpreter is what is tested
 import sys
 from pathlib import Path
@@ -194,6 +195,8 @@ def test_doctor(capsys: Capture) -> None:
     assert numpy["version"] == np.__version__
     ability = {item["name"]: item for item in data["abilities"]}
     assert ability["run bundles"] == {"name": "run bundles", "missing": [], "possible": True}
+    power = ability["build: synth with standard cells"]
+    assert ("sta" in power["missing"]) == (shutil.which("sta") is None)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import semifreddo
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.tools.nextpnr import locate_ecppack, locate_nextpnr
+from semifreddo.tools.opensta import find_sta
 from semifreddo.tools.runner import tool_version
 from semifreddo.tools.yosys import find_yosys, locate_yosys
 
@@ -121,6 +122,7 @@ _ABILITIES: dict[str, tuple[str, ...]] = {
     "build: rtl": ("da4ml",),
     "build: cosim": ("verilator",),
     "build: synth": ("yosys",),
+    "build: synth with standard cells": ("yosys", "sta"),
     "build: bitstream for ECP5": ("yosys", "nextpnr-ecp5", "ecppack"),
     "rung csim": ("g++",),
     "rung rtl": ("verilator",),
@@ -200,6 +202,7 @@ def _open_tools() -> tuple[ToolStatus, ...]:
         _found("yosys", "open synthesis", _yosys),
         _found("nextpnr-ecp5", "ECP5 place and route", lambda: _nextpnr(locate_nextpnr)),
         _found("ecppack", "ECP5 bitstreams", lambda: _nextpnr(locate_ecppack)),
+        _found("sta", "delay and power of standard cells", lambda: (find_sta(), None)),
     )
 
 
