@@ -432,6 +432,27 @@ def with_packed(net: StreamNet, schedule: RtlSchedule) -> RtlSchedule:
     return replace(schedule, layers={**schedule.layers, **found})
 
 
+def with_signs(net: StreamNet, schedule: RtlSchedule) -> tuple[StreamNet, RtlSchedule]:
+    """The network with weights of -1 and 1 wherever a layer is dense, without multipliers."""
+    dense = [
+        layer
+        for layer in net.layers
+        if isinstance(layer, Linear) or (isinstance(layer, Conv) and not layer.depthwise)
+    ]
+    names = {layer.weight for layer in dense}
+    blocks = tuple(
+        replace(block, raw=np.where(block.raw < 0, -1, 1), bits=2, signed=True, signs=True)
+        if block.name in names
+        else block
+        for block in net.blocks
+    )
+    found = {
+        layer.name: replace(schedule[layer.name], multiplier="xnor", rom_multiplier="xnor")
+        for layer in dense
+    }
+    return replace(net, blocks=blocks), replace(schedule, layers={**schedule.layers, **found})
+
+
 def other_task(net: StreamNet, seed: int) -> StreamNet:
     """The same device with random loadable values."""
     rng = np.random.default_rng(seed)

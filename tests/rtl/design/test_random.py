@@ -9,7 +9,7 @@ import pytest
 
 from nets import images
 from rtl.conftest import Build
-from rtl.random_nets import other_task, random_net, with_packed, with_roms
+from rtl.random_nets import other_task, random_net, with_packed, with_roms, with_signs
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design.design import RtlDesign, make_design
@@ -76,6 +76,29 @@ def test_packed_multipliers_equal_the_integers(seed: int, simulate: Build) -> No
         if isinstance(engine, FoldedEngine)
     }
     assert (False, True) in kinds or (True, True) in kinds
+    check(seed, design, simulate)
+
+
+@pytest.mark.parametrize(
+    ("seed", "roms"),
+    [
+        (13, True),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((52, False), (19, True))),
+    ],
+)
+def test_signs_equal_the_integers(seed: int, roms: bool, simulate: Build) -> None:
+    """Also in a folded repeat, whose passes have signs of their own."""
+    net, schedule = random_net(seed)
+    schedule = with_roms(net, schedule, seed) if roms else schedule
+    design = make_design(*with_signs(net, schedule))
+    kinds = {
+        (engine.constant, engine.context.passes)
+        for plan in design.layers.plans.values()
+        if isinstance(plan, WeightedPlan)
+        for engine in plan.engines
+        if isinstance(engine, FoldedEngine) and engine.signs
+    }
+    assert (False, 2) in kinds
     check(seed, design, simulate)
 
 
