@@ -44,7 +44,7 @@ def test_every_way_on_digits(tmp_path):
         if item.cell.way != PLAIN:
             assert (told["distribution_form"], told["distribution_off"]) == (item.cell.way, 1)
     page = " ".join(render(STUDY, runner.record()).split())
-    assert "| adam, 0.03 | cross entropy |" in page and "| sgd, 0.1 | published |" in page
+    assert "| adam, 0.01 | cross entropy |" in page and "| sgd, 0.1 | published |" in page
     assert "not measured" not in page and f"]({STUDY.name}.svg)" in page
     assert "sgd, 0.1" in draw(STUDY, runner.record())
 

@@ -41,15 +41,15 @@ from semifreddo.train.recipes import accuracy, train_model
 _MODEL = "model.safetensors"
 PLAIN = "cross entropy"
 FORMS: tuple[DistributionForm, ...] = ("released", "published")
-SETTINGS: tuple[tuple[OptimizerName, float], ...] = (("adam", 3e-3), ("adam", 3e-2), ("sgd", 1e-1))
-OPTIONS = TrainOptions(epochs=8, tune_epochs=0, batch=50, weight_decay=0.0, progress=False)
+SETTINGS: tuple[tuple[OptimizerName, float], ...] = (("adam", 1e-3), ("adam", 1e-2), ("sgd", 1e-1))
+OPTIONS = TrainOptions(epochs=24, tune_epochs=0, batch=50, weight_decay=0.0, progress=False)
 
-_RATES = (
-    "The lowest rate of Adam is 0.003. It moves a number by about its learning rate in a step, so "
-    "at 0.001 the 160 steps of this training move factors and offsets of batch norms, which are "
-    "all that the loss trains, by less than a tenth. In two trials at 0.001, of one seed each and "
-    "on validation images, the released form was above cross entropy alone once and below it "
-    "once.\n"
+_TRIED = (
+    "Before, on validation images alone and three seeds: 8 epochs of 1,000 images, with Adam at "
+    "0.003 and 0.03 and SGD at 0.1. Gains of the two forms were +1.58 and +1.53 points, and "
+    "deviations over the settings 8.43 and 8.08 points against 8.16 of cross entropy alone. 160 "
+    "steps are few for factors and offsets of batch norms, which are all that the loss trains; the "
+    "settings that are tested take 960, at the rates of the released code and a tenth of it.\n"
 )
 
 
@@ -88,11 +88,11 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
     optimisers: tuple[tuple[OptimizerName, float], ...] = SETTINGS
     options: TrainOptions = OPTIONS
     weight: float = 2.0
-    off: int = 2
+    off: int = 3
     dataset: str = "fashion_mnist"
     widths: tuple[int, ...] = (12, 16, 16)
     strides: tuple[int, ...] = (2, 2, 1)
-    images: tuple[int, int] = (1000, 400)
+    images: tuple[int, int] = (2000, 1000)
     test_images: int = 3000
 
     def settings(self) -> JSON:
@@ -226,7 +226,7 @@ class DistributionLossStudy(Study[TrainVal, Dataset]):
                 )
         parts = [
             bullets(facts),
-            _RATES,
+            _TRIED,
             "Mean ± standard deviation over the seeds.\n",
             markdown_table(["setting", "loss", "train %", "val %", "test %"], rows),
             "All settings together. Gain: over cross entropy alone with the same seed, mean ± "
