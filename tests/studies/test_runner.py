@@ -173,6 +173,10 @@ def test_page_and_record_tell_the_same(runner, tmp_path):
     assert page.read_text() == render(Counting(), record)
     assert "**Verdict: the claim holds.** Counted." in page.read_text()
     assert recorded(record) == runner.results()
+    for seeds, told in (([0, 1, 2], ""), ([4, 5], " --seeds 4 5")):
+        assert f"Made by `semifreddo study counting{told}`, " in render(
+            Counting(), record | {"seeds": seeds}
+        )
 
 
 def test_a_page_of_what_is_measured_so_far(runner, tmp_path):

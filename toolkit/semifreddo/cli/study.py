@@ -100,9 +100,9 @@ def _measure(measurement: Measurement, arguments: argparse.Namespace) -> int:
 def _step(study: Study[Any, Any], arguments: argparse.Namespace) -> int:
     from semifreddo.core.errors import ConfigError
     from semifreddo.studies.pool import make_pool
-    from semifreddo.studies.runner import Runner, render
+    from semifreddo.studies.runner import DEFAULT_SEEDS, Runner, render
 
-    pool, seeds = make_pool(arguments.workers), arguments.seeds or [0, 1, 2]
+    pool, seeds = make_pool(arguments.workers), arguments.seeds or DEFAULT_SEEDS
     if arguments.set:
         raise ConfigError(f"study {study.name}: --set is for measurements; edit its module")
     if len(set(seeds)) != len(seeds):

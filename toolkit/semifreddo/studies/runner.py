@@ -22,6 +22,9 @@ from semifreddo.core.plain_json import parse_json
 from semifreddo.studies.pool import Pool
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study
 
+DEFAULT_SEEDS = (0, 1, 2)
+"""Of a study that is told none."""
+
 _VALIDATION = "validation.json"
 _TEST = "test.json"
 _SEAL = "seal.json"
@@ -257,6 +260,8 @@ def render(study: Study[Any, Any], record: JSON) -> str:
         else "**No verdict yet**: the test split has not been looked at" + _missing(record) + "."
     )
     data = " --data DIR" if study.data else ""
+    if tuple(record["seeds"]) != DEFAULT_SEEDS:
+        data += " --seeds " + " ".join(map(str, record["seeds"]))
     return "\n".join(
         [
             f"# {study.title}\n",
