@@ -11,7 +11,7 @@ import pytest
 
 from golden_files import updating
 from hls.builders import Builder, random_images
-from nets import blended
+from nets import blended, signs
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
@@ -134,6 +134,14 @@ def test_the_description_is_for_programs() -> None:
         "head.weight",
     ]
     assert data["schedule"]["layers"]["core"]["frozen"] == "adders"
+    assert not any("step" in region for region in data["address_map"])
+
+
+def test_a_program_and_a_person_are_told_which_values_are_signs() -> None:
+    files = plan(signs()).files
+    (region,) = json.loads(files["semifreddo.json"])["address_map"]
+    assert (region["min"], region["max"], region["step"]) == (-1, 1, 2)
+    assert b"| -1, 1 |" in re.sub(rb" +", b" ", files["ADDRESS_MAP.md"])
 
 
 def test_a_repeat_is_named_in_the_readme() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fakes import bundle_of, other_task, vectors_of
-from nets import blended
+from nets import blended, signs
 from semifreddo.core.digest import digest_bytes
 from semifreddo.core.errors import BundleError
 from semifreddo.core.vectors import VectorSet
@@ -307,3 +307,14 @@ def _refused(victim: Path, data: bytes) -> bool:
         assert "\n" not in str(error)
         return True
     return False
+
+
+def test_the_manifest_says_which_values_are_signs(tmp_path: Path) -> None:
+    """Another program must not load a 0, which hardware of signs would take for one."""
+    for net, expected in ((signs(), {"w": [-1, 1]}), (blended(), {})):
+        path = tmp_path / f"{net.name}.sfb"
+        write_bundle(path, bundle_of(net))
+        device = json.loads(members(path)["manifest.json"])["device"]
+        regions = device["address_map"]["regions"]
+        found = {region["block"]: region["values"] for region in regions if "values" in region}
+        assert found == expected
