@@ -109,6 +109,10 @@ COSTS: Mapping[str, Area] = {
     # for the slice before.
     "packed_factor_bit": Area(ff=1),
     "packed_wait_bit": Area(ff=0.5),
+    # A bit that passes three registers or more with nothing between them, which are then a LUT; one
+    # that is inverted in front of a slice, which Yosys gives a LUT of its own.
+    "shifted_bit": Area(lut=1),
+    "inverted_bit": Area(lut=1),
     "plain_product_bit": Area(lut=1.17),
     # A cast; in it a bit to which a constant is added (bias, rounding), one that is looked at for
     # a tie, one that is clipped, and one above it that is looked at for that.

@@ -21,6 +21,9 @@ DSP_PRODUCT_BITS = 9
 CHOICES_AT_ONCE = 16
 """Operands from which one is chosen in a cycle; ``sf_mac`` chooses among more in two."""
 
+SHORTEST_SHIFT = 3
+"""Registers in a row, with nothing between them, of which Yosys makes a shift register."""
+
 DEEP_LINES = 9
 """Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
 
@@ -282,5 +285,29 @@ class Mac:
         parts.add("packed_wait_bit", waits * self.lanes * self.w_bits)
         parts.add("factor_bit", waits * self.x_bits)
         if packing.raise_:
-            parts.add("added_bit", rows * (self.x_bits + 1))
+            parts.add("added_bit", (rows - self.terms) * (self.x_bits + 1))
+            parts.add("inverted_bit", self.terms * (self.x_bits + 2))
+            parts.add("inverted_bit", rows * (self.lanes - packing.slices))
             parts.add("factor_bit", self.terms * (self.x_bits + (packing.depth - 1).bit_length()))
+
+    def shift_registers(self, *, in_luts: bool) -> Parts:
+        """What changes where registers of packed weights in a row become shift registers.
+
+        Args:
+            in_luts: Whether the weights' memory has a register of flip-flops behind it.
+        """
+        parts = Parts()
+        if self.packing is None:
+            return parts
+        through = self.reads == 0 or self.per_unit == 1  # nothing is chosen on the way
+        held = int(in_luts) + self.reads if through else 1
+        bits = self.lanes * self.w_bits
+        if self.packing.raise_:
+            bits -= self.lanes - self.packing.slices  # inverted on the way
+        for wait in self.packing.waits(self.per_cycle):
+            if held + wait >= SHORTEST_SHIFT:
+                parts.add("shifted_bit", bits)
+                parts.add("packed_factor_bit", -bits * min(held, 1))
+                parts.add("factor_bit", -bits * max(held - 1, 0))
+                parts.add("packed_wait_bit", -bits * wait)
+        return parts

@@ -59,7 +59,8 @@ class LoadableEngine(FoldedEngine):
         yield self.weights_bank
 
     def memory_registers(self) -> Parts:
-        parts, mac, bank_ = Parts(), self.mac, self.weights_bank
+        mac, bank_ = self.mac, self.weights_bank
+        parts = mac.shift_registers(in_luts=bank_.register_bits > 0)
         if mac.reads:
             held = (mac.reads - 1) * bank_.per_line * bank_.read_bits
             parts.add("factor_bit", bank_.register_bits + held)

@@ -61,8 +61,10 @@ class RomEngine(FoldedEngine):
 
     def memory_registers(self) -> Parts:
         """The word that is read is a factor, counted with the products, or waits to be one."""
-        read = self.mac.reads and not self.rom.in_blocks
-        return Parts.of("factor_bit", self.rom.bits) if read else Parts()
+        parts = self.mac.shift_registers(in_luts=not self.rom.in_blocks)
+        if self.mac.reads and not self.rom.in_blocks:
+            parts.add("factor_bit", self.rom.bits)
+        return parts
 
     # Text ----------------------------------------------------------------------------------------
 

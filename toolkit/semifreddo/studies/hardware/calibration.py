@@ -63,6 +63,8 @@ KNOWN = frozenset(
         "tree_bit",
         "sign_leaf_bit",
         "sign_value_bit",
+        "shifted_bit",
+        "inverted_bit",
     ]
 )
 """Costs that are not fitted: they follow from the text, or the part was synthesised alone."""
