@@ -1,6 +1,7 @@
 """A network of 77,360 weights by other people, on 4,000 pictures: integers, C simulation, RTL.
 
-Its first three convolutions are frozen, everything else is loadable. All of it is slow:
+Its first three convolutions are frozen, everything else is loadable. Our own network of that size,
+as it is committed, on 20 of the pictures: RTL under stalls, and cycles. All of it is slow:
 ``pytest -m slow tests/ladder/test_real_size.py``.
 """
 
@@ -19,6 +20,8 @@ pytest.importorskip("onnx", reason="needs the train extra")
 from semifreddo.boards import load_board
 from semifreddo.convert import convert
 from semifreddo.core.errors import ToolError
+from semifreddo.flow.config import load_config
+from semifreddo.flow.stages.rtl import schedule_of
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl import choose, make_design
@@ -32,6 +35,7 @@ DATA = Path(os.environ.get("SEMIFREDDO_DATA", Path(__file__).parents[3] / "share
 MODEL = DATA / "models" / "nn2_resnet8_a8w8_8863.onnx"
 PICTURES = DATA / "cifar10" / "cifar10_20k4k.npz"
 FROZEN = ("conv1*", "layer1*")
+OURS = Path(__file__).parents[2] / "hls_projects" / "cifar10_resnet8"
 
 Answered: TypeAlias = tuple[StreamNet, np.ndarray, np.ndarray]
 
@@ -92,3 +96,30 @@ def test_rtl_is_equal_on_a_hundred_pictures(answered: Answered, tmp_path: Path) 
         simulation.configure(Stalls(100, 100, 5, watchdog_cycles=1_000_000))
         found = simulation.exchange(packets, count, 4 * 3600).results
     assert np.array_equal(found, results[:count])
+
+
+def test_rtl_of_our_own_takes_the_predicted_cycles(tmp_path: Path) -> None:
+    """Equal under three patterns of stalls; without stalls, interval and latency to the cycle."""
+    try:
+        find_verilator()
+    except ToolError as error:
+        pytest.skip(f"no RTL simulation: {error}")
+    if not PICTURES.is_file():
+        pytest.skip(f"{PICTURES.name} is not here (SEMIFREDDO_DATA)")
+    net = convert(OURS / "model.onnx", "cifar10_resnet8")
+    design = make_design(net, schedule_of(load_config(OURS), net).schedule)
+    with np.load(PICTURES) as data:
+        pictures = data["x_test"][:20].astype(np.int64)
+    results = reference.run(net, pictures)
+    program = build(design, tmp_path, timeout_s=7200)
+    for stalls in (Stalls(200, 200, 1), Stalls(500, 50, 2), Stalls(50, 500, 3), Stalls()):
+        with Simulation(program, design.bus) as simulation:
+            task = design.bus.task_packet(AddressMap.of(net).pack(net))
+            simulation.exchange([task], 0, 600)
+            simulation.idle(16)  # the task's end is still checked
+            simulation.configure(stalls)
+            packet = design.bus.image_packet(pictures)
+            found = simulation.exchange([packet], len(pictures), 3600)
+        assert np.array_equal(found.results, results)
+    assert found.latency_cycles == design.latency_cycles
+    assert set(found.interval_cycles[10:-1].tolist()) == {design.cycles_per_image}

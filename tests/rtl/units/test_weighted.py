@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,57 @@ def test_a_row_is_read_in_units(
     assert engine is not None
     assert (engine.mac.units, engine.weights_bank.unit_words) == (units, words)
     exact_over_tasks(net, choice, simulate)
+
+
+def with_biases(channels: int, bits: int, fractions: tuple[int, ...]) -> StreamNet:
+    """All channels and biases loadable; fractions of the biases go round."""
+    net = wide(channels, 3)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    limit, rng = 1 << (bits - 1), np.random.default_rng(7)
+    raw = rng.integers(-limit, limit, (channels,))
+    fracs = tuple(fractions[index % len(fractions)] for index in range(channels))
+    bias = WeightBlock("b", "bias", raw, bits, True, fracs, (False,) * channels)
+    return replace(net, layers=(replace(layer, bias="b"),), blocks=(*net.blocks, bias))
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "lanes", "fractions", "units", "words", "choices"),
+    [
+        (22, 8, 3, (3,), 2, 3, 4),  # four groups of 24 bits in three words, eight groups
+        (10, 16, 1, (3, 4), 5, 1, 2),  # ten groups, two in a word, shifted differently
+        (9, 16, 2, (3, 4, 5), 5, 1, 3),  # a word for each, shifted in three ways; the last not full
+        (3, 8, 1, (3,), 1, 1, 3),  # three groups in less than a word: all at once
+    ],
+)
+def test_biases_are_read_by_group(
+    channels: int,
+    bits: int,
+    lanes: int,
+    fractions: tuple[int, ...],
+    units: int,
+    words: int,
+    choices: int,
+    simulate: Build,
+) -> None:
+    net = with_biases(channels, bits, fractions)
+    layer, choice = net.layers[0], Choice(4, lanes)
+    assert isinstance(layer, Conv)
+    engine = weighted_hardware(layer, Context.of(net)).loadable(choice)
+    assert engine is not None and engine.biases is not None and engine.bias_bank is not None
+    bank = engine.bias_bank
+    assert (bank.units, bank.unit_words, engine.biases.choices) == (units, words, choices)
+    exact_over_tasks(net, choice, simulate)
+
+
+def test_biases_of_some_channels_are_read_at_once() -> None:
+    """Two of seven channels are frozen, with a loadable bias: the memory has theirs, too."""
+    net = conv(depthwise=False, bias="loadable", rounding=Rounding.FLOOR)
+    layer = net.layers[0]
+    assert isinstance(layer, Conv)
+    engine = weighted_hardware(layer, Context.of(net)).loadable(Choice(4, 1))
+    assert engine is not None and engine.bias_bank is not None
+    assert (engine.mac.groups, engine.bias_bank.units, engine.bias_bank.read_bits) == (5, 1, 35)
 
 
 def test_cycles_of_groups() -> None:

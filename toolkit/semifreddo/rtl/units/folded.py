@@ -17,12 +17,14 @@ from semifreddo.core.errors import ConfigError
 from semifreddo.rtl.choices import Multiplier
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.memories import Delay, Fifo, mux
+from semifreddo.rtl.components.memories import Bank, Delay, Fifo, mux
 from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.numbers import Number, place_cast
 from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.signs import Signs
 from semifreddo.rtl.components.verilog import concatenation, part, vector
+from semifreddo.rtl.units.biases import Biases
+from semifreddo.rtl.units.by_group import by_group, registered
 from semifreddo.rtl.units.channels import Accumulator, Channel
 from semifreddo.rtl.units.engine import Engine
 from semifreddo.rtl.units.unit import bank, bank_select, delay, fifo, phase_bits
@@ -169,6 +171,21 @@ class FoldedEngine(Engine):
         """What the sums of a lane are too small by, which their accumulator starts with."""
         return self.mac.short if self.packing and self.packing.low(lane) else 0
 
+    @cached_property
+    def biases(self) -> Biases | None:
+        """Where its loadable biases are, if there are any."""
+        bias, loaded = self.of.bias, self.of.loadable_bias
+        if bias is None or not self.loadable_bias:
+            return None
+        return Biases(bias, loaded, self.accumulators, list(self.channels) == loaded)
+
+    @cached_property
+    def bias_bank(self) -> Bank | None:
+        """Its loadable biases, read at once or a few groups of channels at a time."""
+        if self.biases is None or not self.biases.words:
+            return super().bias_bank
+        return self.context.bank(self.biases.block.name, 1, words=self.biases.words)
+
     def _placed(self, phase: int) -> Mac:
         return replace(self.mac, phase=phase)
 
@@ -187,7 +204,8 @@ class FoldedEngine(Engine):
         parts, mac = self.memory_registers(), self.mac
         loaded, sums = set(self.loadable_bias), self.lanes * self.sum_bits
         if mac.groups > 1:
-            parts.add("mux_bit", sums * mux(mac.groups))
+            starts = self.biases.choices if self.biases else mac.groups
+            parts.add("mux_bit", sums * mux(starts))
             # Words are collected in the registers in front of the FIFO, which the layer counts.
             behind = mac.groups * self.lanes - len(self.channels)
             parts.add("word_bit", behind * self.of.target.width)
@@ -207,11 +225,14 @@ class FoldedEngine(Engine):
     # Text ----------------------------------------------------------------------------------------
 
     def text(self, _name: str, phase: int, fifo_: Fifo) -> list[str]:
-        of, context, mac = self.of, self.context, self.mac
-        lines = self.memory_lines()
-        if of.bias is not None and self.bias_bank:
-            lines += bank_select(f"{self.name}_bias", context, mac.latency - 3)
-            lines += bank(f"{self.name}_bias", context, of.bias, self.bias_bank, "1'b0")
+        context, mac, lines = self.context, self.mac, self.memory_lines()
+        if self.biases and self.bias_bank:
+            name, block, unit = f"{self.name}_bias", self.biases.block, "1'b0"
+            if self.biases.words:
+                top = phase_bits(mac.groups) - 1
+                unit = f"{self.prefix}coming_group[{top}:{self.biases.first_bit}]"
+            lines += bank_select(name, context, mac.latency - 3)
+            lines += bank(name, context, block, self.bias_bank, "1'b0", unit=unit)
         lines += self._declarations()
         lanes = [_Lane(self, index, sums) for index, sums in enumerate(self.accumulators)]
         for lane in lanes:
@@ -313,12 +334,12 @@ class _Lane:
             starts = [f"{size}'h{each % (1 << size):x}" for each in carried]
             rests = [f"{below}'d{channel.rest}" for channel in channels]
         following = f"{self.engine.prefix}following_group"
-        lines += _registered(self._name("initial"), size, starts, following)
+        lines += registered(self._name("initial"), size, starts, following)
         if below:
             # Kept until the sum is there, which may be when the next one starts.
             name = self._name("rest")
             lines += [
-                *_registered(f"{name}_next", below, rests, following),
+                *registered(f"{name}_next", below, rests, following),
                 f"reg {vector(below)} {name};",
                 f"always @(posedge clk) if ({self.engine.name}_starts) {name} <= {name}_next;",
             ]
@@ -326,32 +347,31 @@ class _Lane:
 
     def _offset(self, channels: Sequence[Channel]) -> list[str]:
         """``offset``, the sum of a loaded bias and a constant: first read, then added."""
-        of, size = self.engine.of, self.engine.sum_bits
-        block, loaded, bank_ = of.bias, of.loadable_bias, f"{self.engine.name}_bias"
-        pre = self.engine.prefix
-        assert block is not None
+        size, held = self.engine.sum_bits, self.engine.biases
+        bank_, pre = f"{self.engine.name}_bias", self.engine.prefix
+        assert held is not None
+        block, loaded = held.block, held.loaded
         ranges = [(channel.loaded, channel.constant) for channel in channels]
         low = min(min(bias[0], bias[0] + constant) for bias, constant in ranges)
         high = max(max(bias[1], bias[1] + constant) for bias, constant in ranges)
         # Wide enough to be cut into a part for the accumulator and a part below.
         bits = max(Number("", low, high, 0).bits, size + self.sums.most_up)
         lines, biases, constants = [], [], []
-        for channel in channels:
+        for group, channel in enumerate(channels):
             added = channel.constant + (self.engine.short(self.index) << channel.up)
             constants.append(f"{bits}'h{added % (1 << bits):x}")
             biases.append(f"{bits}'h0")
             if channel.index in loaded:
-                signal = part(bank_, loaded.index(channel.index), block.bits)
-                value = Number.of(signal, block.type)
-                value = value.shifted(channel.frac - block.frac[channel.index])
-                biases[-1] = f"{pre}bias_{channel.index}"
+                place_, shift = (find(self.index, group) for find in (held.place, held.shift))
+                value = Number.of(part(bank_, place_, block.bits), block.type).shifted(shift)
+                biases[-1] = f"{pre}bias_{place_}_{shift}"
                 line = f"wire signed {vector(bits)} {biases[-1]} = {value.text};"
                 lines += [] if line in lines else [line]
         bias, constant = self._name("bias_of_lane"), self._name("constant")
         return [
             *lines,
-            *_registered(bias, bits, biases, f"{pre}coming_group"),
-            *_by_group(constant, bits, constants, f"{pre}following_group"),
+            *registered(bias, bits, biases, f"{pre}coming_group"),
+            *by_group(constant, bits, constants, f"{pre}following_group"),
             f"wire {vector(bits)} {self._name('offset')} = {bias} + {constant};",
         ]
 
@@ -371,27 +391,6 @@ class _Lane:
         result = part(f"{engine}_cast", self.index, width)
         kept = f"{name}[{cast.bits - 1}:0]"
         return [
-            *_by_group(name, size, texts, f"{engine}_group"),
+            *by_group(name, size, texts, f"{engine}_group"),
             place_cast(cast, f"{self._name('cast')}{self.engine.suffix}", kept, result),
         ]
-
-
-def _by_group(name: str, bits: int, texts: Sequence[str], index: str) -> list[str]:
-    """``name`` is the text of a group; the same for all groups, or selected by ``index``."""
-    if len(set(texts)) == 1:
-        return [f"wire {vector(bits)} {name} = {texts[0]};"]
-    return [
-        f"wire {vector(bits * len(texts))} {name}_all =\n    {concatenation(list(texts))};",
-        f"wire {vector(bits)} {name} = {name}_all[{index}*{bits}+:{bits}];",
-    ]
-
-
-def _registered(name: str, bits: int, texts: Sequence[str], index: str) -> list[str]:
-    """As :func:`_by_group`, a cycle later; a constant for all groups is a wire."""
-    if len(set(texts)) == 1 and "'" in texts[0]:
-        return _by_group(name, bits, texts, index)
-    return [
-        *_by_group(f"{name}_now", bits, texts, index),
-        f"reg {vector(bits)} {name};",
-        f"always @(posedge clk) {name} <= {name}_now;",
-    ]
