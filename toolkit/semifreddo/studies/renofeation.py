@@ -306,6 +306,10 @@ class Renofeation(Study[TrainVal, Dataset]):
             "epochs": f"{target.epochs} and {target.tune_epochs}, in every way: at a falling rate "
             "and for the mean of weights if robust, with scales that follow and with pinned ones "
             f"in `own core` and `{CORE_HEAD}`, all at a falling rate otherwise",
+            "robust": f"features count {self.noise.distil:g} times their mean squared difference, "
+            f"and {self.noise.dropout:.0%} of the channels are dropped; chosen with seed 0 on "
+            "validation images, where features that counted 1 had tasks fooled 0.63 to 0.71 times "
+            "as often as fine-tuned ones",
             "attack": f"at most {attack.strength} of 255 grey levels, {attack.steps} steps, "
             f"through the frozen core alone; for each of the {attack.features} features that "
             "differ most between images, and one that fools is enough",
