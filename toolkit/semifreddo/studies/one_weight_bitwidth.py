@@ -83,7 +83,7 @@ LUT_WIDTHS: Mapping[tuple[str, Residency, int], tuple[int, ...]] = {
 """Widths at the predicted LUTs of the family's network of 4 bits, by :func:`lut_matched`; a better
 estimator would give others, so they are written down. Each cell has its own."""
 
-OPTIONS = TrainOptions(epochs=8, tune_epochs=4, batch=200, progress=False)
+OPTIONS = TrainOptions(epochs=30, tune_epochs=6, batch=200, progress=False)
 
 
 def luts_of(network: BackboneConfig, residency: Residency) -> float:
@@ -230,7 +230,7 @@ class OneWeightBitwidth(Study[TrainVal, Dataset]):
     data = "fashion_mnist"
 
     options: TrainOptions = OPTIONS
-    images: tuple[int, int] = (4000, 2000)
+    images: tuple[int, int] = (6000, 2000)
     premise: float = 1.0
     slack: float = 0.3
     harm: float = 0.5
