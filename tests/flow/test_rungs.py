@@ -10,9 +10,10 @@ from torch import nn
 from brevitas_models import conv, image_input, relu
 from nets import blended
 from semifreddo.core.errors import CheckpointError
+from semifreddo.core.fixed import FixedType
 from semifreddo.flow import check
 from semifreddo.flow.build import BACKENDS
-from semifreddo.flow.rungs import torch_rung
+from semifreddo.flow.rungs import qonnx_rung, torch_rung
 from semifreddo.flow.trained import checkpoint_kind
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.ir.task import Task
@@ -37,6 +38,18 @@ def test_a_checkpoint_of_ones_own_model_is_no_rung_and_no_error(tmp_path: Path) 
 def test_a_checkpoint_of_ours_is_a_rung() -> None:
     assert checkpoint_kind(DIGITS) == "semifreddo"
     assert torch_rung(DIGITS).run is not None
+
+
+@pytest.mark.parametrize(("signed", "width", "held"), [(True, 54, True), (False, 54, False)])
+def test_answers_that_no_double_holds_are_not_compared(
+    signed: bool, width: int, held: bool, tmp_path: Path
+) -> None:
+    """They would differ, and nothing would be wrong with the network."""
+    (tmp_path / "model.onnx").touch()
+    net = SimpleNamespace(output=SimpleNamespace(type=FixedType.exact(width, 0, signed=signed)))
+    rung = qonnx_rung(tmp_path / "model.onnx", net)
+    assert (rung.run is not None) == held
+    assert held or rung.reason == "answers have 54 bits, more than double precision"
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -74,6 +74,9 @@ def qonnx_rung(model: Path | None, net: StreamNet) -> Rung:
         return Rung("qonnx", None, f"needs the model {model.name}, which is not there")
     if reason := _absent("qonnx", "onnx", "onnxruntime"):
         return Rung("qonnx", None, reason)
+    magnitude = net.output.type.width - net.output.type.signed
+    if magnitude > np.finfo(np.float64).nmant + 1:
+        return Rung("qonnx", None, f"answers have {magnitude} bits, more than double precision")
     from semifreddo.convert.execute import run_qonnx, trace_qonnx
 
     return Rung(
