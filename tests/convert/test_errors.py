@@ -635,3 +635,13 @@ def test_damaged_bytes_never_end_in_a_traceback(
         convert(path, "net")
     except SemifreddoError as error:
         assert "\n" not in str(error)
+
+
+def test_a_node_without_name_is_called_after_its_output(tmp_path: Path) -> None:
+    graph = Graph()
+    model = graph.model(graph.node("Sin", graph.image(), name="/odd/Sin"))
+    model.graph.node[-1].name = ""
+    path = tmp_path / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ConversionError, match=r"node '/odd/Sin_output_0' \(Sin\): "):
+        convert(path, "net")

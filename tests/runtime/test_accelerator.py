@@ -84,6 +84,7 @@ def test_exact_floats(accelerator: Accelerator) -> None:
     ("images", "message"),
     [
         (np.zeros((2, 5, 4, 1), np.uint8), r"shape \(2, 5, 4, 1\), expected \(n, 4, 4, 1\)$"),
+        (np.zeros((2, 1, 1, 4), np.uint8), r"shape \(2, 1, 1, 4\), expected \(n, 4, 4, 1\)$"),
         (np.zeros((4, 4, 1), np.uint8), r"one image needs a leading axis: images\[None\]"),
         (np.zeros((4, 4), np.uint8), "one image needs a leading axis"),
         (
