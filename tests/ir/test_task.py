@@ -288,3 +288,12 @@ def test_heads_that_do_not_fit_the_labels(heads: tuple[tuple[str, int], ...], re
     text = Task.of(blended(), "t", ("a", "b", "c"), heads=(("one", 1), ("two", 2))).to_json()
     with pytest.raises(TaskError, match="its heads are no names and numbers"):
         Task.from_json(text.replace('"one",\n   1', '"one",\n   "1"'))
+
+
+def test_words_that_are_no_base64_are_refused() -> None:
+    """Even where what is left of them has the right digest."""
+    net = blended()
+    data = json.loads(Task.of(net, "task", ("a", "b", "c")).to_json())
+    data["words"] = f"{data['words'][:4]}!{data['words'][4:]}"
+    with pytest.raises(TaskError, match="task: "):
+        Task.from_json(json.dumps(data))
