@@ -35,7 +35,7 @@ from mutants.drawing import (
     sample,
     selections,
 )
-from mutants.running import KILLED, SURVIVED, run_tests
+from mutants.running import KILLED, PYNQ_TESTS, SURVIVED, run_tests
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,7 +90,7 @@ def asked(
             more = covering.selection(root, drawn.path, before, line, mirror, _PATIENCE * seconds)
             yield from known_to_pass(found, more or [])
             if drawn.package == "runtime" and "SEMIFREDDO_PYNQ_PYTHON" in os.environ:
-                yield ["tests/pynq_board"], False
+                yield [PYNQ_TESTS], False
             return
     if covering is not None and not python:
         found = covering.tools_get(drawn.path, SIMULATING[drawn.package], seconds)

@@ -18,7 +18,7 @@ import pytest
 
 KILLED, SURVIVED, HUNG = "killed", "survived", "killed by time-out"
 LOADED = ("torch", "brevitas", "onnx", "onnxruntime", "qonnx", "hls4ml", "sklearn", "PIL")
-_PYNQ_TESTS = "tests/pynq_board"
+PYNQ_TESTS = "tests/pynq_board"
 _OPTIONS = ("-q", "-x", "--no-header", "-m", "not slow and not clock", "-p", "no:cacheprovider")
 
 
@@ -53,7 +53,7 @@ def _result(code: int | None) -> str:
 
 def run_tests(place: Path, tests: list[str], timeout_s: float) -> str:
     """What the tests say of the copy; a mutant that hangs is killed with all it started."""
-    board = [each for each in tests if each.startswith(_PYNQ_TESTS)]
+    board = [each for each in tests if each.startswith(PYNQ_TESTS)]
     others = [each for each in tests if each not in board]
     for chosen, run in ((others, _run_forked), (board, _run_pynq)):
         result = run(place, chosen, timeout_s) if chosen else SURVIVED

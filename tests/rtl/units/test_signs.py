@@ -11,6 +11,7 @@ import pytest
 
 from rtl.conftest import Build
 from rtl.random_nets import other_task
+from rtl.tasks import exact_over_tasks
 from semifreddo.core.errors import ConfigError, ToolError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import AddressMap
@@ -19,11 +20,9 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.estimate import estimate
-from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.synthesis.parts import design_parts, synthesize_parts
 from semifreddo.rtl.units.unit import Context
 from semifreddo.rtl.units.weighted import WeightedHardware, weighted_hardware
-from semifreddo.sim import reference
 
 BIT = FixedType.exact(1, 0, signed=False)
 ENDS = FixedType(1, 0, False, Rounding.HALF_DOWN, Overflow.SATURATE)
@@ -95,27 +94,6 @@ def hardware(net: StreamNet) -> WeightedHardware:
     return weighted_hardware(layer, Context.of(net))
 
 
-def exact_over_tasks(net: StreamNet, schedule: RtlSchedule, simulate: Build) -> None:
-    """Three tasks, one after the other, with and without stalls."""
-    design = make_design(net, schedule)
-    kind = net.input.type
-    rng = np.random.default_rng(4)
-    pictures = rng.integers(kind.min_raw, kind.max_raw + 1, (10, *net.input.shape))
-    pictures[0], pictures[1] = kind.min_raw, kind.max_raw
-    nets = [net, other_task(net, 5), other_task(net, 6)]
-    packets = []
-    for found in nets:
-        packets.append(design.bus.task_packet(AddressMap.of(found).pack(found)))
-        packets.append(design.bus.image_packet(pictures))
-    expected = np.concatenate([reference.run(found, pictures) for found in nets])
-    assert len({array.tobytes() for array in np.split(expected, 3)}) == 3
-    for stalls in ((0, 0), (200, 700)):
-        with Simulation(simulate(design), design.bus) as simulation:
-            simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
-            results = simulation.exchange(packets, len(expected), 60).results
-            assert np.array_equal(results, expected)
-
-
 ROM = Choice(frozen="rom", rom_rows_per_cycle=4, rom_channels_per_cycle=3, rom_multiplier="xnor")
 CASES = {
     "one row, all channels": Case(Choice(1, 0, 0, "xnor")),
@@ -159,17 +137,8 @@ def test_signs_are_exact_under_stalls_and_over_tasks(
     pictures = rng.integers(source.min_raw, source.max_raw + 1, (12, *net.input.shape))
     pictures[0], pictures[1] = source.min_raw, source.max_raw
     nets = [net, other_task(net, 5), other_task(net, 6)]
-    packets = []
-    for each in nets:
-        packets.append(design.bus.task_packet(AddressMap.of(each).pack(each)))
-        packets.append(design.bus.image_packet(pictures))
-    expected = np.concatenate([reference.run(each, pictures) for each in nets])
+    expected = exact_over_tasks(design, nets, pictures, simulate)
     assert len({array.tobytes() for array in np.split(expected, 3)}) == 3
-    for stalls in ((0, 0), (200, 700)):
-        with Simulation(simulate(design), design.bus) as simulation:
-            simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
-            results = simulation.exchange(packets, len(expected), 60).results
-            assert np.array_equal(results, expected)
 
 
 def test_the_memory_has_one_bit_per_weight() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from rtl.conftest import Build
 from rtl.random_nets import other_task
+from rtl.tasks import exact_over_tasks
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import AddressMap
@@ -16,7 +17,7 @@ from semifreddo.ir.layers import Conv, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
-from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.simulation.cosim import Simulation
 from semifreddo.rtl.units.unit import Context
 from semifreddo.rtl.units.weighted import weighted_hardware
 from semifreddo.sim import reference
@@ -70,25 +71,14 @@ def test_groups_share_accumulators_and_casts(
     depthwise: bool, bias: str | None, rounding: Rounding, choice: Choice, simulate: Build
 ) -> None:
     net = conv(depthwise=depthwise, bias=bias, rounding=rounding)
-    exact_over_tasks(net, choice, simulate)
+    exact(net, choice, simulate)
 
 
-def exact_over_tasks(net: StreamNet, choice: Choice, simulate: Build) -> None:
-    """Three tasks, one after the other, with and without stalls."""
+def exact(net: StreamNet, choice: Choice, simulate: Build) -> None:
+    """Two tasks, and the first one again."""
+    pictures = np.random.default_rng(4).integers(-4, 4, (10, *net.input.shape))
     design = make_design(net, RtlSchedule({"conv": choice}))
-    rng = np.random.default_rng(4)
-    pictures = rng.integers(-4, 4, (10, *net.input.shape))
-    nets = [net, other_task(net, 5), net]
-    packets = []
-    for found in nets:
-        packets.append(design.bus.task_packet(AddressMap.of(found).pack(found)))
-        packets.append(design.bus.image_packet(pictures))
-    expected = np.concatenate([reference.run(found, pictures) for found in nets])
-    for stalls in ((0, 0), (200, 700)):
-        with Simulation(simulate(design), design.bus) as simulation:
-            simulation.configure(Stalls(*stalls, 6, watchdog_cycles=20_000))
-            results = simulation.exchange(packets, len(expected), 60).results
-            assert np.array_equal(results, expected)
+    exact_over_tasks(design, [net, other_task(net, 5), net], pictures, simulate)
 
 
 def wide(channels: int, bits: int) -> StreamNet:
@@ -128,7 +118,7 @@ def test_a_row_is_read_in_units(
     engine = weighted_hardware(layer, Context.of(net)).loadable(choice)
     assert engine is not None
     assert (engine.mac.units, engine.weights_bank.unit_words) == (units, words)
-    exact_over_tasks(net, choice, simulate)
+    exact(net, choice, simulate)
 
 
 def with_biases(channels: int, bits: int, fractions: tuple[int, ...]) -> StreamNet:
@@ -169,7 +159,7 @@ def test_biases_are_read_by_group(
     assert engine is not None and engine.biases is not None and engine.bias_bank is not None
     bank = engine.bias_bank
     assert (bank.units, bank.unit_words, engine.biases.choices) == (units, words, choices)
-    exact_over_tasks(net, choice, simulate)
+    exact(net, choice, simulate)
 
 
 def test_biases_of_some_channels_are_read_at_once() -> None:
