@@ -62,6 +62,26 @@ def test_the_bound_holds_at_every_tensor(name: str, tmp_path: Path) -> None:
         equal &= np.array_equal(np.rint(rough[gives] / scale), np.rint(fine[gives] / scale))
 
 
+@pytest.mark.parametrize("pool", ["GlobalMaxPool", "GlobalAveragePool"])
+def test_what_is_left_of_an_image_is_an_image_of_one_pixel(pool: str, tmp_path: Path) -> None:
+    """Which a convolution reads as any other."""
+    graph = Graph()
+    pooled = graph.node(pool, graph.quant(graph.conv(graph.image()), 0.23), name="/g/G")
+    weight = graph.weight("last.weight", (2, 3, 1, 1), 0.11)
+    sums = graph.node("Conv", pooled, weight, name="/last/Conv")
+    converted = read_converted(graph.save(tmp_path / "a.onnx", graph.quant(sums, 0.3)), "net")
+    images = images_of(converted, 3)
+    names = [pooled, sums]
+    ((_, single),) = executed(
+        tmp_path / "a.onnx", converted.net, images, converted, names, is_double=False
+    )
+    bounds = bounds_of(converted, SINGLE)
+    for name, channels in zip(names, (3, 2), strict=True):
+        assert bounds[name].magnitude.shape == (1, channels, 1, 1)
+        assert bounds[name].error.any()
+        assert (np.abs(single[name]) <= bounds[name].most).all()
+
+
 def test_short_grids_are_computed_without_rounding(tmp_path: Path) -> None:
     graph = Graph()
     sums = graph.conv(graph.image(), pads=[1] * 4)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from nets import blended
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.bus import ALL_ERRORS, ERRORS, IMAGES, TASK, BusFormat, error_texts
+from semifreddo.ir.bus import (
+    ALL_ERRORS,
+    ERRORS,
+    IDENTITY,
+    IMAGES,
+    REGISTERS,
+    TASK,
+    BusFormat,
+    error_texts,
+)
 from semifreddo.ir.layers import Cast, Stream
 from semifreddo.ir.net import StreamNet
 
@@ -133,3 +142,12 @@ def test_packing_into_a_longer_buffer() -> None:
 def test_format_register(signed: bool) -> None:
     bus = dataclasses.replace(BUS, value_bytes=2, result_words=2, result_signed=signed)
     assert BUS.with_register(bus.register) == bus
+
+
+def test_registers_stay_where_they_are() -> None:
+    """Bitstreams that exist have them there, and software of other people may read them."""
+    names = ["identity", "device", "status", "errors", "images_in", "images_out", "cycles"]
+    names += ["cycles_high", "task_words", "task_control", "task_data", "batch", "tasks", "format"]
+    assert dict(zip(names, range(0, 4 * len(names), 4), strict=True)) == REGISTERS
+    assert IDENTITY.to_bytes(4, "big") == b"SFR1"
+    assert (IMAGES, TASK) == (0x53460001, 0x53460002)
