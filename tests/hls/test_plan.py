@@ -134,13 +134,13 @@ def test_the_description_is_for_programs() -> None:
         "head.weight",
     ]
     assert data["schedule"]["layers"]["core"]["frozen"] == "adders"
-    assert not any("step" in region for region in data["address_map"])
+    assert not any("values" in region for region in data["address_map"])
 
 
 def test_a_program_and_a_person_are_told_which_values_are_signs() -> None:
     files = plan(signs()).files
     (region,) = json.loads(files["semifreddo.json"])["address_map"]
-    assert (region["min"], region["max"], region["step"]) == (-1, 1, 2)
+    assert (region["min"], region["max"], region["values"]) == (-1, 1, [-1, 1])
     assert b"| -1, 1 |" in re.sub(rb" +", b" ", files["ADDRESS_MAP.md"])
 
 

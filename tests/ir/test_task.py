@@ -63,7 +63,7 @@ def test_signs_are_refused_unless_they_are_signs() -> None:
             net.with_values({"w": matrix})
         with pytest.raises(NetError, match=f"w: {why}.* train it with 1 bit"):
             dataclasses.replace(net.block["w"], raw=matrix)
-        words = dataclasses.replace(region, min_value=-2, step=1).pack(matrix)
+        words = dataclasses.replace(region, min_value=-2, listed=()).pack(matrix)
         task = dataclasses.replace(good, words=words)
         with pytest.raises(TaskError, match=f"w: {why}"):
             task.apply(net)

@@ -14,6 +14,7 @@ import numpy as np
 from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
 from semifreddo.hls.schedule import LayerSchedule
+from semifreddo.ir.allowed import sums_of_powers
 from semifreddo.ir.exact import exact_result, product_bounds
 from semifreddo.ir.layers import (
     Add,
@@ -58,6 +59,7 @@ class Case:
         weights: Which weights or blend factors are loadable.
         bias: Which biases; empty for none.
         signs: Weights are only -1 and 1.
+        terms: Powers of two that weights are sums of at most, if they are.
         reach: The sum of products has its limit between two to this power and twice that.
         indices: Of a route, and of upsampling.
         size: Rows and columns that upsampling keeps.
@@ -80,6 +82,7 @@ class Case:
     weights: str = "all frozen"
     bias: str = ""
     signs: bool = False
+    terms: int = 0
     reach: int | None = None
     indices: tuple[int, ...] = ()
     size: tuple[int, int] = (0, 0)
@@ -271,6 +274,23 @@ LISTED = [
         "linear_signs", Linear, ("u4x1",), weights="all loadable", signs=True,
         rtl=Choice(5, 2, multiplier="xnor"),
     ),
+    # Weights that are powers of two, or sums of two, which are shifts in RTL.
+    Case(
+        "powers", Conv, ("u4x3",), (3, 3), padding=(1, 1, 1, 1), outputs=5, weights="one frozen",
+        bias="one frozen", terms=1, rtl=Choice(4, 3, multiplier="shift"),
+    ),
+    Case(
+        "two_powers", Conv, ("s4x3",), (2, 2), outputs=3, weights="all loadable", terms=2,
+        hls=LayerSchedule(rows_per_cycle=4), rtl=Choice(12, multiplier="shift"),
+    ),
+    Case(
+        "linear_powers", Linear, ("u4x1",), weights="all loadable", terms=1,
+        rtl=Choice(5, 2, multiplier="shift"),
+    ),
+    Case(
+        "linear_two_powers", Linear, ("u4x1",), weights="one loadable", terms=2,
+        rtl=Choice(frozen="rom", rom_multiplier="shift"),
+    ),
 ]  # fmt: skip
 """The cases. ``t4`` is another stream of four signed bits: ``s4`` and ``t4`` have all pairs."""
 
@@ -370,6 +390,7 @@ class _Maker:
         bits: int,
         *,
         signs: bool = False,
+        terms: int = 0,
     ) -> str:
         outputs, middle = shape[-1], shape[-1] // 2
         frozen = {
@@ -385,9 +406,13 @@ class _Maker:
             raw = np.arange(9)
         if signs:
             raw, bits = np.where(raw < 0, -1, 1), 2
+        if terms:
+            raw = self.rng.choice(sums_of_powers(bits, terms), shape)
         fracs = {"weight": (2, 3, 2), "bias": (3, 1, 4), "alpha": (3,)}[role]
         chosen = tuple(fracs[place % len(fracs)] for place in range(outputs))
-        self.blocks[name] = WeightBlock(name, role, raw, bits, signed, chosen, tuple(frozen), signs)
+        self.blocks[name] = WeightBlock(
+            name, role, raw, bits, signed, chosen, tuple(frozen), signs, terms
+        )
         return name
 
     def curve(self, case: Case, source: Stream) -> dict[str, Any]:
@@ -414,7 +439,9 @@ class _Maker:
         bits, shape = 4, (*rows, outputs)
         while True:
             name = f"{case.name}.w"
-            weight = self.block(name, "weight", shape, case.weights, bits, signs=case.signs)
+            weight = self.block(
+                name, "weight", shape, case.weights, bits, signs=case.signs, terms=case.terms
+            )
             low, high = product_bounds(source.type, self.blocks[weight])
             if case.reach is None or max(-low.min(), high.max()) > 1 << case.reach:
                 break

@@ -65,7 +65,7 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "windows": WINDOWS | {"of one pixel"},
         "padding": PADDING,
         "groups": {"one", "depthwise"},
-        "values": {"numbers", "signs"},
+        "values": {"numbers", "signs", "powers", "sums of two powers"},
         "weights": RESIDENCY,
         "bias": RESIDENCY | {"none"},
         "sums": SUMS,
@@ -77,7 +77,7 @@ REQUIRED: dict[str, dict[str, set[str]]] = {
         "channels": CHANNELS,
         "weights": RESIDENCY,
         "bias": RESIDENCY | {"none"},
-        "values": {"numbers", "signs"},
+        "values": {"numbers", "signs", "powers", "sums of two powers"},
         "sums": SUMS,
     },
     "MaxPool": {
@@ -214,7 +214,8 @@ def properties(
         yield from (("weights", found) for found in residency(weight))
         yield from (("bias", found) for found in (residency(bias) if bias else ["none"]))
         yield "sums", sums(net, layer)
-        yield "values", "signs" if weight.signs else "numbers"
+        sorts = ("numbers", "powers", "sums of two powers")
+        yield "values", "signs" if weight.signs else sorts[weight.terms]
         if isinstance(layer, Conv):
             yield "groups", "depthwise" if layer.depthwise else "one"
             if layer.depthwise:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.allowed import sums_of_powers
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.layers import (
     Add,
@@ -451,6 +452,28 @@ def with_signs(net: StreamNet, schedule: RtlSchedule) -> tuple[StreamNet, RtlSch
         for layer in dense
     }
     return replace(net, blocks=blocks), replace(schedule, layers={**schedule.layers, **found})
+
+
+def with_powers(net: StreamNet, schedule: RtlSchedule) -> tuple[StreamNet, RtlSchedule]:
+    """The network with sums of one and of two powers of two, which are shifts, in all layers."""
+    weighted = [layer for layer in net.layers if isinstance(layer, Conv | Linear)]
+    names = {layer.weight for layer in weighted}
+
+    def powers(block: WeightBlock) -> WeightBlock:
+        if block.name not in names:
+            return block
+        terms = 1 + block.rows % 2
+        values = np.array(sums_of_powers(block.bits, terms))
+        return replace(block, raw=values[block.raw % len(values)], signed=True, terms=terms)
+
+    found = {
+        layer.name: replace(schedule[layer.name], multiplier="shift", rom_multiplier="shift")
+        for layer in weighted
+    }
+    return (
+        replace(net, blocks=tuple(map(powers, net.blocks))),
+        replace(schedule, layers={**schedule.layers, **found}),
+    )
 
 
 def other_task(net: StreamNet, seed: int) -> StreamNet:

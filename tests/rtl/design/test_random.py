@@ -9,7 +9,14 @@ import pytest
 
 from nets import images
 from rtl.conftest import Build
-from rtl.random_nets import other_task, random_net, with_packed, with_roms, with_signs
+from rtl.random_nets import (
+    other_task,
+    random_net,
+    with_packed,
+    with_powers,
+    with_roms,
+    with_signs,
+)
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.design.design import RtlDesign, make_design
@@ -99,6 +106,30 @@ def test_signs_equal_the_integers(seed: int, roms: bool, simulate: Build) -> Non
         if isinstance(engine, FoldedEngine) and engine.signs
     }
     assert (False, 2) in kinds
+    check(seed, design, simulate)
+
+
+@pytest.mark.parametrize(
+    ("seed", "roms"),
+    [
+        (13, True),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((52, False), (19, True))),
+    ],
+)
+def test_shifts_equal_the_integers(seed: int, roms: bool, simulate: Build) -> None:
+    """Sums of one power and of two, also in a folded repeat and in ROMs."""
+    net, schedule = random_net(seed)
+    schedule = with_roms(net, schedule, seed) if roms else schedule
+    design = make_design(*with_powers(net, schedule))
+    kinds = {
+        (engine.constant, engine.context.passes, engine.shifts.codes.terms)
+        for plan in design.layers.plans.values()
+        if isinstance(plan, WeightedPlan)
+        for engine in plan.engines
+        if isinstance(engine, FoldedEngine) and engine.shifts
+    }
+    assert {terms for *_, terms in kinds} == {1, 2}
+    assert (False, 2) in {(constant, passes) for constant, passes, _ in kinds}
     check(seed, design, simulate)
 
 

@@ -16,6 +16,7 @@ from rtl.random_nets import random_net
 from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
+from semifreddo.ir.allowed import sums_of_powers
 from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.rtl.choices import Choice, Override, RtlSchedule
@@ -526,3 +527,54 @@ def test_signs_are_chosen_for_weights_that_are_signs(cycles: int) -> None:
     fixed = {"last": Override(multiplier="xnor")}
     with pytest.raises(ConfigError, match=r"layer 'last': multiplier \"xnor\" is for weights"):
         choose(net, limit, 100.0, rate, fixed=fixed)
+
+
+def powers_and_numbers(terms: int) -> StreamNet:
+    """A convolution with sums of powers of two, and a classifier with numbers."""
+    rng, byte = np.random.default_rng(0), FixedType.exact(8, 0, signed=False)
+    flags, wide = (False,) * 12, FixedType.exact(20, 3, signed=True)
+    drawn = rng.choice(sums_of_powers(8, terms), (3, 3, 8, 12))
+    blocks = (
+        WeightBlock("w", "weight", drawn, 8, True, (0,) * 12, flags, terms=terms),
+        WeightBlock("v", "weight", rng.integers(-9, 9, (768, 12)), 8, True, (3,) * 12, flags),
+    )
+    kind = FixedType(8, -8, False, Rounding.FLOOR, Overflow.SATURATE)
+    layers = (
+        Conv(
+            inputs=("image",),
+            output=Stream("conv", (8, 8, 12), kind),
+            weight="w",
+            bias=None,
+            kernel=(3, 3),
+            stride=(1, 1),
+            padding=(1,) * 4,
+            depthwise=False,
+        ),
+        Linear(inputs=("conv",), output=Stream("last", (1, 1, 12), wide), weight="v", bias=None),
+    )
+    return StreamNet("powers", Stream("image", (8, 8, 8), byte), layers, blocks)
+
+
+@pytest.mark.parametrize("cycles", [128, 700, 6400])
+def test_shifts_are_chosen_for_weights_that_are_powers(cycles: int) -> None:
+    """By default, and only there; the network is smaller than with multipliers at the same rate."""
+    net, limit, rate = powers_and_numbers(1), budget(10**7, 0), 100e6 / cycles
+    shifts = choose(net, limit, 100.0, rate)
+    plain = choose(net, limit, 100.0, rate, multipliers=("lut", "dsp"))
+    found = {name: choice.multiplier for name, choice in shifts.schedule.layers.items()}
+    assert found == {"conv": "shift", "last": "lut"}
+    assert shifts.estimate.total.lut < plain.estimate.total.lut
+    assert "shifters by powers of two" in str(shifts.explanation)
+    fixed = {"last": Override(multiplier="shift")}
+    with pytest.raises(ConfigError, match=r"layer 'last': multiplier \"shift\" is for weights"):
+        choose(net, limit, 100.0, rate, fixed=fixed)
+
+
+def test_two_shifts_are_larger_than_a_multiplier() -> None:
+    """So sums of two powers are multiplied, unless shifts are asked for."""
+    net, limit = powers_and_numbers(2), budget(10**7, 0)
+    plain = choose(net, limit, 100.0, 50_000)
+    asked = choose(net, limit, 100.0, 50_000, fixed={"conv": Override(multiplier="shift")})
+    assert plain.schedule["conv"].multiplier == "lut"
+    assert asked.schedule["conv"].multiplier == "shift"
+    assert plain.estimate.total.lut < asked.estimate.total.lut

@@ -197,8 +197,8 @@ class RtlSection:
     multipliers: tuple[Multiplier, ...] = option(
         OFFERED,
         help="what the scheduler may multiply with: LUTs, a DSP slice for each product, a slice "
-        "for several products with the same operand, or, of weights that are only -1 and 1, LUTs "
-        "that turn signs",
+        "for several products with the same operand, of weights that are only -1 and 1, LUTs that "
+        "turn signs, or, of weights that are sums of one or two powers of two, LUTs that shift",
         low=1,
     )
     layers: Mapping[str, Override] = option(

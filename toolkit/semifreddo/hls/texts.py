@@ -128,7 +128,7 @@ def description(
                 "bits": region.bits,
                 "min": region.min_value,
                 "max": region.max_value,
-                **({"step": region.step} if region.step > 1 else {}),
+                **({"values": list(region.listed)} if region.listed else {}),
             }
             for region in design.addresses.regions
         ],

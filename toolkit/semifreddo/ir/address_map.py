@@ -10,7 +10,7 @@ use a row at once as one wide word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semifreddo.core.errors import TaskError
-from semifreddo.ir.layers import Role, WeightBlock, refusal
+from semifreddo.ir.allowed import refusal, text_of
+from semifreddo.ir.layers import Role, WeightBlock
 from semifreddo.ir.net import StreamNet
 
 WORD_BITS = 32
@@ -37,7 +38,7 @@ class Region:
         bits: Of a value.
         min_value: Smallest value that may be loaded.
         max_value: Largest value that may be loaded.
-        step: From one such value to the next: 2 for signs, otherwise 1.
+        listed: All such values, ascending; empty if they are all integers in between.
     """
 
     block: str
@@ -48,19 +49,17 @@ class Region:
     bits: int
     min_value: int
     max_value: int
-    step: int = 1
+    listed: tuple[int, ...] = ()
 
     @property
-    def allowed(self) -> range:
+    def allowed(self) -> Sequence[int]:
         """All values that may be loaded."""
-        return range(self.min_value, self.max_value + 1, self.step)
+        return self.listed or range(self.min_value, self.max_value + 1)
 
     @property
     def values_text(self) -> str:
         """These values for a person to read."""
-        if self.step > 1:
-            return ", ".join(map(str, self.allowed))
-        return f"{self.min_value}..{self.max_value}"
+        return text_of(self.allowed)
 
     @property
     def row_bits(self) -> int:
@@ -123,7 +122,7 @@ def _region(block: WeightBlock, offset: int) -> Region:
         bits=block.bits,
         min_value=block.min_value,
         max_value=block.max_value,
-        step=block.allowed.step,
+        listed=() if isinstance(block.allowed, range) else tuple(block.allowed),
     )
 
 

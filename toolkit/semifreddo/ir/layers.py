@@ -8,6 +8,7 @@ layer's name is also the name of the stream it produces.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from semifreddo.core.errors import NetError
 from semifreddo.core.fixed import FixedType, IntArray
+from semifreddo.ir.allowed import MOST_TERMS, SIGNS, refusal, sums_of_powers
 
 Shape: TypeAlias = tuple[int, int, int]
 Role: TypeAlias = Literal["weight", "bias", "alpha", "start", "level"]
@@ -54,28 +56,6 @@ ROLES: dict[Role, RoleFormat] = {
 }
 
 
-SIGNS = range(-1, 2, 2)
-"""All values of a block of signs."""
-
-
-def refusal(values: npt.NDArray[np.int64], allowed: range) -> str:
-    """Why values may not be loaded, in words that follow the name of a block; empty if they may.
-
-    Args:
-        values: Integers of any shape.
-        allowed: All values that may be loaded.
-    """
-    if not values.size:
-        return ""
-    low, high = int(values.min()), int(values.max())
-    if not allowed[0] <= low <= high <= allowed[-1]:
-        return f"values {low}..{high} are outside {allowed[0]}..{allowed[-1]}"
-    between = values[(values - allowed[0]) % allowed.step != 0]
-    if between.size:
-        return f"value {int(between[0])} is none of {', '.join(map(str, allowed))}"
-    return ""
-
-
 @dataclass(frozen=True)
 class Stream:
     """What flows between two layers: one image as ``(height, width, channels)`` raw integers."""
@@ -111,6 +91,8 @@ class WeightBlock:
         frozen: Per output channel: true if the values are logic, false if they are loadable.
         signs: Whether every value, also of a task loaded later, is -1 or 1 (weights only, stored
             in two bits).
+        terms: Signed powers of two, ``2**0`` to ``2**(bits - 2)``, of which every value, also of a
+            task loaded later, is the sum of at most so many (weights only); 0 if nothing is known.
     """
 
     name: str
@@ -121,6 +103,7 @@ class WeightBlock:
     frac: tuple[int, ...]
     frozen: tuple[bool, ...]
     signs: bool = False
+    terms: int = 0
 
     def __post_init__(self) -> None:
         outputs = self.raw.shape[-1] if self.raw.ndim else 0
@@ -136,6 +119,8 @@ class WeightBlock:
             )
         if self.signs:
             self._check_signs()
+        if self.terms:
+            self._check_terms()
 
     def _check_signs(self) -> None:
         if (self.role, self.bits, self.signed) != ("weight", 2, True):
@@ -146,6 +131,20 @@ class WeightBlock:
             )
         if why := refusal(self.raw, SIGNS):
             raise NetError(f"{self.name}: {why}, the weights of its layer; train it with 1 bit")
+
+    def _check_terms(self) -> None:
+        possible = self.role == "weight" and self.signed and self.bits > 1 and not self.signs
+        if not possible or not 0 < self.terms <= MOST_TERMS:
+            raise NetError(
+                f"{self.name}: a {self.role} of {self.bits} "
+                f"{'signed' if self.signed else 'unsigned'} bits is no sum of {self.terms} powers "
+                f"of two; such sums are signed weights of 1 to {MOST_TERMS} terms"
+            )
+        if why := refusal(self.raw, sums_of_powers(self.bits, self.terms)):
+            raise NetError(
+                f"{self.name}: {why}, the sums of at most {self.terms} signed powers of two; train "
+                'it with weights = "powers_of_two"'
+            )
 
     def __eq__(self, other: object) -> bool:
         """Equal in name, format, freeze flags and every value."""
@@ -158,7 +157,7 @@ class WeightBlock:
 
     @property
     def _key(self) -> tuple[object, ...]:
-        format_ = self.bits, self.signed, self.signs
+        format_ = self.bits, self.signed, self.signs, self.terms
         return (self.name, self.role, *format_, self.frac, self.frozen)
 
     @property
@@ -167,10 +166,12 @@ class WeightBlock:
         return FixedType.exact(self.bits, 0, signed=self.signed)
 
     @property
-    def allowed(self) -> range:
-        """All values a task may load."""
+    def allowed(self) -> Sequence[int]:
+        """All values a task may load, ascending."""
         if self.signs:
             return SIGNS
+        if self.terms:
+            return sums_of_powers(self.bits, self.terms)
         low, high = ROLES[self.role].range_of(self.type)
         return range(low, high + 1)
 
@@ -192,7 +193,8 @@ class WeightBlock:
             shape: Of the array.
         """
         allowed = self.allowed
-        return allowed[0] + allowed.step * rng.integers(0, len(allowed), shape)
+        places: IntArray = rng.integers(0, len(allowed), shape)
+        return allowed[0] + places if isinstance(allowed, range) else np.array(allowed)[places]
 
     @property
     def outputs(self) -> int:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from semifreddo.core.digest import digest_ints, digest_json
 from semifreddo.core.errors import NetError
-from semifreddo.ir.layers import WeightBlock, refusal
+from semifreddo.ir.allowed import refusal
+from semifreddo.ir.layers import WeightBlock
 from semifreddo.ir.structure import Repeat, Structure
 from semifreddo.ir.structure_json import structure_to_json
 from semifreddo.ir.text import net_to_text

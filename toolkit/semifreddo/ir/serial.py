@@ -55,6 +55,7 @@ def _block_from_json(data: dict[str, Any]) -> WeightBlock:
         frac=tuple(int(frac) for frac in data["frac"]),
         frozen=tuple(bool(frozen) for frozen in data["frozen"]),
         signs=bool(data.get("signs", False)),
+        terms=int(data.get("terms", 0)),
     )
 
 

@@ -35,6 +35,7 @@ def _block_structure(block: WeightBlock) -> dict[str, Any]:
         "frac": list(block.frac),
         "frozen": [int(frozen) for frozen in block.frozen],
         **({"signs": True} if block.signs else {}),
+        **({"terms": block.terms} if block.terms else {}),
     }
 
 

@@ -40,10 +40,10 @@ def _block(block: WeightBlock) -> str:
     if residency == "partial":
         residency += ":" + "".join("F" if frozen else "c" for frozen in block.frozen)
     sign = "s" if block.signed else "u"
-    signs = " signs" if block.signs else ""
+    promise = " signs" if block.signs else f" terms={block.terms}" if block.terms else ""
     shape = "x".join(map(str, block.raw.shape))
     digest = digest_ints(block.raw)[:12]
-    values = f"{block.role} {shape} {sign}{block.bits}{signs}"
+    values = f"{block.role} {shape} {sign}{block.bits}{promise}"
     return f"{values} frac={frac} {residency} sha256:{digest}"
 
 

@@ -11,11 +11,12 @@ from semifreddo.core.tables import nearest, option, read_table
 from semifreddo.ir.layers import Conv, Layer, Linear, Route, WeightBlock
 from semifreddo.ir.net import StreamNet
 
-Multiplier: TypeAlias = Literal["lut", "dsp", "packed", "xnor"]
-"""Logic; a DSP slice for each product; a slice for several products that share an operand; or, of
-weights that are only -1 and 1, logic that changes signs."""
+Multiplier: TypeAlias = Literal["lut", "dsp", "packed", "xnor", "shift"]
+"""Logic; a DSP slice for each product; a slice for several products that share an operand; of
+weights that are only -1 and 1, logic that changes signs; or, of weights that are sums of one or two
+powers of two, logic that shifts."""
 
-OFFERED: tuple[Multiplier, ...] = ("lut", "dsp", "xnor")
+OFFERED: tuple[Multiplier, ...] = ("lut", "dsp", "xnor", "shift")
 """What the scheduler chooses from, unless it is told otherwise."""
 
 Frozen: TypeAlias = Literal["adders", "rom"]

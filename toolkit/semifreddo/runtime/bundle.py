@@ -190,7 +190,7 @@ def _describe_device(net: StreamNet) -> dict[str, Any]:
                     "rows": region.rows,
                     "channels": region.channels,
                     "bits": region.bits,
-                    **({"values": list(region.allowed)} if region.step > 1 else {}),
+                    **({"values": list(region.listed)} if region.listed else {}),
                 }
                 for region in address_map.regions
             ],

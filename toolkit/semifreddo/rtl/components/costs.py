@@ -105,6 +105,10 @@ COSTS: Mapping[str, Area] = {
     "sign_leaf_bit": Area(lut=1),
     "sign_value_bit": Area(lut=1),
     "sign_sum_bit": Area(lut=1.1),
+    # Powers of two: a bit of an operand that is shifted, or of the sum that the term is added to; a
+    # bit of a code that is made of an integer.
+    "shift_bit": Area(lut=1.0),
+    "code_bit": Area(lut=1.1),
     # Several products in a slice: a bit of a weight's register, and for each cycle that a bit waits
     # for the slice before.
     "packed_factor_bit": Area(ff=1),
@@ -161,6 +165,7 @@ PAIRED: Mapping[str, float] = {
     "tree_bit": 0.75,
     "sign_value_bit": 0.6,
     "sign_sum_bit": 0.75,
+    "shift_bit": 0.8,
     "added_bit": 0.65,
     "total_bit": 0.7,
 }

@@ -16,6 +16,7 @@ from semifreddo.rtl.components.costs import (
     rom_in_blocks,
     rom_parts,
 )
+from semifreddo.rtl.components.shifts import Codes
 
 BITS_IN_FLIP_FLOPS = 16
 """Width up to which Yosys makes flip-flops of a memory of two words."""
@@ -102,8 +103,9 @@ class Bank:
         offsets: Where a task has the values: of one region, or of one for every pass.
         used_bits: Bits of a row that anyone reads; 0 is all of them.
         registered: Whether what is read comes a cycle later, out of a register of the bank.
-        kept: Bits of a word that are kept: all, or of every two the higher one. Bits of a row are
-            those that are kept.
+        kept: Bits of a word that are kept: all, of every two the higher one, or those of the codes
+            of its values. Bits of a row are those that are kept.
+        codes: Of what is kept; None if that is some bits of the values themselves.
     """
 
     module: ClassVar[str] = "sf_bank"
@@ -115,6 +117,7 @@ class Bank:
     used_bits: int = 0
     registered: bool = False
     kept: int = WORD_BITS
+    codes: Codes | None = None
 
     def parameters(self) -> Mapping[str, int | str]:
         offsets = ", ".join(f"32'd{offset}" for offset in self.offsets[::-1])
@@ -131,7 +134,15 @@ class Bank:
         }
         if self.registered:
             found |= {"REGISTERED": 1, "BLOCK_BITS": self.block_bits}
+        if self.codes:
+            value = {"TERMS": self.codes.terms, "VALUE": WORD_BITS // self.word_values}
+            return found | {"KEPT": self.kept} | value | self.codes.parameters()
         return found | ({"KEPT": self.kept} if self.kept < WORD_BITS else {})
+
+    @property
+    def word_values(self) -> int:
+        """Values of a word, of which codes are kept."""
+        return self.kept // self.codes.bits if self.codes else 0
 
     @cached_property
     def block_bits(self) -> int:
@@ -182,6 +193,8 @@ class Bank:
         parts = Parts.of("load")
         parts.add("load_word", self.per_line * len(self.memories))
         parts.add("word_bit", max(self.memories, default=0))  # that is written next
+        if self.codes:
+            parts.add_all(self.codes.encoder(), self.word_values)
         for bits in self.memories:
             if self.registered and in_blocks(self.words, bits):
                 parts.add("bram18", self.per_line * block_memories(self.words, bits))

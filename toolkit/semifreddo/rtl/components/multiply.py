@@ -12,6 +12,7 @@ from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Rom, mux
 from semifreddo.rtl.components.packing import Packing
+from semifreddo.rtl.components.shifts import Shifts
 from semifreddo.rtl.components.signs import SIGN_BITS, Signs
 
 DSP_PRODUCT_BITS = 9
@@ -53,6 +54,7 @@ class Mac:
         constant: Whether weights come from a memory of constants, word by word as they are needed.
         packing: How products share DSP slices; None if each has a multiplier of its own.
         signs: How products with weights of -1 and 1 are summed up; None if weights are numbers.
+        shifts: How products with sums of powers of two are summed up; None if they are multiplied.
     """
 
     module: ClassVar[str] = "sf_mac"
@@ -71,6 +73,7 @@ class Mac:
     constant: bool = False
     packing: Packing | None = None
     signs: Signs | None = None
+    shifts: Shifts | None = None
 
     def parameters(self) -> Mapping[str, int | str]:
         found: dict[str, int | str] = {
@@ -103,6 +106,10 @@ class Mac:
             found["DEPTH"] = self.packing.depth
             found["FIELDS"] = self.packing.fields
             found["STRIDE"] = self.packing.stride
+        if self.shifts:
+            codes = self.shifts.codes
+            found |= {"SHIFTS": codes.terms, "CODED": int(self.shifts.coded)}
+            found |= {"DEPTH": self.shifts.depth} | codes.parameters()
         return found | ({"SIGNS": 1} if self.signs else {})
 
     @cached_property
@@ -121,8 +128,16 @@ class Mac:
         if self.constant:
             return 1
         bits = self.lanes * self.w_bits
-        word = WORD_BITS // SIGN_BITS if self.signs else WORD_BITS
-        return min(self.groups, word // math.gcd(bits, word))
+        return min(self.groups, self.word_bits // math.gcd(bits, self.word_bits))
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word of the address map as the weights' memory keeps it."""
+        if self.signs:
+            return WORD_BITS // SIGN_BITS
+        if self.shifts and self.shifts.coded:
+            return WORD_BITS // (self.shifts.codes.powers + 1) * self.w_bits
+        return WORD_BITS
 
     @property
     def units(self) -> int:
@@ -189,6 +204,8 @@ class Mac:
             return self.packing.depth + 1
         if self.signs:
             return self.signs.stages
+        if self.shifts:
+            return self.shifts.stages
         return 1 if self.dsp else (self.booth_rows + 1) // 2
 
     @property
@@ -201,6 +218,8 @@ class Mac:
         """Numbers that a lane's adders sum up in a cycle: products, or sums of some of them."""
         if self.signs:
             return 1
+        if self.shifts:
+            return self.shifts.chains
         return self.packing.chains(self.per_cycle) if self.packing else self.per_cycle
 
     @property
@@ -230,6 +249,8 @@ class Mac:
             return self.packing.sum_bits
         if self.signs:
             return self.signs.sum_bits
+        if self.shifts:
+            return self.shifts.sum_bits
         return self.x_bits + self.w_bits + (not self.w_signed and not self.x_signed)
 
     @property
@@ -264,6 +285,9 @@ class Mac:
         parts.add(self.factor_kind, multipliers * bits)
         if self.signs:
             parts.add_all(self.signs.counts())
+            return
+        if self.shifts:
+            parts.add_all(self.shifts.counts(), self.lanes)
             return
         if self.sliced:
             parts.add("dsp", multipliers)

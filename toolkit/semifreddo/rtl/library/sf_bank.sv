@@ -15,6 +15,8 @@
 // KEPT = 16: of every two bits only the higher one is kept, the sign of a value that is -1 or 1. A word
 // has so many bits then, here and for the reader.
 //
+// TERMS = 1 or 2: of values of VALUE bits, several in a word, only the codes are kept that `sf_terms` makes.
+//
 // A layer that runs several times per image has a region of the address map for each of its passes;
 // `read_select` is the bank (lowest bit) and, above it, the pass.
 `default_nettype none
@@ -27,6 +29,10 @@ module sf_bank #(
     parameter integer                  REGISTERED = 0,
     parameter integer                  BLOCK_BITS = 0,
     parameter integer                  KEPT     = 32,                                 // bits of a word that are kept
+    parameter integer                  TERMS    = 0,
+    parameter integer                  VALUE    = 8,
+    parameter integer                  POWERS   = 7,
+    parameter integer                  CODE     = 4,
     parameter         [REGIONS*32-1:0] OFFSETS  = 0,                                  // first word of each in the address map
     parameter integer                  LINES    = 9,
     parameter integer                  ROW_WORDS = 1,                                 // words of a row
@@ -80,8 +86,22 @@ module sf_bank #(
 
     genvar r, s;
     generate
-        for (s = 0; s < KEPT; s = s + 1) begin : g_kept
-            assign kept[s] = load_data[(s+1)*(32/KEPT)-1];
+        if (TERMS > 0) begin : g_codes
+            for (s = 0; s < 32 / VALUE; s = s + 1) begin : g_value
+                sf_terms #(
+                    .BITS  (VALUE),
+                    .TERMS (TERMS),
+                    .POWERS(POWERS),
+                    .CODE  (CODE)
+                ) terms (
+                    .value(load_data[s*VALUE+:VALUE]),
+                    .codes(kept[s*TERMS*CODE+:TERMS*CODE])
+                );
+            end
+        end else begin : g_bits
+            for (s = 0; s < KEPT; s = s + 1) begin : g_kept
+                assign kept[s] = load_data[(s+1)*(32/KEPT)-1];
+            end
         end
         for (r = 0; r < REGIONS; r = r + 1) begin : g_region
             localparam [31:0] FIRST = OFFSETS[r*32+:32];

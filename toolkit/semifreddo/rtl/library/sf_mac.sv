@@ -14,9 +14,11 @@
 // LATENCY cycles after its last phase: 2, one for each of READS, the multiplier's, and one for every two
 // levels of the adder tree. With DEPTH, products are made and summed up in chains of so many DSP slices,
 // FIELDS channels in a slice (`sf_packed`); with SIGNS, weights are one bit, the sign of -1 or 1, and all
-// rows of a cycle are summed up in `sf_signs`. PRODUCT is then the width of such a sum. READS is one with
-// several groups, and one more where the weights may be in block memories, which answer late in a cycle.
-// Sizes that follow from others are given, not computed: `Mac` in rtl/components/multiply.py has the rules.
+// rows of a cycle are summed up in `sf_signs`. With SHIFTS, weights are sums of so many powers of two, kept
+// as codes if CODED, and products of DEPTH rows are summed up in `sf_shift`. PRODUCT is then the width of
+// such a sum. READS is one with several groups, and one more where the weights may be in block memories,
+// which answer late in a cycle. Sizes that follow from others are given, not computed: `Mac` in
+// rtl/components/multiply.py has the rules.
 `default_nettype none
 
 module sf_mac #(
@@ -48,6 +50,10 @@ module sf_mac #(
     parameter integer FIELDS = 1,
     parameter integer STRIDE = 1,  // of fields
     parameter integer SIGNS = 0,
+    parameter integer SHIFTS = 0,
+    parameter integer CODED = 0,
+    parameter integer POWERS = 7,
+    parameter integer CODE = 4,
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
     parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1
@@ -76,6 +82,7 @@ module sf_mac #(
     localparam integer PARTS = (CHOICES + 15) / 16;
     localparam integer INDEX = SHARED != 0 ? LINE : STEP;
     localparam integer MARKS = LATENCY - 1;
+    localparam integer CODES = SHIFTS * CODE;  // of a weight
     localparam integer PLACE = PER_UNIT > 1 ? $clog2(PER_UNIT) : 1;  // of a group in its unit
     localparam [31:0] LAST = STEPS - 1;
     localparam [31:0] LAST_LINE = LINES - 1;
@@ -224,6 +231,24 @@ module sf_mac #(
                 assign weight = group_weights[0];
                 always @(posedge clk) operand <= fresh;
             end
+            if (SHIFTS > 0) begin : g_codes
+                wire [LANES*CODES-1:0] codes;
+                if (CODED != 0) begin : g_kept
+                    assign codes = weight;
+                end else begin : g_made
+                    for (k = 0; k < LANES; k = k + 1) begin : g_lane
+                        sf_terms #(
+                            .BITS  (W_BITS),
+                            .TERMS (SHIFTS),
+                            .POWERS(POWERS),
+                            .CODE  (CODE)
+                        ) terms (
+                            .value(weight[k*W_BITS+:W_BITS]),
+                            .codes(codes[k*CODES+:CODES])
+                        );
+                    end
+                end
+            end
             if (DEPTH == 0 && SIGNS == 0) begin : g_products
                 wire [LANES*PRODUCT-1:0] products;
                 for (k = 0; k < LANES; k = k + 1) begin : g_product
@@ -246,30 +271,57 @@ module sf_mac #(
         end
         for (s = 0; s < CHAINS; s = s + 1) begin : g_chain
             localparam integer OWN = PER_CYCLE - s * DEPTH < DEPTH ? PER_CYCLE - s * DEPTH : DEPTH;
-            wire [OWN*X_BITS-1:0] x;
-            wire [OWN*LANES*W_BITS-1:0] w;
             wire [LANES*PRODUCT-1:0] products;
-            for (r = 0; r < OWN; r = r + 1) begin : g_operand
-                assign x[r*X_BITS+:X_BITS] = g_row[s*DEPTH+r].operand;
-                assign w[r*LANES*W_BITS+:LANES*W_BITS] = g_row[s*DEPTH+r].weight;
+            if (SHIFTS > 0) begin : g_shifts
+                for (k = 0; k < LANES; k = k + 1) begin : g_lane
+                    wire [OWN*X_BITS-1:0] x;
+                    wire [OWN*CODES-1:0] w;
+                    for (r = 0; r < OWN; r = r + 1) begin : g_operand
+                        assign x[r*X_BITS+:X_BITS] =
+                            g_row[s*DEPTH+r].operand[(SHARED != 0 ? 0 : k)*X_BITS+:X_BITS];
+                        assign w[r*CODES+:CODES] = g_row[s*DEPTH+r].g_codes.codes[k*CODES+:CODES];
+                    end
+                    sf_shift #(
+                        .X_BITS  (X_BITS),
+                        .X_SIGNED(X_SIGNED),
+                        .ROWS    (OWN),
+                        .DEPTH   (DEPTH),
+                        .TERMS   (SHIFTS),
+                        .POWERS  (POWERS),
+                        .CODE    (CODE),
+                        .SUM     (PRODUCT)
+                    ) chain (
+                        .clk(clk),
+                        .x  (x),
+                        .w  (w),
+                        .sum(products[k*PRODUCT+:PRODUCT])
+                    );
+                end
+            end else begin : g_slices
+                wire [OWN*X_BITS-1:0] x;
+                wire [OWN*LANES*W_BITS-1:0] w;
+                for (r = 0; r < OWN; r = r + 1) begin : g_operand
+                    assign x[r*X_BITS+:X_BITS] = g_row[s*DEPTH+r].operand;
+                    assign w[r*LANES*W_BITS+:LANES*W_BITS] = g_row[s*DEPTH+r].weight;
+                end
+                sf_packed #(
+                    .X_BITS  (X_BITS),
+                    .X_SIGNED(X_SIGNED),
+                    .W_BITS  (W_BITS),
+                    .W_SIGNED(W_SIGNED),
+                    .LANES   (LANES),
+                    .FIELDS  (FIELDS),
+                    .STRIDE  (STRIDE),
+                    .ROWS    (OWN),
+                    .DEPTH   (DEPTH),
+                    .SUM     (PRODUCT)
+                ) chain (
+                    .clk (clk),
+                    .x   (x),
+                    .w   (w),
+                    .sums(products)
+                );
             end
-            sf_packed #(
-                .X_BITS  (X_BITS),
-                .X_SIGNED(X_SIGNED),
-                .W_BITS  (W_BITS),
-                .W_SIGNED(W_SIGNED),
-                .LANES   (LANES),
-                .FIELDS  (FIELDS),
-                .STRIDE  (STRIDE),
-                .ROWS    (OWN),
-                .DEPTH   (DEPTH),
-                .SUM     (PRODUCT)
-            ) chain (
-                .clk (clk),
-                .x   (x),
-                .w   (w),
-                .sums(products)
-            );
         end
         if (SIGNS != 0) begin : g_signs
             wire [PER_CYCLE*X_BITS-1:0] x;

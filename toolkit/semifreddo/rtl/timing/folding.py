@@ -301,8 +301,8 @@ class _Folder:
 
     def _check_blocks(self, one: WeightBlock, other: WeightBlock) -> None:
         alike = (
-            (one.raw.shape, one.bits, one.signed, one.signs, one.frac, one.frozen)
-            == (other.raw.shape, other.bits, other.signed, other.signs, other.frac, other.frozen)
+            (one.raw.shape, one.bits, one.signed, one.allowed, one.frac, one.frozen)
+            == (other.raw.shape, other.bits, other.signed, other.allowed, other.frac, other.frozen)
         ) and np.array_equal(
             one.matrix[:, one.frozen_channels], other.matrix[:, other.frozen_channels]
         )

@@ -14,6 +14,7 @@ from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.numbers import Cast, half_of, signed_bits
+from semifreddo.rtl.components.shifts import Codes
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,16 @@ class WeightedLayer:
     def frozen_signs(self) -> bool:
         """Whether each of these weights is -1 or 1."""
         return bool((np.abs(self.frozen_matrix) == 1).all())
+
+    @cached_property
+    def frozen_codes(self) -> Codes | None:
+        """How these weights are written as powers of two; None if they are no sums of few."""
+        return Codes.of(self.frozen_matrix)
+
+    @property
+    def loadable_codes(self) -> Codes | None:
+        """How any loadable weights are written as powers of two; None if nothing is promised."""
+        return Codes(self.weight.terms, self.weight.bits - 1) if self.weight.terms else None
 
     @cached_property
     def _bounds(self) -> list[tuple[int, int]]:

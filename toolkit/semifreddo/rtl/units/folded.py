@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.rtl.choices import Multiplier
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
@@ -21,6 +22,7 @@ from semifreddo.rtl.components.memories import Bank, Delay, Fifo, mux
 from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.numbers import Number, place_cast
 from semifreddo.rtl.components.packing import Packing
+from semifreddo.rtl.components.shifts import Codes, Shifts
 from semifreddo.rtl.components.signs import Signs
 from semifreddo.rtl.components.verilog import concatenation, part, vector
 from semifreddo.rtl.units.biases import Biases
@@ -78,6 +80,7 @@ class FoldedEngine(Engine):
             constant=self.constant,
             packing=self.packing,
             signs=self.signs,
+            shifts=self.shifts,
         )
 
     @property
@@ -102,6 +105,33 @@ class FoldedEngine(Engine):
                 f'rtl layer {name!r}: multiplier "xnor" is for {what}; use "lut" or "dsp"'
             )
         return Signs(source.width, source.signed, self.lanes, self.rows)
+
+    @property
+    @abstractmethod
+    def codes(self) -> Codes | None:
+        """How its weights are written as sums of powers of two; None if they may be anything."""
+
+    @property
+    @abstractmethod
+    def coded(self) -> bool:
+        """Whether its memory can keep codes."""
+
+    @cached_property
+    def shifts(self) -> Shifts | None:
+        """How products are summed up that are shifted operands; None if they are not.
+
+        Raises:
+            ConfigError: They are to be, and cannot.
+        """
+        if self.multiplier != "shift":
+            return None
+        if self.codes is None:
+            raise ConfigError(
+                f'rtl layer {self.of.layer.name!r}: multiplier "shift" is for weights that are '
+                f"sums of at most {MOST_TERMS} powers of two in every task, trained with weights "
+                '= "powers_of_two"; use "lut" or "dsp"'
+            )
+        return Shifts(self.codes, self.coded, self.of.source.type.width, self.rows)
 
     @cached_property
     def packing(self) -> Packing | None:
@@ -155,6 +185,9 @@ class FoldedEngine(Engine):
             return f"{self.rows} x {self.lanes} multipliers, {self.packing.fields} in a DSP slice"
         if self.signs:
             return f"{self.rows} x {self.lanes} multipliers by -1 or 1"
+        if self.shifts:
+            terms = "sums of two powers" if self.shifts.codes.terms > 1 else "powers"
+            return f"{self.rows} x {self.lanes} shifters by {terms} of two"
         return f"{self.rows} x {self.lanes} {self.multiplier} multipliers"
 
     @cached_property

@@ -11,6 +11,7 @@ from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Bank
+from semifreddo.rtl.components.shifts import Codes
 from semifreddo.rtl.components.verilog import vector
 from semifreddo.rtl.units.folded import FoldedEngine
 from semifreddo.rtl.units.unit import bank, bank_select, phase_bits
@@ -39,11 +40,21 @@ class LoadableEngine(FoldedEngine):
 
     @property
     def weight_bits(self) -> tuple[int, bool]:
+        if self.shifts and self.shifts.coded:
+            return self.shifts.codes.bits, False
         return (1, True) if self.signs else (self.of.weight.bits, self.of.weight.signed)
 
     @property
     def only_signs(self) -> bool:
         return self.of.weight.signs
+
+    @property
+    def codes(self) -> Codes | None:
+        return self.of.loadable_codes
+
+    @property
+    def coded(self) -> bool:
+        return WORD_BITS % self.of.weight.bits == 0
 
     @cached_property
     def weights_bank(self) -> Bank:
@@ -51,8 +62,14 @@ class LoadableEngine(FoldedEngine):
         weight = self.of.weight
         channels = min(self.mac.per_unit * self.lanes, len(self.channels))
         words = -(-channels * weight.bits // WORD_BITS)
-        signs = self.signs is not None
-        return self.context.bank(weight.name, self.rows, words, registered=True, signs=signs)
+        return self.context.bank(
+            weight.name,
+            self.rows,
+            words,
+            registered=True,
+            signs=self.signs is not None,
+            codes=self.shifts.codes if self.shifts and self.coded else None,
+        )
 
     def memory(self) -> Iterator[Component]:
         yield self.select_delay(0)

@@ -17,6 +17,7 @@ from semifreddo.core.fixed import IntArray
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Rom
+from semifreddo.rtl.components.shifts import Codes
 from semifreddo.rtl.components.verilog import Port, instance, module, vector
 from semifreddo.rtl.units.folded import FoldedEngine
 from semifreddo.rtl.units.unit import phase_bits
@@ -45,11 +46,21 @@ class RomEngine(FoldedEngine):
 
     @property
     def weight_bits(self) -> tuple[int, bool]:
+        if self.shifts:
+            return self.shifts.codes.bits, False
         return (1, True) if self.signs else self.of.frozen_bits
 
     @property
     def only_signs(self) -> bool:
         return self.of.frozen_signs
+
+    @property
+    def codes(self) -> Codes | None:
+        return self.of.frozen_codes
+
+    @property
+    def coded(self) -> bool:
+        return True
 
     @property
     def rom(self) -> Rom:
@@ -70,10 +81,12 @@ class RomEngine(FoldedEngine):
 
     @cached_property
     def table(self) -> IntArray:
-        """Weights, or their signs, by (step, row of a line, lane); zero behind the last ones."""
+        """Weights, their signs or codes, by (step, row of a line, lane); zero behind the last."""
         mac, matrix = self.mac, self.of.frozen_matrix
         if self.signs:
             matrix = np.minimum(matrix, 0)
+        if self.shifts:
+            matrix = self.shifts.codes.encode(matrix)
         filled = np.zeros((mac.lines * mac.per_cycle, mac.groups * mac.lanes), np.int64)
         filled[: mac.rows, : mac.channels] = matrix
         parts = filled.reshape(mac.lines, mac.per_cycle, mac.groups, mac.lanes)

@@ -11,6 +11,7 @@ from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.component import place
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import Bank, Delay, Fifo
+from semifreddo.rtl.components.shifts import Codes
 from semifreddo.rtl.components.streams import Issue, Swap
 from semifreddo.rtl.components.verilog import CLOCK, LOAD, Port, stream_ports, vector
 from semifreddo.rtl.timing.figures import Figures
@@ -53,6 +54,7 @@ class Context:
         *,
         registered: bool = False,
         signs: bool = False,
+        codes: Codes | None = None,
     ) -> Bank:
         """The memory of a block's loadable values; see :class:`Bank` for what it is given.
 
@@ -63,13 +65,15 @@ class Context:
             used: Bits of a row that anyone reads; 0 is all of them.
             registered: Whether what is read comes out of a register.
             signs: Whether only the sign of each value is kept.
+            codes: As which each value is kept, if not as it is.
         """
         regions = self.regions(block)
         first, offsets = regions[0], tuple(region.offset_words for region in regions)
         size = words or first.row_words
-        bits, kept = (1, WORD_BITS // first.bits) if signs else (first.bits, WORD_BITS)
+        bits = 1 if signs else codes.bits if codes else first.bits
+        kept = WORD_BITS // first.bits * bits if signs or codes else WORD_BITS
         row_bits = first.channels * bits
-        return Bank(first.rows, row_bits, per_line, size, offsets, used, registered, kept)
+        return Bank(first.rows, row_bits, per_line, size, offsets, used, registered, kept, codes)
 
     @property
     def select_bits(self) -> int:

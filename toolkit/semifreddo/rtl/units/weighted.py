@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.adders.size import GraphSize, graph_size
@@ -46,6 +47,22 @@ from semifreddo.rtl.units.unit import (
     window_parameters,
     word_bits,
 )
+
+
+class _Weights(NamedTuple):
+    """What is known of all weights that are multiplied, now and after a task was loaded.
+
+    Attributes:
+        bits: Of each.
+        signed: Whether they are two's complement.
+        signs: Whether each is -1 or 1.
+        powers: Whether each is the sum of a few powers of two.
+    """
+
+    bits: int
+    signed: bool
+    signs: bool
+    powers: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,7 +376,11 @@ class WeightedHardware(Hardware):
             )
             for rows, channels, kind in self._multipliers(
                 len(self.of.frozen),
-                (*self.of.frozen_bits, self.of.frozen_signs),
+                _Weights(
+                    *self.of.frozen_bits,
+                    self.of.frozen_signs,
+                    self.of.frozen_codes is not None,
+                ),
                 fixed.rom_rows_per_cycle,
                 fixed.rom_channels_per_cycle,
                 [fixed.rom_multiplier] if fixed.rom_multiplier else multipliers,
@@ -374,7 +395,9 @@ class WeightedHardware(Hardware):
             return [fixed.applied(DEFAULT)]
         found = self._multipliers(
             count,
-            (of.weight.bits, of.weight.signed, of.weight.signs),
+            _Weights(
+                of.weight.bits, of.weight.signed, of.weight.signs, of.loadable_codes is not None
+            ),
             fixed.rows_per_cycle,
             fixed.channels_per_cycle,
             [fixed.multiplier] if fixed.multiplier else multipliers,
@@ -384,7 +407,7 @@ class WeightedHardware(Hardware):
     def _multipliers(
         self,
         count: int,
-        bits: tuple[int, bool, bool],
+        weights: _Weights,
         row_: int | None,
         channel_: int | None,
         multipliers: Collection[Multiplier],
@@ -393,7 +416,7 @@ class WeightedHardware(Hardware):
 
         Args:
             count: Channels.
-            bits: Of a weight, whether weights are signed, and whether all are -1 or 1.
+            weights: What is known of all of them.
             row_: Rows that are fixed.
             channel_: Channels at a time that are fixed.
             multipliers: What may multiply: a single one does, or says why it cannot; LUTs where
@@ -407,19 +430,21 @@ class WeightedHardware(Hardware):
             (row, channel, kind)
             for kind in multipliers
             for channel in channels
-            if len(multipliers) == 1 or self._offers(kind, bits, channel or count)
+            if len(multipliers) == 1 or self._offers(kind, weights, channel or count)
             for row in rows
         ]
         return found or [(row, channel, "lut") for channel in channels for row in rows]
 
-    def _offers(self, kind: Multiplier, weights: tuple[int, bool, bool], lanes: int) -> bool:
+    def _offers(self, kind: Multiplier, weights: _Weights, lanes: int) -> bool:
         """Whether a kind of multiplier makes sense for weights of ``lanes`` channels at a time."""
-        source, (bits, signed, signs) = self.of.source.type, weights
+        source = self.of.source.type
         if kind == "dsp":
-            return wide_enough(source.width, bits)
+            return wide_enough(source.width, weights.bits)
         if kind == "xnor":
-            return signs and not self.of.depthwise
-        operand, weight = (source.width, source.signed), (bits, signed)
+            return weights.signs and not self.of.depthwise
+        if kind == "shift":
+            return weights.powers
+        operand, weight = (source.width, source.signed), (weights.bits, weights.signed)
         packs = not self.of.depthwise and Packing.best(operand, weight, lanes, 1) is not None
         return kind == "lut" or packs
 

@@ -39,6 +39,7 @@ from semifreddo.studies.hardware.sample_layers import (
     rom_samples,
     samples,
 )
+from semifreddo.studies.hardware.sample_powers import power_samples
 from semifreddo.studies.hardware.sample_signs import sign_samples
 from semifreddo.studies.measurement import Measurement
 from semifreddo.tools.cells import CellCounts
@@ -63,6 +64,8 @@ KNOWN = frozenset(
         "tree_bit",
         "sign_leaf_bit",
         "sign_value_bit",
+        "shift_bit",
+        "code_bit",
         "shifted_bit",
         "inverted_bit",
     ]
@@ -263,6 +266,7 @@ class Calibration(Measurement):
     roms: int = option(0, help="how many layers with a ROM besides", low=0)
     packed: int = option(0, help="how many layers with several products in a slice", low=0)
     signs: int = option(0, help="how many layers with weights of -1 and 1, each in two ways", low=0)
+    powers: int = option(0, help="how many layers with powers of two, each in three ways", low=0)
     curves: int = option(0, help="how many curves besides", low=0)
     timeout_s: float = option(600.0, help="seconds for a layer", low=1)
     family: Family = option("xc7", help="of others: ratios of LUTs")  # noqa: RUF009 -- makes a field
@@ -275,6 +279,7 @@ class Calibration(Measurement):
             *islice(rom_samples(SEED), self.roms),
             *islice(packed_samples(SEED), self.packed),
             *islice(sign_samples(SEED), self.signs),
+            *islice(power_samples(SEED), self.powers),
             *islice(curve_samples(SEED), self.curves),
         ]
         compared = compare(
