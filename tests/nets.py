@@ -47,6 +47,20 @@ def signs() -> StreamNet:
     return StreamNet("signs", image, (layer,), (block,))
 
 
+def powers() -> StreamNet:
+    """A classifier of loadable weights of five bits that are signed powers of two."""
+    raw = np.array([[1, -8, 0], [4, -1, 2]])
+    block = WeightBlock("w", "weight", raw, 5, True, (0,) * 3, (False,) * 3, terms=1)
+    layer = Linear(
+        inputs=("image",),
+        output=Stream("out", (1, 1, 3), FixedType.exact(9, 0, signed=True)),
+        weight="w",
+        bias=None,
+    )
+    image = Stream("image", (1, 1, 2), FixedType.exact(4, 0, signed=False))
+    return StreamNet("powers", image, (layer,), (block,))
+
+
 def blended(seed: int = 0, channels: int = 4, outputs: int = 3) -> StreamNet:
     """Frozen conv and trainable conv, blended, pooled, classified: every residency at once."""
     rng = np.random.default_rng(seed)

@@ -552,9 +552,26 @@ def test_damaged_metadata(tmp_path: Path) -> None:
     path = planned(tmp_path / "a.onnx", "{}")
     with pytest.raises(CheckpointError, match="not a semifreddo-freeze/1 text"):
         read_info(path)
-    path.write_bytes(small(Graph(props={"semifreddo.labels": "3"})).SerializeToString())
-    with pytest.raises(ConversionError, match="the semifreddo metadata is damaged"):
-        read_info(path)
+    for props in (
+        {"semifreddo.labels": "3"},
+        {"semifreddo.terms": "[1]"},
+        {"semifreddo.terms": '{"conv.weight": 3}'},
+        {"semifreddo.terms": '{"conv.weight": "all"}'},
+    ):
+        path.write_bytes(small(Graph(props=props)).SerializeToString())
+        with pytest.raises(ConversionError, match="the semifreddo metadata is damaged"):
+            read_info(path)
+
+
+def test_weights_that_are_not_the_powers_that_they_are_said_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    graph = Graph(props={"semifreddo.terms": '{"conv.weight": 1}'})
+    path.write_bytes(small(graph).SerializeToString())
+    refuses(
+        path,
+        "node '/conv/Conv' (Conv): conv.weight: values -7..7 are outside -4..4, the sums of at "
+        "most 1 signed powers of two that the file's metadata promise; export the model again",
+    )
 
 
 def test_repeats_that_do_not_match_the_layers(tmp_path: Path) -> None:

@@ -19,7 +19,13 @@ from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info, run_
 from semifreddo.convert.trace import trace
 from semifreddo.core.errors import CheckpointError, ConversionError
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
+from semifreddo.nn.backbone import Backbone
+from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
+from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names
+from semifreddo.nn.model import SemifreddoNet
+from semifreddo.nn.pin import pin_scales
+from semifreddo.nn.powers import powers_quants
 from semifreddo.sim import reference
 from user_models import trained
 
@@ -54,6 +60,60 @@ def test_file_holds_parameters_by_name_and_the_metadata(model: nn.Module, tmp_pa
     info = read_info(path)
     assert info == ModelInfo(plan, ("zero", "один"), repeats, {"seed": "1"})
     assert [entry.name for entry in path.parent.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+def test_powers_of_two_are_promised(terms: int, tmp_path: Path) -> None:
+    """Of the blocks' weights, not of the classifier's, and the same after more training."""
+    config = BackboneConfig((1, 6, 6), 3, (4, 4), (2, 1), weights="powers_of_two", terms=terms)
+    image = torch.rand(4, 1, 6, 6).mul(255).round() / 256
+    model = Backbone(config)
+    with torch.no_grad():
+        model.train()(image)
+    fold_batch_norm(model)
+    pin_scales(model.eval(), image)
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=(1, 6, 6))
+    names = {"blocks.0.conv.weight": terms, "blocks.1.conv.weight": terms}
+    assert read_info(path).terms == names
+    net = convert(path, "net", frozen="none")
+    assert {block.name: block.terms for block in net.blocks if block.terms} == names
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.flip(0))
+    export_qonnx(model, path, input_shape=(1, 6, 6))
+    changed = convert(path, "net", frozen="none")
+    assert changed.device_digest == net.device_digest and changed.task_digest != net.task_digest
+
+
+def test_all_passes_of_a_repeat_have_one_promise(tmp_path: Path) -> None:
+    """The one that holds for each: hardware that is built once has the weights of every pass."""
+    config = SemifreddoConfig(
+        (1, 4, 4),
+        3,
+        (2, 2),
+        (1, 1),
+        repeats=2,
+        shared_repeats=False,
+        trainable_weights="powers_of_two",
+        terms="learned",
+    )
+    model = SemifreddoNet(config)
+    image = torch.rand(4, 1, 4, 4).mul(255).round() / 256
+    with torch.no_grad():
+        model.train()(image)
+    fold_batch_norm(model)
+    pin_scales(model.eval(), image)
+    for name, _, quant in powers_quants(model):
+        quant.filter_terms.count.fill_(1 if name.startswith(("cores.1.2", "cores.2.1")) else 2)
+    path = tmp_path / "model.onnx"
+    export_qonnx(model, path, input_shape=(1, 4, 4), repeats=model.repeats())
+    promised = read_info(path).terms
+    assert promised["cores.1.1.conv.weight"] == 2 and promised["cores.1.2.conv.weight"] == 1
+    net = convert(path, "net", frozen="none")
+    assert len(net.repeats) == 1
+    found = {name: net.block[name].terms for name in promised}
+    assert found == dict.fromkeys(promised, 2)
 
 
 def test_exporting_twice_gives_the_same_bytes(model: nn.Module, tmp_path: Path) -> None:

@@ -1,26 +1,47 @@
-"""A design whose weights are powers of two: the table of docs/methods.md, trained as it stands."""
+"""Designs with powers of two: the tables of docs/methods.md, and all rungs of the ladder."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from semifreddo.cli.main import main
 from semifreddo.flow.config import load_config
-from semifreddo.flow.trained import load_trained
-from semifreddo.methods.flightnn import filter_terms, mean_terms
-from semifreddo.nn.powers import powers_quants
+from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.serial import load_net
+from semifreddo.ir.task import Task
 
 torch.set_num_threads(1)
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"
-REST = """
+HEAD = """
+[design]
+name = "powers"
+
+[vectors]
+file = "vectors.npz"
+test_images = 20
+
 [train]
 dataset = "digits"
-core_classes = [0, 1, 2, 3, 4]
+"""
+FROZEN = """
+freeze = ["blocks.0"]
+
+[train.backbone]
+input_shape = [1, 8, 8]
+classes = 10
+widths = [6, 8]
+strides = [2, 2]
+weight_bits = 8
+weights = "powers_of_two"
+terms = 1
 
 [train.core]
 epochs = 2
@@ -31,37 +52,55 @@ progress = false
 epochs = 2
 tune_epochs = 1
 progress = false
+
+[rtl]
+target_fps = 500_000
+dsp_share = 0.0
 """
 
 
-def written(folder: Path) -> Path:
-    tables = re.findall(r"```toml\n(\[train\.network\].*?)```", PAGE.read_text(), re.S)
-    (table,) = (table for table in tables if "powers_of_two" in table)
-    vectors = '[vectors]\nfile = "vectors.npz"\ntest_images = 20\n'
-    (folder / "design.toml").write_text(f'[design]\nname = "shifts"\n\n{vectors}{REST}\n{table}')
+def written(folder: Path, text: str) -> Path:
+    (folder / "design.toml").write_text(HEAD + text)
     return folder
 
 
-def test_the_table_of_the_page_is_trained(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["train", str(written(tmp_path))]) == 0
-    model = load_trained(load_config(tmp_path)).model
-    assert set(filter_terms(model)) == {
-        f"cores.{c}.{b}.conv.weight" for c in (0, 1, 2) for b in (0, 1)
-    }
-    assert 0 < mean_terms(model) <= 2
-    counts = [count for terms in filter_terms(model).values() for count in terms]
-    told = f"{mean_terms(model):.2f} a weight; filters: {counts.count(0)} with 0, "
-    assert told in capsys.readouterr().err and len(counts) == 3 * (8 + 12)
-    assert all(bool(quant.filter_terms.fixed) for _, _, quant in powers_quants(model))
+def test_the_tables_of_the_page(tmp_path: Path) -> None:
+    text = PAGE.read_text()
+    (network,) = re.findall(r"```toml\n(\[train\.network\][^`]*powers_of_two[^`]*)```", text)
+    (layer,) = re.findall(r"```toml\n( *\[rtl\.layers[^`]*\"shift\"[^`]*)```", text)
+    config = load_config(written(tmp_path, f"core_classes = [0, 1, 2]\n{network}{layer}"))
+    assert config.train is not None and config.train.architecture is not None
+    assert config.train.architecture.learns_terms
+    assert config.rtl.layers["blocks_1_conv"].multiplier == "shift"
 
 
 @pytest.mark.slow
-def test_it_is_built_and_equal_on_every_rung(tmp_path: Path, capsys) -> None:
-    design = str(written(tmp_path))
+def test_it_is_built_and_equal_on_all_rungs(tmp_path: Path, capsys) -> None:
+    """A block frozen, one loaded and shifted; then another task for the same device."""
+    folder = written(tmp_path, FROZEN)
     for verb in ("train", "export", "build", "check"):
-        assert main([verb, design]) == 0
-    out = capsys.readouterr().out
+        assert main([verb, str(folder)]) == 0
+    told = capsys.readouterr().out
     for rung in ("torch", "qonnx", "streamnet", "csim", "rtl"):
-        assert re.search(rf"{rung} +equal +20", out)
+        assert re.search(rf"{rung} +equal +20", told), rung
+    schedule = json.loads((folder / "build" / "rtl" / "schedule.json").read_text())
+    assert schedule["layers"]["blocks_1_conv"]["multiplier"] == "shift"
+    groups, task = ["even=0,2,4,6,8", "odd=1,3,5,7,9"], tmp_path / "parity.json"
+    words = ["retarget", str(folder), "--groups", *groups, "--epochs", "1", "-o", str(task)]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    for rung in ("streamnet", "csim", "rtl"):
+        assert re.search(rf"{rung} +equal +20", told), rung
+
+    net = load_net(folder / "build" / "net.json")
+    region = AddressMap.of(net).region["blocks.1.conv.weight"]
+    assert net.block[region.block].terms == 1
+    made = Task.load(task)
+    words = made.words.copy()
+    words[region.offset_words] = 3 + (int(words[region.offset_words]) & ~0xFF)
+    bad = tmp_path / "bad.json"
+    dataclasses.replace(made, words=np.asarray(words)).save(bad)
+    bundle = str(folder / "build" / "powers.sfb")
+    assert main(["run", bundle, "--task", str(bad), "--vectors"]) != 0
+    told = capsys.readouterr()
+    assert "blocks.1.conv.weight: value 3 is none of -64, -32, " in told.err + told.out

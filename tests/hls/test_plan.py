@@ -11,7 +11,7 @@ import pytest
 
 from golden_files import updating
 from hls.builders import Builder, random_images
-from nets import blended, signs
+from nets import blended, powers, signs
 from semifreddo.core.errors import ProjectError
 from semifreddo.core.project import ProjectPlan
 from semifreddo.core.vectors import VectorSet
@@ -142,6 +142,14 @@ def test_a_program_and_a_person_are_told_which_values_are_signs() -> None:
     (region,) = json.loads(files["semifreddo.json"])["address_map"]
     assert (region["min"], region["max"], region["values"]) == (-1, 1, [-1, 1])
     assert b"| -1, 1 |" in re.sub(rb" +", b" ", files["ADDRESS_MAP.md"])
+
+
+def test_a_program_and_a_person_are_told_which_values_are_powers() -> None:
+    files = plan(powers()).files
+    (region,) = json.loads(files["semifreddo.json"])["address_map"]
+    assert (region["min"], region["max"]) == (-8, 8)
+    assert region["values"] == [-8, -4, -2, -1, 0, 1, 2, 4, 8]
+    assert b"| -8, -4, -2, -1, 0, 1, 2, 4, 8 |" in re.sub(rb" +", b" ", files["ADDRESS_MAP.md"])
 
 
 def test_a_repeat_is_named_in_the_readme() -> None:

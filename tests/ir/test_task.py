@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from nets import blended, images, signs
+from nets import blended, images, powers, signs
 from semifreddo.core.errors import NetError, TaskError
 from semifreddo.ir.address_map import AddressMap, Region
 from semifreddo.ir.serial import net_from_json, net_to_json
@@ -89,6 +90,89 @@ def test_signs_are_a_part_of_the_device_and_of_its_file() -> None:
     other = dataclasses.replace(net, blocks=(dataclasses.replace(net.block["w"], signs=False),))
     assert other != net and other.device_digest != net.device_digest
     assert "signs" not in net_to_json(other).replace('"name": "signs"', "")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (3, "value 3 is none of -8, -4, -2, -1, 0, 1, 2, 4, 8"),
+        (-7, "value -7 is none of"),
+        (15, r"values -8\.\.15 are outside -8\.\.8"),
+        (-16, r"values -16\.\.4 are outside -8\.\.8"),
+    ],
+)
+def test_powers_are_refused_unless_they_are_powers(value: int, why: str) -> None:
+    """When they are packed, read, loaded, or made a block; powers have the bits of integers."""
+    net = powers()
+    (region,) = AddressMap.of(net).regions
+    assert [hex(word) for word in AddressMap.of(net).pack(net)] == ["0x301", "0xbe4"]
+    assert np.array_equal(region.unpack(AddressMap.of(net).pack(net)), net.block["w"].matrix)
+    good = Task.of(net, "good", ("a", "b", "c"))
+    matrix = net.block["w"].matrix.copy()
+    matrix[1, 2] = value
+    with pytest.raises(TaskError, match=f"w: {why}.*; retarget"):
+        region.pack(matrix)
+    with pytest.raises(NetError, match=f"w: {why}"):
+        net.with_values({"w": matrix})
+    with pytest.raises(NetError, match=f"w: {why}.* sums of at most 1 .* train it"):
+        dataclasses.replace(net.block["w"], raw=matrix)
+    words = dataclasses.replace(region, min_value=-16, max_value=15, listed=()).pack(matrix)
+    with pytest.raises(TaskError, match=f"w: {why}"):
+        dataclasses.replace(good, words=words).apply(net)
+
+
+def test_sums_of_two_powers() -> None:
+    block = dataclasses.replace(powers().block["w"], terms=2)
+    assert block.allowed == (
+        *(-12, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1),
+        *(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12),
+    )
+    wide = dataclasses.replace(block, bits=8)
+    sums = {one + other for one, other in product(powers_of(7), repeat=2)}
+    assert set(wide.allowed) == {value for value in sums if abs(value) <= 96}
+    few = rf"value 11 is none of -96, -80, -72, \.\.\., 96 \({len(wide.allowed)} values\)"
+    with pytest.raises(NetError, match=few):
+        dataclasses.replace(wide, raw=np.full((2, 3), 11))
+
+
+def powers_of(count: int) -> set[int]:
+    """Zero, and signed powers of two."""
+    return {0} | {sign << exponent for sign in (-1, 1) for exponent in range(count)}
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"role": "bias", "raw": np.array([1, -1, 1])}, "bias of 5 signed bits is no sum of 1"),
+        ({"signed": False, "raw": np.ones((2, 3), np.int64)}, "weight of 5 unsigned bits"),
+        ({"terms": 3}, "no sum of 3 powers of two; such sums are signed weights of 1 to 2 terms"),
+        ({"terms": -1}, "no sum of -1 powers"),
+        (
+            {"bits": 2, "signs": True, "raw": np.ones((2, 3), np.int64)},
+            "weight of 2 signed bits is no sum",
+        ),
+    ],
+)
+def test_what_cannot_be_powers(change: dict[str, Any], what: str) -> None:
+    with pytest.raises(NetError, match=f"w: .*{what}"):
+        dataclasses.replace(powers().block["w"], **change)
+
+
+def test_powers_are_a_part_of_the_device_and_of_its_file() -> None:
+    net = powers()
+    again = net_from_json(net_to_json(net))
+    assert again == net and again.block["w"].terms == 1 and " s5 terms=1 frac=0 " in str(net)
+    other = dataclasses.replace(net, blocks=(dataclasses.replace(net.block["w"], terms=0),))
+    assert other != net and other.device_digest != net.device_digest
+    assert "terms" not in net_to_json(other)
+
+
+@pytest.mark.parametrize("terms", [1, 2])
+def test_all_powers_are_drawn(terms: int) -> None:
+    block = dataclasses.replace(powers().block["w"], terms=terms)
+    found = block.drawn(np.random.default_rng(0), (40, 40))
+    assert set(found.ravel().tolist()) == set(block.allowed)
+    assert (block.bounds()[0] == block.allowed[0]).all()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -12,12 +12,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semifreddo.core.errors import CheckpointError, ConfigError
+from semifreddo.ir.allowed import sums_of_powers
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.integers import integer_tensor
 from semifreddo.nn.layers import Precision, QuantConvBlock
 from semifreddo.nn.model import CoreNet, SemifreddoNet
-from semifreddo.nn.powers import nearest_power, powers_quants, signed_digits, split_terms
+from semifreddo.nn.powers import (
+    nearest_power,
+    powers_quants,
+    promised_terms,
+    signed_digits,
+    split_terms,
+)
 
 torch.set_num_threads(1)
 
@@ -121,6 +128,32 @@ def test_folding_fixes_the_terms_before_it_scales_the_weights():
     fold_batch_norm(made)
     assert bool(quant.filter_terms.fixed) and quant.filter_terms.count.tolist() == [1, 1, 1]
     assert not quant.filter_terms.threshold.requires_grad
+
+
+@pytest.mark.parametrize(("terms", "expected"), [(1, 1), (2, 2), ("learned", 2)])
+def test_what_more_training_keeps_to(terms, expected):
+    made = block(8, terms, np.full((3, 2, 3, 3), 0.7, np.float32))
+    assert promised_terms(made) == {"conv.weight": expected}
+
+
+@pytest.mark.parametrize(("threshold", "expected"), [(100.0, 1), (0.0, 2)])
+def test_learned_terms_that_are_fixed_are_promised(threshold, expected):
+    made = block(8, "learned", np.full((3, 2, 3, 3), 0.7, np.float32))
+    ((_, _, quant),) = powers_quants(made)
+    with torch.no_grad():
+        quant.filter_terms.threshold.fill_(threshold)
+    fold_batch_norm(made)
+    assert promised_terms(made) == {"conv.weight": expected}
+
+
+@given(arrays.arrays(np.float32, 60, elements=st.floats(-300, 300, width=32)), st.integers(0, 6))
+def test_all_sums_of_terms_are_promised_values(values, top):
+    """What training gives is what a task may load."""
+    first, second = (
+        term.to(torch.int64).numpy() for term in split_terms(torch.from_numpy(values), top)
+    )
+    assert np.isin(first, sums_of_powers(top + 2, 1)).all()
+    assert np.isin(first + second, sums_of_powers(top + 2, 2)).all()
 
 
 def test_a_state_brings_the_terms_and_keeps_the_parameters():

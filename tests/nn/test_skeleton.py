@@ -60,6 +60,16 @@ CASES = {
         ),
         ["blocks.1"],
     ),
+    "powers of two": (
+        dataclasses.replace(BACKBONE, weights="powers_of_two", terms=1),
+        ["blocks.0"],
+    ),
+    "learned terms": (
+        dataclasses.replace(
+            SEMIFREDDO, trainable_weights="powers_of_two", terms="learned", block="separable"
+        ),
+        (),
+    ),
     "per channel": (dataclasses.replace(BACKBONE, per_channel=True, pool_bits=6), ["head"]),
 }
 
@@ -87,15 +97,19 @@ def shape_of(layer):
     return layer.kind, stream.name, stream.shape, facts, None if layer.kind == "Linear" else formats
 
 
+def facts_of(block):
+    """All of a block but its values and scales."""
+    facts = {field.name: getattr(block, field.name) for field in dataclasses.fields(block)}
+    return facts | {"raw": block.raw.shape, "frac": None}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_the_converted_network(case):
     config, patterns = CASES[case]
     net, made = converted(config, patterns), skeleton(config, frozen=patterns)
     assert [shape_of(layer) for layer in made.layers] == [shape_of(layer) for layer in net.layers]
     assert made.repeats == net.repeats
-    assert [
-        (b.name, b.role, b.raw.shape, b.bits, b.signed, b.signs, b.frozen) for b in made.blocks
-    ] == [(b.name, b.role, b.raw.shape, b.bits, b.signed, b.signs, b.frozen) for b in net.blocks]
+    assert [facts_of(block) for block in made.blocks] == [facts_of(block) for block in net.blocks]
 
 
 def test_a_model_file_needs_one_bit_for_what_hardware_holds_in_two():

@@ -17,7 +17,7 @@ import pytest
 from golden_files import updating
 from matrix.cases import matrix_net, rtl_choices
 from nets import blended
-from rtl.random_nets import random_net, with_packed, with_roms, with_signs
+from rtl.random_nets import random_net, with_packed, with_powers, with_roms, with_signs
 from semifreddo.boards.spec import Resources
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
@@ -38,6 +38,7 @@ from semifreddo.studies.hardware.sample_layers import (
     rom_samples,
     samples,
 )
+from semifreddo.studies.hardware.sample_powers import power_samples
 from semifreddo.studies.hardware.sample_signs import sign_samples
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "rtl"
@@ -47,6 +48,7 @@ SAMPLES = {
     "roms": (rom_samples, 12),
     "packed": (packed_samples, 12),
     "signs": (sign_samples, 6),
+    "powers": (power_samples, 9),
     "curves": (curve_samples, 6),
 }
 FOLDED = (34, 64, 103)
@@ -123,6 +125,7 @@ def test_networks_count_the_same_parts() -> None:
     net, schedule = random_net(5)
     lines += ["network 5, packed", *predicted(net, with_packed(net, schedule))]
     lines += ["network 5, signs", *predicted(*with_signs(net, schedule))]
+    lines += ["network 5, powers", *predicted(*with_powers(net, schedule))]
     compare("parts-networks", lines)
 
 

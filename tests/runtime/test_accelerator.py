@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fakes import FakeDevice, bundle_of, other_task, vectors_of
-from nets import blended, signs
+from nets import blended, powers, signs
 from semifreddo.core.errors import (
     DataError,
     TaskError,
@@ -26,6 +26,7 @@ from semifreddo.core.pixels import reads_pixels
 from semifreddo.core.preprocessing import Preprocessing
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.layers import Stream
+from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.runtime import Accelerator, Bundle, TransportFile, write_bundle
 from semifreddo.runtime.results import Predictions
@@ -479,18 +480,20 @@ def test_await(accelerator: Accelerator) -> None:
     assert np.array_equal(odd, VECTORS.expected[1::2])
 
 
-@pytest.mark.parametrize("value", [0, -2])
-def test_a_weight_that_is_no_sign_never_reaches_the_device(value: int) -> None:
-    """The hardware of signs would take it for one."""
-    bundle = bundle_of(signs(), "good")
+@pytest.mark.parametrize(("net", "value"), [(signs(), 0), (signs(), -2), (powers(), 3)])
+def test_a_weight_that_breaks_a_promise_never_reaches_the_device(
+    net: StreamNet, value: int
+) -> None:
+    """The hardware of signs would take it for one, that of powers of two for another power."""
+    bundle = bundle_of(net, "good")
     device, good = FakeDevice(bundle.net), bundle.tasks["good"]
-    words = good.words.copy()
-    words[1] = (int(words[1]) & ~3) | (value & 3)
+    words, mask = good.words.copy(), (1 << net.block["w"].bits) - 1
+    words[1] = (int(words[1]) & ~mask) | (value & mask)
     task = dataclasses.replace(good, name="bad", words=words)
     with pytest.raises(TaskError, match=r"w: value"):
         Bundle(bundle.net, {"bad": task}, {})
     with Accelerator.open(bundle, device) as accelerator:
         loads = device.loads
-        with pytest.raises(TaskError, match=r"w: value.* -1.*1; retarget"):
+        with pytest.raises(TaskError, match=r"w: value.* -1.*1.*; retarget"):
             accelerator.load_task(task)
         assert device.loads == loads and accelerator.task == good

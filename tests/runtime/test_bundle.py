@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from fakes import bundle_of, other_task, vectors_of
-from nets import blended, signs
+from nets import blended, powers, signs
 from semifreddo.core.digest import digest_bytes
 from semifreddo.core.errors import BundleError
 from semifreddo.core.vectors import VectorSet
@@ -309,9 +309,10 @@ def _refused(victim: Path, data: bytes) -> bool:
     return False
 
 
-def test_the_manifest_says_which_values_are_signs(tmp_path: Path) -> None:
+def test_the_manifest_says_which_values_may_be_loaded(tmp_path: Path) -> None:
     """Another program must not load a 0, which hardware of signs would take for one."""
-    for net, expected in ((signs(), {"w": [-1, 1]}), (blended(), {})):
+    of_powers = {"w": [-8, -4, -2, -1, 0, 1, 2, 4, 8]}
+    for net, expected in ((signs(), {"w": [-1, 1]}), (powers(), of_powers), (blended(), {})):
         path = tmp_path / f"{net.name}.sfb"
         write_bundle(path, bundle_of(net))
         device = json.loads(members(path)["manifest.json"])["device"]

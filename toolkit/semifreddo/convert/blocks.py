@@ -15,6 +15,7 @@ import numpy.typing as npt
 from semifreddo.convert.values import Constant
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import bits_for
+from semifreddo.ir.allowed import refusal, sums_of_powers
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.ir.layers import ROLES, Role, WeightBlock
 
@@ -114,10 +115,13 @@ class Blocks:
         plan: Which tensors are frozen; None if the model has no plan.
         frozen: Follow the plan (without one, everything is frozen), freeze all or nothing, or
             the tensors whose names match a pattern (``*`` and ``?``).
+        terms: By name: of how many signed powers of two all integers of a weight are the sums at
+            most, whatever is trained.
     """
 
-    def __init__(self, plan: FreezePlan | None, frozen: Frozen) -> None:
+    def __init__(self, plan: FreezePlan | None, frozen: Frozen, terms: Mapping[str, int]) -> None:
         self._plan = plan
+        self._terms = terms
         self._frozen = frozen
         self._tensors: dict[str, IntegerTensor] = {}
         self._matched: set[str] = set()
@@ -163,6 +167,12 @@ class Blocks:
         bits, signed = ROLES[role].storage or chosen
         filled = filled or draft
         times = filled.raw.shape[-1] // outputs
+        terms = self._terms.get(name, 0) if role == "weight" else 0
+        if terms and (why := refusal(filled.raw, sums_of_powers(bits, terms))):
+            raise ConversionError(
+                f"{what}: {name}: {why}, the sums of at most {terms} signed powers of two that "
+                "the file's metadata promise; export the model again"
+            )
         block = WeightBlock(
             name=name,
             role=role,
@@ -173,6 +183,7 @@ class Blocks:
             frozen=self._flags(constant, name, outputs) * times,
             # Zeros between the entries of a kernel are where its attributes say, in every task.
             signs=role == "weight" and constant.quantized.signs and bool(filled.raw.all()),
+            terms=terms,
         )
         self.stored.add(name)
         known = self.by_name.setdefault(name, block)

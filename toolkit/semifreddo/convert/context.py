@@ -63,7 +63,7 @@ class Context(Lineage):
     """
 
     def __init__(self, graph: Graph, frozen: Frozen) -> None:
-        super().__init__(Blocks(graph.info.plan, frozen))
+        super().__init__(Blocks(graph.info.plan, frozen, graph.info.terms))
         self.graph = graph
         self.origins: dict[str, Origin] = {}
         self.entrance: Entrance | None = None

@@ -47,7 +47,7 @@ def export_qonnx(
     repeats: tuple[tuple[str, ...], ...] = (),
     info: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model as QONNX, with the freeze plan in its metadata.
+    """Write a model as QONNX, with freeze plan and powers of two in its metadata.
 
     The file has one float input ``image`` of shape (1, channels, height, width), holding r / 256
     for raw images r, and one output ``result``. Initializers have the names of the model's
@@ -68,6 +68,8 @@ def export_qonnx(
             every obstacle is listed, as :func:`~semifreddo.convert.check_model` does.
         CheckpointError: The plan names a tensor the model does not use.
     """
+    from semifreddo.nn.powers import promised_terms
+
     path = Path(path)
     if model.training:
         raise ConversionError(f"{path}: the model is in training mode; call model.eval() first")
@@ -75,8 +77,8 @@ def export_qonnx(
     exported = trace(model, path, input_shape)
     _check_names(exported, plan, path)
     refuse(obstacles_of(exported), str(path))
-    props = ModelInfo(plan, labels, repeats, dict(info or {})).to_props()
-    onnx.helper.set_model_props(exported, props)
+    known = ModelInfo(plan, labels, repeats, dict(info or {}), promised_terms(model))
+    onnx.helper.set_model_props(exported, known.to_props())
     write_atomic(path, exported.SerializeToString(deterministic=True))
 
 

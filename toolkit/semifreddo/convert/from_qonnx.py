@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -189,16 +190,31 @@ def _same_logic(context: Context, names: tuple[str, ...]) -> bool:
     return True
 
 
+def _promise_alike(context: Context, repeats: Sequence[Repeat]) -> None:
+    """Weights of all passes are promised to be sums of as many powers of two: the most of any."""
+    layers = {layer.name: layer for layer in context.layers}
+    for repeat in repeats:
+        for names in zip(*repeat.passes, strict=True):
+            for found in zip(*(layers[name].block_names for name in names), strict=True):
+                blocks = [context.blocks.by_name[name] for name in found]
+                counts = [block.terms for block in blocks]
+                terms = max(counts) if all(counts) else 0
+                for block in blocks:
+                    context.blocks.by_name[block.name] = replace(block, terms=terms)
+
+
 def _net(context: Context, name: str) -> StreamNet:
     if context.input is None or not context.layers:
         raise ConversionError(f"{context.graph.where}: the model does nothing with its input")
     used = {block for layer in context.layers for block in layer.block_names}
+    repeats = _repeats(context)
+    _promise_alike(context, repeats)
     return StreamNet(
         name=name,
         input=context.input,
         layers=tuple(context.layers),
         blocks=tuple(block for key, block in context.blocks.by_name.items() if key in used),
-        repeats=_repeats(context),
+        repeats=repeats,
     )
 
 

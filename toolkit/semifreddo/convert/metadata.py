@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.plain_json import parse_json
+from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.ir.freeze import FreezePlan
 
 FREEZE_KEY = "semifreddo.freeze"
 LABELS_KEY = "semifreddo.labels"
 REPEATS_KEY = "semifreddo.repeats"
+TERMS_KEY = "semifreddo.terms"
 INFO_KEY = "semifreddo.info"
 
 
@@ -31,12 +33,15 @@ class ModelInfo:
             corresponding positions correspond, and a path that is in several passes is a module
             called in each of them. Empty if nothing is repeated.
         info: Free text entries (accuracy, seed, versions...).
+        terms: By name of a weight: of how many signed powers of two each of its integers is the sum
+            at most, ``2**0`` to ``2**(bits - 2)``, however the model is trained on.
     """
 
     plan: FreezePlan | None = None
     labels: tuple[str, ...] = ()
     repeats: tuple[tuple[str, ...], ...] = ()
     info: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, int] = field(default_factory=dict)
 
     def to_props(self) -> dict[str, str]:
         """The ``metadata_props`` entries, in a fixed order."""
@@ -45,6 +50,8 @@ class ModelInfo:
             REPEATS_KEY: json.dumps(self.repeats),
             INFO_KEY: json.dumps(dict(self.info), sort_keys=True),
         }
+        if self.terms:
+            props[TERMS_KEY] = json.dumps(dict(self.terms), sort_keys=True)
         if self.plan is not None:
             props[FREEZE_KEY] = self.plan.to_json()
         return props
@@ -75,8 +82,14 @@ class ModelInfo:
             info = {
                 str(key): str(text) for key, text in parse_json(props.get(INFO_KEY, "{}")).items()
             }
+            terms = {
+                str(key): int(count)
+                for key, count in parse_json(props.get(TERMS_KEY, "{}")).items()
+            }
+            if not set(terms.values()) <= set(range(1, MOST_TERMS + 1)):
+                raise ValueError(f"terms {sorted(terms.values())}")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConversionError(
                 f"{where}: the semifreddo metadata is damaged ({error!r}); export the model again"
             ) from error
-        return cls(plan, labels, repeats, info)
+        return cls(plan, labels, repeats, info, terms)

@@ -14,8 +14,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.nn.integers import integer_tensor
-from semifreddo.nn.powers import MOST_TERMS, powers_quants, signed_digits
+from semifreddo.nn.powers import powers_quants, signed_digits
 from semifreddo.train.objective import JSON, CrossEntropy
 
 

@@ -23,6 +23,7 @@ from brevitas.quant.base import NarrowIntQuant
 from brevitas.quant.solver.weight import WeightQuantSolver
 from torch import Tensor, nn
 
+from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.nn.config import Terms
 from semifreddo.nn.quant import (
     Fixed,
@@ -33,7 +34,6 @@ from semifreddo.nn.quant import (
     unclipped_frac,
 )
 
-MOST_TERMS = 2
 _FINER = 3
 _HALF_STEP = 2.0**-0.5
 
@@ -100,6 +100,11 @@ class FilterTerms(nn.Module):
         most = MOST_TERMS if terms == "learned" else terms
         self.register_buffer("count", torch.full((filters,), most, dtype=torch.int32))
         self.register_buffer("fixed", torch.tensor(not learned))
+
+    @property
+    def most(self) -> int:
+        """Most terms that a filter can have, now and after more training."""
+        return int(self.count.max()) if bool(self.fixed) else MOST_TERMS
 
     def forward(self, x: Tensor, scale: Tensor, top: int) -> Tensor:
         """Weights on their grid, of the filters' terms; gradients pass straight through.
@@ -230,6 +235,14 @@ def powers_quants(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, PowersQ
         if isinstance(quant, PowersQuant):
             weight: Any = module.weight
             yield f"{name}.weight".lstrip("."), weight, quant
+
+
+def promised_terms(model: nn.Module) -> dict[str, int]:
+    """By name of a weight of powers of two: the most terms that any of its filters can have.
+
+    Counts that are fixed stay; as long as they are learned, any filter may get all terms.
+    """
+    return {name: quant.filter_terms.most for name, _, quant in powers_quants(model)}
 
 
 def fix_terms(layer: nn.Module) -> None:

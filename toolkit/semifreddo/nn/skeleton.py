@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
+from semifreddo.ir.allowed import MOST_TERMS, sums_of_powers
 from semifreddo.ir.exact import exact_result
 from semifreddo.ir.freeze import matching
 from semifreddo.ir.layers import (
@@ -33,7 +34,7 @@ from semifreddo.ir.layers import (
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.structure import Repeat
 from semifreddo.ir.validate import window_shape
-from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig
+from semifreddo.nn.config import BackboneConfig, NetworkConfig, SemifreddoConfig, Terms
 
 _INPUT = FixedType.exact(8, 8, signed=False)
 _WIDE = 0.4
@@ -92,6 +93,19 @@ def _made(config: NetworkConfig, seed: int) -> tuple[_Maker, Sequence[str]]:
     return maker, build(maker, config)
 
 
+class _Formats(NamedTuple):
+    """Of a layer: bits of weights and of what comes out, and powers of two of a weight."""
+
+    weights: int
+    output: int
+    terms: Terms | None = None
+
+    @property
+    def most_terms(self) -> int:
+        """Most powers of two that a weight can be the sum of; 0 if it is any integer."""
+        return MOST_TERMS if self.terms == "learned" else self.terms or 0
+
+
 class _Maker:
     """Puts layers behind each other; streams are found by the names of their layers."""
 
@@ -117,13 +131,20 @@ class _Maker:
         return name if calls == 1 else f"{again}{calls}"
 
     def _block(
-        self, name: str, role: Role, raw: IntArray, kind: FixedType, *, signs: bool = False
+        self,
+        name: str,
+        role: Role,
+        raw: IntArray,
+        kind: FixedType,
+        *,
+        signs: bool = False,
+        terms: int = 0,
     ) -> str:
         if name not in self.blocks:
             frac = (kind.frac,) * raw.shape[-1]
             loadable = (False,) * len(frac)
             self.blocks[name] = WeightBlock(
-                name, role, raw, kind.width, kind.signed, frac, loadable, signs
+                name, role, raw, kind.width, kind.signed, frac, loadable, signs, terms
             )
         return name
 
@@ -131,9 +152,10 @@ class _Maker:
         return np.random.default_rng((self.seed, len(self.blocks))).normal(0, 1, shape)
 
     def _weights(
-        self, path: str, shape: tuple[int, ...], bits: int, source: FixedType
+        self, path: str, shape: tuple[int, ...], formats: _Formats, source: FixedType
     ) -> tuple[str, str]:
         """Weight and bias of a layer; the bias has the accumulator's scale."""
+        bits, terms = formats.weights, formats.most_terms
         top = (1 << (bits - 1)) - 1
         bell = self._random(shape)
         drawn = (
@@ -141,12 +163,16 @@ class _Maker:
             if bits > 1
             else np.where(bell >= 0, 1, -1)
         )
+        if terms:
+            values = np.array(sums_of_powers(bits, terms))
+            drawn = values[np.abs(drawn[..., None] - values).argmin(-1)]
         weight = self._block(
             f"{path}.weight",
             "weight",
             drawn.astype(np.int64),
             FixedType.exact(max(2, bits), bits, signed=True),
             signs=bits == 1,
+            terms=terms,
         )
         self.weight_bits[weight] = bits
         width, frac = self.config.bias_bits, source.frac + bits
@@ -160,7 +186,7 @@ class _Maker:
         path: str,
         source: str,
         outputs: int,
-        bits: tuple[int, int],
+        formats: _Formats,
         *,
         kernel: int = 3,
         stride: int = 1,
@@ -168,17 +194,17 @@ class _Maker:
         depthwise: bool = False,
         relu: bool = True,
     ) -> str:
-        """A convolution and its activation; ``bits`` of weights and output."""
+        """A convolution and its activation."""
         read = self._streams[source]
         shape = (kernel, kernel, 1 if depthwise else read.channels, outputs)
-        weight, bias = self._weights(f"{path}.conv", shape, bits[0], read.type)
+        weight, bias = self._weights(f"{path}.conv", shape, formats, read.type)
         around = (padding if kernel > 1 else 0,) * 4
         size = window_shape(read.shape, (kernel, kernel), (stride, stride), around)
         name = self._name(f"{path}.conv".replace(".", "_"))
         return self._append(
             Conv(
                 inputs=(source,),
-                output=Stream(name, (*size, outputs), _activation(bits[1], signed=not relu)),
+                output=Stream(name, (*size, outputs), _activation(formats.output, signed=not relu)),
                 weight=weight,
                 bias=bias,
                 kernel=(kernel, kernel),
@@ -189,16 +215,18 @@ class _Maker:
         )
 
     def block(
-        self, path: str, source: str, index: int, bits: tuple[int, int], *, relu: bool = True
+        self, path: str, source: str, index: int, formats: _Formats, *, relu: bool = True
     ) -> str:
         """Block ``index`` of the configuration, as ``nn.network.make_block`` makes it."""
         width, stride = self.config.widths[index], self.config.strides[index]
         padding = 1 if index else self.config.first_padding
         if index == 0 or self.config.block != "separable":
-            return self.conv(path, source, width, bits, stride=stride, padding=padding, relu=relu)
-        inputs = self._streams[source].channels
-        source = self.conv(f"{path}.depthwise", source, inputs, bits, stride=stride, depthwise=True)
-        return self.conv(f"{path}.pointwise", source, width, bits, kernel=1, relu=relu)
+            return self.conv(
+                path, source, width, formats, stride=stride, padding=padding, relu=relu
+            )
+        inputs, name = self._streams[source].channels, f"{path}.depthwise"
+        source = self.conv(name, source, inputs, formats, stride=stride, depthwise=True)
+        return self.conv(f"{path}.pointwise", source, width, formats, kernel=1, relu=relu)
 
     def add(self, path: str, sources: tuple[str, str], bits: int) -> str:
         """A residual addition, clipped at zero."""
@@ -230,9 +258,9 @@ class _Maker:
         pooled = Stream("head_pool_pool_averagepool", (1, 1, read.channels), kind)
         size = read.shape[:2]
         self._append(AvgPool(inputs=(source,), output=pooled, kernel=size, stride=size))
-        bits = config.head_weight_bits or config.weight_bits
+        formats = _Formats(config.head_weight_bits or config.weight_bits, config.pool_bits)
         shape = (read.channels, config.classes)
-        weight, bias = self._weights("head.linear", shape, bits, kind)
+        weight, bias = self._weights("head.linear", shape, formats, kind)
 
         def linear(output: FixedType) -> Linear:
             stream = Stream("head_linear_gemm", (1, 1, config.classes), output)
@@ -253,24 +281,32 @@ def _backbone(make: _Maker, config: BackboneConfig) -> Sequence[str]:
     outputs: list[str] = []
     first_of = {last: first for first, last in config.skips}
     for index in range(len(config.widths)):
-        bits, skipped = config.bits_of(index), first_of.get(index)
-        source = make.block(f"blocks.{index}", source, index, bits, relu=skipped is None)
+        skipped = first_of.get(index)
+        formats = _Formats(*config.bits_of(index), config.terms_of(config.weights))
+        source = make.block(f"blocks.{index}", source, index, formats, relu=skipped is None)
         if skipped is not None:
             other = outputs[skipped]
             if index in config.projections:
                 path, stride = f"projections.{index}", config.projections[index]
                 other = make.conv(
-                    path, other, config.widths[index], bits, kernel=1, stride=stride, relu=False
+                    path, other, config.widths[index], formats, kernel=1, stride=stride, relu=False
                 )
-            source = make.add(f"adds.{index}", (source, other), bits[1])
+            source = make.add(f"adds.{index}", (source, other), formats.output)
         outputs.append(source)
     make.head(source)
     return ()
 
 
 def _semifreddo(make: _Maker, config: SemifreddoConfig) -> Sequence[str]:
-    core = config.core_weight_bits or config.weight_bits, config.act_bits
-    trainable = config.trainable_weight_bits or config.weight_bits, config.act_bits
+    core, trainable = (
+        _Formats(
+            bits or config.weight_bits, config.act_bits, config.terms_of(kind or config.weights)
+        )
+        for bits, kind in (
+            (config.core_weight_bits, config.core_weights),
+            (config.trainable_weight_bits, config.trainable_weights),
+        )
+    )
     frozen = first = second = "image"
     passes: list[tuple[str, ...]] = []
     for step, block in enumerate(config.passes):

@@ -107,7 +107,7 @@ COSTS: Mapping[str, Area] = {
     "sign_sum_bit": Area(lut=1.1),
     # Powers of two: a bit of an operand that is shifted, or of the sum that the term is added to; a
     # bit of a code that is made of an integer.
-    "shift_bit": Area(lut=1.0),
+    "shift_bit": Area(lut=1.05),
     "code_bit": Area(lut=1.1),
     # Several products in a slice: a bit of a weight's register, and for each cycle that a bit waits
     # for the slice before.
