@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from semifreddo.flow.stage import run_stage
 from semifreddo.flow.stages import cosim, synth
 from semifreddo.flow.stages.rtl import RTL_STAGE, built_design, generated_again
 from semifreddo.ir.serial import load_net
+from semifreddo.reports.figures import PathFigures
 from semifreddo.reports.report import BuildReport
 from semifreddo.rtl.choices import RtlSchedule
 from semifreddo.rtl.design.design import make_design
@@ -47,6 +49,7 @@ from semifreddo.tools.cells import CellCounts
 from semifreddo.tools.liberty import CellArea
 from semifreddo.tools.nextpnr import Routed, Utilisation
 from semifreddo.tools.opensta import Analysis, Power, SlowestPath
+from semifreddo.tools.slow_paths import SlowPath
 
 
 def again(config: BuildConfig, *overrides: str) -> BuildConfig:
@@ -221,13 +224,15 @@ def test_synth_is_not_run_unasked(built: BuildConfig) -> None:
     assert "takes minutes; run it with --until synth" in waiting(build(built))["synth"]
 
 
-def fake_synthesis(monkeypatch: pytest.MonkeyPatch, lut: int) -> None:
+def fake_synthesis(
+    monkeypatch: pytest.MonkeyPatch, lut: int, netlists: Mapping[str, Path] | None = None
+) -> None:
     from semifreddo.rtl.synthesis.parts import DesignResources
 
     def synthesize(design: object, **options: object) -> DesignResources:
         cells = CellCounts(lut=lut, lut_pairs=lut - 9, ff=2 * lut, dsp=1, bram18=1)
         rest = CellCounts(lut=5, lut_pairs=4), CellCounts(lut=7, lut_pairs=7)
-        return DesignResources("xc7", {"core": cells}, *rest)
+        return DesignResources("xc7", {"core": cells}, *rest, netlists or {})
 
     class Yosys:
         text = "0.70"
@@ -319,6 +324,30 @@ def test_standard_cells_are_refused_before_anything_is_synthesised(
     monkeypatch.setattr("semifreddo.flow.stages.synth.find_sta", missing)
     with pytest.raises(ToolError, match=r"^stage synth: sta not found; install it with: apt-get"):
         build(wanted, until="synth")
+
+
+def test_the_slowest_paths_are_named(
+    built: BuildConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Slowest first, the slowest of all in a line; nothing of a family without delays."""
+    fake_synthesis(monkeypatch, 100)
+    build(built, until="synth")
+    fake_synthesis(monkeypatch, 101, {"core": tmp_path / "core.gz"})
+    paths = {
+        "core": SlowPath(12.346, "a.b", "c[1]", "tiny_core", {"LUT6": 2, "CARRY4": 1}),
+        "bus": SlowPath(4.0, "x", "y", "tiny", {}),
+    }
+    monkeypatch.setattr("semifreddo.flow.stages.synth.part_paths", lambda *_: paths)
+    lines: list[str] = []
+    report = build(again(built, "rtl.lut_pairs=true"), until="synth", progress=lines.append)
+    assert report.synthesis is not None
+    where = "from a.b to c[1] through 1 CARRY4, 2 LUT6"
+    assert report.synthesis.paths == (
+        PathFigures("core", 12.35, where),
+        PathFigures("buses", 4.0, "from x to y"),
+    )
+    told = f"slowest path by estimate 12.3 ns (81 MHz), in core: {where}; nothing is placed"
+    assert f"      {told}" in lines
 
 
 def test_memories_that_are_too_large_for_flip_flops(

@@ -216,6 +216,21 @@ class CellFigures:
 
 
 @dataclass(frozen=True)
+class PathFigures:
+    """The slowest path that ends in a part, estimated before anything is placed.
+
+    Attributes:
+        name: The part.
+        ns: Its delay, with wires of an assumed length.
+        where: Where it begins, where it ends, and through what.
+    """
+
+    name: str
+    ns: float
+    where: str
+
+
+@dataclass(frozen=True)
 class SynthesisFigures:
     """What synthesis measured.
 
@@ -223,6 +238,7 @@ class SynthesisFigures:
         tool: Which one, with its version.
         parts: By layer, and what is between and around the layers.
         lut_pairs: LUTs if two that fit into one LUT6_2 are one; None if nobody has counted them.
+        paths: By part, slowest first; empty if nobody knows the delays of the family's cells.
     """
 
     tool: str
@@ -233,6 +249,7 @@ class SynthesisFigures:
     seconds: float
     parts: tuple[CellFigures, ...] = ()
     lut_pairs: int | None = None
+    paths: tuple[PathFigures, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ STUDIES = {
 }
 MEASUREMENTS = {
     "calibration": "hardware.calibration:Calibration",
+    "clocks": "hardware.clocks:Clocks",
     "adder_graphs": "hardware.calibration:AdderGraphs",
     "residency": "hardware.tables:Residency",
     "digit_width": "hardware.tables:DigitWidth",

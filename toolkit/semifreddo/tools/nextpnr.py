@@ -31,7 +31,7 @@ class Routed:
     """A placed and routed design.
 
     Attributes:
-        config: Text configuration, what ecppack reads.
+        config: Text configuration, what ecppack reads; None of a part of a design.
         fmax_mhz: Highest clock by nextpnr's timing model, by clock net.
         utilisation: By nextpnr's name of the kind of cell.
         critical_path: The slowest path: a line per step, cell or net and its delay.
@@ -39,7 +39,7 @@ class Routed:
         seconds: Wall time.
     """
 
-    config: Path
+    config: Path | None
     fmax_mhz: Mapping[str, float]
     utilisation: Mapping[str, Utilisation]
     critical_path: tuple[str, ...]
@@ -54,7 +54,7 @@ class Routed:
 
 def place_and_route(
     netlist: Path,
-    constraints: str,
+    constraints: str | None,
     *,
     size: str,
     package: str,
@@ -69,7 +69,7 @@ def place_and_route(
 
     Args:
         netlist: Yosys' JSON; in ``workdir``, because YoWASP tools see only what is below it.
-        constraints: Text of an LPF file.
+        constraints: Text of an LPF file; None for a part of a design, whose ports have no pins.
         size: ``25k``, ``45k`` or ``85k``.
         package: nextpnr's name, e.g. ``CABGA381``.
         speed: Speed grade, 6 to 8.
@@ -84,20 +84,25 @@ def place_and_route(
             not what it should be.
         ToolTimeoutError: Not finished in time.
     """
-    write_atomic(workdir / "constraints.lpf", constraints)
-    config, report = workdir / "routed.config", workdir / "nextpnr.json"
+    report = workdir / "nextpnr.json"
+    config, words = None, ["--out-of-context"]
+    if constraints is not None:
+        write_atomic(workdir / "constraints.lpf", constraints)
+        config = workdir / "routed.config"
+        words = ["--lpf", "constraints.lpf", "--textcfg", config.name]
     done = run(
         [
             *(find_nextpnr(), f"--{size}", "--quiet"),
             *("--package", package, "--speed", str(speed)),
-            *("--json", netlist.relative_to(workdir), "--lpf", "constraints.lpf"),
-            *("--textcfg", config.name, "--report", report.name, "--timing-allow-fail"),
+            *("--json", netlist.relative_to(workdir)),
+            *words,
+            *("--report", report.name, "--timing-allow-fail"),
             *("--freq", f"{clock_mhz:g}", "--seed", str(seed)),
         ],
         cwd=workdir,
         timeout_s=timeout_s,
         log=workdir / "nextpnr.log",
-        outputs=(config, report),
+        outputs=[report, *([config] if config else [])],
         cancel=cancel,
     )
     try:
@@ -115,12 +120,13 @@ def place_and_route(
 
 
 def pack_bitstream(routed: Routed, bitstream: Path, *, timeout_s: float) -> Path:
-    """Write the bitstream of a routed design.
+    """Write the bitstream of a routed design, which has pins.
 
     Raises:
         ToolError: ecppack is missing or fails.
         ToolTimeoutError: Not finished in time.
     """
+    assert routed.config is not None
     workdir = routed.config.parent
     run(
         [

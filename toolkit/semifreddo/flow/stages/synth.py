@@ -1,6 +1,7 @@
 """Stage ``synth``: Yosys counts what the Verilog takes, layer by layer.
 
-With a liberty file, standard cells too: area, slowest path and power.
+Where the delays of the family's cells are known, the slowest path that ends in each layer is named,
+too. With a liberty file, standard cells too: area, slowest path and power.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from semifreddo.flow.stage import Figures, Report, Stage, Workspace
 from semifreddo.flow.stages.rtl import RTL_DIR, built_design
 from semifreddo.reports.figures import (
     CellFigures,
+    PathFigures,
     StandardCellFigures,
     StandardCellPartFigures,
     SynthesisFigures,
 )
 from semifreddo.rtl.scheduler.explanation import RESOURCES, Shortage
+from semifreddo.rtl.synthesis.clock import part_paths
 from semifreddo.rtl.synthesis.parts import DesignResources, synthesize_design
 from semifreddo.rtl.synthesis.standard_cells import DesignCells, measure_cells
 from semifreddo.tools.cells import CellCounts
@@ -138,7 +141,7 @@ def _cell_figures(found: DesignCells, library: str, clock_mhz: float) -> Standar
         cycles=found.activity.cycles,
         parts=tuple(
             StandardCellPartFigures(
-                "buses" if name == "bus" else name,
+                _part_name(name),
                 round(part.area.total, 1),
                 round(part.area.sequential, 1),
                 round(1000 * part.watts, 4),
@@ -146,6 +149,27 @@ def _cell_figures(found: DesignCells, library: str, clock_mhz: float) -> Standar
             for name, part in found.parts.items()
         ),
     )
+
+
+def _paths(work: Workspace, found: DesignResources) -> tuple[PathFigures, ...]:
+    """The slowest path of each part, if delays are known; the slowest of all is told."""
+    if not found.netlists:
+        return ()
+    figures = tuple(
+        PathFigures(_part_name(name), round(path.ns, 2), str(path))
+        for name, path in part_paths(built_design(work.build), found).items()
+    )
+    if figures:
+        slowest = figures[0]
+        work.report(
+            f"      slowest path by estimate {slowest.ns:.1f} ns ({1000 / slowest.ns:.0f} MHz), in "
+            f"{slowest.name}: {slowest.where}; nothing is placed"
+        )
+    return figures
+
+
+def _part_name(name: str) -> str:
+    return "buses" if name == "bus" else name
 
 
 def _run(work: Workspace) -> Figures:
@@ -176,6 +200,7 @@ def _run(work: Workspace) -> Figures:
             _cells("buses", found.bus),
         ),
         lut_pairs=total.lut_pairs,
+        paths=_paths(work, found),
     )
     result = dataclasses.asdict(figures)
     write_atomic(work.out / RESULT, json.dumps(result, indent=1) + "\n")

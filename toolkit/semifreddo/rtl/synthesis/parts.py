@@ -16,7 +16,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +28,7 @@ from semifreddo.rtl.design.written import Verilog
 from semifreddo.tools import cells as counting
 from semifreddo.tools import lut_pairs
 from semifreddo.tools.cells import CellCounts
+from semifreddo.tools.delays import LIBRARIES
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys, synthesis_script, synthesize
 
@@ -75,12 +76,14 @@ class DesignResources:
         by_layer: Cells by layer name.
         streams: Forks, FIFOs and buffers between the layers.
         bus: Packets, registers, result words.
+        netlists: Yosys' JSON netlists, gzipped, by part, of families whose delays are known.
     """
 
     family: Family
     by_layer: Mapping[str, CellCounts]
     streams: CellCounts
     bus: CellCounts
+    netlists: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def total(self) -> CellCounts:
@@ -184,13 +187,18 @@ def synthesize_design(
         cache=cache,
         timeout_s=timeout_s,
         use_dsp=use_dsp,
-        netlists=family == "ecp5",  # rtl.ecp5 links them
+        netlists=family in LIBRARIES,
         jobs=jobs,
         progress=progress,
     )
     cells = [part.cells for part in made]
     layers = {part.name: found for part, found in zip(parts[:-2], cells, strict=False)}
-    return DesignResources(family, layers, cells[-2], cells[-1])
+    kept = {
+        part.name: each.netlist
+        for part, each in zip(parts, made, strict=True)
+        if each.netlist is not None
+    }
+    return DesignResources(family, layers, cells[-2], cells[-1], kept)
 
 
 def synthesize_parts(

@@ -108,7 +108,7 @@ def compare(
     Raises:
         ToolError: Yosys is missing, too old or fails.
     """
-    tasks = [_part(sample, index) for index, sample in enumerate(chosen)]
+    tasks = [sample_part(sample, index) for index, sample in enumerate(chosen)]
     made = synthesize_parts(
         tasks,
         family=family,
@@ -123,7 +123,8 @@ def compare(
     ]
 
 
-def _part(sample: Sample, index: int) -> Part:
+def sample_part(sample: Sample, index: int) -> Part:
+    """The layer of a sample, as it is synthesised."""
     schedule = RtlSchedule({sample.layer.name: sample.choice})
     part = design_parts(make_design(sample.net, schedule))[0]
     return Part(f"{index} {sample.title}", part.top, part.files, part.black_boxes)
