@@ -16,7 +16,7 @@ from semifreddo.studies.runner import draw, render
 pytest.importorskip("torch", reason="needs torch (extra train)")
 
 SHOWN = {
-    **dict.fromkeys(("calibration", "adder_graphs"), "rtl-measurements.md"),
+    **dict.fromkeys(("calibration", "clocks", "adder_graphs"), "rtl-measurements.md"),
     **dict.fromkeys(("float_scales", "published_networks"), "any-network.md"),
 }
 """Pages of measurements; the others are in docs/performance.md."""
