@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semifreddo.core.arrays import is_archive, read_array, read_arrays
+from semifreddo.core.arrays import LIMIT_BYTES, is_archive, read_array, read_arrays
 from semifreddo.core.errors import DataError
 
 KINDS = ["u1", "<i2", ">i4", "<i8", "<f4", "?", "<U5"]
@@ -102,6 +102,29 @@ def test_a_bomb_is_refused_before_it_is_decompressed() -> None:
         read_arrays(bomb, "here", limit_bytes=100)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
+
+
+def test_four_gibibytes_are_the_limit() -> None:
+    """A declaration of one byte more is refused unread; 2 GiB, the largest image sets, are not."""
+    assert LIMIT_BYTES == 2 * 2**31
+    with pytest.raises(DataError, match=f"the limit is {LIMIT_BYTES}"):
+        read_arrays(declaring(LIMIT_BYTES + 1), "here")
+
+
+def declaring(size: int) -> bytes:
+    """An archive whose directory says that its only array has so many bytes."""
+    data = bytearray(archive(zipfile.ZIP_DEFLATED, a=npy(np.zeros(3))))
+    entry = data.index(b"PK\x01\x02")
+    name, extra = (int.from_bytes(data[entry + at : entry + at + 2], "little") for at in (28, 30))
+    assert extra == 0
+    data[entry + 24 : entry + 28] = b"\xff" * 4
+    more = (1).to_bytes(2, "little") + (8).to_bytes(2, "little") + size.to_bytes(8, "little")
+    data[entry + 30 : entry + 32] = len(more).to_bytes(2, "little")
+    data[entry + 46 + name : entry + 46 + name] = more
+    end = data.index(b"PK\x05\x06")
+    length = int.from_bytes(data[end + 12 : end + 16], "little") + len(more)
+    data[end + 12 : end + 16] = length.to_bytes(4, "little")
+    return bytes(data)
 
 
 def test_encrypted_members() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
 
 from semifreddo.core.errors import DataError
-from semifreddo.core.pictures import picture_shape, pictures_of
+from semifreddo.core.pictures import picture_shape, pictures_of, read_picture
 
 Image = pytest.importorskip("PIL.Image", reason="needs pillow")
 
@@ -43,3 +44,15 @@ def test_the_natural_order_of_names(tmp_path: Path) -> None:
     pictures, others = pictures_of(tmp_path)
     assert [file.name for file in pictures] == ["2.PNG", "10.png"]
     assert sorted(file.name for file in others) == [".hidden", "a.txt"]
+
+
+@pytest.mark.parametrize("size", [(65_536, 1_024), (1, 50_000_001), (8_192, 8_192)])
+def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Whatever the sides are: it is their product that takes memory."""
+    header = b"\x00\x00\x00\rIHDR" + b"".join(side.to_bytes(4, "big") for side in size)
+    header += b"\x01\x00\x00\x00\x00"
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + header + crc32(header[4:]).to_bytes(4, "big") + b"\0\0\0\0IDAT"
+    )
+    with pytest.raises(DataError, match=rf"is {size[0]}x{size[1]} pixels, of which"):
+        read_picture(tmp_path / "a.png", (8, 8, 1), "area")

@@ -59,6 +59,24 @@ def ran(lines: list[str]) -> list[str]:
     return [name for name, how in zip(names, done, strict=True) if how.startswith("done")]
 
 
+def test_hours_that_a_stage_may_take() -> None:
+    """Far beyond what it takes: a licence server or a disk that hangs ends in an error."""
+    found = {
+        stage.name: stage.timeout_s / 3600
+        for backend in ("hls", "rtl")
+        for stage in stages("net", backend)
+    }
+    assert found == {
+        "hls": 4,
+        "cosim": 8,
+        "package": 0.5,
+        "block_design": 1,
+        "synth": 4,
+        "impl": 8,
+        "bitstream": 1,
+    }
+
+
 def test_a_good_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_tools(monkeypatch)
     assert ran(run_all(project)) == ["package", "block_design", "synth", "impl", "bitstream"]

@@ -150,6 +150,17 @@ def test_a_latency_row_that_is_too_short_ends_the_table() -> None:
     assert (found.interval_min_cycles, found.interval_max_cycles) == (None, None)
 
 
+def test_latencies_of_parts_are_not_those_of_the_design() -> None:
+    """A report without a summary begins with the instances, whose head has other columns first."""
+    head = "    | min |  max | min | max |   Type   |"
+    row = "    |  410|   922|  288|  800| dataflow |"
+    text = CSYNTH_2019.replace(head, "    | Instance | Module | min | max | min | max | Type |")
+    text = text.replace(row, "    | conv_U0 | conv | 410 | 922 | 288 | 800 | none |")
+    assert text.count("conv") == 2
+    found = parse_csynth_rpt(text)
+    assert (found.latency_min_cycles, found.interval_max_cycles) == (None, None)
+
+
 def test_csynth_xml() -> None:
     assert parse_csynth_xml(XML.format(version="2019.2", worst=922, dsp="DSP48E")) == FULL
     newer = parse_csynth_xml(XML.format(version="2024.1", worst="undef", dsp="DSP"))

@@ -65,7 +65,7 @@ BLOCK_DESIGN = VivadoStage(
     ("ip", "constraints", "tcl/ps.tcl", "tcl/board.tcl"),
     ("reports/block_design.hwh",),
     (_XPR,),
-    1 * _HOUR,
+    _HOUR,
 )
 SYNTH = VivadoStage(
     "synth",
@@ -96,7 +96,7 @@ def bitstream(name: str) -> VivadoStage:
         ("reports/timing_summary.rpt", "reports/block_design.hwh"),
         (f"out/{name}.bit", f"out/{name}.hwh"),
         (),
-        1 * _HOUR,
+        _HOUR,
     )
 
 
