@@ -54,6 +54,22 @@ def test_conv_equals_its_definition(case: dict, bits: int) -> None:
     assert np.array_equal(reference.run(net, batch), expected.reshape(2, -1))
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(
+    ("largest", "exact", "rounded"),
+    [((1 << 24) - 1, np.float32, np.float64), ((1 << 53) - 1, np.float64, np.int64)],
+)
+def test_the_quickest_type_that_holds_all_sums(
+    sign: int, largest: int, exact: type, rounded: type
+) -> None:
+    """Of pixels of one bit, whose product with a weight is that weight."""
+    source = FixedType.exact(1, 0, signed=False)
+    weight = block(np.random.default_rng(0), "w", (1, 1, 1, 1), 1)
+    for raw, kind in ((sign * largest, exact), (sign * (largest + 1), rounded)):
+        one = dataclasses.replace(weight, bits=60, raw=np.full((1, 1, 1, 1), raw))
+        assert reference._exact_dtype(source, one) is kind
+
+
 def test_chunks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     net = blended()
     batch = images(net, 23)
