@@ -49,6 +49,17 @@ def test_what_is_no_description() -> None:
     assert parse_registers("") == parse_registers("<component/>") == {}
 
 
+def test_a_register_without_a_number_hides_no_other() -> None:
+    space = "http://www.spiritconsortium.org/XMLSchema/SPIRIT/1685-2009"
+    offsets = {"CTRL": "0x0", "odd": "AT_END", "bare": "", "GIE": "0x04"}
+    text = "".join(
+        f"<s:register><s:name>{name}</s:name><s:addressOffset>{offset}</s:addressOffset></s:register>"
+        for name, offset in offsets.items()
+    )
+    found = parse_registers(f'<s:component xmlns:s="{space}">{text}</s:component>')
+    assert found == {"CTRL": 0, "GIE": 4}
+
+
 @needs_tclsh
 @pytest.mark.parametrize(("tool", "version"), TOOLS, ids=[f"{t}-{v}" for t, v in TOOLS])
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def analyse(
     text = log.read_text(encoding="utf-8", errors="replace")
     totals = {name: float(total) for name, total in _POWER.findall(text)}
     failed = _ERROR.search(text)
-    if failed or not {"Sequential", "Total"} <= totals.keys():
+    if failed or totals.keys() != {"Sequential", "Total"}:
         raise ToolError(f"OpenSTA: {failed[0] if failed else 'reports no power'}; see {log}")
     instances = {name: float(watts) for name, watts in _INSTANCE.findall(text)}
     path = None
