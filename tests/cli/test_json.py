@@ -15,7 +15,7 @@ from reports.hard_report import full_report
 from semifreddo.cli.main import main
 from semifreddo.core.vectors import VectorSet
 from semifreddo.flow.output_schema import output_schema
-from semifreddo.reports.documents import DOCUMENTS
+from semifreddo.reports.documents import DOCUMENTS, ErrorDocument
 from semifreddo.runtime import write_bundle
 
 NET = blended()
@@ -45,6 +45,13 @@ def test_a_report_is_valid_and_every_form_is_in_the_schema() -> None:
     valid(full_report().to_json())
     forms = [part["$ref"].rpartition("/")[2] for part in json.loads(output_schema())["oneOf"]]
     assert forms == ["BuildReport", *(form.__name__ for form in DOCUMENTS)]
+
+
+def test_people_can_read_a_document_too() -> None:
+    """A key on a line, with a space for each level."""
+    for text in (full_report().to_json(), ErrorDocument("no", 2).to_json()):
+        assert text == json.dumps(json.loads(text), indent=1) + "\n"
+        assert text.startswith('{\n "format": "semifreddo-')
 
 
 def test_a_document_with_another_field_is_not_valid() -> None:

@@ -35,7 +35,7 @@ def test_the_network_of_the_gallery(fps: float) -> None:
 def test_the_fastest_network_that_fits() -> None:
     """Rates come in steps, and weights of another size may just fit at the next: so at one rate."""
     net, network, budget = gallery()
-    found = predict(network, budget, 100, None)
+    found = predict(network, budget, clock_mhz=100, target_fps=None)
     alike(found, choose(net, budget, 100, 1e8 / found.cycles_per_image).estimate)
 
 

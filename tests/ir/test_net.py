@@ -457,3 +457,18 @@ def test_consumers_and_blocks() -> None:
     assert net.weights_of(head)[0].name == "head.weight"
     assert net.output.type == FixedType.exact(20, 7, signed=True)
     assert next(b.name for b in net.configurable_blocks) == "adapter.weight"
+
+
+@pytest.mark.parametrize("rows", [-1, 0, 1])
+@pytest.mark.parametrize("channels", [-1, 0, 1])
+def test_values_of_another_shape_are_refused(rows: int, channels: int) -> None:
+    """Also where NumPy would repeat them."""
+    net = blended()
+    name, value = next((n, v) for n, v in loadable_values(net).items() if min(v.shape) > 1)
+    height, width = value.shape[0] + rows, value.shape[1] + channels
+    if rows == channels == 0:
+        assert net.with_values({name: np.zeros((height, width), int)}) != net
+        return
+    for shape in ((height, width), (1, width), (height, 1), (height, width, 1), (width,)):
+        with pytest.raises(NetError, match=f"{name}: values have shape"):
+            net.with_values({name: np.zeros(shape, int)})

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 import pytest
 
+from semifreddo.cli.main import main
 from semifreddo.core.errors import ConfigError, DataError
+from semifreddo.studies import catalog
 from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import Runner, recorded, render
 from semifreddo.studies.study import Cell, Material, Study, Verdict
@@ -199,3 +202,38 @@ def test_keys_tell_cells_apart():
     cells = [Cell("a b", 1), Cell("a_b", 1), Cell("a", 1, {"x": 1}), Cell("a", 1, {"x": "1"})]
     assert len({cell.key for cell in cells}) == 4
     assert Cell("core + head", 2, {"x": 1}).key.startswith("core_head-2-x=1-")
+
+
+def test_the_verb_goes_from_data_to_page(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(catalog, "find_study", lambda _name: Counting())
+    words = ["study", "counting", "--work", str(tmp_path), "--seeds", "0", "1"]
+    words += ["--out", str(tmp_path / "out")]
+
+    def said(*more):
+        assert main([*words, *more]) == 0
+        return capsys.readouterr()
+
+    out, err = said()
+    assert out == render(Counting(), Runner(Counting(), (0, 1), tmp_path).record()) + "\n"
+    assert err.startswith("counting: 1/6 try, seed 0")
+    assert said("--publish") == ("", f"page: {tmp_path / 'out' / 'counting.md'}\n")
+    assert said("--seal").err.endswith("; next: semifreddo study counting ... --test\n")
+    assert said("--test").err.endswith(f"page: {tmp_path / 'out' / 'counting.md'}\n")
+    assert "the claim holds" in (tmp_path / "out" / "counting.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--set", "scale=2"], "--set is for measurements; edit its module"),
+        (["--seeds", "1", "2", "1"], r"--seeds: one of \[1, 2, 1\] is named twice"),
+        ([], "study counting: name the folder of cifar10 with --data DIR"),
+        (["--test"], "study counting: name the folder of cifar10 with --data DIR"),
+    ],
+)
+def test_what_the_verb_refuses(capsys, monkeypatch, tmp_path, words, what):
+    monkeypatch.setattr(Counting, "data", "cifar10")
+    monkeypatch.setattr(catalog, "find_study", lambda _name: Counting())
+    assert main(["study", "counting", "--work", str(tmp_path), *words]) == 2
+    assert re.search(what, capsys.readouterr().err)
+    assert not list(tmp_path.iterdir())
