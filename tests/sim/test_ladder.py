@@ -8,7 +8,7 @@ from semifreddo.core.errors import LadderError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.ir.net import StreamNet
 from semifreddo.sim import reference
-from semifreddo.sim.ladder import Counted, Rung, climb, first_divergence
+from semifreddo.sim.ladder import Counted, Rung, RungResult, climb, first_divergence
 
 
 @pytest.fixture
@@ -38,8 +38,11 @@ def test_the_seconds_of_a_rung(
 ) -> None:
     monkeypatch.setattr("time.perf_counter", iter([10.0, 14.5, 20.0, 20.25]).__next__)
     counted = Rung("single", None, count=lambda _: Counted(7, 0, 0, 0))
-    report = climb(net, vectors, [Rung("x", lambda x: reference.run(net, x)), counted])
+    told: list[RungResult] = []
+    rungs = [Rung("x", lambda x: reference.run(net, x)), counted]
+    report = climb(net, vectors, rungs, progress=told.append)
     assert [result.seconds for result in report.results] == [4.5, 0.25]
+    assert tuple(told) == report.results
 
 
 def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) -> None:
