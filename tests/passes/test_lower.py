@@ -182,6 +182,42 @@ def test_routes_merge_and_identities_go() -> None:
     assert lowered.layers[0].inputs == ("image",)
 
 
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_identity_route_goes_wherever_it_stands(place: str) -> None:
+    kind, order = IMAGE.type, ["swap", "turn"]
+    order.insert(["first", "middle", "last"].index(place), "same")
+    indices = {"swap": (2, 3, 0, 1), "turn": (1, 2, 3, 0), "same": (0, 1, 2, 3)}
+    sources = ["image", *order]
+    net = chain(
+        *(
+            route(name, (source,), indices[name], kind)
+            for name, source in zip(order, sources, strict=False)
+        )
+    )
+    result = RemoveIdentityRoute()(net)
+    assert [layer.indices for layer in result.net.layers] == [indices["swap"], indices["turn"]]
+    images = images_of(net)
+    assert np.array_equal(reference.run(result.net, images), reference.run(net, images))
+
+
+def test_what_is_no_identity_route_stays() -> None:
+    """The only layer, another order, fewer channels, another format, two inputs."""
+    kind, every = IMAGE.type, (0, 1, 2, 3)
+    finer = FixedType.exact(9, 5, signed=True)
+    for only in (
+        route("r", ("image",), every, kind),
+        route("r", ("image",), (0, 1, 3, 2), kind),
+        route("r", ("image",), (0, 1, 2), kind),
+        route("r", ("image",), (*every, 3), kind),
+        route("r", ("image",), every, finer),
+        route("r", ("image", "image"), every, kind),
+    ):
+        assert RemoveIdentityRoute()(chain(only)) == PassResult(chain(only), False), only
+        if only.output.type != kind or only.indices != every or only.inputs != ("image",):
+            net = chain(only, route("out", ("r",), (0, 0), only.output.type))
+            assert RemoveIdentityRoute()(net) == PassResult(net, False), only
+
+
 def test_route_with_another_reader_stays() -> None:
     kind = IMAGE.type
     net = chain(
