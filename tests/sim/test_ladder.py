@@ -27,7 +27,8 @@ def broken(net: StreamNet) -> StreamNet:
 
 
 def test_equal_rungs(net: StreamNet, vectors: VectorSet) -> None:
-    report = climb(net, vectors, [Rung("streamnet", lambda x: reference.run(net, x))])
+    rungs = [Rung("streamnet", lambda x: reference.run(net, x))]
+    report = climb(net=net, vectors=vectors, rungs=rungs)
     report.check()
     assert report.results[0].status == "equal"
     assert report.results[0].images == 12

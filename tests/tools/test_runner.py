@@ -228,6 +228,15 @@ def test_a_pipe_process_that_hangs_tells_how_far_it_came() -> None:
     assert not process.alive
 
 
+def test_a_pipe_process_that_does_not_read_is_not_waited_for() -> None:
+    """More than a pipe holds: a write that blocked would never come back."""
+    code = "import time; time.sleep(100)"
+    process = PipeProcess([sys.executable, "-c", code], name="deaf")
+    with pytest.raises(ToolTimeoutError, match=r"^deaf: took \d+ of 1048576 bytes and answered 0 "):
+        process.exchange(bytes(1 << 20), 1, 0.5)
+    assert not process.alive
+
+
 def test_tools_run_in_threads_and_without_an_interrupt_handler(tmp_path: Path) -> None:
     made: list[Path] = []
 
