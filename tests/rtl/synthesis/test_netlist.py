@@ -11,7 +11,7 @@ import pytest
 
 from nets import blended, images
 from rtl.conftest import Build
-from rtl.random_nets import random_net, with_roms
+from rtl.random_nets import random_net, with_powers, with_roms
 from semifreddo.core.errors import ToolError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
@@ -87,6 +87,15 @@ def test_netlists_of_roms(simulate: Build, tmp_path: Path) -> None:
     layers = [unit.layer for unit in design.layers.units if f"{unit.module}_rom.sv" in design.files]
     assert len(layers) == 2
     check(net, netlist_design(design, tmp_path, parts=layers), simulate)
+
+
+@pytest.mark.slow
+def test_netlists_of_shifts(simulate: Build, tmp_path: Path) -> None:
+    """Codes that are made as a task is written, and adders that shift, without a multiplier."""
+    net, schedule = with_powers(*random_net(27))
+    design = make_design(net, schedule)
+    assert sum(".SHIFTS(" in text for text in design.files.values()) == 2
+    check(net, netlist_design(design, tmp_path), simulate)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ class Case:
     depthwise: bool = False
 
 
-def net_of(cases: Mapping[str, Case], source: FixedType = BYTE, inputs: int = 3) -> StreamNet:
+def net_of(cases: Mapping[str, Case], source: FixedType = BYTE, inputs: int = 2) -> StreamNet:
     """All cases beside each other; every sum is a result."""
     rng = np.random.default_rng(3)
     layers: list[Layer] = []
@@ -100,19 +100,21 @@ CASES = {
     "one row, all channels": Case(Choice(1, 0, 0, "shift")),
     "two rows, groups": Case(Choice(2, 2, 0, "shift"), 4, bias="frozen"),
     "a last group that is not full": Case(Choice(5, 4, 1, "shift"), 2, bias=None),
-    "all rows, one channel": Case(Choice(27, 1, 0, "shift"), fractions=True),
-    "all at once": Case(Choice(27, 0, 0, "shift"), 4, 2, "frozen", fractions=True),
+    "all rows, one channel": Case(Choice(18, 1, 0, "shift"), fractions=True),
+    "all at once": Case(
+        Choice(18, 0, 0, "shift"), 4, 2, "frozen", (True, False, False), fractions=True
+    ),
     "many lines": Case(Choice(1, 3, 2, "shift"), bias="frozen", fractions=True),
     "all loadable": Case(Choice(7, 3, 0, "shift"), terms=2, frozen=(False,) * 5),
-    "rows of several words": Case(Choice(2, 5, 0, "shift"), frozen=(False,) * 37),
-    "two terms in several words": Case(Choice(3, 7, 0, "shift"), 8, 2, frozen=(False,) * 19),
+    "rows of several words": Case(Choice(2, 3, 0, "shift"), frozen=(False,) * 11),
+    "two terms in several words": Case(Choice(3, 4, 0, "shift"), 8, 2, frozen=(False,) * 9),
     "a ROM besides": Case(Choice(3, 2, 0, "shift", "rom", 5, 0, "shift")),
     "a ROM of groups": Case(ROM, 8, 2, frozen=(True,) * 7),
     "three bits": Case(Choice(4, 3, 0, "shift"), 3),
     "five bits": Case(Choice(6, 0, 0, "shift"), 5, fractions=True),
     "six bits of two terms": Case(Choice(2, 3, 0, "shift"), 6, 2),
     "seven bits": Case(Choice(1, 2, 0, "shift"), 7),
-    "depthwise": Case(Choice(5, 2, 0, "shift"), depthwise=True, frozen=(False,) * 3),
+    "depthwise": Case(Choice(5, 2, 0, "shift"), depthwise=True, frozen=(False,) * 2),
     "depthwise of two terms": Case(Choice(4, 0, 0, "shift"), 6, 2, depthwise=True),
     "multipliers": Case(Choice(3, 2, multiplier="lut")),
     "slices": Case(Choice(3, 2, multiplier="packed"), 4),
@@ -188,14 +190,13 @@ def test_frozen_weights_are_looked_at() -> None:
         make_design(other, schedule_of(cases))
 
 
-@pytest.mark.parametrize(("bits", "lanes"), [(8, 8), (4, 8), (5, 4)])
-def test_shifts_are_smaller_than_multipliers(bits: int, lanes: int, tmp_path: Path) -> None:
+def test_shifts_are_smaller_than_multipliers(tmp_path: Path) -> None:
     """Of the same layer, synthesised, and about as large as predicted."""
     found, predicted = {}, {}
     for multiplier in ("shift", "lut"):
-        choice = Choice(9, lanes % 8, multiplier=multiplier)
-        cases = {"conv": Case(choice, bits, bias=None, frozen=(False,) * 8)}
-        net, schedule = net_of(cases), schedule_of(cases)
+        choice = Choice(4, 0, multiplier=multiplier)
+        cases = {"conv": Case(choice, bias=None, frozen=(False,) * 4)}
+        net, schedule = net_of(cases, inputs=1), schedule_of(cases)
         part = next(
             part for part in design_parts(make_design(net, schedule)) if "conv" in part.name
         )
@@ -207,7 +208,8 @@ def test_shifts_are_smaller_than_multipliers(bits: int, lanes: int, tmp_path: Pa
             pytest.skip(f"no synthesis: {error}")
         found[multiplier] = made.cells
         predicted[multiplier] = estimate(net, schedule).layers[0]
-    assert found["shift"].lut < 0.9 * found["lut"].lut
+    assert found["shift"].lut < 0.75 * found["lut"].lut
+    assert found["shift"].lut_as_ram < found["lut"].lut_as_ram
     for multiplier, cells in found.items():
         assert predicted[multiplier].lut == pytest.approx(cells.lut, rel=0.15)
         assert predicted[multiplier].ff == pytest.approx(cells.ff, rel=0.15)
