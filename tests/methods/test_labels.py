@@ -108,6 +108,17 @@ def test_noise_stays_within_its_group(share, seed):
         assert (noisy == labels).all()
 
 
+def test_how_many_labels_are_noise():
+    """Of two classes that are equally frequent half of those that are exchanged stay."""
+    labels = np.arange(4000) % 4
+    changed = [
+        (noisy_labels(labels, {"a": (0, 1), "b": (2,)}, 4, share, 1) != labels).reshape(-1, 4)
+        for share in (0.5, 1.0)
+    ]
+    assert not changed[0][:, 2:].any() and not changed[1][:, 2:].any()
+    assert [found[:, :2].mean() for found in changed] == pytest.approx([0.25, 0.5], abs=0.05)
+
+
 def test_ranks():
     assert rank_correlation([1, 2, 3, 9], [10, 20, 30, 31]) == pytest.approx(1)
     assert rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)

@@ -106,6 +106,14 @@ def test_noise_has_the_norm_of_the_attack(clean, changed):
     assert np.array_equal(*sizes)
 
 
+def test_noise_has_both_signs_in_equal_parts():
+    before = Split(np.full((4, 20, 20, 1), 128, np.uint8), np.zeros(4, np.int64))
+    after = dataclasses.replace(before, images=before.images + np.uint8(9))
+    change = shuffled_noise(before, after).images.astype(int) - 128
+    assert set(np.unique(change)) == {-9, 9}
+    assert (change > 0).mean() == pytest.approx(0.5, abs=0.05)
+
+
 @given(st.data())
 def test_who_is_fooled(data):
     answers = arrays.arrays(np.int64, 6, elements=st.integers(0, 2))

@@ -35,7 +35,7 @@ def test_ports_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(TransportError, match="cannot open the serial port: No such file"):
         TtyPort(tmp_path / "none", 115200)
     (tmp_path / "file").touch()
-    with pytest.raises(TransportError, match="file: is no serial port: [A-Z]"):
+    with pytest.raises(TransportError, match=r"file: is no serial port: [A-Z]"):
         TtyPort(tmp_path / "file", 115200)
     with pytest.raises(TransportError, match="12345 bits per second is no rate of this system"):
         TtyPort(tmp_path / "file", 12345)

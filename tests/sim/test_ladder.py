@@ -113,6 +113,26 @@ def test_first_divergence(net: StreamNet, vectors: VectorSet) -> None:
         first_divergence(net, batch, lambda _: {})
 
 
+@pytest.mark.parametrize("others", [[], [(5, 3, 3, 0)], [(2, 1, 1, 0), (11, 0, 0, 3)]])
+def test_the_first_value_that_differs_is_named(
+    net: StreamNet, vectors: VectorSet, others: list[tuple[int, ...]]
+) -> None:
+    """Also if it is the only one."""
+
+    def tracer(found: np.ndarray) -> dict[str, np.ndarray]:
+        streams = reference.trace(net, found)
+        for place in [(2, 1, 0, 3), *others]:
+            streams["mix"][place] += 1
+        return streams
+
+    divergence = first_divergence(net, vectors.images, tracer)
+    assert divergence is not None
+    right = int(reference.trace(net, vectors.images)["mix"][2, 1, 0, 3])
+    assert str(divergence) == (
+        f"layer mix, image 2, row 1, column 0, channel 3: expected {right}, found {right + 1}"
+    )
+
+
 @pytest.mark.parametrize(
     ("counted", "status", "detail"),
     [

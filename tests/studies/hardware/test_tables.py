@@ -74,6 +74,13 @@ def test_rivals_take_chains_of_linear_layers_only() -> None:
         plain_constants(make_design(conv_net(3, 4, bits=4, frozen=4)))
 
 
+def test_the_record_has_the_rows_that_are_measured() -> None:
+    rows = json.loads((DOCS / "studies" / "residency.json").read_text())["rows"]
+    found = [(row["cycles"], row["bits"], row["powers_of_two"]) for row in rows]
+    wanted = [(cycles, tables.BITS if cycles == 1 else tables.FOLDED_BITS) for cycles in (1, 27)]
+    assert found == [(cycles, *kind) for cycles, kinds in wanted for kind in kinds]
+
+
 def test_tables_put_counts_in_their_places(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
