@@ -82,6 +82,7 @@ def sides(bits: int, terms: int, late: int) -> tuple[Side, Side]:
 @pytest.mark.parametrize(
     ("bits", "terms", "x_bits", "signed", "rows", "depth"),
     [
+        (10, 1, 2, False, 1, 1),
         (8, 1, 4, False, 1, 1),
         (8, 1, 3, True, 2, 4),
         (7, 1, 2, False, 3, 3),

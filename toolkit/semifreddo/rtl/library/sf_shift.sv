@@ -19,7 +19,7 @@ module sf_shift #(
     parameter integer DEPTH    = ROWS,
     parameter integer TERMS    = 1,  // of a weight
     parameter integer POWERS   = 7,
-    parameter integer CODE     = POWERS > 1 ? $clog2(POWERS + 1) + 1 : 2,
+    parameter integer CODE     = $clog2(POWERS + 1) + 1,
     parameter integer SUM      = X_BITS + POWERS + (DEPTH * TERMS > 1 ? $clog2(DEPTH * TERMS) : 0)
 ) (
     input  wire                       clk,
