@@ -113,7 +113,10 @@ def test_signs_equal_the_integers(seed: int, roms: bool, simulate: Build) -> Non
     ("seed", "roms"),
     [
         (13, True),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((52, False), (19, True))),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in ((52, False), (28, True), (112, True))
+        ),
     ],
 )
 def test_shifts_equal_the_integers(seed: int, roms: bool, simulate: Build) -> None:
