@@ -5,9 +5,10 @@ from brevitas.nn import QuantConv2d, QuantIdentity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semifreddo.core.errors import ConfigError
+from semifreddo.core.errors import ConfigError, ConversionError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
-from semifreddo.nn.pin import grid_frac, scale_of
+from semifreddo.nn.layers import Precision, QuantConvBlock
+from semifreddo.nn.pin import grid_frac, scale_of, scale_to_frac
 from semifreddo.nn.quant import activation_quant, bias_quant, constant_quant, weight_quant
 
 
@@ -148,3 +149,21 @@ def test_widths_out_of_range(make, message):
 def test_grid_frac(frac, raw):
     values = torch.ldexp(torch.tensor([*raw, 1.0], dtype=torch.float64), torch.tensor(-frac))
     assert grid_frac(values) == frac
+
+
+def test_fraction_bits_of_scales():
+    scales = torch.tensor([[1.0, 0.5], [2.0**-9, 4.0]])
+    assert scale_to_frac(scales, "here").tolist() == [[0, 1], [9, -2]]
+
+
+@pytest.mark.parametrize("wrong", [0.75, 3.0, 0.0, float("nan")])
+def test_the_scale_that_is_no_power_of_two_is_named(wrong):
+    scales = torch.tensor([[1.0, 0.5], [wrong, 4.0]])
+    with pytest.raises(ConversionError, match=rf"^conv: scale {wrong:.6g} is not a power of two"):
+        scale_to_frac(scales, "conv")
+
+
+def test_weights_have_one_scale_unless_each_channel_is_to_have_one():
+    for precision, scales in ((Precision(), 1), (Precision(per_channel=True), 4)):
+        block = QuantConvBlock(3, 4, precision)
+        assert block.conv.quant_weight().scale.numel() == scales
