@@ -62,6 +62,24 @@ def test_the_bound_holds_at_every_tensor(name: str, tmp_path: Path) -> None:
         equal &= np.array_equal(np.rint(rough[gives] / scale), np.rint(fine[gives] / scale))
 
 
+@pytest.mark.parametrize("scale", [0.3, 0.07])
+def test_exact_sums_may_still_be_near_a_boundary(scale: float, tmp_path: Path) -> None:
+    """Nothing is rounded in front of the quantizer, but its division is."""
+    graph = Graph()
+    sums = graph.conv(graph.image(), pads=[1] * 4)
+    path = graph.save(tmp_path / "a.onnx", graph.quant(sums, scale, 6.0, name="/act/Quant"))
+    converted = read_converted(path, "net")
+    assert bounds_of(converted, DOUBLE)[sums].exact
+    (decision,) = (each for each in converted.decisions if each.reads == sums)
+    distances = [
+        float(distance)
+        for channel in range(decision.channels)
+        for _, _, distance in decision.nearest(channel)
+    ]
+    proof = prove(converted, DOUBLE)
+    assert proof.nearest == min(filter(None, distances))
+
+
 @pytest.mark.parametrize("pool", ["GlobalMaxPool", "GlobalAveragePool"])
 def test_what_is_left_of_an_image_is_an_image_of_one_pixel(pool: str, tmp_path: Path) -> None:
     """Which a convolution reads as any other."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from semifreddo.ir.layers import (
     MaxPool,
     Route,
     Stream,
+    Upsample,
     WeightBlock,
 )
 from semifreddo.ir.net import Repeat, StreamNet
@@ -432,7 +434,11 @@ def test_with_values_keeps_frozen_channels() -> None:
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("core.weight", np.zeros((9, 0), int), "not a configurable block"),
+        (
+            "core.weight",
+            np.zeros((9, 0), int),
+            "^blended: 'core.weight' is not a configurable block",
+        ),
         ("head.weight", np.zeros((4, 2), int), "shape"),
         ("head.weight", np.full((4, 3), 8), r"outside -8\.\.7"),
         ("mix.alpha", np.full((1, 4), 9), r"outside 0\.\.8"),
@@ -472,3 +478,38 @@ def test_values_of_another_shape_are_refused(rows: int, channels: int) -> None:
     for shape in ((height, width), (1, width), (height, 1), (height, width, 1), (width,)):
         with pytest.raises(NetError, match=f"{name}: values have shape"):
             net.with_values({name: np.zeros(shape, int)})
+
+
+def test_the_first_of_unknown_blocks_is_named() -> None:
+    values = {"zebra": np.zeros((1, 1), int), "core.weight": np.zeros((9, 0), int)}
+    with pytest.raises(NetError, match=r"^blended: 'core\.weight' is not a configurable block$"):
+        blended().with_values(values)
+
+
+UPSAMPLED: dict[str, tuple[dict[str, Any], tuple[int, ...], str]] = {
+    "whole": ({}, (4, 6, 2), ""),
+    "a part": ({"origin": (1, 3), "size": (3, 3)}, (3, 3, 2), ""),
+    "one row too many": ({"origin": (1, 0)}, (4, 6, 2), r"keeps 1\.\.5 of 4 rows"),
+    "one column too many": ({"size": (4, 7)}, (4, 7, 2), r"keeps 0\.\.7 of 6 columns"),
+    "before the first row": ({"origin": (-1, 0)}, (4, 6, 2), r"keeps -1\.\.3 of 4 rows"),
+    "no blocks": ({"factor": (2, 0)}, (4, 6, 2), "of 0 columns"),
+    "no channels": ({"indices": ()}, (4, 6, 2), r"indices leave 0\.\.1"),
+    "half a channel": ({"indices": (0,) * 9}, (4, 6, 2), "number of channels that are left over"),
+    "a channel that is none": ({"indices": (0, 1, 2, 0)}, (4, 6, 1), r"indices leave 0\.\.1$"),
+    "before the first": ({"indices": (0, -1, 0, 0)}, (4, 6, 1), r"indices leave 0\.\.1$"),
+    "another output": ({}, (4, 6, 1), "shape"),
+}
+
+
+@pytest.mark.parametrize("case", UPSAMPLED)
+def test_what_an_upsampled_image_may_be(case: str) -> None:
+    """An image of 2x3 pixels and 2 channels, each pixel a block of 2x2."""
+    changes, shape, message = UPSAMPLED[case]
+    image = Stream("image", (2, 3, 2), ACT)
+    choices = {"factor": (2, 2), "origin": (0, 0), "size": (4, 6), "indices": (0, 1) * 4} | changes
+    layer = Upsample(inputs=("image",), output=Stream("up", shape, ACT), **choices)
+    if not message:
+        assert StreamNet("n", image, (layer,), ()).output.shape == shape
+        return
+    with pytest.raises(NetError, match=rf"^up \(Upsample\): .*{message}"):
+        StreamNet("n", image, (layer,), ())
