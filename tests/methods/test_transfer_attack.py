@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from semifreddo.core.errors import ConfigError
+from semifreddo.methods import transfer_attack
 from semifreddo.methods.transfer_attack import (
     Attack,
     PublicPath,
@@ -104,6 +105,20 @@ def test_noise_has_the_norm_of_the_attack(clean, changed):
         np.sort(np.abs(split.images.astype(int) - clean).reshape(3, -1)) for split in (after, noisy)
     ]
     assert np.array_equal(*sizes)
+
+
+def test_an_attack_leaves_other_features_more_alone(device, digits, monkeypatch):
+    """The smaller they stay, the more an answer depends on the one that is driven up."""
+    path, attack, val = PublicPath(device), Attack(strength=24, steps=10), digits.val.head(60)
+    (feature,) = path.liveliest(val, attack)
+
+    def others():
+        found = path.features_of(attacked(path, val, attack, feature))
+        return float(np.square(np.delete(found, feature, axis=1)).mean())
+
+    kept = others()
+    monkeypatch.setattr(transfer_attack, "_OTHERS", 0.0)
+    assert kept < others()
 
 
 def test_noise_has_both_signs_in_equal_parts():

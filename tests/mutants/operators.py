@@ -103,8 +103,25 @@ def mutate_tokens(text: str, language: str, draw: random.Random) -> Mutant | Non
 class _Plain(ast.NodeTransformer):
     """Takes away what is not executed or only forbids.
 
-    Annotations, decorators of classes, and ``strict`` of ``zip``.
+    Annotations and imports for them, decorators of classes, ``strict`` of ``zip``, assertions, and
+    which parameters may be given by position or by name.
     """
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        if "TYPE_CHECKING" in ast.dump(node.test):
+            return ast.Pass()
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        del node
+        return ast.Pass()
+
+    def visit_arguments(self, node: ast.arguments) -> ast.AST:
+        given = [default for default in node.kw_defaults if default is not None]
+        node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+        node.defaults = [*node.defaults, *given]
+        node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         node.keywords = [keyword for keyword in node.keywords if keyword.arg != "strict"]

@@ -50,6 +50,13 @@ def test_what_is_not_executed_is_no_mutant() -> None:
     one, other = (f"@dataclass(frozen={flag})\nclass A: pass" for flag in (True, False))
     assert executed(one) == executed(other)
     assert executed("zip(a, b, strict=True)") == executed("zip(a, b, strict=False)")
+    assert executed("assert a is not None and b") == executed("assert a is not None or b")
+    imports = [f"if {test}TYPE_CHECKING:\n    import a\n" for test in ("", "not ")]
+    assert executed(imports[0]) == executed(imports[1])
+    assert executed("if a:\n    b()\n") != executed("if not a:\n    b()\n")
+    markers = [f"def f(a, {marker}, b=1): return a\n" for marker in "*/"]
+    assert executed(markers[0]) == executed(markers[1])
+    assert executed(markers[0]) != executed("def f(a, *, b=2): return a\n")
 
 
 @pytest.mark.skipif(find_spec("cosmic_ray") is None, reason="needs cosmic-ray: tox -e mutants")

@@ -26,7 +26,7 @@ from PIL import Image
 from reports.hard_report import COMMAND, DESIGN, full_report
 from reports.hard_report import net as hard_net
 from reports.hard_report import vectors as hard_vectors
-from semifreddo.reports.html import _png, render_html
+from semifreddo.reports.html import _change, _png, render_html
 
 REPORT = BuildReport(
     design="digits",
@@ -157,3 +157,20 @@ def test_no_classes_no_confusion() -> None:
     assert "Worst images" in render_html(REPORT, net, known)
     beyond = VectorSet(batch, vectors.expected, truth=np.full(20, 2))  # the task has two labels
     assert "Worst images" not in render_html(REPORT, net, beyond)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "told"),
+    [
+        (1000, 1500, "+500 (+50.0 %)"),
+        (2, 1, "-1 (-50.0 %)"),
+        (0, 1234, "+1,234"),
+        (0.5, 0.75, "+50.0 %"),
+        (2, 2.5, "+25.0 %"),
+        (2.5, 3, "+20.0 %"),
+        (0, 0.5, ""),
+    ],
+)
+def test_how_a_figure_changed(then: float, now: float, told: str) -> None:
+    """A difference of whole numbers, and a share of what was not nothing."""
+    assert _change(then, now) == told
