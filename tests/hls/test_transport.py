@@ -19,6 +19,7 @@ from semifreddo.core.errors import (
     TransportError,
     TransportTimeoutError,
 )
+from semifreddo.hls import transport
 from semifreddo.hls.csim import build_csim, read_description
 from semifreddo.hls.transport import _LOAD, CSimTransport, _all_of, _Worker, open_csim
 from semifreddo.runtime.transport import DeviceInfo
@@ -213,3 +214,13 @@ def test_an_error_cancels_what_has_not_started() -> None:
         release.cancel()
         free.set()
     assert len(started) <= 3, "two that ran, and one that began before the error was seen"
+
+
+def test_one_process_unless_more_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = []
+    monkeypatch.setattr(transport, "CSimTransport", lambda *_, workers, **__: made.append(workers))
+    for more in ({}, {"workers": 3}):
+        open_csim(tmp_path, INFO, image_shape=(2, 2, 1), outputs=2, words=3, **more)
+    assert made == [1, 3]
