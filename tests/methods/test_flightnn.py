@@ -35,7 +35,7 @@ CONFIG = SemifreddoConfig(
     weight_bits=8,
     weights="powers_of_two",
     terms="learned",
-    term_penalty=0.03,
+    term_penalty=0.3,
 )
 
 
@@ -95,19 +95,33 @@ def test_given_terms(data, terms):
     assert equal_answers(net, trained, images)
 
 
-def test_the_penalty_is_what_it_says():
+def test_the_penalty_is_a_mean_over_weights():
     torch.manual_seed(0)
     model = CoreNet(CONFIG).train()
     x, y = torch.rand(8, 1, 8, 8), torch.arange(8) % 5
     random = torch.Generator()
     plain, _ = CrossEntropy().backward(model, x, y, 5, random)
     model.zero_grad()
-    whole, _ = FilterLasso(0.5, whole=0.25).backward(model, x, y, 5, random)
+    whole, _ = FilterLasso(50.0).backward(model, x, y, 5, random)
     with torch.no_grad():
-        costs = [quant.cost(weight) for _, weight, quant in powers_quants(model)]
-    expected = sum(float(0.25 * first.sum() + 0.5 * rest.sum()) for first, rest in costs)
+        shares = [
+            quant.cost(weight)[:, None].expand(-1, weight[0].numel()).flatten()
+            for _, weight, quant in powers_quants(model)
+        ]
+    expected = 50 * float(torch.cat(shares).mean())
     assert whole - plain == pytest.approx(expected, rel=1e-4) and expected > 1
     assert FilterLasso(0.5).key != FilterLasso(0.4).key != CrossEntropy().key
+
+
+def test_terms_are_learned_in_the_first_half_of_the_epochs():
+    model = CoreNet(CONFIG)
+    aim = FilterLasso(0.1)
+    aim.attach(model)
+    fixed = []
+    for epoch in range(5):
+        aim.begin_epoch(epoch, 5)
+        fixed.append({bool(quant.filter_terms.fixed) for _, _, quant in powers_quants(model)})
+    assert fixed == [{False}] * 3 + [{True}] * 2
 
 
 def test_a_threshold_never_falls_below_zero():
@@ -135,8 +149,9 @@ def test_only_weights_that_are_trained_and_choose_their_terms_pay_for_them():
         if change == "given":
             quant.filter_terms.fixed.fill_(True)
         if change == "none":
-            cost = float(quant.cost(weight)[1].sum().detach())
-        loss, _ = FilterLasso(0.5, 0.0).backward(model, images, labels, 4, random)
+            weights = sum(each.numel() for _, each, _ in powers_quants(model))
+            cost = weight[0].numel() * float(quant.cost(weight).sum().detach()) / weights
+        loss, _ = FilterLasso(0.5).backward(model, images, labels, 4, random)
         losses.append(loss)
     assert cost > 0
     assert losses[1] == pytest.approx(losses[0] - 0.5 * cost, rel=1e-5)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from semifreddo.studies.label_granularity import LabelGranularity, halved
+from semifreddo.studies.label_granularity import LabelGranularity
 from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import Runner, draw, render
 from semifreddo.studies.study import Cell, Measured
-from semifreddo.train.data import load_dataset
 from semifreddo.train.options import TrainOptions
 
 torch.set_num_threads(1)
@@ -53,14 +51,6 @@ def test_every_way_on_digits(tmp_path):
         assert f"| digits | {name} |" in " ".join(page.split())
     assert f"]({STUDY.name}.svg)" in page and "parity" in draw(STUDY, runner.record())
     assert "| fine, noise | digits | size |" in " ".join(page.split())
-
-
-def test_half_the_height_and_width():
-    data = load_dataset("digits")
-    half = halved(data)
-    assert half.input_shape == (1, 4, 4) and (half.test.labels == data.test.labels).all()
-    tile = data.train.images[7, 2:4, 4:6, 0].astype(int)
-    assert half.train.images[7, 1, 2, 0] == np.floor(tile.mean() + 0.5)
 
 
 def results(ratios, gains, few):

@@ -1,12 +1,12 @@
 """FLightNN: each filter learns whether its weights are one power of two or two.
 
-The loss is cross entropy and a group lasso: for each filter, the norm of its weights and the norm
-of what their first powers of two leave, the latter as long as the filter has second terms. It pulls
-filters onto single powers and raises the threshold that decides (:mod:`semifreddo.nn.powers`),
-which cross entropy lowers where second terms help. Terms are fixed before batch norms are folded,
-so the last epochs train with those that hardware gets. After Ding et al., DAC 2019, arXiv
-1904.02835; where their text was not at hand the choice is ours: that a term costs while it is used,
-and that first terms have no threshold.
+The loss is cross entropy and a group lasso on what first powers of two leave of the filters that
+have second ones. It pulls filters onto single powers and raises the threshold that decides
+(:mod:`semifreddo.nn.powers`), which cross entropy lowers where second terms help. Half way the
+terms are fixed, and the rest of the epochs train the network that hardware gets. After Ding et al.,
+DAC 2019, arXiv 1904.02835, with choices of our own: a term costs while it is used, and as much as
+the filter has weights, which is what it costs in hardware; what is left of a filter is a share of
+its norm; first terms have no threshold and no penalty.
 """
 
 from __future__ import annotations
@@ -16,47 +16,54 @@ from torch import Tensor, nn
 
 from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.nn.integers import integer_tensor
-from semifreddo.nn.powers import powers_quants, signed_digits
+from semifreddo.nn.powers import fix_terms, powers_quants, signed_digits
 from semifreddo.train.objective import JSON, CrossEntropy
 
 
 class FilterLasso(CrossEntropy):
-    """Cross entropy and a penalty on filters and on their second terms.
+    """Cross entropy and a penalty on second terms.
 
     Args:
-        penalty: Of the norm of what the first terms leave.
-        whole: Of the norm of the filter itself, which can remove it.
+        penalty: Of the share that first terms leave of a filter, mean over all weights.
         smoothing: Label smoothing, 0 to 0.9.
+        learning: Share of the epochs in which the terms are learned; then they are fixed.
     """
 
-    def __init__(self, penalty: float, whole: float = 1e-5, smoothing: float = 0.0) -> None:
+    def __init__(self, penalty: float, smoothing: float = 0.0, learning: float = 0.5) -> None:
         super().__init__(smoothing)
-        self.penalty, self.whole = penalty, whole
+        self.penalty, self.learning = penalty, learning
+        self._model = nn.Module()
 
     @property
     def key(self) -> JSON:
-        return ["filter lasso", self.penalty, self.whole, self.smoothing]
+        return ["filter lasso", self.penalty, self.smoothing, self.learning]
+
+    def attach(self, model: nn.Module) -> None:
+        self._model = model
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        if epoch >= self.learning * epochs:
+            fix_terms(self._model)
 
     def backward(
         self, model: nn.Module, x: Tensor, y: Tensor, outputs: int, random: torch.Generator
     ) -> tuple[float, Tensor]:
         loss, answers = super().backward(model, x, y, outputs, random)
+        found = list(powers_quants(model))
         parts = [
-            self.whole * whole.sum() + self.penalty * rest.sum()
-            for whole, rest in (
-                quant.cost(weight)
-                for _, weight, quant in powers_quants(model)
-                if weight.requires_grad and not bool(quant.filter_terms.fixed)
-            )
+            weight[0].numel() * quant.cost(weight).sum()
+            for _, weight, quant in found
+            if weight.requires_grad and not bool(quant.filter_terms.fixed)
         ]
         if parts:
-            extra = torch.stack(parts).sum()
+            weights = sum(weight.numel() for _, weight, _ in found)
+            extra = self.penalty / weights * torch.stack(parts).sum()
             extra.backward()  # type: ignore[no-untyped-call]
             loss += float(extra.detach())
         return loss, answers
 
     def after_step(self, model: nn.Module) -> None:
-        """A threshold is of norms: below zero it would always mean the same."""
+        """A threshold is of a share: below zero it would always mean the same."""
         for _, _, quant in powers_quants(model):
             if quant.filter_terms.threshold is not None:
                 quant.filter_terms.threshold.data.clamp_(min=0)

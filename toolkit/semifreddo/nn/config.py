@@ -70,7 +70,7 @@ class NetworkConfig:
         "each output channel",
     )
     term_penalty: float = option(
-        3e-4,
+        0.08,
         help="with learned terms: weight of the penalty under which channels do with fewer terms",
         low=0,
         high=1,

@@ -3,8 +3,10 @@
 The integers of such a weight are a subset of those of a uniform one of the same width, so every
 rung computes them like any others. How many terms a filter has is given or learned, as in FLightNN
 (Ding et al., DAC 2019, arXiv 1904.02835): a filter gets a second term where the norm of what its
-first terms leave is above a threshold of the layer. There is no threshold for first terms: trained
-along, it rises to the norms of the filters and switches whole filters off and on.
+first terms leave is above a threshold of the layer. The norm is a share of the filter's own one,
+because batch norms make the size of a filter mean nothing: an absolute one is lowered by making
+weights smaller. There is no threshold for first terms: trained along, it rises to the norms of the
+filters and switches whole filters off and on.
 """
 
 from __future__ import annotations
@@ -36,6 +38,9 @@ from semifreddo.nn.quant import (
 
 _FINER = 3
 _HALF_STEP = 2.0**-0.5
+_UNIT = 0.1
+"""Of thresholds: first terms leave 0.05 to 0.25 of a filter, which steps of an optimizer that are
+as long as its learning rate would cross within a few images."""
 
 
 def nearest_power(x: Tensor, top: int) -> Tensor:
@@ -84,8 +89,8 @@ class FilterTerms(nn.Module):
     """How many terms the weights of each filter have.
 
     Attributes:
-        threshold: Of the norm of what a filter's first terms leave; None if the terms are given. It
-            starts at zero: every filter has two terms.
+        threshold: Of the share of a filter that its first terms leave, in tenths; None if the terms
+            are given. It starts at zero: every filter has two terms.
         count: Terms of each filter, once they are fixed.
         fixed: Whether they are; the threshold means nothing any more.
     """
@@ -131,9 +136,9 @@ class FilterTerms(nn.Module):
         shape = (-1, *[1] * (x.dim() - 1))
         if self.threshold is None or bool(self.fixed):
             return (self.count > 1).to(x.dtype).reshape(shape)
-        norm = norms(x.detach(), first)[1]
-        soft = torch.sigmoid(norm - self.threshold)
-        hard = (norm > self.threshold).to(x.dtype)
+        share = left_share(x.detach(), first) / _UNIT
+        soft = torch.sigmoid(share - self.threshold)
+        hard = (share > self.threshold).to(x.dtype)
         return (hard + (soft - soft.detach())).reshape(shape)
 
     def fix(self, x: Tensor, scale: Tensor, top: int) -> None:
@@ -147,9 +152,17 @@ class FilterTerms(nn.Module):
         self.threshold.requires_grad_(False)
 
 
-def norms(x: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-    """Euclidean norms of each filter's weights, and of what the first terms leave of them."""
-    return x.flatten(1).norm(dim=1), (x - first).flatten(1).norm(dim=1)
+def left_share(x: Tensor, first: Tensor) -> Tensor:
+    """Norm of what the first terms leave of each filter, as a share of its own norm.
+
+    Args:
+        x: Weights, filter first.
+        first: Their first terms.
+    """
+    least = torch.finfo(x.dtype).tiny
+    left, whole = (part.flatten(1).norm(dim=1) for part in (x - first, x))
+    share: Tensor = left / whole.clamp(min=least)
+    return share
 
 
 class PowersQuant(FixedPointQuant):
@@ -182,18 +195,16 @@ class PowersQuant(FixedPointQuant):
         """Make the terms of each filter what they are for these weights, from now on."""
         self.filter_terms.fix(x, self.scaling_impl(x), self.top)
 
-    def cost(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Norms of each filter's weights, and of what its first terms leave.
+    def cost(self, x: Tensor) -> Tensor:
+        """Share of each filter that its first terms leave; 0 where it has no second terms.
 
-        The second is zero where the filter does without that term. Differentiable in the weights
-        and in the threshold, so what a term costs pulls the weights to where it is not needed, and
-        raises the threshold.
+        Differentiable in the weights and in the threshold, so what a term costs pulls the weights
+        to where it is not needed, and raises the threshold.
         """
         with torch.no_grad():
             scale = self.scaling_impl(x)
             first = split_terms(x / scale, self.top)[0] * scale
-        whole, rest = norms(x, first)
-        return whole, self.filter_terms.gate(x, first).flatten() * rest
+        return self.filter_terms.gate(x, first).flatten() * left_share(x, first)
 
 
 def powers_quant(
@@ -245,9 +256,9 @@ def promised_terms(model: nn.Module) -> dict[str, int]:
     return {name: quant.filter_terms.most for name, _, quant in powers_quants(model)}
 
 
-def fix_terms(layer: nn.Module) -> None:
-    """Fix the filters' terms of a layer, if it has learned ones, before its weights are folded."""
-    for _, weight, quant in powers_quants(layer):
+def fix_terms(model: nn.Module) -> None:
+    """Fix the filters' terms of a model or a layer that learns them; later calls change nothing."""
+    for _, weight, quant in powers_quants(model):
         quant.fix(weight)
 
 

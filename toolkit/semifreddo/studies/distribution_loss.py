@@ -20,7 +20,7 @@ from semifreddo.core.columns import markdown_table
 from semifreddo.methods.objective import objective_of
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig
-from semifreddo.studies.label_granularity import halved
+from semifreddo.studies.halving import halved
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import (
     JSON,

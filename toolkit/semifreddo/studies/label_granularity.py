@@ -39,11 +39,12 @@ from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig
 from semifreddo.nn.integers import exact_logits
 from semifreddo.nn.quant import activation_quant, bias_quant, weight_quant
+from semifreddo.studies.halving import halved
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study, Verdict
 from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
-from semifreddo.train.data import Dataset, Split, Splits, TrainVal, load_dataset
+from semifreddo.train.data import Dataset, Split, TrainVal, load_dataset
 from semifreddo.train.evaluation import raw_images
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import train_model
@@ -105,19 +106,6 @@ class WithLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.linear(self.out(self.network(x)))
         return result
-
-
-def halved(data: Splits) -> Splits:
-    """The same images at half the height and width: means of 2 × 2 pixels, rounded half up."""
-    made: dict[str, Any] = {name: _halved(split) for name, split in data.splits.items()}
-    return dataclasses.replace(data, **made)
-
-
-def _halved(split: Split) -> Split:
-    count, height, width, channels = split.images.shape
-    tiles = split.images.reshape(count, height // 2, 2, width // 2, 2, channels)
-    means = (tiles.sum((2, 4), dtype=np.uint16) + 2) // 4
-    return Split(means.astype(np.uint8), split.labels)
 
 
 @dataclass(frozen=True)

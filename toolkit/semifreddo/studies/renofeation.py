@@ -40,7 +40,7 @@ from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.integers import exact_logits
 from semifreddo.nn.model import FROZEN_CORE, CoreNet, SemifreddoNet
-from semifreddo.studies.label_granularity import halved
+from semifreddo.studies.halving import halved
 from semifreddo.studies.pictures import Point, scatter
 from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, Study, Verdict
 from semifreddo.studies.tables import bullets, listed, spread

@@ -28,6 +28,7 @@ DEFAULT_SEEDS = (0, 1, 2)
 _VALIDATION = "validation.json"
 _TEST = "test.json"
 _SEAL = "seal.json"
+_ORDINALS = {2: "second", 3: "third"}
 
 Progress = Callable[[str], None]
 
@@ -250,7 +251,8 @@ def render(study: Study[Any, Any], record: JSON) -> str:
         split = "measured once, after the seal"
     else:
         split = (
-            f"measured after the seal, and had been looked at before, {study.attempt} times in all"
+            f"measured once in this attempt, the {_ORDINALS[study.attempt]}, after its seal; each "
+            "attempt looked at its test split"
         )
     end = (
         f"**Verdict: the claim {verdict.outcome}.** {verdict.why}"
