@@ -116,6 +116,21 @@ def test_a_cell_without_delays_is_a_register() -> None:
     cells |= {"n": cell("MULT", A=3, P=1)}
     found = slowest(module("top", cells))["top"]
     assert found.ns == pytest.approx(1.0 + 0.2 + 1.0)
+    assert (found.start, found.end) == ("m", "n"), "names of cells, where wires have none"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("sf_bank.sv:37.13-41.16|/share/xilinx/ff_map.v:68.41-68.95", "sf_bank.sv:37"),
+        ("/share/xilinx/ff_map.v:68.41-68.95", "a cell without a name"),
+    ],
+)
+def test_the_line_of_a_cell_that_yosys_named(source: str, told: str) -> None:
+    cells = {"$auto$ff.cc:337:slice$28": cell("FDRE", D=1, Q=2), "f": cell("LUT2", I0=2, O=1)}
+    cells["$auto$ff.cc:337:slice$28"]["attributes"] = {"src": source}
+    found = slowest(module("top", cells))["top"]
+    assert (found.start, found.end) == (told, told)
 
 
 def test_an_input_that_is_no_data_ends_no_path() -> None:

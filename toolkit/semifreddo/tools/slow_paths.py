@@ -9,6 +9,7 @@ places where registers are missing.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +59,9 @@ class SlowPath:
 
     Attributes:
         ns: Its delay.
-        start: Where it begins: the name of a register's output, as in the Verilog.
-        end: Where it ends: the name of what the register reads.
+        start: Where it begins: the name of a register's output, as in the Verilog; of one without
+            a name the cell's, or the line of Verilog that it comes from.
+        end: Where it ends: the name of that register, or of what it reads.
         part: The module in which it ends.
         cells: Cells between both, by type.
     """
@@ -112,6 +114,7 @@ def slowest_paths(
 class _Cell:
     """A cell with the nets of its pins, and which ports it drives."""
 
+    name: str
     kind: str
     part: str
     nets: Mapping[Pin, int]
@@ -205,7 +208,8 @@ class _Graph:
             }
             ways = cell["port_directions"]
             outputs = frozenset(port for port, way in ways.items() if way == "output")
-            self._cells.append(_Cell(kind, module, pins, outputs))
+            place = f"{path}{_place(name, cell)}"
+            self._cells.append(_Cell(place, kind, module, pins, outputs))
         self._name(found["netnames"], path, known)
 
     def _name(self, names: Mapping[str, Any], path: str, known: Mapping[int, int]) -> None:
@@ -243,6 +247,14 @@ class _Graph:
         nets = self._join()
         arrivals = _Arrivals(nets, self._root, self._delays, wires)
         return arrivals.slowest()
+
+
+def _place(name: str, cell: Mapping[str, Any]) -> str:
+    """The name of a cell; of one that Yosys has named the line of Verilog that it comes from."""
+    if "$" not in name:
+        return name
+    line = re.match(r"\w+\.sv:\d+", cell.get("attributes", {}).get("src", ""))
+    return line[0] if line else "a cell without a name"
 
 
 class _Arrivals:
@@ -331,9 +343,10 @@ class _Arrivals:
         while start in self._from:
             start, kind = self._from[start]
             cells[kind] += 1
-        return SlowPath(
-            ns, self._named([start]), self._named(self._stored(end)), end.cell.part, cells
-        )
+        first = self._nets[start].driver
+        begins = self._named([start], first.cell.name if first else "")
+        ends = self._named(self._stored(end), end.cell.name)
+        return SlowPath(ns, begins, ends, end.cell.part, cells)
 
     def _stored(self, end: _Read) -> list[int]:
         """What a register that ends a path drives, first, and what it reads."""
@@ -341,6 +354,7 @@ class _Arrivals:
         made = [net for (port, _), net in nets.items() if port in end.cell.outputs]
         return [self._root(net) for net in (*made, nets[end.pin])]
 
-    def _named(self, numbers: Sequence[int]) -> str:
+    def _named(self, numbers: Sequence[int], otherwise: str = "") -> str:
+        """The shortest name of some nets; otherwise that of a cell."""
         names = (self._nets[number].name for number in numbers)
-        return min(filter(None, names), key=len, default="a wire without a name")
+        return min(filter(None, names), key=len, default=otherwise or "a wire without a name")
