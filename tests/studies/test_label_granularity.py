@@ -22,7 +22,7 @@ SETS = {
 }
 STUDY = LabelGranularity(
     sets=SETS,
-    options=TrainOptions(epochs=2, tune_epochs=1, batch=32, progress=False),
+    options=TrainOptions(float_epochs=1, epochs=1, tune_epochs=1, batch=32, progress=False),
     widths=(4, 4),
     strides=(1, 1),
     images=(120, 100),

@@ -84,7 +84,29 @@ FEW = ("fashion_mnist", "every likeness apart")
 NOISY = ("fashion_mnist", "clothes / others")
 
 OPTIONS = TrainOptions(
-    epochs=40, tune_epochs=8, batch=64, optimizer="adamw", weight_decay=1e-4, progress=False
+    float_epochs=50,
+    float_rate=5e-3,
+    epochs=10,
+    tune_epochs=4,
+    batch=128,
+    optimizer="adamw",
+    weight_decay=1e-4,
+    shift=1,
+    progress=False,
+)
+
+_HISTORY = (
+    "This is the second attempt, under the margin of the first; the same images of the test "
+    "split had been looked at once before. The first, undecided, had 1,000 images for training, "
+    "blocks of 16, 32 and 32 channels, 4-bit weights and no epochs without quantizers: the rank "
+    "correlation was 0.52, fine labels were ahead on one grouping of nine (`coat apart`, +1.39) "
+    "and 6.82 points behind on `six kinds`, and on 40 % of the images 3.33 points behind coarse "
+    "ones on all; networks with fine labels knew 96.3 % of their training images.\n\n"
+    "Before the second, on validation images of Fashion-MNIST with one seed: larger networks "
+    "that knew 99 to 100 % of 4,000 training images gained 0.45 points by fine labels on `coat "
+    "apart`, lost as many on `every likeness apart`, and 1.00 with fine labels on 40 % there. "
+    "With shifts and mirror images they knew 88 to 92 %, gained 1.45 and 1.00, and with 40 % "
+    "lost nothing.\n"
 )
 
 
@@ -117,6 +139,8 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
         options: How every way is trained.
         widths: Channels of the network's blocks.
         strides: Of the blocks.
+        weight_bits: Of all layers.
+        mirrored: Sets whose images are mirrored at random; a mirrored traffic sign is another one.
         images: Training images of each set, and validation images.
         test_images: Of each set at most, its fine classes as equal in number as possible.
         few: Set and grouping of the comparison with few images.
@@ -145,15 +169,18 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
 
     sets: Mapping[str, Mapping[str, Grouping]] = dataclasses.field(default_factory=lambda: SETS)
     options: TrainOptions = OPTIONS
-    widths: tuple[int, ...] = (16, 32, 32)
+    widths: tuple[int, ...] = (32, 64, 64)
     strides: tuple[int, ...] = (2, 2, 1)
-    images: tuple[int, int] = (1000, 2000)
+    weight_bits: int = 8
+    mirrored: tuple[str, ...] = ("fashion_mnist", "cifar10")
+    images: tuple[int, int] = (4000, 2000)
     test_images: int = 3000
     few: tuple[str, str] = FEW
     noisy: tuple[str, str] = NOISY
     share: float = 0.4
     noise: float = 0.3
     control_seeds: int = 2
+    attempt: int = 2
 
     def __hash__(self) -> int:
         """A worker keeps the data of a study; groupings are mappings, which have no hash."""
@@ -190,6 +217,7 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
             classes=outputs,
             widths=self.widths,
             strides=self.strides,
+            weight_bits=self.weight_bits,
         )
 
     def _groupings(self, cell: Cell) -> Mapping[str, Grouping]:
@@ -203,13 +231,15 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
         fine = len(whole.labels)
         taken = whole.limit(*self.images, seed=cell.seed)
         groupings = self._groupings(cell)
-        options = dataclasses.replace(self.options, seed=cell.seed)
+        flip = cell.point["set"] in self.mirrored
+        options = dataclasses.replace(self.options, seed=cell.seed, flip=flip)
         if cell.way.startswith("coarse"):
             taken = taken.relabel(next(iter(groupings.values())))
         elif cell.way == "fine, few":
             taken = taken.limit(round(self.share * self.images[0]), seed=cell.seed)
             options = dataclasses.replace(
                 options,
+                float_epochs=round(options.float_epochs / self.share),
                 epochs=round(options.epochs / self.share),
                 tune_epochs=round(options.tune_epochs / self.share),
             )
@@ -307,9 +337,12 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
             "images": f"half height and width; {self.images[0]} for training, at most "
             f"{self.images[1]} for validation and {self.test_images} for the test",
             "network": f"blocks of {listed(self.widths)} channels, strides {listed(self.strides)}, "
-            "4-bit weights, 8-bit activations",
-            "epochs": f"{options.epochs} with batch norm and {options.tune_epochs} folded; "
-            f"`fine, few` has {self.share:.0%} of the images and as many steps",
+            f"{self.weight_bits}-bit weights, 8-bit activations",
+            "epochs": f"{options.float_epochs} without quantizers, {options.epochs} with batch "
+            f"norm and {options.tune_epochs} folded; `fine, few` has {self.share:.0%} of the "
+            "images and as many steps",
+            "augmentation": f"shifts by up to {options.shift} pixel, mirror images of "
+            f"{' and '.join(self.mirrored)}",
         }
         rows = self._table(results)
         ways = ("fine", "coarse", "coarse + layer")
@@ -350,6 +383,7 @@ class LabelGranularity(Study[Mapping[str, TrainVal], Mapping[str, Dataset]]):
                     )
                 ],
             ),
+            _HISTORY,
         ]
         return "\n".join(parts)
 
