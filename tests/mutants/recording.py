@@ -1,5 +1,7 @@
 """A plugin of pytest: which lines of the toolkit each test executes, and how long it takes.
 
+Seconds are those of processors, its children's too: a busy machine does not make a test longer.
+
 Of the Verilog library and the C++ templates it notes which test hands which file to a tool: the
 test writes a file of that name, or moves one there. A test that only reads a text does not run it.
 
@@ -12,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -43,6 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Recorder(record, whole=True))
 
 
+def spent() -> float:
+    """Processor seconds of this process and of all its children that have ended."""
+    return sum(os.times()[:4])
+
+
 def function(item: pytest.Item) -> str:
     """All cases of one test function count as one test."""
     return item.nodeid.partition("[")[0]
@@ -55,7 +61,7 @@ class Recorder:
         self.record = record
         self.whole = whole
         self.failed: set[str] = set()
-        self.case_seconds: dict[str, float] = defaultdict(float)
+        self.case_seconds: dict[str, float] = {}
         drawn = files(ROOT, ("verilog", "cpp"), None)
         self.names = {path.name: path for paths in drawn.values() for path in paths}
         self.placed: dict[str, set[str]] = defaultdict(set)
@@ -91,9 +97,9 @@ class Recorder:
         self, fixturedef: pytest.FixtureDef[Any]
     ) -> Generator[None, object, object]:
         before, self.now = self.now, set()
-        begin = time.monotonic()
+        begin = spent()
         result = yield
-        self.fixture_seconds[fixturedef] = time.monotonic() - begin
+        self.fixture_seconds[fixturedef] = spent() - begin
         self.by_fixture[fixturedef] |= self.now
         self.now |= before
         return result
@@ -102,7 +108,9 @@ class Recorder:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         self.coverage.switch_context(function(item))
         self.now = set()
+        begin = spent()
         result = yield
+        own = spent() - begin
         self.coverage.switch_context("")
         fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
         shared = [each for found in fixtures for each in found if each in self.by_fixture]
@@ -110,12 +118,11 @@ class Recorder:
             self.placed[name].add(item.nodeid)
         # A test that finds a fixture made would have to make it alone.
         wide = (self.fixture_seconds[each] for each in shared if each.scope != "function")
-        self.case_seconds[item.nodeid] = max(self.case_seconds[item.nodeid], sum(wide))
+        self.case_seconds[item.nodeid] = max(own, sum(wide))
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         name = report.nodeid.partition("[")[0]
-        self.case_seconds[report.nodeid] += report.duration
         if report.failed:
             self.failed.add(name)
 
