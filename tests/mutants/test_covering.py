@@ -177,7 +177,7 @@ def test_which_tests_hand_a_file_to_a_tool(
     order = covering.tools_get(LIBRARY / "sf_c.sv", ("tests/rtl/",), 60.0)
     assert order == ["tests/rtl/a.py::a[2]", "tests/rtl/b.py::b", "tests/rtl/a.py::a[1]"]
     del covering.placed[(LIBRARY / "sf_c.sv").as_posix()]
-    assert all(0.3 <= s < 1.2 for _, s in covering.placed[(LIBRARY / "sf_a.sv").as_posix()])
+    assert all(0.25 < s < 1.2 for _, s in covering.placed[(LIBRARY / "sf_a.sv").as_posix()])
     assert found("sf_b.sv") == {"tests/rtl/test_rtl.py::test_moves"}
     assert found("sf_c.sv") == set()
     drawn = Drawn("verilog", LIBRARY / "sf_b.sv", Mutant("x", 1, "number"))
