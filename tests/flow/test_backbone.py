@@ -11,6 +11,7 @@ import torch
 
 from semifreddo.cli.main import main
 from semifreddo.core.errors import ConfigError
+from semifreddo.flow.build import build
 from semifreddo.flow.config import load_config
 from semifreddo.flow.trained import load_trained
 from semifreddo.flow.training import train_design, training_of
@@ -81,6 +82,19 @@ def test_it_is_trained_and_frozen_like_any_network(tmp_path: Path, capsys) -> No
         for layer in ("0.conv", "1.depthwise.conv", "1.pointwise.conv")
         for kind in ("weight", "bias")
     }
+
+
+def test_what_comes_before_a_build_is_named(tmp_path: Path, capsys) -> None:
+    """A design that trains its model makes the file itself; nothing half-built stays."""
+    folder = str(written(tmp_path))
+    told = f"error: {tmp_path / 'model.onnx'}: no such file; run "
+    assert main(["build", folder]) == 2
+    first = f"{told}semifreddo train {tmp_path}, then semifreddo export {tmp_path}\n"
+    assert capsys.readouterr().err.endswith(first)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ConfigError, match=rf"run semifreddo export {re.escape(folder)}$"):
+        build(load_config(tmp_path))
+    assert not (tmp_path / "build" / "net.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semifreddo.core.errors import CheckpointError
+from semifreddo.core.errors import CheckpointError, ConfigError
 from semifreddo.core.plain_json import parse_json
 from semifreddo.flow.config import BuildConfig
 from semifreddo.flow.own_model import own_model
@@ -62,9 +62,11 @@ def check_trained(config: BuildConfig) -> None:
 
     Raises:
         CheckpointError: The checkpoint is damaged, or of another model.
-        ConfigError: The design's own class cannot be made, or takes other images.
+        ConfigError: The design's own class cannot be made, or takes other images; or its training
+            has not made the file that is built.
         FrozenTensorChangedError: The frozen tensors are not what the plan in the file says.
     """
+    _check_exported(config)
     if find_spec("safetensors") is None:
         return
     path = config.path(config.design.checkpoint)
@@ -75,3 +77,13 @@ def check_trained(config: BuildConfig) -> None:
         load_trained(config)
     else:
         own_model(config)
+
+
+def _check_exported(config: BuildConfig) -> None:
+    """Refuse a design that has yet to train or export its model; says with what."""
+    model = config.path(config.design.model)
+    if config.train is None or model.is_file():
+        return
+    trained = config.path(config.design.checkpoint).is_file()
+    first = "" if trained else f"semifreddo train {config.root}, then "
+    raise ConfigError(f"{model}: no such file; run {first}semifreddo export {config.root}")
