@@ -488,16 +488,11 @@ def test_a_latency_that_does_not_fit() -> None:
         choose(net, limit, 100.0, target_latency_us=0.1)
 
 
-def signs_and_numbers() -> StreamNet:
-    """A convolution of bits with weights of -1 and 1, and a classifier with numbers."""
-    rng, bit = np.random.default_rng(0), FixedType.exact(1, 0, signed=False)
-    flags, wide = (False,) * 12, FixedType.exact(14, 3, signed=True)
-    turns = rng.choice([-1, 1], (3, 3, 8, 12))
-    blocks = (
-        WeightBlock("w", "weight", turns, 2, True, (0,) * 12, flags, signs=True),
-        WeightBlock("v", "weight", rng.integers(-2, 2, (768, 12)), 2, True, (3,) * 12, flags),
-    )
-    kind = FixedType(1, 0, False, Rounding.FLOOR, Overflow.SATURATE)
+def conv_and_classifier(
+    name: str, image: Stream, kinds: tuple[FixedType, FixedType], blocks: tuple[WeightBlock, ...]
+) -> StreamNet:
+    """A 3x3 convolution with the weights ``w`` behind the image, and a classifier with ``v``."""
+    kind, wide = kinds
     layers = (
         Conv(
             inputs=("image",),
@@ -511,7 +506,20 @@ def signs_and_numbers() -> StreamNet:
         ),
         Linear(inputs=("conv",), output=Stream("last", (1, 1, 12), wide), weight="v", bias=None),
     )
-    return StreamNet("bits", Stream("image", (8, 8, 8), bit), layers, blocks)
+    return StreamNet(name, image, layers, blocks)
+
+
+def signs_and_numbers() -> StreamNet:
+    """A convolution of bits with weights of -1 and 1, and a classifier with numbers."""
+    rng, bit = np.random.default_rng(0), FixedType.exact(1, 0, signed=False)
+    flags, wide = (False,) * 12, FixedType.exact(14, 3, signed=True)
+    turns = rng.choice([-1, 1], (3, 3, 8, 12))
+    blocks = (
+        WeightBlock("w", "weight", turns, 2, True, (0,) * 12, flags, signs=True),
+        WeightBlock("v", "weight", rng.integers(-2, 2, (768, 12)), 2, True, (3,) * 12, flags),
+    )
+    kind = FixedType(1, 0, False, Rounding.FLOOR, Overflow.SATURATE)
+    return conv_and_classifier("bits", Stream("image", (8, 8, 8), bit), (kind, wide), blocks)
 
 
 @pytest.mark.parametrize("cycles", [128, 700, 6400])
@@ -539,20 +547,7 @@ def powers_and_numbers(terms: int) -> StreamNet:
         WeightBlock("v", "weight", rng.integers(-9, 9, (768, 12)), 8, True, (3,) * 12, flags),
     )
     kind = FixedType(8, -8, False, Rounding.FLOOR, Overflow.SATURATE)
-    layers = (
-        Conv(
-            inputs=("image",),
-            output=Stream("conv", (8, 8, 12), kind),
-            weight="w",
-            bias=None,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1,) * 4,
-            depthwise=False,
-        ),
-        Linear(inputs=("conv",), output=Stream("last", (1, 1, 12), wide), weight="v", bias=None),
-    )
-    return StreamNet("powers", Stream("image", (8, 8, 8), byte), layers, blocks)
+    return conv_and_classifier("powers", Stream("image", (8, 8, 8), byte), (kind, wide), blocks)
 
 
 @pytest.mark.parametrize("cycles", [128, 700, 6400])

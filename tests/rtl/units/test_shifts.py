@@ -12,18 +12,17 @@ import pytest
 from rtl.conftest import Build
 from rtl.random_nets import other_task
 from rtl.tasks import exact_over_tasks
+from rtl.units.padded import drawn_bias, hardware, padded, side_by_side
 from semifreddo.core.errors import ConfigError, ToolError
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.allowed import sums_of_powers
-from semifreddo.ir.layers import Conv, Layer, Route, Stream, WeightBlock
+from semifreddo.ir.layers import Conv, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.estimate import estimate
 from semifreddo.rtl.synthesis.parts import design_parts, synthesize_parts
-from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted import WeightedHardware, weighted_hardware
 
 BYTE = FixedType.exact(8, 0, signed=False)
 WIDE = FixedType.exact(31, 5, signed=True)
@@ -46,38 +45,24 @@ class Case:
 def net_of(cases: Mapping[str, Case], source: FixedType = BYTE, inputs: int = 2) -> StreamNet:
     """All cases beside each other; every sum is a result."""
     rng = np.random.default_rng(3)
-    layers: list[Layer] = []
-    blocks = []
+    layers: list[Conv] = []
+    blocks: list[WeightBlock] = []
     for name, case in cases.items():
         channels = inputs if case.depthwise else len(case.frozen)
         frozen = case.frozen[:channels]
         shape = (3, 3, 1 if case.depthwise else inputs, channels)
         fracs = tuple(rng.integers(0, 4, channels).tolist()) if case.fractions else (0,) * channels
-        raw, weight, bias = rng.choice(powers(case), shape), f"{name}.weight", f"{name}.bias"
+        raw, weight = rng.choice(powers(case), shape), f"{name}.weight"
         raw[0, 0, 0], raw[2, 2, 0] = 0, powers(case)[-1]
         blocks.append(
             WeightBlock(weight, "weight", raw, case.bits, True, fracs, frozen, terms=case.terms)
         )
-        if case.bias is not None:
-            drawn = rng.integers(-8, 8, channels)
-            flags = (case.bias == "frozen",) * channels
-            blocks.append(WeightBlock(bias, "bias", drawn, 5, True, (1,) * channels, flags))
-        layer = Conv(
-            inputs=("image",),
-            output=Stream(name, (3, 4, channels), WIDE),
-            weight=weight,
-            bias=None if case.bias is None else bias,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=case.depthwise,
-        )
-        layers.append(layer)
-    total = sum(layer.output.channels for layer in layers)
-    joined = Stream("joined", (3, 4, total), WIDE)
-    layers.append(Route(inputs=tuple(cases), output=joined, indices=tuple(range(total))))
+        bias = drawn_bias(rng, name, channels, case.bias)
+        blocks += [bias] if bias else []
+        layers.append(padded(name, channels, WIDE, bias, depthwise=case.depthwise))
+    joined = side_by_side(layers, WIDE)
     image = Stream("image", (3, 4, inputs), source)
-    return StreamNet("shifts", image, tuple(layers), tuple(blocks))
+    return StreamNet("shifts", image, (*layers, joined), tuple(blocks))
 
 
 def powers(case: Case) -> tuple[int, ...]:
@@ -87,12 +72,6 @@ def powers(case: Case) -> tuple[int, ...]:
 
 def schedule_of(cases: Mapping[str, Case]) -> RtlSchedule:
     return RtlSchedule({name: case.choice for name, case in cases.items()})
-
-
-def hardware(net: StreamNet) -> WeightedHardware:
-    layer = net.layers[0]
-    assert isinstance(layer, Conv)
-    return weighted_hardware(layer, Context.of(net))
 
 
 ROM = Choice(frozen="rom", rom_rows_per_cycle=4, rom_channels_per_cycle=3, rom_multiplier="shift")

@@ -12,17 +12,16 @@ import pytest
 from rtl.conftest import Build
 from rtl.random_nets import other_task
 from rtl.tasks import exact_over_tasks
+from rtl.units.padded import drawn_bias, hardware, padded, side_by_side
 from semifreddo.core.errors import ConfigError, ToolError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.address_map import AddressMap
-from semifreddo.ir.layers import Conv, Layer, Linear, Route, Stream, WeightBlock
+from semifreddo.ir.layers import Conv, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.estimate import estimate
 from semifreddo.rtl.synthesis.parts import design_parts, synthesize_parts
-from semifreddo.rtl.units.unit import Context
-from semifreddo.rtl.units.weighted import WeightedHardware, weighted_hardware
 
 BIT = FixedType.exact(1, 0, signed=False)
 ENDS = FixedType(1, 0, False, Rounding.HALF_DOWN, Overflow.SATURATE)
@@ -44,54 +43,33 @@ class Case:
 def net_of(cases: Mapping[str, Case], source: FixedType = BIT, inputs: int = 3) -> StreamNet:
     """All cases beside each other, and a classifier of bits behind them."""
     rng = np.random.default_rng(3)
-    layers: list[Layer] = []
-    blocks = []
+    layers: list[Conv] = []
+    blocks: list[WeightBlock] = []
     for name, case in cases.items():
         channels = len(case.frozen)
         shape = (3, 3, 1 if case.depthwise else inputs, channels)
         fracs = (0,) * channels
         if case.fractions:
             fracs = tuple(rng.integers(0, 4, channels).tolist())
-        raw, weight, bias = rng.choice([-1, 1], shape), f"{name}.weight", f"{name}.bias"
+        raw, weight = rng.choice([-1, 1], shape), f"{name}.weight"
         blocks.append(WeightBlock(weight, "weight", raw, 2, True, fracs, case.frozen, case.signs))
-        if case.bias is not None:
-            drawn = rng.integers(-8, 8, channels)
-            flags = (case.bias == "frozen",) * channels
-            blocks.append(WeightBlock(bias, "bias", drawn, 5, True, (1,) * channels, flags))
-        layer = Conv(
-            inputs=("image",),
-            output=Stream(name, (3, 4, channels), ENDS),
-            weight=weight,
-            bias=None if case.bias is None else bias,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=case.depthwise,
-        )
-        layers.append(layer)
-    total = sum(len(case.frozen) for case in cases.values())
-    joined = Stream("joined", (3, 4, total), ENDS)
-    layers.append(Route(inputs=tuple(cases), output=joined, indices=tuple(range(total))))
+        bias = drawn_bias(rng, name, channels, case.bias)
+        blocks += [bias] if bias else []
+        layers.append(padded(name, channels, ENDS, bias, depthwise=case.depthwise))
+    joined = side_by_side(layers, ENDS)
     exact = FixedType.exact(12, 0, signed=True)
-    layers.append(
-        Linear(
-            inputs=("joined",), output=Stream("linear", (1, 1, 9), exact), weight="last", bias=None
-        )
+    last = Linear(
+        inputs=("joined",), output=Stream("linear", (1, 1, 9), exact), weight="last", bias=None
     )
-    raw = rng.choice([-1, 1], (12 * total, 9))
+    raw = rng.choice([-1, 1], (12 * joined.output.channels, 9))
     blocks.append(WeightBlock("last", "weight", raw, 2, True, (0,) * 9, (False,) * 9, True))
-    return StreamNet("signs", Stream("image", (3, 4, inputs), source), tuple(layers), tuple(blocks))
+    image = Stream("image", (3, 4, inputs), source)
+    return StreamNet("signs", image, (*layers, joined, last), tuple(blocks))
 
 
 def schedule_of(cases: Mapping[str, Case]) -> RtlSchedule:
     last = {"linear": Choice(8, 2, multiplier="xnor")}
     return RtlSchedule({name: case.choice for name, case in cases.items()} | last)
-
-
-def hardware(net: StreamNet) -> WeightedHardware:
-    layer = net.layers[0]
-    assert isinstance(layer, Conv)
-    return weighted_hardware(layer, Context.of(net))
 
 
 ROM = Choice(frozen="rom", rom_rows_per_cycle=4, rom_channels_per_cycle=3, rom_multiplier="xnor")

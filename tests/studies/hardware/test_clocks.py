@@ -29,7 +29,7 @@ NETLIST = {
 
 
 def test_ratios() -> None:
-    timed = [Timed("a", 10, 6.0, 5.0, ""), Timed("b", 20, 4.0, 5.0, "")]
+    timed = [Timed("a", 10, 6.0, 5.0), Timed("b", 20, 4.0, 5.0)]
     assert listing(timed).splitlines()[2:] == [
         "| a | 10 | 6.00 | 5.00 | 1.20 |",
         "| b | 20 | 4.00 | 5.00 | 0.80 |",

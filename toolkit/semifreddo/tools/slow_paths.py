@@ -297,16 +297,15 @@ class _Arrivals:
         return self._wires.delay(len(net.readers))
 
     def _walk(self) -> None:
-        waits = Counter[int]()
-        for number in self._nets:
-            waits.update(target for target, _, _ in self._steps(number))
+        steps = {number: list(self._steps(number)) for number in self._nets}
+        waits = Counter(target for found in steps.values() for target, _, _ in found)
         ready = [number for number in self._nets if not waits[number]]
         for number in ready:
             net = self._nets[number]
             if net.driver is not None:
                 made = self._delays.get(net.driver.cell.kind, CellDelays())
                 self._at[number] = max(self._at[number], made.launched.get(net.driver.pin, 0.0))
-            for target, delay, kind in self._steps(number):
+            for target, delay, kind in steps[number]:
                 if self._at[number] + delay > self._at[target]:
                     self._at[target] = self._at[number] + delay
                     self._from[target] = (number, kind)

@@ -41,7 +41,6 @@ class Timed:
     lut: int
     estimated: float
     routed: float
-    path: str
 
     @property
     def ratio(self) -> float:
@@ -87,7 +86,6 @@ class Clocks(Measurement):
         paths = slowest_paths(
             lambda _: found, {part.top}, part.top, cell_delays("ecp5"), WIRES["ecp5"]
         )
-        path = paths[part.top]
         work = folder / f"routed-{made.netlist.name.partition('.')[0]}"
         kept = work / "ns"
         if not kept.is_file():
@@ -106,7 +104,7 @@ class Clocks(Measurement):
             )
             write_atomic(kept, repr(1000 / routed.slowest_mhz))
         ns = float(kept.read_text())
-        return Timed(part.name, made.cells.lut, path.ns, ns, str(path))
+        return Timed(part.name, made.cells.lut, paths[part.top].ns, ns)
 
 
 def listing(timed: Sequence[Timed]) -> str:

@@ -114,7 +114,7 @@ def packed_samples(seed: int) -> Iterator[Sample]:
         index += 1
 
 
-def _same_size(weight: str, bias: str | None, kernel: int, output: Stream) -> Conv:
+def same_size(weight: str, bias: str | None, kernel: int, output: Stream) -> Conv:
     """A convolution of the image whose output is as large as the image."""
     pad = (kernel - 1) // 2
     return Conv(
@@ -249,7 +249,7 @@ class _Maker:
         frozen, passes = self.frozen(kind, channels), self.pick([2, 3])
         weight = self.block("weight", self.values(shape), frozen)
         bias = self.bias(channels, frozen)
-        first = _same_size(weight, bias, kernel, Stream("layer", source.shape, source.type))
+        first = same_size(weight, bias, kernel, Stream("layer", source.shape, source.type))
         layers = [first]
         for number in range(1, passes):
             before = layers[-1]
@@ -297,7 +297,7 @@ class _Maker:
         return self.sample(
             f"rom {kind} {kernel}x{kernel} {inputs} to {outputs}",
             source,
-            partial(_same_size, weight, bias, kernel),
+            partial(same_size, weight, bias, kernel),
             (*source.shape[:2], outputs),
             choice,
         )
@@ -322,7 +322,7 @@ class _Maker:
         return self.sample(
             f"packed {kernel}x{kernel} {inputs} to {outputs}",
             source,
-            partial(_same_size, weight, bias, kernel),
+            partial(same_size, weight, bias, kernel),
             (*source.shape[:2], outputs),
             choice,
         )

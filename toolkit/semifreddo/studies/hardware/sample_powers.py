@@ -8,10 +8,10 @@ import numpy as np
 
 from semifreddo.core.fixed import FixedType, Overflow, Rounding
 from semifreddo.ir.allowed import sums_of_powers
-from semifreddo.ir.layers import Conv, Stream, WeightBlock
+from semifreddo.ir.layers import Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, Multiplier
-from semifreddo.studies.hardware.sample_layers import Sample
+from semifreddo.studies.hardware.sample_layers import Sample, same_size
 
 WAYS: tuple[Multiplier, ...] = ("shift", "lut", "dsp")
 
@@ -44,16 +44,7 @@ def _layer(rng: np.random.Generator, multiplier: Multiplier) -> Sample:
     )
     ends = FixedType(act, act - 4, False, Rounding.FLOOR, Overflow.SATURATE)
     size = (12, 12)
-    layer = Conv(
-        inputs=("image",),
-        output=Stream("layer", (*size, outputs), ends),
-        weight="w",
-        bias="b",
-        kernel=(kernel, kernel),
-        stride=(1, 1),
-        padding=(kernel // 2,) * 4,
-        depthwise=False,
-    )
+    layer = same_size("w", "b", kernel, Stream("layer", (*size, outputs), ends))
     image = Stream("image", (*size, inputs), FixedType.exact(act, act, signed=False))
     title = (
         f"{multiplier} {kernel}x{kernel} {inputs} to {outputs}, {act} bit, {bits}-bit sums of "
