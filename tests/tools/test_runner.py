@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from semifreddo.core.errors import ToolError, ToolTimeoutError
-from semifreddo.tools.runner import PipeProcess, find_tool, run, tool_version
+from semifreddo.tools import runner
+from semifreddo.tools.packaged import first_version
+from semifreddo.tools.runner import PipeProcess, describe_exit, find_tool, run, tool_version
 
 FAKE = Path(__file__).parents[1] / "fake_tools"
 
@@ -61,6 +63,37 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
         run([FAKE / "crash"], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, "exit code 0"),
+        (3, "exit code 3"),
+        (-9, "signal SIGKILL"),
+        (-1, "signal SIGHUP"),
+        (-99, "signal 99"),
+    ],
+)
+def test_how_an_exit_is_told(code: int, told: str) -> None:
+    assert describe_exit(code) == told
+
+
+def test_ten_lines_of_a_long_log(tmp_path: Path) -> None:
+    """Blank ones do not count, and what comes after a long log's middle is not lost."""
+    said = "\\n\\n".join(f"line {number}" for number in range(20))
+    code = f"head -c 200000 /dev/zero | tr '\\0' x; printf '\\n{said}\\n  \\n'; exit 4"
+    with pytest.raises(ToolError) as error:
+        run(["sh", "-c", code], cwd=tmp_path, timeout_s=20, log=tmp_path / "log")
+    last = "".join(f"\n  line {number}" for number in range(10, 20))
+    assert str(error.value) == f"sh failed with exit code 4; see {tmp_path / 'log'}{last}"
+
+
+def test_a_log_that_the_tool_removes(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with pytest.raises(ToolError) as error:
+        run(["sh", "-c", "rm log; exit 4"], cwd=tmp_path, timeout_s=20, log=log)
+    assert str(error.value) == f"sh failed with exit code 4; see {log}"
+
+
 def test_success_without_output_is_a_failure(tmp_path: Path) -> None:
     wanted = tmp_path / "program"
     with pytest.raises(ToolError, match=r"^no_output ended well but did not write .*program; see"):
@@ -91,6 +124,14 @@ def test_a_time_out_ends_the_whole_process_group(tmp_path: Path) -> None:
     child = int(pid_file.read_text())
     while alive(child):  # the time-out of the test is the limit
         time.sleep(0.02)
+
+
+def test_a_time_out_of_a_run_that_could_be_cancelled(tmp_path: Path) -> None:
+    cancel, log = threading.Event(), tmp_path / "log"
+    done = run(["sleep", "0.3"], cwd=tmp_path, timeout_s=20, log=log, cancel=cancel)
+    assert 0.3 <= done.seconds < 20, "it is looked after more than once"
+    with pytest.raises(ToolTimeoutError, match=r"^sleep did not finish within 0\.3 s; see .*log$"):
+        run(["sleep", "60"], cwd=tmp_path, timeout_s=0.3, log=log, cancel=cancel)
 
 
 @pytest.mark.timeout(50)
@@ -186,6 +227,19 @@ def test_tool_version(tmp_path: Path) -> None:
         tool_version(FAKE / "hang", [str(tmp_path / "pid")], timeout_s=0.3)
 
 
+def test_how_long_a_version_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def run(words: list[str | Path], *, cwd: Path, timeout_s: float, log: Path) -> None:
+        log.write_text(" ".join(map(str, words)))
+        limits.append(timeout_s)
+
+    monkeypatch.setattr(runner, "run", run)
+    assert tool_version("tool") == "tool --version"
+    assert first_version(tmp_path / "once", "-V", "x", None) == f"{tmp_path}/once -V"
+    assert limits == [30, 20 * 60]
+
+
 def server() -> PipeProcess:
     return PipeProcess([sys.executable, FAKE / "echo_server"], name="server")
 
@@ -218,6 +272,38 @@ def test_a_pipe_process_that_dies_tells_its_last_words() -> None:
     with pytest.raises(ToolError, match=r"^server ended with exit code 1\n  server: asked to die$"):
         process.exchange(b"\0", 1, 20)
     assert not process.alive
+
+
+def test_ten_last_words() -> None:
+    code = "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do echo $n >&2; done; kill -9 $$"
+    process = PipeProcess(["sh", "-c", code], name="sh")
+    last = "".join(f"\n  {number}" for number in range(3, 13))
+    with pytest.raises(ToolError, match=rf"^sh ended with signal SIGKILL{last}$"):
+        process.exchange(b"", 1, 20)
+
+
+def test_a_pipe_process_that_closes_its_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_GRACE_S", 0.2)
+    for closed, request in (("0<&-", bytes(1 << 20)), ("1>&-", b"")):
+        process = PipeProcess(["sh", "-c", f"exec {closed}; exec sleep 60"], name="mute")
+        with pytest.raises(ToolError, match=r"^mute closed its pipe$"):
+            process.exchange(request, 1, 20)
+        assert not process.alive
+
+
+def test_a_write_that_would_block_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, process, tried = os.write, server(), []
+
+    def blocking(file: int, data: bytes) -> int:
+        tried.append(len(data))
+        if len(tried) == 1:
+            raise BlockingIOError
+        return write(file, data)
+
+    monkeypatch.setattr(runner.os, "write", blocking)
+    assert process.exchange(b"\3ab", 3, 20) == b"\3ab"
+    assert tried == [3, 3]
+    process.close()
 
 
 def test_a_pipe_process_that_hangs_tells_how_far_it_came() -> None:

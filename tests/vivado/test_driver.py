@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import sys
 import tarfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,8 @@ from semifreddo.core.errors import (
     ToolError,
     ToolTimeoutError,
 )
-from semifreddo.tools.runner import run
+from semifreddo.tools.runner import ToolRun, run
+from semifreddo.vivado import driver
 from semifreddo.vivado.checks import check_utilization
 from semifreddo.vivado.driver import (
     Options,
@@ -330,3 +333,132 @@ def test_a_report_of_black_boxes_proves_nothing(tmp_path: Path) -> None:
     report.write_text(f"| Site Type | Used | Fixed |\n{rows}")
     with pytest.raises(ToolError, match="counts no LUT at all, so the blocks were empty"):
         check_utilization(report, {"lut": 1, "ff": 1, "dsp": 1, "bram18": 1})
+
+
+@pytest.fixture
+def commands(project: Path, monkeypatch: pytest.MonkeyPatch) -> list[Options]:
+    """What the command line asks for, run by nobody."""
+    found: list[Options] = []
+
+    def run(root: Path, options: Options, report: object) -> None:
+        assert root == project
+        found.append(options)
+
+    monkeypatch.setattr(driver, "run_project", run)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "options", "said"),
+    [
+        ("", Options(), "done: out/"),
+        ("--until synth", Options(until="synth"), "done until synth"),
+        ("--until bitstream", Options(until="bitstream"), "done: out/"),
+        ("--from synth", Options(first="synth"), "done: out/"),
+        (
+            "--jobs 5 --timeout 9.5 --any-version --cosim",
+            Options(jobs=5, timeout_s=9.5, any_version=True, cosim=True),
+            "done: out/",
+        ),
+    ],
+)
+def test_the_command_line(
+    project: Path,
+    commands: list[Options],
+    capsys: pytest.CaptureFixture[str],
+    words: str,
+    options: Options,
+    said: str,
+) -> None:
+    assert main(project, words.split()) == 0
+    assert commands == [options]
+    assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_what_is_not_asked_for() -> None:
+    assert Options() == Options(None, None, 2, None, any_version=False, cosim=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted; run the same command again to resume"),
+        (ToolError("stage synth: no"), 1, "error: stage synth: no"),
+        (ConfigError("no"), 2, "error: no"),
+        (
+            OSError(28, "No space left on device"),
+            1,
+            "error: [Errno 28] No space left on device; make room if the disk is full, and run "
+            "again",
+        ),
+    ],
+)
+def test_how_a_run_ends(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def run(root: Path, options: Options, report: Callable[[str], None]) -> None:
+        report("[1/5] package: Verilog to an IP")
+        raise error
+
+    monkeypatch.setattr(driver, "run_project", run)
+    assert main(project, []) == code
+    assert capsys.readouterr() == ("[1/5] package: Verilog to an IP\n", f"{said}\n")
+
+
+def test_the_programs_and_their_words() -> None:
+    (package, *_), (hls, *_) = stages("tiny", "rtl"), stages("tiny", "hls")
+    assert " ".join(driver._command("vivado", package, Options(jobs=3))) == (
+        "vivado -mode batch -nojournal -nolog -notrace -source ../tcl/package.tcl -tclargs jobs=3"
+    )
+    script = "../tcl/hls.tcl"
+    assert driver._command("vitis-run", hls, Options()) == [
+        *("vitis-run", "--mode", "hls", "--tcl", script)
+    ]
+    for program in ("vivado_hls", "vitis_hls"):
+        assert driver._command(program, hls, Options()) == [program, "-f", script]
+
+
+def test_what_a_run_says(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_tools(monkeypatch)
+    monkeypatch.setattr(driver, "run", lambda *a, **k: dataclasses.replace(run(*a, **k), seconds=7))
+    assert run_all(project, until="block_design")[-4:] == [
+        "[1/5] package: Verilog to an IP",
+        "      done in 7 s, log in logs/package.log",
+        "[2/5] block_design: processor, DMA, interrupts and the IP in one design",
+        "      done in 7 s, log in logs/block_design.log",
+    ]
+    assert run_all(project, until="package") == [
+        "[1/5] package: Verilog to an IP",
+        "      up to date",
+    ]
+    shutil.rmtree(project / "work")
+    with pytest.raises(ToolError) as error:
+        monkeypatch.setattr(driver, "run", lambda *a, **k: _without_keeps(project, run(*a, **k)))
+        run_all(project, until="block_design")
+    assert str(error.value) == (
+        "stage block_design: vivado did not make work/vivado/semifreddo.xpr; see "
+        f"{project}/logs/block_design.log"
+    )
+    assert not (project / ".done" / "block_design.json").exists()
+
+
+def _without_keeps(project: Path, done: ToolRun) -> ToolRun:
+    (project / "work/vivado/semifreddo.xpr").unlink(missing_ok=True)
+    return done
+
+
+@pytest.mark.parametrize("absent", ["name", "backend", "tools"])
+def test_a_description_that_lacks_something(project: Path, absent: str) -> None:
+    path = project / "project.json"
+    data = json.loads(path.read_text())
+    assert driver.read_description(project) == data
+    del data[absent]
+    for text in (json.dumps(data), "[]", "{"):
+        path.write_text(text)
+        with pytest.raises(ProjectError, match=r"project\.json: no description of a project \("):
+            driver.read_description(project)

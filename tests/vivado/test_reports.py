@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from semifreddo.vivado.reports import (
     CosimReport,
     CsynthReport,
+    InstanceReport,
     TimingReport,
     UtilizationReport,
     parse_cosim,
     parse_csynth_rpt,
     parse_csynth_xml,
+    parse_hierarchy,
     parse_timing,
     parse_utilization,
 )
@@ -255,3 +257,74 @@ def test_every_slack_counts(
     wns: float | None, whs: float | None, wpws: float | None, met: bool | None
 ) -> None:
     assert TimingReport(wns_ns=wns, whs_ns=whs, wpws_ns=wpws).met is met
+
+
+HIERARCHY = """
+| Instance | Module | Total LUTs | Logic LUTs | LUTRAMs | FFs | RAMB36 | RAMB18 | {dsp} |
+| system | (top) | 900 | 700 | 200 | 1800 | 3 | 1 | 12 |
+|   core | tiny_ip | 600 | 500 | 100 | 1200 | 2 | 0 | 12 |
+| short | row |
+|   odd | x | - | 0 | 1.5 | 7 | - | 4 | NA |
+"""
+
+
+@pytest.mark.parametrize("dsp", ["DSP48 Blocks", "DSP Blocks", "DSPs"])
+def test_hierarchy(dsp: str) -> None:
+    assert parse_hierarchy(HIERARCHY.format(dsp=dsp)) == (
+        InstanceReport("system", "(top)", 900, 200, 1800, 12, 7),
+        InstanceReport("core", "tiny_ip", 600, 100, 1200, 12, 4),
+        InstanceReport("odd", "x", None, None, 7, None, None),
+    )
+    assert parse_hierarchy(HIERARCHY.replace("| Instance | Module", "| Module | Instance")) == ()
+    bare = "| Instance | Module | FFs |\n| a | b | 3 |\n"
+    assert parse_hierarchy(bare) == (InstanceReport("a", "b", ff=3),)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("12", 12),
+        ("12.0", 12),
+        ("1,234", 1234),
+        ("<1", 1),
+        ("~7", 7),
+        ("12.5", None),
+        ("inf", None),
+        ("-", None),
+        ("", None),
+    ],
+)
+def test_how_tools_write_numbers(text: str, count: int | None) -> None:
+    assert parse_utilization(f"| Site Type | Used |\n| DSPs | {text} |\n").dsp == count
+
+
+def test_names_of_other_versions() -> None:
+    rows = "| DSP Slices | 3 |\n| Register as Flip Flop* | 4 |\n"
+    found = parse_utilization(f"| Used | Site Type |\n{rows}| Site Type | Used |\n{rows}")
+    assert (found.dsp, found.ff, found.lut) == (None, None, None), "the first row of a name counts"
+    found = parse_utilization(f"| Site Type | Used |\n{rows}| DSP Slices | 9 |\n| alone |\n")
+    assert (found.dsp, found.ff) == (3, 4)
+    assert parse_utilization("Vivado v.2019.2 and v2020.1").version == "2019.2"
+    assert parse_utilization("Vivado v2020.1").version == "2020.1"
+    assert parse_utilization("Vivado 2020.1, env2020.1").version is None
+
+
+@pytest.mark.parametrize("gap", [0, 1, 2, 3])
+def test_figures_stand_within_three_lines_of_their_head(gap: int) -> None:
+    rules = "    -------      -------      -------\n" * gap
+    text = f"    WNS(ns)      TNS(ns)      WHS(ns)\n{rules}    0.5    -1.5    0.25\n"
+    expected = TimingReport(wns_ns=0.5, tns_ns=-1.5, whs_ns=0.25) if gap < 3 else TimingReport()
+    assert parse_timing(text) == expected
+    assert parse_timing(text.replace("0.25", "0.25 7")) == TimingReport(), "another table's row"
+    assert parse_timing(text + text.replace("0.5", "9.5")) == expected, "the first head counts"
+
+
+@pytest.mark.parametrize("language", ["Verilog", "VHDL", "SystemC", "Rust"])
+@pytest.mark.parametrize("status", ["Pass", "Fail", "NA", "", "Odd"])
+def test_languages_of_a_co_simulation(language: str, status: str) -> None:
+    """A row of figures, also a short one; what was not simulated is no verdict."""
+    found = parse_cosim(f"| C | Pass |\n| {language} | {status} | 5 | 6 |\n")
+    if language == "Rust" or status in ("NA", ""):
+        assert found == CosimReport()
+    else:
+        assert found == CosimReport({"Pass": True, "Fail": False}.get(status), 5, 6)

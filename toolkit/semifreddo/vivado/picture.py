@@ -32,12 +32,13 @@ def _box(x: int, y: int, width: int, height: int, *lines: str, kind: str = "") -
     return "".join(text)
 
 
-def _line(points: str, label: str = "", at: tuple[int, int] = (0, 0), kind: str = "") -> str:
+def _line(points: str, kind: str = "") -> str:
     style = f' class="{kind}"' if kind else ""
-    text = f'<path d="{points}"{style}/>'
-    if label:
-        text += f'<text x="{at[0]}" y="{at[1]}" class="small">{escape(label)}</text>'
-    return text
+    return f'<path d="{points}"{style}/>'
+
+
+def _label(text: str, x: int, y: int) -> str:
+    return f'<text x="{x}" y="{y}" class="small">{escape(text)}</text>'
 
 
 def block_design_svg(board: BoardSpec, ps: ProcessingSystem) -> str:
@@ -56,18 +57,18 @@ def block_design_svg(board: BoardSpec, ps: ProcessingSystem) -> str:
         _box(460, 120, 120, 60, names.DMA, bases[names.DMA]),
         _box(640, 120, 110, 60, names.CORE, bases[names.CORE], kind="core"),
         _box(460, 250, 120, 40, names.INTERRUPT_CONCAT),
-        _line("M160 60H238", ps.control_port, (163, 55)),
-        _line("M238 150H162", ps.memory_port, (163, 145)),
-        _line("M458 150H382", "MM2S, S2MM", (388, 145)),
+        _line("M160 60H238") + _label(ps.control_port, 163, 55),
+        _line("M238 150H162") + _label(ps.memory_port, 163, 145),
+        _line("M458 150H382") + _label("MM2S, S2MM", 388, 145),
         _line("M380 60H520V118"),
         _line("M380 52H695V118"),
         _line("M310 80V100H420V235H310V248"),
-        _line("M580 140H638", "image", (590, 135)),
-        _line("M638 162H582", "result", (590, 176)),
+        _line("M580 140H638") + _label("image", 590, 135),
+        _line("M638 162H582") + _label("result", 590, 176),
         _line("M520 180V248", kind="irq"),
-        _line("M695 180V270H582", "HLS core only", (610, 264), kind="irq"),
+        _line("M695 180V270H582", kind="irq") + _label("HLS core only", 610, 264),
         _line("M458 270H382", kind="irq"),
-        _line("M238 270H162", "interrupt", (180, 265), kind="irq"),
+        _line("M238 270H162", kind="irq") + _label("interrupt", 180, 265),
         f'<text x="10" y="24">{escape(board.title)}: '
         f"{board.clock_mhz:g} MHz from the processor to every block</text>",
         '<text x="10" y="322" class="small">'
