@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -47,15 +49,23 @@ def test_the_seconds_of_a_rung(
 
 
 def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) -> None:
-    other = broken(net)
-    rung = Rung(
-        "csim", lambda x: reference.run(other, x), trace=lambda x: reference.trace(other, x)
+    """Of the first image that differs, which is not the first of all."""
+    other, batch = broken(net), vectors.images
+    answers = vectors.expected.copy()
+    answers[3:] = reference.run(other, batch[3:])
+    rung = Rung("csim", lambda _: answers, trace=lambda x: reference.trace(other, x))
+    place = first_divergence(net, batch[3:4], lambda x: reference.trace(other, x))
+    assert place is not None and place.layer == "mix"
+    image, output = next(zip(*np.nonzero(answers != vectors.expected), strict=True))
+    assert image == 3
+    with pytest.raises(LadderError) as error:
+        climb(net, vectors, [rung]).check()
+    assert str(error.value) == (
+        f"rung csim differs on 9 of 12 images; first: image 3, output {output}: "
+        f"expected {vectors.expected[3, output]}, found {answers[3, output]}; diverges in "
+        f"layer mix at row {place.row}, column {place.column}, channel {place.channel}: "
+        f"expected {place.expected}, found {place.found}"
     )
-    report = climb(net, vectors, [rung])
-    with pytest.raises(
-        LadderError, match=r"rung csim differs on .* diverges in layer mix at row 0"
-    ):
-        report.check()
 
 
 @pytest.mark.parametrize("outputs", [[0], [1], [2], [1, 2], [0, 1, 2]])
@@ -84,22 +94,57 @@ def test_unavailable_rungs_are_listed_with_the_reason(net: StreamNet, vectors: V
 
 
 def test_nothing_climbed_is_a_failure(net: StreamNet, vectors: VectorSet) -> None:
-    with pytest.raises(LadderError, match="no rung could be climbed"):
+    message = r"^no rung could be climbed on this machine; run `semifreddo doctor`$"
+    with pytest.raises(LadderError, match=message):
         climb(net, vectors, [Rung("board", None, "no board")]).check()
 
 
+def test_what_is_told_of_a_ladder(net: StreamNet, vectors: VectorSet) -> None:
+    def run(found: np.ndarray) -> np.ndarray:
+        return reference.run(net, found) + 1
+
+    rungs = [
+        Rung("rtl", lambda x: reference.run(net, x), note=lambda: "7 cycles"),
+        Rung("streamnet", lambda x: reference.run(net, x)),
+        Rung("torch", run, note=lambda: "not told"),
+        Rung("board", None, "no board"),
+        Rung("traced", run, trace=lambda x: reference.trace(net, x)),
+    ]
+    report = climb(net, vectors, rungs)
+    timed = [
+        dataclasses.replace(result, seconds=result.seconds and 1.234) for result in report.results
+    ]
+    right = int(vectors.expected[0, 0])
+    first = f"image 0, output 0: expected {right}, found {right + 1}"
+    assert str(dataclasses.replace(report, results=tuple(timed))).splitlines() == [
+        "rtl        equal on 12 images in 1.23 s; 7 cycles",
+        "streamnet  equal on 12 images in 1.23 s",
+        f"torch      different on 12 images in 1.23 s; {first}",
+        "board      not climbed: no board",
+        f"traced     different on 12 images in 1.23 s; {first} (every traced layer agrees)",
+    ]
+    assert str(dataclasses.replace(report, results=())) == ""
+    assert report.compared == str(vectors) and not report.own_answers
+    random = dataclasses.replace(vectors, random=True)
+    assert climb(net, random, rungs[:1]).own_answers
+    untimed = dataclasses.replace(timed[1], seconds=None)
+    assert str(dataclasses.replace(report, results=(untimed,))) == "streamnet  equal on 12 images"
+
+
 def test_no_vectors_is_a_failure(net: StreamNet, vectors: VectorSet) -> None:
-    with pytest.raises(LadderError, match="no vectors"):
+    with pytest.raises(LadderError, match=r"^blended: there are no vectors to climb with$"):
         climb(net, vectors.head(0), [])
 
 
 def test_an_unavailable_rung_needs_a_reason() -> None:
-    with pytest.raises(ValueError, match="no stated reason"):
+    with pytest.raises(ValueError, match=r"^rung 'board' is unavailable for no stated reason$"):
         Rung("board", None)
 
 
 def test_wrong_shape_is_refused(net: StreamNet, vectors: VectorSet) -> None:
-    with pytest.raises(LadderError, match=r"answered with shape \(12, 1\)"):
+    with pytest.raises(
+        LadderError, match=r"^rung x answered with shape \(12, 1\), expected \(12, 3\)$"
+    ):
         climb(net, vectors, [Rung("x", lambda x: np.zeros((len(x), 1), np.int64))])
 
 
@@ -109,8 +154,13 @@ def test_first_divergence(net: StreamNet, vectors: VectorSet) -> None:
     place = first_divergence(net, batch, lambda x: reference.trace(broken(net), x))
     assert place is not None
     assert place.layer == "mix"
-    with pytest.raises(LadderError, match="names none"):
-        first_divergence(net, batch, lambda _: {})
+    for named in ({}, {"image": batch}):
+        with pytest.raises(
+            LadderError, match=r"^blended: the trace names none of the network's layers$"
+        ):
+            first_divergence(net, batch, lambda _, named=named: named)  # type: ignore[misc]
+    with pytest.raises(LadderError, match=r"^mix: the trace has 7 values, expected 768$"):
+        first_divergence(net, batch, lambda _: {"mix": np.zeros(7, np.int64)})
 
 
 @pytest.mark.parametrize("others", [[], [(5, 3, 3, 0)], [(2, 1, 1, 0), (11, 0, 0, 3)]])
@@ -152,6 +202,7 @@ def test_a_rung_in_single_precision_is_counted(
     (result,) = report.results
     assert (result.status, result.detail) == (status, detail)
     assert (result.values, result.differing) == (1500, counted.differing)
+    assert (result.images, result.wrong_images) == (12, counted.wrong_images)
     assert report.climbed == (result,)
     if status == "different":
         with pytest.raises(LadderError, match=r"rung torch differs on 1 of 12 images; .*layer act"):
@@ -163,4 +214,6 @@ def test_a_rung_in_single_precision_is_counted(
 def test_a_rung_that_compared_nothing_is_not_climbed(net: StreamNet, vectors: VectorSet) -> None:
     nothing = Counted(0, 0, 0, 0, "qonnx cannot execute it")
     (result,) = climb(net, vectors, [Rung("qonnx32", None, count=lambda _: nothing)]).results
-    assert (result.status, result.detail) == ("unavailable", "qonnx cannot execute it")
+    assert result == RungResult(
+        "qonnx32", "unavailable", 0, None, None, "qonnx cannot execute it", None, None
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import plain
 from nets import blended, block, images
 from semifreddo.core.errors import DataError
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Conv, Stream
+from semifreddo.ir.layers import Conv, Curve, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.sim import reference
 
@@ -78,6 +80,60 @@ def test_chunks_do_not_change_results(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(reference.run(net, batch), whole)
 
 
+def test_a_chunk_holds_about_four_million_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the widest stream, with the windows of a convolution three by three."""
+    net, widest = blended(), 4 * 4 * 4 * 9
+    (chunk,) = reference._chunks(net, 10)
+    assert chunk == slice(0, (1 << 22) // widest)
+    monkeypatch.setattr(reference, "_CHUNK_VALUES", 5 * widest + widest - 1)
+    assert list(reference._chunks(net, 15)) == [slice(0, 5), slice(5, 10), slice(10, 15)]
+    assert list(reference._chunks(net, 6)) == [slice(0, 5), slice(5, 10)]
+    monkeypatch.setattr(reference, "_CHUNK_VALUES", widest - 1)
+    assert list(reference._chunks(net, 2)) == [slice(0, 1), slice(1, 2)], "one image at least"
+
+
+def test_what_nobody_reads_any_more_is_not_held() -> None:
+    """Neither the image nor a stream, once the last layer that reads it is done."""
+    net = blended()
+    batch = images(net, 2)
+    streams = reference._streams(net, batch)
+    held = weakref.ref(next(streams)[1])
+    assert held() is not None, "mix will read it"
+    assert [name for name, _ in itertools.islice(streams, 2)] == ["adapter", "mix"]
+    next(streams)
+    assert held() is None
+
+
+@pytest.mark.parametrize("width", [12, 13])
+def test_a_curve_of_few_and_of_many_arguments(width: int) -> None:
+    """Looked up in a table, or searched: one for all channels, and one for each."""
+    rng = np.random.default_rng(width)
+    kind = FixedType.exact(width, 3, signed=True)
+    source = Stream("image", (5, 4, 2), kind)
+    batch = rng.integers(kind.min_raw, kind.max_raw + 1, (6, 5, 4, 2))
+    batch[0, 0, :2, 0] = kind.min_raw, kind.max_raw
+    for columns, rows in ((1, 1), (1, 2), (2, 1), (2, 2)):
+        starts = np.sort(rng.integers(kind.min_raw, kind.max_raw, (3, columns)), axis=0)
+        levels = rng.integers(-8, 8, (4, rows))
+        batch[1, 0, :3, 0] = starts[:, 0]
+        parts = [
+            WeightBlock(name, role, raw, bits, True, (frac,) * raw.shape[1], (True,) * raw.shape[1])
+            for name, role, raw, bits, frac in (
+                ("starts", "starts", starts, width, 3),
+                ("levels", "levels", levels, 4, 1),
+            )
+        ]
+        layer = Curve(
+            inputs=("image",),
+            output=Stream("y", (5, 4, 2), FixedType.exact(4, 1, signed=True)),
+            starts="starts",
+            levels="levels",
+        )
+        net = StreamNet("curve", source, (layer,), tuple(parts))
+        expected = plain.streams(net, batch)["y"]
+        assert np.array_equal(reference.run(net, batch), expected.reshape(6, -1))
+
+
 def test_no_images() -> None:
     net = blended()
     assert reference.run(net, images(net, 0)).shape == (0, 3)
@@ -94,13 +150,18 @@ def test_trace_names_every_layer() -> None:
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        (np.zeros((1, 4, 4, 2), np.uint8), r"shape \(1, 4, 4, 2\), expected \(n, 4, 4, 1\)"),
-        (np.zeros((4, 4, 1), np.uint8), "shape"),
-        (np.zeros((1, 4, 4, 1)), "images are float64, expected integers"),
-        (np.full((1, 4, 4, 1), 256), r"values 256\.\.256 are outside 0\.\.255"),
-        (np.full((1, 4, 4, 1), -1), "outside"),
+        (
+            np.zeros((1, 4, 4, 2), np.uint8),
+            "images have shape (1, 4, 4, 2), expected (n, 4, 4, 1)",
+        ),
+        (np.zeros((4, 4, 1), np.uint8), "images have shape (4, 4, 1), expected (n, 4, 4, 1)"),
+        (np.zeros((1, 4, 4, 1)), "images are float64, expected integers (uint8, say)"),
+        (np.arange(241, 257).reshape(1, 4, 4, 1), "image values 241..256 are outside 0..255"),
+        (np.arange(-1, 15).reshape(1, 4, 4, 1), "image values -1..14 are outside 0..255"),
     ],
 )
 def test_bad_images(batch: np.ndarray, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        reference.run(blended(), batch)
+    for refuse in (reference.run, reference.trace):
+        with pytest.raises(DataError) as error:
+            refuse(blended(), batch)
+        assert str(error.value) == f"blended: {message}"

@@ -22,11 +22,14 @@ class ReferenceDevice:
         self._net = net
         self._map = AddressMap.of(net)
         self.info = DeviceInfo(net.name, net.device_digest, "reference")
-        self.load(np.zeros(self._map.words, np.uint32), 0.0)
+        self._take(np.zeros(self._map.words, np.uint32))
 
     def load(self, words: npt.NDArray[np.uint32], timeout_s: float) -> None:
         """Make the device use new task words from the next frame on."""
         del timeout_s
+        self._take(words)
+
+    def _take(self, words: npt.NDArray[np.uint32]) -> None:
         self._loaded = self._net.with_values(self._map.unpack(words))
 
     def run(self, images: npt.NDArray[np.integer], timeout_s: float) -> npt.NDArray[np.int64]:

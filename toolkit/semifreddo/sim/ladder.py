@@ -152,7 +152,7 @@ class LadderReport:
 
     def __str__(self) -> str:
         """Aligned text table."""
-        width = max((len(result.name) for result in self.results), default=4)
+        width = len(max((result.name for result in self.results), key=len, default=""))
         lines = []
         for result in self.results:
             if result.status == "unavailable":
@@ -285,6 +285,7 @@ def climb(
         raise LadderError(f"{net.name}: there are no vectors to climb with")
     results = []
     for rung in rungs:
-        results.append(_climb(rung, net, vectors))
-        progress(results[-1])
+        result = _climb(rung, net, vectors)
+        progress(result)
+        results.append(result)
     return LadderReport(tuple(results), str(vectors), vectors.random)

@@ -7,7 +7,7 @@ represented integer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -241,20 +241,16 @@ def step(layer: Layer, net: StreamNet, data: _Data) -> IntArray:
     return layer.output.type.cast(exact, frac)
 
 
-def _execute(
-    net: StreamNet, images: IntArray, keep: Callable[[str], bool]
-) -> tuple[IntArray, Trace]:
-    data: Trace = {net.input.name: images}
-    trace: Trace = {}
+def _streams(net: StreamNet, images: IntArray) -> Iterator[tuple[str, IntArray]]:
+    """Each layer's name and stream, in order; what no later layer reads is not held."""
+    data: dict[str, IntArray] = {net.input.name: images}
     last_use = {name: readers[-1].name for name, readers in net.consumers.items() if readers}
     for layer in net.layers:
         data[layer.name] = step(layer, net, data)
-        if keep(layer.name):
-            trace[layer.name] = data[layer.name]
+        yield layer.name, data[layer.name]
         for name in set(layer.inputs):
             if last_use[name] == layer.name:
                 del data[name]
-    return data[net.output.name], trace
 
 
 def _chunks(net: StreamNet, count: int) -> Iterator[slice]:
@@ -280,7 +276,11 @@ def run(net: StreamNet, images: npt.NDArray[np.integer]) -> IntArray:
     check_images(net, images)
     height, width, channels = net.output.shape
     results = [
-        _execute(net, images[part].astype(np.int64), lambda _: False)[0]
+        next(
+            values
+            for name, values in _streams(net, images[part].astype(np.int64))
+            if name == net.output.name
+        )
         for part in _chunks(net, len(images))
     ]
     if not results:
@@ -295,4 +295,4 @@ def trace(net: StreamNet, images: npt.NDArray[np.integer]) -> Trace:
         Raw integers ``(n, height, width, channels)`` by layer name, in layer order.
     """
     check_images(net, images)
-    return _execute(net, images.astype(np.int64), lambda _: True)[1]
+    return dict(_streams(net, images.astype(np.int64)))
