@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semifreddo.core.arrays import LIMIT_BYTES, is_archive, read_array, read_arrays
+from semifreddo.core.arrays import LIMIT_BYTES, _reason, is_archive, read_array, read_arrays
 from semifreddo.core.errors import DataError
 
 KINDS = ["u1", "<i2", ">i4", "<i8", "<f4", "?", "<U5"]
@@ -148,3 +148,44 @@ def test_damage_is_refused_or_harmless(place: int, junk: bytes, cut: int) -> Non
         return
     for array in found.values():
         assert array.dtype.kind in "biufU"
+
+
+def test_one_array(tmp_path: Path) -> None:
+    """Of at most as many bytes as its file may have."""
+    file = tmp_path / "a.npy"
+    file.write_bytes(npy(np.arange(6, dtype=np.int16).reshape(2, 3)))
+    size = file.stat().st_size
+    found = read_array(file, "here", limit_bytes=size)
+    assert found.dtype == np.int16 and found.tolist() == [[0, 1, 2], [3, 4, 5]]
+    with pytest.raises(DataError) as error:
+        read_array(file, "here", limit_bytes=size - 1)
+    assert str(error.value) == f"here: not a plain array ({size} bytes)"
+    for wrong, there in ((file.read_bytes()[:-1], 11), (file.read_bytes() + b"x", 13)):
+        file.write_bytes(wrong)
+        with pytest.raises(DataError) as error:
+            read_array(file, "here")
+        assert str(error.value) == (
+            f"here: not a plain array (the header declares 12 bytes, {there} are there)"
+        )
+    file.unlink()
+    with pytest.raises(DataError, match=r"^here: no such file$"):
+        read_array(file, "here")
+    assert not is_archive(file)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_member_that_is_not_as_long_as_it_says(compression: int, more: int) -> None:
+    """Of an archive whose directory agrees with the array's header."""
+    whole = npy(np.arange(40, dtype=np.int16))
+    body = whole[:more] if more < 0 else whole + b"x"
+    data = archive(compression, **{"a": body}).replace(
+        struct.pack("<I", len(body)), struct.pack("<I", len(whole))
+    )
+    with pytest.raises(DataError, match=r"^x: not an archive of plain arrays \("):
+        read_arrays(data, "x")
+
+
+def test_what_is_said_of_a_failure_is_one_short_line(tmp_path: Path) -> None:
+    assert _reason(ValueError("a\n  b" + "c" * 300)) == "a b" + "c" * 197
+    assert _reason(EOFError()) == "EOFError"

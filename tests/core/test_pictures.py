@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from zlib import crc32
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from semifreddo.core.errors import DataError
-from semifreddo.core.pictures import picture_shape, pictures_of, read_picture
+from semifreddo.core.pictures import need_pillow, picture_shape, pictures_of, read_picture
 
 Image = pytest.importorskip("PIL.Image", reason="needs pillow")
 
@@ -56,3 +57,59 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, size: tuple[i
     )
     with pytest.raises(DataError, match=rf"is {size[0]}x{size[1]} pixels, of which"):
         read_picture(tmp_path / "a.png", (8, 8, 1), "area")
+
+
+def refusal(file: Path, shape: tuple[int, int, int] | None = None, how: str = "") -> str:
+    """What is said of a picture, behind its name."""
+    with pytest.raises(DataError) as error:
+        picture_shape(file) if shape is None else read_picture(file, shape, how)
+    name, _, text = str(error.value).partition(": ")
+    assert name == str(file)
+    return text
+
+
+def test_a_picture_of_another_size(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    Image.new("L", (6, 4)).save(file)
+    assert read_picture(file, (4, 6, 1)).shape == (4, 6, 1)
+    advice = "resize it, or let --resize do it"
+    assert refusal(file, (4, 7, 1)) == (
+        f"is 6x4 pixels (width x height), the device takes 7x4; {advice}"
+    )
+    assert refusal(file, (6, 4, 1)) == (  # as many pixels, but on its side
+        f"is 6x4 pixels (width x height), the device takes 4x6; {advice}"
+    )
+    assert read_picture(file, (2, 3, 1), "box").shape == (2, 3, 1)
+
+
+def test_a_picture_of_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.png"
+    Image.new("L", (60, 40)).save(file)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert refusal(file) == "too many pixels to open"
+    assert refusal(file, (40, 60, 1)) == (
+        "too many pixels to open; the device takes 60x40 (width x height); save it in that size"
+    )
+
+
+@pytest.mark.parametrize(("width", "fits"), [(20, True), (21, False)])
+def test_a_picture_that_is_too_large_to_be_scaled(
+    width: int, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semifreddo.core.pictures._MOST_PIXELS", 60)
+    file = tmp_path / "a.png"
+    Image.new("L", (width, 3)).save(file)
+    if fits:
+        assert read_picture(file, (2, 4, 1), "box").shape == (2, 4, 1)
+        return
+    assert refusal(file, (2, 4, 1), "box") == (
+        "is 21x3 pixels, of which up to 60 are scaled down to 4x2"
+    )
+
+
+def test_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    need_pillow(Path("a.png"))
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(DataError) as error:
+        need_pillow(Path("a.png"))
+    assert str(error.value) == "a.png: reading pictures needs pillow; pip install pillow"

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from semifreddo.core.errors import DataError
-from semifreddo.core.preprocessing import IDENTITY, Preprocessing
+from semifreddo.core.preprocessing import (
+    DEVIATION_KEY,
+    IDENTITY,
+    MEAN_KEY,
+    MULTIPLY_KEY,
+    RESIZE_KEY,
+    STEP_KEY,
+    TOP_KEY,
+    Preprocessing,
+)
 
 DIGITS = Preprocessing(15, 16)
 
@@ -96,3 +105,37 @@ def test_pixels_given_as_raw_integers_are_refused():
         MNIST.check(pixels, **eight)
     MNIST.check(MNIST.raw(pixels, 8, 2.0**-5, signed=True), **eight)
     MNIST.check(pixels.astype(np.int16), **eight)  # nobody stores pixels so
+
+
+@pytest.mark.parametrize("step", [-1.0, -1e-9, float("inf"), float("nan")])
+def test_a_step_that_is_none(step):
+    assert Preprocessing(step=0.0).step == 0.0
+    with pytest.raises(DataError) as error:
+        Preprocessing(step=step)
+    assert str(error.value) == "preprocessing: the step must be finite, and not below zero"
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        ({STEP_KEY: "0.5, 0.5"}, f"{STEP_KEY} is not one number"),
+        ({STEP_KEY: "half"}, f"{STEP_KEY} is no list of numbers"),
+        ({MEAN_KEY: 0.5}, f"{MEAN_KEY} is no list of numbers"),
+        ({RESIZE_KEY: 7}, f"{RESIZE_KEY} is no text"),
+        ({MULTIPLY_KEY: 15}, f"{MULTIPLY_KEY} and {TOP_KEY} are not two whole numbers"),
+        ({TOP_KEY: 16}, f"{MULTIPLY_KEY} and {TOP_KEY} are not two whole numbers"),
+        (
+            {MEAN_KEY: "0.5, 0.5", DEVIATION_KEY: "1.0"},
+            "2 means and 1 deviations; give one of each, or one of each per channel",
+        ),
+    ],
+)
+def test_figures_that_are_no_preprocessing(figures, message):
+    with pytest.raises(DataError) as error:
+        Preprocessing.from_figures(figures)
+    assert str(error.value) == f"preprocessing: {message}"
+
+
+def test_one_step_is_a_figure():
+    found = Preprocessing.from_figures({STEP_KEY: "0.25"})
+    assert found.step == 0.25 and found.to_figures() == {STEP_KEY: "0.25"}

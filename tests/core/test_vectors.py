@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,60 @@ def test_the_truth_travels_and_must_be_a_class_of_each_image(tmp_path: Path) -> 
     ):
         with pytest.raises(DataError, match=message):
             VectorSet(images, expected, truth=np.array(wrong))
+
+
+@pytest.mark.parametrize("gone", ["images", "expected"])
+def test_a_file_without_an_array(gone: str) -> None:
+    arrays = {"images": np.zeros((2, 1, 1, 1), np.uint8), "expected": np.zeros((2, 3), np.int8)}
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: array for name, array in arrays.items() if name != gone})
+    with pytest.raises(DataError, match=rf"^x: not a vector file \(has no array '{gone}'\)$"):
+        VectorSet.from_bytes(buffer.getvalue(), "x")
+
+
+@pytest.mark.parametrize(
+    ("images", "expected", "truth", "message"),
+    [
+        (
+            (2, 1, 1),
+            (2, 3),
+            None,
+            "images must be integers with 4 dimensions, got int64 with shape (2, 1, 1)",
+        ),
+        (
+            (2, 1, 1, 1),
+            (2,),
+            None,
+            "expected must be integers with 2 dimensions, got int64 with shape (2,)",
+        ),
+        ((2, 1, 1, 1), (3, 3), None, "2 images but 3 expected outputs"),
+        (
+            (2, 1, 1, 1),
+            (2, 3),
+            [0],
+            "truth must be one integer per image, got int64 with shape (1,) for 2 images",
+        ),
+        (
+            (2, 1, 1, 1),
+            (2, 3),
+            [0.0, 1.0],
+            "truth must be one integer per image, got float64 with shape (2,) for 2 images",
+        ),
+        ((2, 1, 1, 1), (2, 3), [0, 3], "truth 0..3, but the classes of 3 outputs are 0..2"),
+        ((2, 1, 1, 1), (2, 3), [-1, 2], "truth -1..2, but the classes of 3 outputs are 0..2"),
+    ],
+)
+def test_what_are_no_vectors(
+    images: tuple[int, ...], expected: tuple[int, ...], truth: list[float] | None, message: str
+) -> None:
+    arrays = {"images": np.zeros(images, int), "expected": np.zeros(expected, int)}
+    if truth is not None:
+        arrays["truth"] = np.array(truth)
+    with pytest.raises(DataError) as error:
+        VectorSet(**arrays)
+    assert str(error.value) == f"vectors: {message}"
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    with pytest.raises(DataError) as error:
+        VectorSet.from_bytes(buffer.getvalue(), "x")
+    assert str(error.value) == f"x: vectors: {message}"

@@ -119,8 +119,8 @@ def test_a_curve_of_few_and_of_many_arguments(width: int) -> None:
         parts = [
             WeightBlock(name, role, raw, bits, True, (frac,) * raw.shape[1], (True,) * raw.shape[1])
             for name, role, raw, bits, frac in (
-                ("starts", "starts", starts, width, 3),
-                ("levels", "levels", levels, 4, 1),
+                ("starts", "start", starts, width, 3),
+                ("levels", "level", levels, 4, 1),
             )
         ]
         layer = Curve(
