@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semifreddo.core.errors import CheckpointError, FrozenTensorChangedError
-from semifreddo.ir.freeze import FreezePlan, IntegerTensor
+from semifreddo.core.errors import CheckpointError, ConfigError, FrozenTensorChangedError
+from semifreddo.ir.freeze import FreezePlan, IntegerTensor, matching
 
 TENSORS = {
     "conv.weight": IntegerTensor(np.arange(12).reshape(4, 3), (3, 3, 2, 3)),
@@ -72,3 +72,35 @@ def test_other_channel_count(plan: FreezePlan) -> None:
 def test_bad_text(text: str) -> None:
     with pytest.raises(CheckpointError, match="not a semifreddo-freeze/1 text"):
         FreezePlan.from_json(text)
+
+
+def test_a_plan_of_another_format() -> None:
+    with pytest.raises(CheckpointError) as error:
+        FreezePlan.from_json('{"format": "semifreddo-freeze/9", "tensors": []}', "model")
+    assert str(error.value) == (
+        "model: not a semifreddo-freeze/1 text (ValueError(\"format 'semifreddo-freeze/9'\"))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["a.conv.weight", "a.head.weight", "b.weight"]),
+        ("a", ["a.conv.weight", "a.head.weight"]),
+        ("a.head", ["a.head.weight"]),
+        ("*.weight", ["a.conv.weight", "a.head.weight", "b.weight"]),
+        ("?.weight", ["b.weight"]),
+    ],
+)
+def test_tensors_of_a_pattern(pattern: str, found: list[str]) -> None:
+    """A pattern over names, or over the modules around them."""
+    assert matching(["a.conv.weight", "a.head.weight", "b.weight"], pattern) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"), [("a.cnov", "; the nearest is 'a.conv'"), ("xyz", ""), ("A", "")]
+)
+def test_a_pattern_that_matches_nothing(pattern: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        matching(["a.conv.weight", "b.weight"], pattern)
+    assert str(error.value) == f"freeze: no quantized layer matches {pattern!r}{hint}"

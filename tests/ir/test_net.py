@@ -348,6 +348,49 @@ def test_the_starts_of_a_curve_are_sorted(starts: list[int], sorted_: bool) -> N
         StreamNet("curve", image, (curve,), blocks)
 
 
+@pytest.mark.parametrize(
+    ("change", "levels", "message"),
+    [
+        ({}, {}, ""),
+        ({"raw": [[0], [3]], "frac": (0,), "frozen": (True,)}, {}, ""),
+        ({"raw": [0, 3]}, {}, "rank of s is 1, expected 2"),
+        (
+            {"raw": [[0, 1, 2], [3, 4, 5]], "frac": (0,) * 3, "frozen": (True,) * 3},
+            {},
+            "channels of s is 3, expected 2",
+        ),
+        ({"frac": (0, 1)}, {}, "s has different fraction bits"),
+        ({"frozen": (True, False)}, {}, "s is loadable; freeze it"),
+        ({"frac": (1, 1)}, {}, "fraction bits of the starts is 1, expected 0"),
+        ({}, {"frozen": (False,)}, "l is loadable; freeze it"),
+        ({}, {"raw": [[1], [2]]}, "number of levels is 2, expected 3"),
+        ({}, {"raw": [[1], [2], [3], [4]]}, "number of levels is 4, expected 3"),
+        ({"raw": [[0, 4], [3, 3]]}, {}, "s is not sorted"),
+    ],
+)
+def test_what_the_blocks_of_a_curve_may_be(
+    change: dict[str, Any], levels: dict[str, Any], message: str
+) -> None:
+    """Two starts for each of two channels, three levels for both."""
+    image = Stream("image", (1, 1, 2), FixedType.exact(8, 0, signed=False))
+    made = []
+    for name, role, raw, frac, changes in (
+        ("s", "start", [[0, 1], [3, 4]], (0, 0), change),
+        ("l", "level", [[1], [2], [3]], (0,), levels),
+    ):
+        whole = {"raw": raw, "frac": frac, "frozen": (True,) * len(frac)} | changes
+        whole["raw"] = np.array(whole["raw"])
+        made.append(WeightBlock(name, role, bits=9, signed=True, **whole))  # type: ignore[arg-type]
+    target = Stream("y", (1, 1, 2), FixedType.exact(8, 0, signed=True))
+    curve = Curve(inputs=("image",), output=target, starts="s", levels="l")
+    if not message:
+        assert StreamNet("curve", image, (curve,), tuple(made)).output.name == "y"
+        return
+    with pytest.raises(NetError) as error:
+        StreamNet("curve", image, (curve,), tuple(made))
+    assert str(error.value) == f"y (Curve): {message}"
+
+
 def test_why_a_cast_cannot_be_computed() -> None:
     wide = Exact(0, -(1 << 30), 1 << 30)
     assert cast_problem(wide, FixedType.exact(8, 30, signed=True)) == ""

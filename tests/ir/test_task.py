@@ -309,9 +309,29 @@ def test_damaged_words_are_named() -> None:
         Task.from_json(json.dumps(data))
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="no such task file"):
-        Task.load(tmp_path / "gone.json")
+def test_what_is_no_task_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "task.json"
+
+    def refusal() -> str:
+        with pytest.raises(TaskError) as error:
+            Task.load(file)
+        return str(error.value).removeprefix(f"{file}: ")
+
+    assert refusal() == "no such task file"
+    file.write_bytes(b"\xff\xfe")
+    assert refusal() == "not a semifreddo-task/1 file (not text)"
+    monkeypatch.setattr("semifreddo.ir.task.MAX_FILE_BYTES", 1 << 20)
+    file.write_text(TEXT.ljust(1 << 20))
+    assert Task.load(file).name == Task.from_json(TEXT).name
+    file.write_text(TEXT.ljust((1 << 20) + 1))
+    assert refusal() == "larger than 1 MiB, so not a task file"
+
+
+def test_a_metric_that_is_no_number() -> None:
+    metrics = {"fine": 0.5, "loss": float("nan"), "worse": float("inf")}
+    with pytest.raises(TaskError) as error:
+        Task.of(blended(), "t", ("a", "b", "c"), metrics=metrics)
+    assert str(error.value) == "task 't': metric loss is no finite number"
 
 
 @pytest.mark.parametrize(
@@ -319,7 +339,9 @@ def test_missing_file(tmp_path: Path) -> None:
     [
         ([], "has no labels; name at least one class"),
         (["a", " "], "label 1 is empty; give every class a name"),
-        (["a", "b", "a"], "label 'a' stands twice"),
+        (["", " ", "c"], "label 0 is empty; give every class a name"),
+        (["a", "b", "a", "b"], "label 'a' stands twice; give every class its own name"),
+        (["a", "b", "b", "a"], "label 'b' stands twice"),
     ],
 )
 def test_labels_that_cannot_be_told_apart(labels: list[str], message: str) -> None:

@@ -53,7 +53,12 @@ def test_difference_names_layer_and_pixel(net: StreamNet, vectors: VectorSet) ->
     other, batch = broken(net), vectors.images
     answers = vectors.expected.copy()
     answers[3:] = reference.run(other, batch[3:])
-    rung = Rung("csim", lambda _: answers, trace=lambda x: reference.trace(other, x))
+
+    def trace(found: np.ndarray) -> dict[str, np.ndarray]:
+        assert np.array_equal(found, batch[3:4]), "that one, and no other"
+        return reference.trace(other, found)
+
+    rung = Rung("csim", lambda _: answers, trace=trace)
     place = first_divergence(net, batch[3:4], lambda x: reference.trace(other, x))
     assert place is not None and place.layer == "mix"
     image, output = next(zip(*np.nonzero(answers != vectors.expected), strict=True))
