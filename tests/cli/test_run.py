@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from nets import blended
 from semifreddo.cli.camera import frames
 from semifreddo.cli.check import _refuse_nothing
 from semifreddo.cli.main import main
+from semifreddo.cli.run import _until_interrupted
 from semifreddo.cli.thumbnail import thumbnail
 from semifreddo.core.errors import DataError
 from semifreddo.core.fixed import FixedType
@@ -156,6 +158,27 @@ def test_bad_images(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[s
         assert message in err
 
 
+def test_no_images(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "none.npy"
+    np.save(file, VECTORS.images[:0].astype(np.uint8))
+    assert main(["run", bundle, "--images", str(file)]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {file}: holds no images"
+
+
+def test_files_that_are_no_pictures_are_told(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pillow = pytest.importorskip("PIL.Image")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    pillow.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "a.png")
+    for name in ("b.txt", "c.csv"):
+        (folder / name).write_text("")
+    assert main(["run", bundle, "--images", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    assert "no pictures, skipped: b.txt, c.csv\n" in err and "1 images in" in out
+
+
 def test_bad_pictures(tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     pillow = pytest.importorskip("PIL.Image")
     pillow.fromarray(np.zeros((9, 4), np.uint8)).save(tmp_path / "a.png")
@@ -258,6 +281,39 @@ def test_camera(
     assert "camera 1: does not open" in capsys.readouterr().err
 
 
+def test_what_a_camera_cannot_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", FakeCamera)
+    two = Stream("image", (4, 4, 2), FixedType.exact(8, 8, signed=False))
+    with pytest.raises(DataError, match=r"^camera 0: the device takes 2 channels, not pictures$"):
+        next(frames(0, two, 1))
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    with pytest.raises(DataError, match=r"^camera 3: needs OpenCV \(.*\); pip install opencv-"):
+        next(frames(3, two, 1))
+
+
+@pytest.mark.parametrize(("most", "taken"), [(None, 3), (0, 0), (1, 1), (3, 3), (9, 3)])
+def test_how_many_pictures_are_taken(
+    most: int | None, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Colours, where the device takes them; the camera is given back at the end."""
+    released: list[bool] = []
+    monkeypatch.setattr(FakeCamera, "release", lambda _: released.append(True))
+    monkeypatch.setitem(sys.modules, "cv2", FakeCamera)
+    colour = Stream("image", (4, 3, 3), FixedType.exact(8, 8, signed=False))
+    found = list(frames(0, colour, most))
+    assert [picture.shape for picture in found] == [(4, 3, 3)] * taken
+    assert all((picture == 7).all() for picture in found)
+    assert released == [True]
+
+
+def test_an_interrupt_ends_the_pictures_and_not_the_command() -> None:
+    def pictures() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
+
+    assert list(_until_interrupted(pictures())) == [1]
+
+
 def test_bench(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", bundle, "--batch", "1", "8", "--frames", "16"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -323,6 +379,13 @@ def test_check_of_a_bundle_without_its_devices(
 
 def test_a_reference_that_answered_itself_proves_nothing() -> None:
     alone = LadderReport((RungResult("streamnet", "equal", 64, 0, 0.1, ""),), "", False)
+    nothing = LadderReport((RungResult("board", "unavailable", 0, None, None, "no"),), "", False)
+    with pytest.raises(
+        DataError, match=r"^design: task 'b': no rung was compared; nothing is proven$"
+    ):
+        _refuse_nothing(Path("design"), {"b": nothing})
+    rounded = LadderReport((RungResult("torch", "explained", 64, 0, 0.1, ""),), "", False)
+    _refuse_nothing(Path("design"), {"task": rounded})
     with pytest.raises(DataError, match=r"only the integer reference was compared, neither .* run"):
         _refuse_nothing(Path("design"), {"task": alone})
     with pytest.raises(DataError, match="compared with its own answers only; name golden vectors"):

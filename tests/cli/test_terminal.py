@@ -166,6 +166,10 @@ def test_quiet_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.warn("error: no")
     assert not terminal.told
     assert capsys.readouterr() == ("", "error: no\n")
+    terminal.end()
+    terminal.progress("progress")
+    terminal.say("result")
+    assert capsys.readouterr() == ("result\n", "progress\n"), "as before the command"
 
 
 def test_a_table_fits_the_terminal(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,9 @@ def test_versions() -> None:
     assert tool_release("Vivado v2020.1 (64-bit)") == "2020.1"
     assert tool_release("nothing", Path("/opt/Xilinx/Vivado/2019.2/bin/vivado")) == "2019.2"
     assert tool_release("nothing", Path("/opt/2019.2.1/vivado")) == "2019.2"
+    assert tool_release("nothing", Path("/tools/2018.1/Vivado/2020.1/bin/vivado")) == "2020.1"
+    assert tool_release("v2020.1", Path("/opt/2019.2/vivado")) == "2020.1"
+    assert tool_release("av2020.1") is None and tool_release("v1920.1") is None
     assert tool_release("nothing", Path("/opt/vivado")) is None
     assert tool_release("nothing") is None
     traps = {"vivado 2020.1": "this one", "vivado": "any"}
@@ -160,8 +163,12 @@ def test_versions() -> None:
     assert check_version("vivado", "2019.2", ("2019.2", "2020.1"), traps) == "any"
     assert check_version("vitis", "2019.2", ("2019.2",), traps) == ""
     for found, shown in (("2021.1", "2021.1"), (None, "unknown")):
-        with pytest.raises(ToolError, match=rf"vivado is version {shown}, this project is for"):
+        with pytest.raises(ToolError) as error:
             check_version("vivado", found, ("2019.2", "2020.1"), traps)
+        assert str(error.value) == (
+            f"vivado is version {shown}, this project is for 2019.2, 2020.1; source settings64.sh "
+            "of one of these, or try it with --any-version"
+        )
 
 
 @pytest.mark.parametrize(

@@ -128,9 +128,10 @@ class Terminal:
             sys.stdout.flush()
 
     def end(self) -> None:
-        """Stop telling how long anything takes."""
+        """End a command: what is said later goes where it would have gone without it."""
         with self._lock:
             self._rest()
+            self.quiet = self.json = False
             self._ended.set()
             ticker, self._ticker = self._ticker, None
         if ticker is not None:
