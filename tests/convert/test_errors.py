@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -201,6 +202,52 @@ def late_bias(graph: Graph) -> str:
 
 def missing_input(graph: Graph) -> str:
     return graph.node("Relu", "nowhere", name="/r/Relu")
+
+
+def flat(graph: Graph) -> str:
+    return graph.node("Flatten", graph.image(), axis=1)
+
+
+def wide_accumulator(graph: Graph) -> str:
+    source = graph.quant(graph.node("Relu", graph.conv(graph.image())), bits=32.0, signed=0)
+    weight = graph.quant(graph.constant("w", np.full((3, 3, 1, 1), 2.0**27)), 2.0**-3, 32.0)
+    return graph.node("Conv", source, weight, name="/big/Conv")
+
+
+def transposed(graph: Graph, shape: tuple[int, ...] = (3, 2, 2, 2), **fields: Any) -> str:
+    weight = graph.weight("t.weight", shape)
+    return graph.node("ConvTranspose", relu_quant(graph), weight, name="/t/ConvTranspose", **fields)
+
+
+def truncated(graph: Graph, scale: Any = 0.5, inputs: int = 5, **fields: Any) -> str:
+    """Scale, zero point, bits before, scale behind and bits."""
+    values = (scale, 0.0, 8.0, 1.0, 4.0)[:inputs]
+    names = [graph.constant(f"t{index}", value) for index, value in enumerate(values)]
+    return graph.node("Trunc", graph.image(), *names, name="/t/Trunc", domain=QONNX, **fields)
+
+
+def dequantized(
+    graph: Graph, scale: float = 0.5, other: float = 0.5, ends: tuple[int, int] | None = None
+) -> str:
+    zero = graph.constant("zero", 0)
+    value = graph.node("QuantizeLinear", graph.image(), graph.constant("s", scale), zero)
+    if ends is not None:
+        limits = [graph.constant(f"end{index}", end) for index, end in enumerate(ends)]
+        value = graph.node("Clip", value, *limits)
+    return graph.node(
+        "DequantizeLinear", value, graph.constant("o", other), zero, name="/q/DequantizeLinear"
+    )
+
+
+def clipped(graph: Graph, low: Any, high: Any) -> str:
+    ends = graph.constant("low", low), graph.constant("high", high)
+    return graph.node("Clip", relu_quant(graph), *ends, name="/c/Clip")
+
+
+def scaled_channels(graph: Graph) -> str:
+    factors = graph.constant("k", np.array([0.3, 0.7, 0.9]).reshape(1, 3, 1, 1))
+    value = graph.node("Mul", relu_quant(graph), factors)
+    return graph.node("Conv", value, graph.weight("w", (3, 3, 1, 1)), name="/after/Conv")
 
 
 IMAGE_HINT = (
@@ -470,6 +517,210 @@ REFUSED: dict[str, tuple[Build, str]] = {
         "node '/mix/Add' (Add): blends shapes (2, 2, 3) and (2, 2, 3) with factors of shape (); "
         "use one factor per channel",
     ),
+    "a padding below zero": (
+        lambda g: g.node(
+            "MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2, 2], pads=[-1, 0, 0, 0]
+        ),
+        "node '/p/MaxPool' (MaxPool): window [2, 2], stride [1, 1], pads [-1, 0, 0, 0] is "
+        "malformed",
+    ),
+    "a pool of one dimension": (
+        lambda g: g.node("MaxPool", g.image(), name="/p/MaxPool", kernel_shape=[2]),
+        "node '/p/MaxPool' (MaxPool): has a 1-dimensional window; only images are supported",
+    ),
+    "inputs do not match": (
+        lambda g: g.node("Gemm", flat(g), g.weight("w", (31, 4)), name="/m/Gemm"),
+        "node '/m/Gemm' (Gemm): weight shape (31, 4) does not match 32 inputs",
+    ),
+    "groups do not match": (
+        lambda g: g.conv(g.image(), group=2),
+        "node '/conv/Conv' (Conv): weight shape (3, 1, 3, 3) does not match 2 input channels",
+    ),
+    "an image that is a constant": (
+        lambda g: g.conv(g.weight("x", (1, 2, 4, 4))),
+        "node '/conv/Conv' (Conv): its data input '/x/Quant_output_0' is a constant; expected an "
+        "image",
+    ),
+    "an accumulator of too many bits": (
+        wide_accumulator,
+        "node '/big/Conv' (Conv): big_conv (Conv): its exact result needs 63 bits, at most 62 are "
+        "computed; bring its inputs closer together, or make them narrower; use fewer bits or "
+        "inputs",
+    ),
+    "channels of different scales": (
+        scaled_channels,
+        "node '/after/Conv' (Conv): reads channels of different scales; put a quantizer with one "
+        "scale in front",
+    ),
+    "a transposed convolution of other channels": (
+        lambda g: transposed(g, (2, 3, 2, 2)),
+        "node '/t/ConvTranspose' (ConvTranspose): weight shape (2, 3, 2, 2) does not match 3 input "
+        "channels",
+    ),
+    "a transposed convolution of other groups": (
+        lambda g: transposed(g, group=2),
+        "node '/t/ConvTranspose' (ConvTranspose): weight shape (3, 2, 2, 2) does not match 3 input "
+        "channels",
+    ),
+    "a transposed convolution of one dimension": (
+        lambda g: transposed(g, (3, 2, 2)),
+        "node '/t/ConvTranspose' (ConvTranspose): has a 1-dimensional window; only images are "
+        "supported",
+    ),
+    "padding that follows from a shape": (
+        lambda g: transposed(g, auto_pad="SAME_UPPER"),
+        "node '/t/ConvTranspose' (ConvTranspose): its padding follows from an output shape; give "
+        "explicit pads",
+    ),
+    "an output shape": (
+        lambda g: transposed(g, output_shape=[5, 5]),
+        "node '/t/ConvTranspose' (ConvTranspose): its padding follows from an output shape; give "
+        "explicit pads",
+    ),
+    "a transposed convolution without a stride": (
+        lambda g: transposed(g, strides=[0, 1]),
+        "node '/t/ConvTranspose' (ConvTranspose): stride [0, 1], pads [0, 0, 0, 0] and output "
+        "padding [0, 0] are wrong",
+    ),
+    "pads as large as the kernel": (
+        lambda g: transposed(g, pads=[2, 2, 2, 2]),
+        "node '/t/ConvTranspose' (ConvTranspose): pads [2, 2, 2, 2] are not smaller than the "
+        "kernel [2, 2]; pad less",
+    ),
+    "a crop that is resized": (
+        lambda g: g.node(
+            "Resize",
+            g.image(),
+            "",
+            "",
+            g.constant("sizes", np.array([1, 2, 8, 8])),
+            name="/r/Resize",
+            coordinate_transformation_mode="tf_crop_and_resize",
+        ),
+        "node '/r/Resize' (Resize): tf_crop_and_resize with round_prefer_floor is not supported; "
+        "use asymmetric with floor",
+    ),
+    "resizing to no size": (
+        lambda g: g.node("Resize", g.image(), name="/r/Resize"),
+        "node '/r/Resize' (Resize): has neither scales nor sizes; export the model again",
+    ),
+    "pads of half the axes": (
+        lambda g: padded(g, g.image(), [0, 0, 1, 1]),
+        "node '/pad/Pad' (Pad): pads [0, 0, 1, 1] of a tensor with 4 axes; pad an image",
+    ),
+    "pads of a vector": (
+        lambda g: padded(g, flat(g), [0, 1, 0, 1]),
+        "node '/pad/Pad' (Pad): pads [0, 1, 0, 1] of a tensor with 2 axes; pad an image",
+    ),
+    "a crop of what is padded": (
+        lambda g: g.node(
+            "Pad",
+            padded(g, g.image(), [0, 0, 1, 1, 0, 0, 1, 1]),
+            g.constant("crop", np.array([0, 0, -1, 0, 0, 0, 0, 0])),
+            name="/crop/Pad",
+        ),
+        "node '/crop/Pad' (Pad): crops a padded image; crop before padding",
+    ),
+    "images and vectors": (
+        lambda g: g.node("Concat", g.image(), flat(g), name="/c/Concat", axis=1),
+        "node '/c/Concat' (Concat): concatenates tensors of different ranks; export the model "
+        "again",
+    ),
+    "a constant image beside an image": (
+        lambda g: g.node(
+            "Concat",
+            g.image(),
+            g.constant("k", np.arange(16.0).reshape(1, 1, 4, 4)),
+            name="/c/Concat",
+            axis=1,
+        ),
+        "node '/c/Concat' (Concat): 'k' differs between the pixels of a channel; use one value per "
+        "channel",
+    ),
+    "two scales of one quantizer": (
+        lambda g: dequantized(g, 0.5, 0.25),
+        "node '/q/DequantizeLinear' (DequantizeLinear): has another scale than its QuantizeLinear; "
+        "use one",
+    ),
+    "a range of no bit width": (
+        lambda g: dequantized(g, ends=(0, 100)),
+        "node '/q/DequantizeLinear' (DequantizeLinear): clips to 0..100, which is the range of no "
+        "bit width",
+    ),
+    "truncation per channel": (
+        lambda g: truncated(g, np.array([0.5, 0.25])),
+        "node '/t/Trunc' (Trunc): its scale differs by channel; use one for all",
+    ),
+    "truncation without its bits": (
+        lambda g: truncated(g, inputs=3),
+        "node '/t/Trunc' (Trunc): input 3 of node '/t/Trunc' is missing",
+    ),
+    "truncation of a negative scale": (
+        lambda g: truncated(g, -0.5),
+        "node '/t/Trunc' (Trunc): scale -0.5 is not a positive number; export again",
+    ),
+    "truncation to the nearest": (
+        lambda g: truncated(g, rounding_mode="NEAREST"),
+        "node '/t/Trunc' (Trunc): rounding mode NEAREST is not supported; use one of ROUND, "
+        "HALF_EVEN, FLOOR, DOWN, ROUND_TO_ZERO, HALF_UP, HALF_DOWN, CEIL, UP",
+    ),
+    "signs of a scale per channel": (
+        lambda g: g.node(
+            "BipolarQuant",
+            g.conv(g.image()),
+            g.constant("s", np.array([0.5, 0.25, 0.5]).reshape(1, 3, 1, 1)),
+            name="/b/BipolarQuant",
+            domain=QONNX,
+        ),
+        "node '/b/BipolarQuant' (BipolarQuant): activations with a scale per channel are not "
+        "supported; use a per-tensor activation quantizer",
+    ),
+    "ends of a clip that are exchanged": (
+        lambda g: clipped(g, 1.0, 0.0),
+        "node '/c/Clip' (Clip): its lower end is above its upper one; exchange them",
+    ),
+    "a clip per channel": (
+        lambda g: clipped(g, np.zeros(3), 1.0),
+        "node '/c/Clip' (Clip): its min has 3 values; use Min and Max",
+    ),
+    "an image that is folded": (
+        lambda g: g.node("LeakyRelu", "image", name="/l/LeakyRelu", alpha=-0.5),
+        "node '/l/LeakyRelu' (LeakyRelu): a negative slope folds the image; put a quantizer in "
+        "front of it",
+    ),
+    "an exponential below zero": (
+        lambda g: g.node("Elu", relu_quant(g), name="/e/Elu", alpha=-1.0),
+        "node '/e/Elu' (Elu): alpha is -1; use a positive one",
+    ),
+    "the larger of two images": (
+        lambda g: g.node("Max", "image", g.image(), name="/m/Max"),
+        "node '/m/Max' (Max): compares images; put a quantizer in front of it",
+    ),
+    "a negative variance": (
+        lambda g: g.quant(
+            g.node(
+                "BatchNormalization",
+                relu_quant(g),
+                *[
+                    g.constant(f"bn.{i}", np.full(3, v))
+                    for i, v in enumerate((1.0, 0.0, 0.0, -1.0))
+                ],
+                name="/bn/BatchNormalization",
+            )
+        ),
+        "node '/bn/BatchNormalization' (BatchNormalization): is malformed (ArithmeticError('a "
+        "variance of -0.99999')); export the model again",
+    ),
+    "a quantizer without its bits": (
+        lambda g: g.node(
+            "Quant",
+            g.image(),
+            *[g.constant(f"q{i}", value) for i, value in enumerate((0.5, 0.0))],
+            name="/q/Quant",
+            domain=QONNX,
+        ),
+        "node '/q/Quant' (Quant): input 2 of node '/q/Quant' is missing",
+    ),
     "input computed by nothing": (
         missing_input,
         "not a valid ONNX model (Nodes in a graph must be topologically sorted, however input "
@@ -483,6 +734,16 @@ def test_refused(tmp_path: Path, name: str) -> None:
     build, message = REFUSED[name]
     graph = Graph()
     refuses(graph.save(tmp_path / "a.onnx", build(graph)), message)
+
+
+def test_a_result_of_too_many_values(tmp_path: Path) -> None:
+    graph = Graph((1, 1, 1024, 1024))
+    value = graph.node("Conv", graph.image(), graph.weight("w", (5, 1, 1, 1)), name="/c/Conv")
+    refuses(
+        graph.save(tmp_path / "a.onnx", value),
+        "node '/c/Conv' (Conv): its result would have shape (1024, 1024, 5), more than 4194304 "
+        "values; use smaller images or fewer channels",
+    )
 
 
 @pytest.mark.parametrize("eighths", [0, 8, 9, 12, 15, -1])
