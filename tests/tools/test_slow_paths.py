@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from semifreddo.core.errors import ToolError
 from semifreddo.tools.delays import CellDelays
+from semifreddo.tools.slow_paths import WIRES as OF_FAMILIES
 from semifreddo.tools.slow_paths import SlowPath, Wires, slowest_paths
 
 O = ("O", 0)  # noqa: E741 -- the port's name
@@ -98,6 +99,22 @@ def test_a_port_that_is_wired_through() -> None:
         assert path.ns == pytest.approx(0.3 + 1.25 + 0.05)
 
 
+@pytest.mark.parametrize("names", [("b", "longer"), ("longer", "b")])
+def test_a_wire_of_several_names_has_the_shortest(names: tuple[str, str]) -> None:
+    """Whichever of its ends has it: outside, or behind the part that wires it through."""
+    inner = module("inner", {}, {}, {"x": [2], "y": [2]})
+    outer = module(
+        "outer",
+        {
+            "unit": cell("inner", x=10, y=11),
+            "a": cell("FDRE", D=12, Q=10),
+            "c": cell("FDRE", D=11, Q=13),
+        },
+        {names[0]: [10], names[1]: [11], f"{names[1]}_too": [11]},
+    )
+    assert slowest(outer, inner)["outer"].start == "b"
+
+
 def test_carries_have_wires_of_their_own() -> None:
     cells = {
         "a": cell("FDRE", D=1, Q=2),
@@ -137,6 +154,11 @@ def test_wires_that_take_no_time(kind: str, port: str) -> None:
 @pytest.mark.parametrize(("readers", "ns"), [(0, 1.0), (1, 1.0), (2, 1.25), (4, 1.5), (8, 1.75)])
 def test_a_wire_takes_longer_to_twice_as_many(readers: int, ns: float) -> None:
     assert WIRES.delay(readers) == ns
+
+
+def test_what_wires_of_a_family_are_taken_to_delay() -> None:
+    found = {family: (wires.delay(1), wires.delay(4)) for family, wires in OF_FAMILIES.items()}
+    assert found == {"xc7": (0.7, 0.7 + 0.2), "ecp5": (0.6, 0.6 + 0.1)}
 
 
 def test_a_cell_without_delays_is_a_register() -> None:

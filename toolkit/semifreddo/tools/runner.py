@@ -125,7 +125,7 @@ def _preparation(name: str, log: Path, progress: Progress | None) -> Iterator[No
                 told.set()
                 return
 
-    watcher = threading.Thread(target=watch, daemon=True)
+    watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         yield
