@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,7 +21,7 @@ def test_processes_give_what_one_process_gives():
 
 def test_an_error_in_a_process_comes_through():
     with pytest.raises(TypeError):
-        list(Processes(1).map(operator.index, ["no integer"]))
+        list(Processes(1).map(operator.index, ["no integer", *range(50)]))
 
 
 def test_dask_gives_what_one_process_gives():
@@ -30,6 +33,50 @@ def test_dask_gives_what_one_process_gives():
     assert sorted(found) == [-4, -3, -2, -1, 0]
 
 
+def test_dask_that_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError) as error:
+        list(Dask("tcp://localhost:1").map(operator.neg, [1]))
+    assert str(error.value) == (
+        "--workers dask: distributed is not installed; pip install '.[distributed]'"
+    )
+
+
+@pytest.mark.parametrize("failure", [OSError("timed out"), ValueError("no such protocol")])
+def test_a_scheduler_that_does_not_answer(monkeypatch, failure):
+    def client(address, timeout):
+        assert (address, timeout) == ("tcp://localhost:1", 10)
+        raise failure
+
+    monkeypatch.setitem(sys.modules, "distributed", SimpleNamespace(Client=client))
+    with pytest.raises(ConfigError) as error:
+        list(Dask("tcp://localhost:1").map(operator.neg, [1]))
+    assert str(error.value) == (
+        f"--workers dask:tcp://localhost:1: no scheduler answers there ({failure})"
+    )
+
+
+def test_what_dask_is_asked(monkeypatch):
+    """Each item once, as a function whose result is not kept, in the order of their ends."""
+    asked = []
+
+    class Client(contextlib.AbstractContextManager):
+        def __init__(self, address, timeout):
+            pass
+
+        def __exit__(self, *_):
+            asked.append("closed")
+
+        def submit(self, function, item, pure):
+            asked.append((item, pure))
+            return SimpleNamespace(result=lambda: function(item))
+
+    module = SimpleNamespace(Client=Client, as_completed=lambda futures: futures[::-1])
+    monkeypatch.setitem(sys.modules, "distributed", module)
+    assert list(Dask("x").map(operator.neg, [1, 2])) == [-2, -1]
+    assert asked == [(1, False), (2, False), "closed"]
+
+
 def test_kinds():
     assert isinstance(make_pool("serial"), Serial) and make_pool("serial").jobs == 1
     assert make_pool("processes:3").jobs == 3
@@ -37,8 +84,11 @@ def test_kinds():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "threads", "processes", "processes:0", "processes:x", "dask:"]
+    "text", ["", "threads", "serial:2", "processes", "processes:0", "processes:x", "dask:"]
 )
 def test_unknown_kinds(text):
-    with pytest.raises(ConfigError, match=f"--workers {text}: expected serial"):
+    with pytest.raises(ConfigError) as error:
         make_pool(text)
+    assert str(error.value) == (
+        f"--workers {text}: expected serial, processes:N (N at least 1) or dask:ADDRESS"
+    )

@@ -15,6 +15,7 @@ pytest.importorskip("torch", reason="needs the train extra")
 from nets import blended
 from onnx_models import Graph
 from semifreddo.core.errors import ConfigError, LadderError
+from semifreddo.sim import reference
 from semifreddo.studies import published_networks as study
 from semifreddo.studies.hardware.tables import recorded
 from semifreddo.studies.published_networks import PublishedNetworks, hls4ml_table, table
@@ -84,6 +85,74 @@ def test_a_difference_ends_it(
         PublishedNetworks(models=models, images=2, rungs="double").run(tmp_path, 1, print)
     assert [path.name for path in tmp_path.glob("*.json")] == ["record.json"]
     assert "double" not in (tmp_path / "record.json").read_text()
+
+
+def bench(models: Path, folder: Path, images: int = 3) -> study.Bench:
+    return study.bench_of(models / "small.onnx", images, folder, timeout_s=60, jobs=1)
+
+
+def test_what_was_not_executed_ends_it(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "trace_qonnx", lambda *_: {})
+    one = bench(models, tmp_path)
+    names = {*(each.result for each in one.converted.decisions), one.converted.net.output.name}
+    with pytest.raises(LadderError) as error:
+        study.in_doubles(one)
+    assert str(error.value) == (
+        f"small: the file differs in what is compared: {min(names)} was not; nothing counted"
+    )
+
+
+def test_an_integer_without_reason_ends_it(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def compared(path: Path, images: np.ndarray) -> SimpleNamespace:
+        asked.append(len(images))
+        return SimpleNamespace(unexplained=("layer act", "more"), values=1, differences=())
+
+    monkeypatch.setattr(study, "compare_single", compared)
+    with pytest.raises(LadderError) as error:
+        study.in_singles(bench(models, tmp_path))
+    assert str(error.value) == (
+        "small: single precision differs without reason: layer act; nothing counted"
+    )
+    for budget, count in ((0, 1), (95, 1), (96, 2), (10_000, 3)):  # the quantizer gives 48 each
+        monkeypatch.setattr(study, "_SINGLE_VALUES", budget)
+        with pytest.raises(LadderError):
+            study.in_singles(bench(models, tmp_path))
+        assert asked[-1] == count
+
+
+def test_hls4ml_gets_what_the_file_reads_and_what_it_means(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hls4ml", reason="needs the hls extra", exc_type=ImportError)
+    one = bench(models, tmp_path)
+    project = tmp_path / "hls4ml" / "small"
+    given: list[np.ndarray] = []
+
+    def with_hls4ml(path: Path, real: np.ndarray, answers: np.ndarray, folder: Path) -> study.Row:
+        assert (path, folder) == (models / "small.onnx", project)
+        project.mkdir(parents=True)
+        given.extend((real, answers))
+        return {"images": len(real)}
+
+    monkeypatch.setattr(study, "with_hls4ml", with_hls4ml)
+    assert study.beside_hls4ml(one) == {"images": 3} and not project.exists()
+    real, answers = given
+    assert np.array_equal(real, one.images / 256)
+    converted = one.converted
+    assert converted.result is not None, "scales that are no powers of two"
+    raw = reference.run(converted.net, one.images)
+    slopes, offsets = (
+        np.array(list(map(float, each)))
+        for each in (converted.result.slopes, converted.result.offsets)
+    )
+    assert answers.shape == (3, 5) and np.allclose(answers, raw * slopes + offsets)
+    assert study.beside_hls4ml(one) == {"images": 3} and len(given) == 2, "it is kept"
 
 
 @pytest.mark.parametrize(("budget", "count"), [(0, 1), (3_000_000_000, 4)])
