@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,22 @@ def test_the_page_is_the_record(name):
     assert (PAGES / f"{name}.md").read_text() == render(study, record)
     if picture := draw(study, record):
         assert (PAGES / f"{name}.svg").read_text() == picture
+
+
+TRAINED = ("label_granularity", "learned_terms", "distribution_loss", "one_weight_bitwidth")
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_page_tells_the_settings_of_its_study(name):
+    """Also those that are the same number in the study that was measured."""
+    study = find_study(name)
+    record = json.loads((PAGES / f"{name}.json").read_text())
+    options = dataclasses.replace(study.options, epochs=871, tune_epochs=873)
+    other = dataclasses.replace(study, images=(6101, 6103), options=options)
+    text = render(other, record | {"settings": json.loads(json.dumps(other.settings()))})
+    assert re.search("6101 (images )?for training, (at most )?6103 for validation", text)
+    assert re.search(r"\b871 (epochs|with batch norm)", text)
+    assert ("873 folded" in text) == (name != "distribution_loss"), "it folds without tuning"
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import operator
+import os
 import sys
+from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -22,6 +25,34 @@ def test_processes_give_what_one_process_gives():
 def test_an_error_in_a_process_comes_through():
     with pytest.raises(TypeError):
         list(Processes(1).map(operator.index, ["no integer", *range(50)]))
+
+
+def test_what_nobody_waits_for_is_not_begun(tmp_path):
+    """Who stops taking results waits for what runs already, and for the one that is next."""
+    first, *pipes = (tmp_path / str(index) for index in range(8))
+    first.write_text("done")
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    ended, begun = Event(), []
+
+    def write() -> None:
+        """Let every reader end that there is; a pipe without one cannot be opened."""
+        while not ended.wait(0.005):
+            for pipe in pipes:
+                with contextlib.suppress(OSError):
+                    os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+                    begun.append(pipe)
+
+    results = Processes(1).map(Path.read_text, [first, *pipes])
+    assert next(results) == "done"
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        results.close()
+    finally:
+        ended.set()
+        writer.join()
+    assert not set(pipes[3:]) & set(begun)
 
 
 def test_dask_gives_what_one_process_gives():
