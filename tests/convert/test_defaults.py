@@ -14,6 +14,7 @@ import pytest
 from onnx_models import Graph
 from semifreddo.convert import from_qonnx, run_qonnx
 from semifreddo.core.errors import ConversionError
+from semifreddo.ir.net import StreamNet
 from semifreddo.sim import reference
 
 
@@ -63,6 +64,23 @@ def squeezed(graph: Graph) -> str:
     return graph.node("Gemm", flat, graph.weight("head.weight", (3, 4)))
 
 
+def fine(graph: Graph, op: str, *more: str, **fields: object) -> str:
+    """An operator behind the signed image, in steps that show what its constants are."""
+    return graph.quant(graph.node(op, signed_image(graph), *more, **fields), 2.0**-9, 12.0)
+
+
+def normalised(graph: Graph, **fields: object) -> str:
+    """By variances as small as the epsilon."""
+    values = (2.0**-8, 0.5, 0.25, 1e-5)
+    constants = [graph.constant(f"bn.{place}", np.full(3, v)) for place, v in enumerate(values)]
+    return fine(graph, "BatchNormalization", *constants, **fields)
+
+
+def spread(graph: Graph, **fields: object) -> str:
+    wide = graph.quant(graph.conv(graph.image(), outputs=8), 2.0**-5, 6.0)
+    return graph.node("DepthToSpace", wide, blocksize=2, **fields)
+
+
 DEFAULTS: dict[str, Callable[[Graph], str]] = {
     "ReduceMean keeps its dimensions": added_mean,
     "ReduceMean, said": lambda g: added_mean(g, keepdims=1),
@@ -98,6 +116,30 @@ DEFAULTS: dict[str, Callable[[Graph], str]] = {
     "Split evenly": split,
     "Slice by ones": sliced,
     "Squeeze": squeezed,
+    "LeakyRelu": lambda g: fine(g, "LeakyRelu"),
+    "LeakyRelu, said": lambda g: fine(g, "LeakyRelu", alpha=0.01),
+    "Elu": lambda g: fine(g, "Elu"),
+    "Selu": lambda g: fine(g, "Selu"),
+    "HardSigmoid": lambda g: fine(g, "HardSigmoid"),
+    "HardSwish": lambda g: fine(g, "HardSwish"),
+    "BatchNormalization": normalised,
+    "BatchNormalization, said": lambda g: normalised(g, epsilon=1e-5),
+    "DepthToSpace": spread,
+    "DepthToSpace, said": lambda g: spread(g, mode="DCR"),
+    "DepthToSpace, the other way": lambda g: spread(g, mode="CRD"),
+    "ConvTranspose": lambda g: g.node(
+        "ConvTranspose", signed_image(g), g.weight("t.weight", (3, 2, 2, 2))
+    ),
+    "ConvTranspose, said": lambda g: g.node(
+        "ConvTranspose",
+        signed_image(g),
+        g.weight("t.weight", (3, 2, 2, 2)),
+        strides=[1, 1],
+        pads=[0] * 4,
+        output_padding=[0, 0],
+        group=1,
+        auto_pad="NOTSET",
+    ),
     "Quant, signed and rounded": lambda g: g.node(
         "Quant",
         g.conv(g.image()),
@@ -118,6 +160,22 @@ def test_what_is_left_out(tmp_path: Path, name: str) -> None:
     answers = reference.run(net, images)
     assert len(np.unique(answers)) > 3
     assert np.array_equal(run_qonnx(path, net, images), answers)
+
+
+def test_a_quantizer_of_which_nothing_is_said(tmp_path: Path) -> None:
+    """As QONNX has it; qonnx itself executes no such file."""
+
+    def net(**fields: object) -> StreamNet:
+        graph = Graph()
+        operands = [graph.constant(f"q{i}", value) for i, value in enumerate((2.0**-4, 0.0, 5.0))]
+        domain = "qonnx.custom_op.general"
+        value = graph.node("Quant", graph.conv(graph.image()), *operands, domain=domain, **fields)
+        return from_qonnx(graph.save(tmp_path / "a.onnx", value), "net")
+
+    said: dict[str, object] = {"signed": 1, "narrow": 0, "rounding_mode": "ROUND"}
+    assert net() == net(**said)
+    for name, other in (("signed", 0), ("narrow", 1), ("rounding_mode", "FLOOR")):
+        assert net() != net(**said | {name: other})
 
 
 @pytest.mark.parametrize("fields", [{}, {"keepdims": 1}])
