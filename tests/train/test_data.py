@@ -231,13 +231,96 @@ def test_original_mnist_files(tmp_path):
             (bytes(start) + b"\0\0\0\1\7", "not an idx-ubyte file")
             for start in ((0, 1, 8, 1), (1, 0, 8, 1), (0, 0, 9, 1), (0, 0, 8, 0), (0, 0, 8, 4))
         ),
-        (idx(np.zeros((4, 2), np.uint8))[:-1], "it is truncated"),
+        (b"abc", "not an idx-ubyte file"),
+        (bytes((0, 0, 8, 2)), "ends in the middle of its header; it is truncated"),
+        (
+            idx(np.zeros((4, 2), np.uint8))[:11],
+            "ends in the middle of its header; it is truncated",
+        ),
+        (idx(np.zeros((4, 2), np.uint8))[:-1], "7 bytes for shape (4, 2); it is truncated"),
+        (idx(np.zeros((4, 2), np.uint8)) + b"x", "9 bytes for shape (4, 2); it is truncated"),
     ],
 )
 def test_damaged_idx(tmp_path, content, message):
-    (tmp_path / "x").write_bytes(content)
-    with pytest.raises(DataError, match=message):
-        read_idx(tmp_path / "x")
+    file = tmp_path / "x"
+    file.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        read_idx(file)
+    assert str(error.value) == f"{file}: {message}"
+
+
+def test_idx_files_of_one_to_three_dimensions(tmp_path):
+    for shape in ((0,), (5,), (2, 3), (2, 3, 4)):
+        array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+        (tmp_path / "x").write_bytes(idx(array))
+        assert np.array_equal(read_idx(tmp_path / "x"), array)
+
+
+def test_a_file_that_cannot_be_unpacked(tmp_path):
+    packed = gzip.compress(idx(np.zeros((40, 2), np.uint8)))
+    for name, content in (("x.gz", packed[:-9]), ("y.gz", b"no gzip"), ("gone", None)):
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=rf"^{tmp_path / name}: cannot be read \("):
+            read_idx(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_train": None}, "has no array 'x_train'; needed: x_train y_train x_test y_test"),
+        (
+            {"y_train": None, "y_test": None},
+            "has no array 'y_train'; needed: x_train y_train x_test y_test",
+        ),
+        ({"y_train": np.zeros(20)}, "y_train holds float64, and labels are whole numbers"),
+        ({"y_test": np.zeros(4)}, "y_test holds float64, and labels are whole numbers"),
+    ],
+)
+def test_arrays_that_are_no_data_set(tmp_path, change, message):
+    random = np.random.default_rng(0)
+    arrays = {
+        "x_train": random.integers(0, 256, (20, 4, 4), dtype=np.uint8),
+        "y_train": np.arange(20) % 2,
+        "x_test": random.integers(0, 256, (4, 4, 4), dtype=np.uint8),
+        "y_test": np.arange(4) % 2,
+    } | change
+    file = tmp_path / "mnist.npz"
+    np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(DataError) as error:
+        load_dataset("mnist", tmp_path)
+    assert str(error.value) == f"{file}: {message}"
+
+
+@pytest.mark.parametrize("count", [0, 19, 21])
+def test_flags_of_a_validation_split_of_another_length(tmp_path, count):
+    """Of twenty images; as many flags choose which of them are for validation."""
+    images = np.arange(20 * 16, dtype=np.uint8).reshape(20, 4, 4)
+    arrays = {"x_train": images, "y_train": np.arange(20) % 2, "x_test": images[:2]}
+    flags = np.arange(20) % 4 == 0
+    np.savez(tmp_path / "mnist.npz", **arrays, y_test=np.arange(2), is_val_train=flags)
+    found = load_dataset("mnist", tmp_path)
+    assert np.array_equal(found.val.images[..., 0], images[flags])
+    assert np.array_equal(found.train.images[..., 0], images[~flags])
+    wrong = np.zeros(count, bool)
+    np.savez(tmp_path / "mnist.npz", **arrays, y_test=np.arange(2), is_val_train=wrong)
+    with pytest.raises(DataError, match=rf"^mnist: is_val_train has shape \({count},\)$"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_labels_that_are_not_one_per_image(tmp_path):
+    images = np.zeros((20, 4, 4), np.uint8)
+    np.savez(
+        tmp_path / "mnist.npz",
+        x_train=images,
+        y_train=np.zeros((20, 2), int),
+        x_test=images[:2],
+        y_test=np.zeros(2, int),
+    )
+    with pytest.raises(
+        DataError, match=r"^mnist \(train\): 20 images with labels of shape \(20, 2\)$"
+    ):
+        load_dataset("mnist", tmp_path)
 
 
 def cifar_records(count, label_bytes, seed):

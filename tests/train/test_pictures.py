@@ -90,7 +90,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a/notes\.txt: is no picture; move it away"):
         load_dataset("pictures", folder)
     (folder / "readme").touch()
-    with pytest.raises(DataError, match="move it away"):
+    message = rf"^{folder}/readme: stands between the folders of the classes; move it away$"
+    (folder / "a").rename(folder / "z")
+    with pytest.raises(DataError, match=message):
         load_dataset("pictures", folder)
     with pytest.raises(DataError, match=r"readme: is a file; pictures come as a folder"):
         load_dataset("pictures", folder / "readme")
@@ -98,3 +100,23 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
         load_dataset("pictures", filled(tmp_path / "two", {"a": 10, "b": 10}), shape=(2, 4, 6))
     with pytest.raises(DataError, match="pictures: name the directory"):
         load_dataset("pictures")
+
+
+def test_classes_of_train_and_test_differ(tmp_path: Path) -> None:
+    folder = tmp_path / "split"
+    filled(folder / "train", {"a": 10, "b": 10})
+    filled(folder / "test", {"a": 2, "c": 2})
+    with pytest.raises(DataError) as error:
+        load_dataset("pictures", folder)
+    assert str(error.value) == f"{folder}: class 'b' is in only one of train and test"
+
+
+def test_more_pixels_than_memory_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = filled(tmp_path / "all", {"a": 10, "b": 10})
+    pixels = 20 * int(np.prod(load_dataset("pictures", folder).input_shape))
+    monkeypatch.setattr("semifreddo.train.pictures.LIMIT_BYTES", pixels)
+    assert load_dataset("pictures", folder).labels == ("a", "b")
+    monkeypatch.setattr("semifreddo.train.pictures.LIMIT_BYTES", pixels - 1)
+    with pytest.raises(DataError) as error:
+        load_dataset("pictures", folder)
+    assert str(error.value) == f"{folder}: {pixels} bytes of pixels are more than {pixels - 1}"
