@@ -18,7 +18,9 @@ from semifreddo.studies.runner import draw, render
 pytest.importorskip("torch", reason="needs torch (extra train)")
 
 SHOWN = {
-    **dict.fromkeys(("calibration", "clocks", "adder_graphs"), "rtl-measurements.md"),
+    **dict.fromkeys(
+        ("calibration", "clocks", "adder_graphs", "standard_cells"), "rtl-measurements.md"
+    ),
     **dict.fromkeys(("float_scales", "published_networks"), "any-network.md"),
 }
 """Pages of measurements; the others are in docs/performance.md."""

@@ -40,9 +40,10 @@ from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.design.written import WrittenDesign
 from semifreddo.rtl.scheduler.explanation import RESOURCES
 from semifreddo.rtl.simulation.cosim import Stalls
+from semifreddo.rtl.synthesis.activity import Activity
 from semifreddo.rtl.synthesis.ecp5 import Ecp5Bitstream, Ecp5Plan
 from semifreddo.rtl.synthesis.parts import DesignResources, design_parts
-from semifreddo.rtl.synthesis.standard_cells import Activity, DesignCells, PartCells
+from semifreddo.rtl.synthesis.standard_cells import DesignCells, PartCells
 from semifreddo.runtime import Accelerator
 from semifreddo.tools import yosys
 from semifreddo.tools.cells import CellCounts

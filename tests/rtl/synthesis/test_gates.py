@@ -146,3 +146,13 @@ def test_long_chains_of_gates() -> None:
     run.drive("a", 1)
     run.settle()
     assert int(run.read("y")[0]) == 1
+
+
+def test_ports_of_any_width() -> None:
+    bits = list(range(2, 102))
+    wires = {"top": module({"a": bits}, {"y": bits}, {})}
+    run = GateNetlist(wires, "top", MODELS).run(2)
+    run.drive("a", 1 << 99 | 1)
+    run.settle()
+    assert [int(each.sum()) for each in run.read_bits("y").T] == [2, 2]
+    assert run.read_bits("y")[[0, 99]].all()

@@ -12,11 +12,11 @@ import pytest
 from liberties import real_liberty
 from nets import blended
 from semifreddo.core.errors import LadderError, ToolError
-from semifreddo.ir.address_map import AddressMap
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.synthesis import standard_cells
+from semifreddo.rtl.synthesis.activity import Activity, activity_of
 from semifreddo.rtl.synthesis.parts import design_parts
-from semifreddo.rtl.synthesis.standard_cells import activity_of, map_part, measure_cells
+from semifreddo.rtl.synthesis.standard_cells import map_part, measure_cells
 from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import conv_net, pictures
 from semifreddo.tools.liberty import CellArea, Mapped, cell_models
@@ -60,6 +60,20 @@ def test_a_design_in_real_cells(design: RtlDesign, tmp_path: Path) -> None:
     again = measured()
     assert again == found and sum("(kept)" in line for line in said) == 3
 
+    alone = measure_cells(
+        design,
+        pictures(design.net, 3),
+        liberty=library,
+        clock_mhz=50,
+        cache=tmp_path,
+        timeout_s=600,
+        bus=False,
+    )
+    assert list(alone.parts) == ["conv", "streams"]
+    assert alone.parts["conv"].area == found.parts["conv"].area
+    assert alone.analysis.path is not None and alone.analysis.path.ns <= found.analysis.path.ns
+    assert alone.activity.cycles == 2 * design.net.input.pixels, "two images, a pixel per cycle"
+
     modules = {}
     for part in design_parts(design):
         kept = map_part(part, liberty=library, cache=tmp_path, timeout_s=60)
@@ -70,64 +84,6 @@ def test_a_design_in_real_cells(design: RtlDesign, tmp_path: Path) -> None:
     models["NAND2X1"], models["NOR2X1"] = models["NOR2X1"], models["NAND2X1"]
     with pytest.raises((LadderError, ToolError), match="netlist of standard cells"):
         activity_of(design, modules, models, pictures(design.net, 2))
-
-
-class IdealRun:
-    """A netlist that takes a word in each cycle and answers at once; notes what is counted."""
-
-    def __init__(self, design: RtlDesign, answers: np.ndarray) -> None:
-        self.task = design.bus.task_packet(AddressMap.of(design.net).pack(design.net)).tolist()
-        self.answers, self.pins, self.taken = list(answers), dict[str, int](), list[int]()
-        self.cycles = 0
-
-    def run(self, _: int) -> IdealRun:
-        return self
-
-    def drive(self, name: str, value: int) -> None:
-        self.pins[name] = value
-
-    def settle(self) -> None:
-        pass
-
-    @property
-    def gives(self) -> bool:
-        return len(self.taken) > len(self.task) and bool(self.answers)
-
-    def read(self, name: str) -> list[int]:
-        return [{"m_axis_tvalid": self.gives, "m_axis_tdata": [*self.answers, 0][0]}.get(name, 1)]
-
-    def edge(self, *, count: bool) -> None:
-        self.cycles += count
-        if self.gives:
-            self.answers.pop(0)
-        if self.pins.get("s_axis_tvalid"):
-            self.taken.append(self.pins["s_axis_tdata"])
-
-    def rates(self, _: str) -> dict[str, float]:
-        return {}
-
-
-def test_nothing_is_counted_while_a_task_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Power is that of images; a netlist that answers wrongly, or not at all, has none."""
-    design = make_design(blended())
-    images = pictures(design.net, 2)
-    packet = design.bus.image_packet(images)
-    right = reference.run(design.net, images).reshape(-1)
-
-    def activity(answers: np.ndarray) -> standard_cells.Activity:
-        run = IdealRun(design, answers)
-        monkeypatch.setattr(standard_cells, "GateNetlist", lambda *_: run)
-        found = activity_of(design, {}, {}, images)
-        assert run.taken == [*run.task, *packet.tolist()]
-        return found
-
-    words = right.astype("<i8").view("<u4")[::2] if design.bus.result_words == 1 else right
-    found = activity(words)
-    assert (found.images, found.cycles) == (2, max(len(packet), len(words) + 1))
-    with pytest.raises(LadderError, match="does not compute the network's integers"):
-        activity(words + 1)
-    with pytest.raises(ToolError, match=f"took {len(packet)} of {len(packet)} words, gave 0 of"):
-        activity(words[:0])
 
 
 def test_power_and_paths_are_told_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +120,7 @@ def test_power_and_paths_are_told_by_part(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(standard_cells, "analyse", fake_sta)
     monkeypatch.setattr(standard_cells, "find_yosys", lambda: Yosys(Path("yosys"), (0, 70)))
     monkeypatch.setattr("semifreddo.rtl.synthesis.parts.find_yosys", lambda _=None: None)
-    monkeypatch.setattr(
-        standard_cells, "activity_of", lambda *_: standard_cells.Activity({"pin": 0.5}, 9, 1)
-    )
+    monkeypatch.setattr(standard_cells, "activity_of", lambda *_: Activity({"pin": 0.5}, 9, 1))
     library = tmp_path / "cells.lib"
     library.write_text("library (small) {}")
     (tmp_path / f"work-cells-{design.top}").mkdir()

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semifreddo.core.errors import ConfigError, LadderError, ProjectError, ToolError
+from semifreddo.core.errors import LadderError, ProjectError, ToolError
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.simulation.verilator import find_verilator
 from semifreddo.sim import reference
 from semifreddo.studies.hardware import tables
-from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net, pictures
+from semifreddo.studies.hardware.networks import conv_net, dense_net, pictures
 from semifreddo.studies.hardware.rivals import da4ml_rtl, plain_constants
 from semifreddo.studies.hardware.workbench import Workbench, markdown
 from semifreddo.tools.cells import CellCounts
-from semifreddo.tools.liberty import CellArea
 
 SMALL = (3, 4, 2)
 DOCS = Path(__file__).parents[3] / "docs"
@@ -35,8 +34,6 @@ def bench(tmp_path: Path) -> Workbench:
     [
         conv_net(3, 16, bits=4, frozen=8),
         conv_net(3, 16, bits=8, frozen=0, powers_of_two=True),
-        block_net(0),
-        block_net(3),
         dense_net(),
     ],
 )
@@ -102,27 +99,6 @@ def test_tables_put_counts_in_their_places(
     assert second.startswith("| 3→4, 4/8 | 1 | ")
 
 
-def test_rates_of_a_block_are_equal(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Loadable and frozen cores wait for no one at the rate that the table names."""
-    units: list[tuple[int, ...]] = []
-
-    def area(self: Workbench, files, top: str, liberty: Path) -> CellArea:
-        return CellArea(total=100.0 * len(units), sequential=40.0, cells=1, seconds=0.0)
-
-    def prove(self: Workbench, design) -> None:
-        units.append(tuple(unit.figures.word_cycles for unit in design.layers.units))
-
-    monkeypatch.setattr(Workbench, "prove", prove)
-    monkeypatch.setattr(Workbench, "area", area)
-    monkeypatch.setattr(Workbench, "cells", lambda self, parts, **_: [CellCounts(lut=len(units))])
-    rows = tables.standard_cells(bench, Path("cells.lib"))
-    lines = tables.standard_cells_table(rows).splitlines()
-    assert lines[2] == "| 1 | all loadable | 100 | 60 | 1.00 | 1.00 | 1 | 1.00 |"
-    assert lines[7] == "| 18 | all frozen | 600 | 560 | 0.67 | 0.64 | 6 | 0.67 |"
-    assert units[:3] == [(1,) * 6] * 3
-    assert [found[:3] for found in units[3:]] == [(18, 18, 18), (16, 18, 18), (16, 16, 16)]
-
-
 def test_rivals_without_fifos(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("da4ml")
     found = [CellCounts(lut=120, lut_as_ram=20), CellCounts(lut=220, lut_as_ram=20, ff=3)]
@@ -139,35 +115,28 @@ def test_markdown() -> None:
     )
 
 
-def test_a_liberty_file_must_be_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^study standard_cells: name a liberty file with --set"):
-        tables.StandardCells().run(tmp_path, 1, print)
-
-
-TABLES = (tables.Residency, tables.DigitWidth, tables.StandardCells, tables.Rivals)
+TABLES = (tables.Residency, tables.DigitWidth, tables.Rivals)
 
 
 def test_every_table_is_measured_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def measured(name: str, bench: Workbench, *more: object) -> list[dict[str, str]]:
-        seen.append((name, bench.cache, bench.timeout_s, bench.jobs, *more))
+    def measured(name: str, bench: Workbench) -> list[dict[str, str]]:
+        seen.append((name, bench.cache, bench.timeout_s, bench.jobs))
         return [{"row of": name}]
 
-    for name in ("residency", "digits", "standard_cells", "rivals"):
+    for name in ("residency", "digits", "rivals"):
         monkeypatch.setattr(tables, name, partial(measured, name))
         monkeypatch.setattr(tables, f"{name}_table", lambda rows: rows[0]["row of"])
     said: list[str] = []
     for kind in TABLES:
-        options = {"liberty": Path("cells.lib")} if kind is tables.StandardCells else {}
-        text = kind(timeout_s=9, **options).run(tmp_path / kind.name, 2, said.append)
+        text = kind(timeout_s=9).run(tmp_path / kind.name, 2, said.append)
         record = json.loads((tmp_path / kind.name / "record.json").read_text())
         assert record == {"study": kind.name, "rows": [{"row of": text}]}
         assert said.pop().endswith(f"for docs/studies/{kind.name}.json")
     assert seen == [
         ("residency", tmp_path / "residency", 9, 2),
         ("digits", tmp_path / "digit_width", 9, 2),
-        ("standard_cells", tmp_path / "standard_cells", 9, 2, Path("cells.lib")),
         ("rivals", tmp_path / "rivals", 9, 2),
     ]
 

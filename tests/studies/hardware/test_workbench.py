@@ -11,42 +11,14 @@ import pytest
 from nets import blended
 from semifreddo.core.errors import LadderError
 from semifreddo.rtl.design.design import make_design
-from semifreddo.rtl.synthesis import standard_cells
 from semifreddo.sim import reference
 from semifreddo.studies.hardware import workbench
 from semifreddo.studies.hardware.workbench import Workbench
-from semifreddo.tools.liberty import CellArea, Mapped
-from semifreddo.tools.yosys import Yosys
-
-FILES = {"m.sv": "module m(input wire a, output wire y);\nassign y = ~a;\nendmodule\n"}
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Workbench:
     return Workbench(tmp_path / "cache", timeout_s=60, jobs=1, say=lambda _: None)
-
-
-def test_an_area_is_measured_once_for_each_library_and_module(
-    bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    places: list[Path] = []
-
-    def measured(files: Any, top: str, *, workdir: Path, **_: object) -> Mapped:
-        assert (top, dict(files)) == ("m", FILES)
-        places.append(workdir)
-        workdir.mkdir(parents=True)
-        (workdir / "netlist").write_text("cells")
-        area = CellArea(total=float(len(places)), sequential=0.0, cells=1, seconds=0.1)
-        return Mapped(area, workdir / "netlist", workdir / "netlist")
-
-    monkeypatch.setattr(standard_cells, "map_to_cells", measured)
-    monkeypatch.setattr(standard_cells, "find_yosys", lambda: Yosys(Path("yosys"), (0, 60)))
-    library = tmp_path / "cells.lib"
-    library.write_text("library (one) {}")
-    assert [bench.area(FILES, "m", library).total for _ in range(2)] == [1.0, 1.0]
-    library.write_text("library (two) {}")
-    assert bench.area(FILES, "m", library).total == 2.0
-    assert len(set(places)) == 2 and {place.parent for place in places} == {bench.cache}
 
 
 def test_nothing_is_counted_of_rtl_that_computes_something_else(

@@ -300,9 +300,13 @@ class Run:
         self.cycles = 0
 
     def drive(self, port: str, values: npt.NDArray[np.unsignedinteger[Any]] | int) -> None:
-        """Set an input port, one value for each copy or one for all."""
+        """Set an input port, one value for each copy or, of any width, one for all."""
         nets = self._netlist.ports[port]
-        words = np.broadcast_to(np.asarray(values, np.uint64), (self._copies,))
+        if isinstance(values, int):
+            for bit, net in enumerate(nets):
+                self._values[net] = values >> bit & 1
+            return
+        words = np.broadcast_to(values.astype(np.uint64), (self._copies,))
         for bit, net in enumerate(nets):
             self._values[net] = words >> np.uint64(bit) & np.uint64(1)
 
@@ -312,6 +316,10 @@ class Run:
         for bit, net in enumerate(self._netlist.ports[port]):
             total |= self._values[net].astype(np.uint64) << np.uint64(bit)
         return total
+
+    def read_bits(self, port: str) -> Bits:
+        """An output port of any width, (bits, copies), lowest bit first; after :meth:`settle`."""
+        return self._values[self._netlist.ports[port]]
 
     def settle(self) -> None:
         """Let the gates follow inputs and flip-flops."""

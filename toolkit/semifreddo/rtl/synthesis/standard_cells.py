@@ -2,8 +2,10 @@
 
 The parts are those of :mod:`semifreddo.rtl.synthesis.parts`. Their netlists are put together and
 clocked on images, which must give the network's integers; how often each pin changes meanwhile goes
-into OpenSTA, with the netlists. Memories become flip-flops, wires are not modelled, and gates have
-no delay while they are clocked, so glitches are not in the power.
+into OpenSTA, with the netlists. The bus takes a word of 32 bits per cycle, so what layers with
+wide words take at their own rate is measured without it, on their streams. Memories become
+flip-flops, wires are not modelled, and gates have no delay while they are clocked, so glitches are
+not in the power.
 """
 
 from __future__ import annotations
@@ -17,28 +19,18 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import numpy as np
-
 from semifreddo.core.digest import digest_file, digest_json
-from semifreddo.core.errors import LadderError, ToolError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.fixed import IntArray
-from semifreddo.ir.address_map import AddressMap
-from semifreddo.ir.bus import BusFormat, Words
 from semifreddo.rtl.design.written import Verilog
-from semifreddo.rtl.synthesis.gates import GateNetlist, Modules, Run
+from semifreddo.rtl.synthesis.activity import Activity, activity_of, stream_activity
+from semifreddo.rtl.synthesis.gates import Modules
 from semifreddo.rtl.synthesis.parts import Part, design_parts, each_part
-from semifreddo.sim import reference
 from semifreddo.tools.liberty import CellArea, cell_models, map_to_cells, mapping_script
 from semifreddo.tools.opensta import Analysis, analyse
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys
 
-_RESET_CYCLES = 4
-_SETTLING_CYCLES = 2
-_PATIENCE = 4
-"""Of an image's latency: after so long a silence the netlist hangs."""
-_CLOCK = "aclk"
 _STA_TIMEOUT_S = 3600.0
 
 
@@ -75,27 +67,11 @@ class PartCells:
 
 
 @dataclass(frozen=True)
-class Activity:
-    """What the clocked netlist did.
-
-    Attributes:
-        rates: Changes per cycle of each pin, from the first word of the first image to the last
-            result.
-        cycles: So many cycles that was.
-        images: So many images.
-    """
-
-    rates: Mapping[str, float]
-    cycles: int
-    images: int
-
-
-@dataclass(frozen=True)
 class DesignCells:
     """A design in standard cells.
 
     Attributes:
-        parts: By name: the layers, ``streams`` and ``bus``.
+        parts: By name: the layers, ``streams`` and, unless it was left out, ``bus``.
         analysis: Slowest path and power of the whole; registers are named by the part they are in.
         activity: What the power is from.
     """
@@ -118,6 +94,7 @@ def measure_cells(
     clock_mhz: float,
     cache: Path,
     timeout_s: float,
+    bus: bool = True,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> DesignCells:
@@ -130,6 +107,7 @@ def measure_cells(
         clock_mhz: Of which the power is.
         cache: Folder of parts from before; the new ones go there too.
         timeout_s: Limit for each part.
+        bus: Whether the bus front end belongs to it; otherwise pixels and results are streams.
         jobs: Parts at once; one per core if left out.
         progress: Gets a line when a part is done.
 
@@ -140,7 +118,8 @@ def measure_cells(
         ToolTimeoutError: A part takes too long.
     """
     say = progress or (lambda _: None)
-    parts = design_parts(design)
+    parts = design_parts(design) if bus else design_parts(design)[:-1]
+    top, clock = (design.top, "aclk") if bus else (design.layers.module, "clk")
     made = each_part(
         parts,
         lambda part, cancel: map_part(
@@ -154,9 +133,10 @@ def measure_cells(
     for mapped in made:
         netlist = json.loads(gzip.decompress(mapped.gates.read_bytes()))["modules"]
         modules[mapped.part.top] = netlist[mapped.part.top]
-    work = cache / f"work-cells-{design.top}"
+    work = cache / f"work-cells-{top}"
     models = cell_models(liberty, workdir=work, timeout_s=timeout_s)
-    activity = activity_of(design, modules, models, images)
+    clocked = activity_of if bus else stream_activity
+    activity = clocked(design, modules, models, images)
     say(f"netlist of {len(activity.rates)} pins: exact on {activity.images} images")
     netlists = []
     for mapped in made:
@@ -164,16 +144,16 @@ def measure_cells(
         write_atomic(netlists[-1], gzip.decompress(mapped.verilog.read_bytes()))
     found = analyse(
         netlists,
-        design.top,
+        top,
         liberty=liberty.resolve(),
-        clock=_CLOCK,
+        clock=clock,
         period_ns=1000 / clock_mhz,
         toggles=activity.rates,
         workdir=work,
         timeout_s=_STA_TIMEOUT_S,
     )
     shutil.rmtree(work)
-    inside = _instances(modules, design, parts)
+    inside = _instances(modules, top, parts)
     watts = dict.fromkeys(inside.values(), 0.0)
     for instance, power in found.power.by_instance.items():
         watts[_part_of(instance, inside)] += power
@@ -212,75 +192,10 @@ def map_part(
     return MappedPart(part, done.area, verilog, gates, f"{done.area.seconds:.0f} s")
 
 
-def activity_of(design: Verilog, modules: Modules, models: Modules, images: IntArray) -> Activity:
-    """Clock a design's netlist on images that follow each other.
-
-    Args:
-        design: The design.
-        modules: Its netlist: every module with its cells, as Yosys' JSON.
-        models: Of the cells.
-        images: Raw images (count, height, width, channels).
-
-    Raises:
-        LadderError: It does not compute the network's integers.
-        ToolError: It hangs, or a cell is of a kind that cannot be clocked.
-    """
-    net, bus = design.net, BusFormat.of(design.net)
-    run = GateNetlist(modules, design.top, models).run(1)
-    _reset(run)
-    patience = _PATIENCE * design.latency_cycles
-    if net.configurable_blocks:
-        task = bus.task_packet(AddressMap.of(net).pack(net))
-        _exchange(run, task, 0, patience, count=False)
-    wanted = len(images) * bus.output_cycles
-    words = _exchange(run, bus.image_packet(images), wanted, patience, count=True)
-    if not np.array_equal(bus.results(words), reference.run(net, images)):
-        raise LadderError(
-            f"{net.name}: the netlist of standard cells does not compute the network's integers; "
-            "nothing was measured"
-        )
-    return Activity(run.rates(_CLOCK), run.cycles, len(images))
-
-
-def _reset(run: Run) -> None:
-    run.drive("m_axis_tready", 1)
-    for cycle in range(_RESET_CYCLES + _SETTLING_CYCLES):
-        run.drive("aresetn", int(cycle >= _RESET_CYCLES))
-        run.settle()
-        run.edge(count=False)
-
-
-def _exchange(run: Run, packet: Words, wanted: int, patience: int, *, count: bool) -> Words:
-    """Send a packet without a pause; the result words until as many as are wanted have come."""
-    got: list[int] = []
-    sent, still = 0, 0
-    while sent < len(packet) or len(got) < wanted:
-        offered = sent < len(packet)
-        run.drive("s_axis_tvalid", int(offered))
-        if offered:
-            run.drive("s_axis_tdata", int(packet[sent]))
-            run.drive("s_axis_tlast", int(sent == len(packet) - 1))
-        run.settle()
-        taken = offered and bool(run.read("s_axis_tready")[0])
-        given = bool(run.read("m_axis_tvalid")[0])
-        if given:
-            got.append(int(run.read("m_axis_tdata")[0]))
-        run.edge(count=count)
-        sent += taken
-        still = 0 if taken or given else still + 1
-        if still > patience:
-            raise ToolError(
-                f"netlist of standard cells: took {sent} of {len(packet)} words, gave {len(got)} "
-                f"of {wanted}, and then nothing for {patience} cycles"
-            )
-    run.drive("s_axis_tvalid", 0)
-    return np.array(got, np.uint32)
-
-
-def _instances(modules: Modules, design: Verilog, parts: Sequence[Part]) -> dict[str, str]:
-    """Part by the path of its instance, with a slash behind it; the bus has no path."""
+def _instances(modules: Modules, top: str, parts: Sequence[Part]) -> dict[str, str]:
+    """Part by the path of its instance, with a slash behind it; the part at the top has no path."""
     names = {part.top: part.name for part in parts}
-    found = {"": names[design.top]}
+    found = {"": names[top]}
 
     def walk(module: str, path: str) -> None:
         for instance, cell in modules[module]["cells"].items():
@@ -289,7 +204,7 @@ def _instances(modules: Modules, design: Verilog, parts: Sequence[Part]) -> dict
                 found[inner] = names[cell["type"]]
                 walk(cell["type"], inner)
 
-    walk(design.top, "")
+    walk(top, "")
     return found
 
 

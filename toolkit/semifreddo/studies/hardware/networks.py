@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from semifreddo.core.fixed import FixedType, IntArray, Overflow, Rounding
-from semifreddo.ir.layers import Blend, Conv, Layer, Linear, Route, Stream, WeightBlock
+from semifreddo.ir.layers import Conv, Layer, Linear, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 
 SIDE = 8
@@ -40,56 +40,6 @@ def conv_net(
         input=Stream("image", (SIDE, SIDE, inputs), _activation(width, width)),
         layers=(_conv("conv", "image", outputs, _activation(width, width - 3)),),
         blocks=(_block("conv.weight", raw, bits, bits - 1, frozen),),
-    )
-
-
-def block_net(frozen_cores: int, *, inputs: int = 4, outputs: int = 8) -> StreamNet:
-    """A SemifreddoNet block: three cores of one convolution, two blends, both halves side by side.
-
-    Args:
-        frozen_cores: 0 (all configurable), 1 (the frozen core) or 3 (all, with the blends).
-        inputs: Channels in.
-        outputs: Channels of a core.
-    """
-    kind = _activation(8, 5)
-    layers: list[Layer] = [_conv(f"core{index}", "image", outputs, kind) for index in range(3)]
-    blocks = [
-        _block(
-            f"core{index}.weight",
-            _weights((3, 3, inputs, outputs), 4, False, seed=index),
-            4,
-            3,
-            outputs if index < frozen_cores else 0,
-        )
-        for index in range(3)
-    ]
-    rng = np.random.default_rng(3)
-    shape = (SIDE, SIDE, outputs)
-    for index in (1, 2):
-        name = f"blend{index}"
-        layers.append(
-            Blend(
-                inputs=("core0", f"core{index}"),
-                output=Stream(name, shape, kind),
-                alpha=f"{name}.alpha",
-            )
-        )
-        frozen = (frozen_cores == 3,) * outputs
-        raw = rng.integers(0, 9, outputs)
-        blocks.append(WeightBlock(f"{name}.alpha", "alpha", raw, 4, False, (3,) * outputs, frozen))
-    both = (SIDE, SIDE, 2 * outputs)
-    layers.append(
-        Route(
-            inputs=("blend1", "blend2"),
-            output=Stream("both", both, kind),
-            indices=tuple(range(2 * outputs)),
-        )
-    )
-    return StreamNet(
-        name="block",
-        input=Stream("image", (SIDE, SIDE, inputs), _activation(8, 8)),
-        layers=tuple(layers),
-        blocks=tuple(blocks),
     )
 
 

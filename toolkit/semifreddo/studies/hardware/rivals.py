@@ -81,7 +81,7 @@ def da4ml_rtl(design: RtlDesign, folder: Path) -> RtlDesign:
         from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
         from da4ml.trace.pipeline import to_pipeline
     except ImportError as error:
-        raise ToolError(f"table 4 needs da4ml ({error}); {install_hint('rtl')}") from None
+        raise ToolError(f"table 3 needs da4ml ({error}); {install_hint('rtl')}") from None
     net = design.net
     count = net.input.channels
     zeros = np.zeros(count, np.int8)

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from semifreddo.core.errors import ConfigError
 from semifreddo.core.files import write_atomic
 from semifreddo.core.tables import option
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.design.design import RtlDesign, make_design
 from semifreddo.rtl.synthesis.parts import Part, files_below
-from semifreddo.studies.hardware.networks import block_net, conv_net, dense_net
+from semifreddo.studies.hardware.networks import conv_net, dense_net
 from semifreddo.studies.hardware.rivals import da4ml_rtl, plain_constants
 from semifreddo.studies.hardware.workbench import Workbench, markdown
 from semifreddo.studies.measurement import Measurement
@@ -156,53 +155,8 @@ def digits_table(rows: Sequence[Row]) -> str:
     return markdown((*head, "LUT, pairs as one", "of parallel LUT", "FF"), lines)
 
 
-def standard_cells(bench: Workbench, liberty: Path) -> list[Row]:
-    """Table 3: size of a SemifreddoNet block at equal throughput, three residencies.
-
-    At 18 cycles per pixel loadable cores take 18 for two of their 36 rows at once, frozen ones 16
-    for a bit at once, and the blends 8 for a channel at once.
-    """
-    rows: list[Row] = []
-    for rate, core, blend in (
-        (1, Choice(rows_per_cycle=36), Choice()),
-        (18, Choice(rows_per_cycle=2, digit_bits=1), Choice(channels_per_cycle=1)),
-    ):
-        names = {f"core{index}": core for index in range(3)}
-        schedule = RtlSchedule(names | {"blend1": blend, "blend2": blend})
-        for frozen, name in ((0, "all loadable"), (1, "frozen core"), (3, "all frozen")):
-            design = make_design(block_net(frozen), schedule)
-            bench.prove(design)
-            top = design.layers.module
-            [cells] = bench.cells([Part(top, top, files_below(design.files, top))], use_dsp=False)
-            area = bench.area(design.files, top, liberty)
-            rows.append(
-                {
-                    "cycles": rate,
-                    "block": name,
-                    "area": round(area.total),
-                    "logic": round(area.logic),
-                    "lut": cells.lut,
-                }
-            )
-    return rows
-
-
-def standard_cells_table(rows: Sequence[Row]) -> str:
-    """Table 3 as Markdown; the first row of a rate is the loadable one."""
-    head = ("cycles per pixel", "block", "area", "of it logic", "loadable / this", "logic only")
-    loadable: dict[int, Row] = {}
-    lines = []
-    for row in rows:
-        whole = loadable.setdefault(row["cycles"], row)
-        area, logic, lut = (whole[kind] / row[kind] for kind in ("area", "logic", "lut"))
-        lines.append(
-            (row["cycles"], row["block"], row["area"], row["logic"], area, logic, row["lut"], lut)
-        )
-    return markdown((*head, "xc7 LUT", "loadable / this"), lines)
-
-
 def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> list[Row]:
-    """Table 4: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
+    """Table 3: this RTL, plain constants left to Yosys, and da4ml's own RTL."""
     net = dense_net(sizes)
     ours = make_design(net)
     bits = {layer.name: Choice(digit_bits=1) for layer in net.layers}
@@ -234,7 +188,7 @@ def rivals(bench: Workbench, sizes: tuple[int, ...] = (16, 32, 32, 5)) -> list[R
 
 
 def rivals_table(rows: Sequence[Row]) -> str:
-    """Table 4 as Markdown; the first row is this RTL."""
+    """Table 3 as Markdown; the first row is this RTL."""
     ours = rows[0]
     head = ("way", "cycles per input", "LUT", "of it FIFOs", "of this RTL", "without FIFOs")
     return markdown(
@@ -325,26 +279,8 @@ class DigitWidth(HardwareTable):
 
 
 @dataclass(frozen=True)
-class StandardCells(HardwareTable):
-    """Table 3."""
-
-    name: ClassVar[str] = "standard_cells"
-    title: ClassVar[str] = "a whole block, in standard cells"
-
-    liberty: Path | None = option(None, help="standard cells")  # noqa: RUF009 -- makes a field
-
-    def rows(self, bench: Workbench) -> Sequence[Row]:
-        if self.liberty is None:
-            raise ConfigError(f"study {self.name}: name a liberty file with --set liberty=FILE")
-        return standard_cells(bench, self.liberty)
-
-    def table(self, rows: Sequence[Row]) -> str:
-        return standard_cells_table(rows)
-
-
-@dataclass(frozen=True)
 class Rivals(HardwareTable):
-    """Table 4."""
+    """Table 3."""
 
     name: ClassVar[str] = "rivals"
     title: ClassVar[str] = "other ways to make the same network"

@@ -6,7 +6,7 @@ Everything is kept by content, so a measurement that was interrupted goes on whe
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,10 @@ from semifreddo.ir.address_map import AddressMap
 from semifreddo.rtl.design.design import RtlDesign
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
 from semifreddo.rtl.simulation.verilator import build
-from semifreddo.rtl.synthesis.parts import Part, files_below, synthesize_parts
-from semifreddo.rtl.synthesis.standard_cells import map_part
+from semifreddo.rtl.synthesis.parts import Part, synthesize_parts
 from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import pictures
 from semifreddo.tools.cells import CellCounts
-from semifreddo.tools.liberty import CellArea
 from semifreddo.tools.runner import Progress
 
 _IMAGES = 6
@@ -93,18 +91,6 @@ class Workbench:
             progress=self.say,
         )
         return [part.cells for part in made]
-
-    def area(self, files: Mapping[str, str], top: str, liberty: Path) -> CellArea:
-        """Standard-cell area of a module and all below it.
-
-        Raises:
-            DataError: The liberty file cannot be read.
-            ToolError: Yosys is missing or fails.
-        """
-        part = Part(top, top, files_below(files, top))
-        made = map_part(part, liberty=liberty, cache=self.cache, timeout_s=self.timeout_s)
-        self.say(f"{top}: area {made.area.total:.0f} ({made.how})")
-        return made.area
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
