@@ -185,6 +185,33 @@ def test_an_importable_module_will_do(
     assert [file.name for file in code_files(config)] == ["__init__.py", "small.py"]
 
 
+def test_files_that_decide_a_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module alone, or one with those around it; none of what is no file, or cannot be found."""
+    library = tmp_path / "lib"
+    package = library / "own_package_for_test"
+    (package / "deep").mkdir(parents=True)
+    for name in ("__init__.py", "b.py", "a.py", "notes.txt", "deep/c.py"):
+        (package / name).touch()
+    (library / "own_module_for_test.py").touch()
+    broken = library / "own_broken_for_test"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise ValueError\n")
+    monkeypatch.syspath_prepend(str(library))
+
+    def names(source: str) -> list[str]:
+        files = code_files(written(tmp_path / "design", source))
+        return [file.relative_to(library).as_posix() for file in files]
+
+    assert names("own_module_for_test:Net") == ["own_module_for_test.py"]
+    own = ["__init__.py", "a.py", "b.py", "deep/c.py"]
+    assert names("own_package_for_test.a:Net") == [f"own_package_for_test/{name}" for name in own]
+    for source in ("sys:Net", "own_nothing_for_test:Net", "own_broken_for_test.net:Net"):
+        assert names(source) == []
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "design.toml").write_text('[design]\nname = "tiny"\n')
+    assert code_files(load_config(tmp_path / "plain")) == ()
+
+
 def test_what_decides_the_class_decides_the_stage(trained: BuildConfig) -> None:
     first = stage_key(CSIM_STAGE, trained)
     source = trained.root / "net.py"

@@ -20,7 +20,7 @@ from semifreddo.flow.config import BuildConfig, load_config
 from semifreddo.flow.stages.project import PROJECT
 from semifreddo.flow.stages.rtl import RTL_STAGE
 from semifreddo.flow.stages.vendor import VENDOR
-from semifreddo.flow.stages.vivado import VIVADO
+from semifreddo.flow.stages.vivado import VIVADO, _arguments, _waits
 from semifreddo.reports.report import BuildReport
 from semifreddo.runtime import Bundle
 from semifreddo.runtime.device_files import DeviceFiles
@@ -203,6 +203,51 @@ def remote(monkeypatch: pytest.MonkeyPatch, home: Path, **mood: str) -> None:
     profile += " ".join(f"{stage}={how}" for stage, how in mood.items()) + '"\n'
     (home / ".bash_profile").write_text(profile)
     monkeypatch.setenv("HOME", str(home))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((), "--jobs 2"),
+        (("vivado.jobs=5", "vivado.timeout_s=90.5"), "--jobs 5 --timeout 90.5"),
+        (("vivado.any_version=true",), "--jobs 2 --any-version"),
+        (("vivado.cosim=true",), "--jobs 2 --cosim"),
+    ],
+)
+def test_words_for_the_other_machine(
+    fresh: BuildConfig, settings: tuple[str, ...], words: str
+) -> None:
+    assert " ".join(_arguments(load_config(fresh.root, settings))) == words
+
+
+def test_what_is_missing_here_and_what_to_do(
+    fresh: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    root = fresh.root
+
+    def waits(*settings: str) -> str:
+        return _waits(load_config(root, settings), False, lambda _: None)
+
+    archive = root / "build" / "vivado" / "tiny-pynq_z2.tar.gz"
+    told = (
+        f"not on PATH; run the archive where Vivado is (tar xzf {archive}, cd tiny, ./run.sh) and "
+        "come back with --set vivado.products=<that folder>, or give --set vivado.host=<machine>"
+    )
+    assert waits() == f"vivado {told}"
+    assert waits('vivado.core="hls"') == f"vivado_hls and vivado {told}"
+    vitis = ('vivado.core="hls"', 'design.tool="vitis"')
+    assert waits(*vitis) == f"vitis_hls and vivado {told}"
+    assert waits('vivado.host="big"') == waits('vivado.products="x"') == ""
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "vivado_hls" else "/bin/x")
+    assert waits() == "" and waits('vivado.core="hls"') == f"vivado_hls {told}"
+
+
+def test_products_that_are_no_project(folder: Path, tmp_path: Path) -> None:
+    config = configure(folder, f'vivado.products="{tmp_path / "gone"}"')
+    with pytest.raises(ProjectError) as error:
+        build(config, first="bitstream")
+    assert str(error.value) == f"vivado.products: {tmp_path / 'gone'} is no folder"
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
