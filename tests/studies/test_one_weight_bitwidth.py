@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
 
+from nets import blended
 from semifreddo.nn.skeleton import model_bits
 from semifreddo.studies import one_weight_bitwidth as study
 from semifreddo.studies.one_weight_bitwidth import (
@@ -135,3 +137,65 @@ def test_the_margin_decides(standard, depthwise, mixed, outcome):
     made, results = results_of(single, dict(zip(FAMILIES, mixed, strict=True)))
     verdict = made.verdict(results)
     assert verdict.outcome == outcome and verdict.why.count("bits are best") == 2
+
+
+def test_what_is_synthesised_are_the_winners_at_equal_luts():
+    """Once all is measured, and only if it is wanted; each with the seed of the search."""
+    made = OneWeightBitwidth(lut_seeds=2)
+    best = dict(zip(product(FAMILIES, study.RESIDENCIES), (2, 8, 4, 1), strict=True))
+    winners = {tuple(study._equal_luts(*place, bits).widths): bits for place, bits in best.items()}
+
+    def measured(cell):
+        bits = winners.get(tuple(cell.point["widths"]))
+        return measured_as(cell, 0.9 if set(cell.point["bits"]) == {bits} else 0.5)
+
+    def synthesised(cells):
+        return [cell for cell in cells if cell.way.endswith(study.SYNTHESIS)]
+
+    results = {}
+    while new := [
+        cell
+        for cell in made.cells((0, 1, 2), [*results.values()])
+        if cell.key not in results and cell not in synthesised([cell])
+    ]:
+        assert not synthesised(made.cells((0, 1, 2), [*results.values()]))
+        results |= {cell.key: measured(cell) for cell in new}
+    found = synthesised(made.cells((0, 1, 2), [*results.values()]))
+    chosen = {
+        (cell.way.partition(",")[0], cell.point["residency"]): set(cell.point["bits"])
+        for cell in found
+    }
+    assert chosen == {place: {bits} for place, bits in best.items()}
+    assert {cell.seed for cell in found} == {0}
+    other = dataclasses.replace(made, synthesise=False)
+    assert not synthesised(other.cells((0, 1, 2), [*results.values()]))
+
+
+def test_mixed_bits_before_the_search_has_ended():
+    table = study._Table(OneWeightBitwidth(), [])
+    with pytest.raises(LookupError, match=r"^standard: the search of mixed bits has not ended$"):
+        table.mixed("standard")
+
+
+@pytest.mark.parametrize("residency", study.RESIDENCIES)
+def test_a_network_of_one_residency(residency):
+    net = study._all_weights(blended(), residency)
+    assert {block.residency for block in net.blocks} == {
+        "frozen" if residency == "frozen" else "configurable"
+    }
+    assert all(
+        np.array_equal(block.raw, other.raw)
+        for block, other in zip(net.blocks, blended().blocks, strict=True)
+    )
+
+
+def test_luts_of_a_network_that_nobody_has_trained():
+    """More bits need more of them; a network that is too slow needs more than there are."""
+    small = dataclasses.replace(FAMILIES["standard"], widths=(2, 2, 2))
+    luts = {
+        (bits, residency): study.luts_of(study.with_weight_bits(small, bits), residency)
+        for bits in (2, 8)
+        for residency in study.RESIDENCIES
+    }
+    assert 0 < luts[2, "frozen"] < luts[8, "frozen"]
+    assert luts[2, "loadable"] < luts[8, "loadable"] != luts[8, "frozen"]
