@@ -15,9 +15,16 @@ from brevitas.export import export_onnx_qcdq
 from torch import Tensor, nn
 
 from brevitas_models import calibrated, image_input, zoo
-from semifreddo.convert import ModelInfo, convert, export_qonnx, read_info, run_qonnx
+from semifreddo.convert import (
+    ModelInfo,
+    convert,
+    export_qonnx,
+    export_vectors,
+    read_info,
+    run_qonnx,
+)
 from semifreddo.convert.trace import trace
-from semifreddo.core.errors import CheckpointError, ConversionError
+from semifreddo.core.errors import CheckpointError, ConversionError, DataError
 from semifreddo.ir.freeze import FreezePlan, IntegerTensor
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
@@ -197,3 +204,24 @@ def test_qcdq_export_of_brevitas_is_the_same_network(name: str, tmp_path: Path) 
     expected = reference.run(convert(path, "net", frozen="none"), images)
     assert np.array_equal(reference.run(net, images), expected)
     assert np.array_equal(run_qonnx(other, net, images), expected)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((0, 8, 8, 1), np.uint8),
+        np.zeros((8, 8, 1), np.uint8),
+        np.zeros((1, 8, 8, 1), np.float32),
+        np.zeros((1, 8, 8, 1), np.int64),
+    ],
+)
+def test_golden_vectors_of_what_are_no_pixels(
+    model: nn.Module, images: np.ndarray, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as error:
+        export_vectors(model, images, tmp_path / "v.npz")
+    assert str(error.value) == (
+        f"{tmp_path}/v.npz: golden vectors need at least one uint8 image (n, h, w, c), got "
+        f"{images.dtype} of shape {images.shape}"
+    )
+    assert not (tmp_path / "v.npz").exists()
