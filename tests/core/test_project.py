@@ -45,6 +45,8 @@ def test_paths_stay_inside(name: str) -> None:
 def test_a_file_is_no_directory() -> None:
     with pytest.raises(ProjectError, match=r"^project file 'a/b' is inside 'a', also a file$"):
         ProjectPlan({"a": b"", "a/b": b""})
+    with pytest.raises(ProjectError, match=r"^project file 'a/b/c' is inside 'a/b', also a file$"):
+        ProjectPlan({"a/b/c": b"", "a": b"", "a/b": b""})
 
 
 def test_write_and_write_again(tmp_path: Path) -> None:

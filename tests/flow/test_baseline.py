@@ -130,7 +130,7 @@ def test_another_board_is_not_compared() -> None:
         ('{"format": "semifreddo-baseline/1"}', "key 'board' is missing"),
         (
             '{"format": "semifreddo-baseline/1", "board": "b", "clock_mhz": 1, "band": 0, '
-            '"figures": {"rtl.lutt": 1}}',
+            '"figures": {"rtl.mutt": 2, "rtl.lutt": 1}}',
             "'rtl.lutt' is none of a baseline's figures",
         ),
     ],

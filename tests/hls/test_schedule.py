@@ -50,7 +50,7 @@ def test_choices_are_checked() -> None:
     with pytest.raises(ConfigError, match=r"layer 'core': frozen = 'wires'; use 'adders' or"):
         changed(core=LayerSchedule(frozen="wires"))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^schedule: blended has no layer 'cors'$"):
-        changed(cors=LayerSchedule())
+        changed(dors=LayerSchedule(), cors=LayerSchedule())
     with pytest.raises(ConfigError, match=r"^schedule: stream 'core': fifo_depth 1 is below 2$"):
         changed(core=LayerSchedule(fifo_depth=1))
     with pytest.raises(ConfigError, match=r"^schedule: layer 'core' has no entry$"):

@@ -91,7 +91,11 @@ MALFORMED: dict[str, tuple[Callable[[StreamNet], StreamNet], str]] = {
     "unknown block": (lambda net: with_layer(net, 0, weight="x"), "there is no block 'x'"),
     "unused block": (
         lambda net: dataclasses.replace(
-            net, blocks=(*net.blocks, block(np.random.default_rng(), "extra", (2,), 0))
+            net,
+            blocks=(
+                *net.blocks,
+                *(block(np.random.default_rng(), name, (2,), 0) for name in ("other", "extra")),
+            ),
         ),
         "no layer uses block 'extra'",
     ),
@@ -199,7 +203,9 @@ MALFORMED: dict[str, tuple[Callable[[StreamNet], StreamNet], str]] = {
         r"pooled \(MaxPool\): padding needs an unsigned input",
     ),
     "a layer that is not there in a pass": (
-        lambda net: dataclasses.replace(net, repeats=(Repeat("b", (("core",), ("gone",))),)),
+        lambda net: dataclasses.replace(
+            net, repeats=(Repeat("b", (("core",), ("gone",), ("lost",))),)
+        ),
         "repeat 'b': there is no layer 'gone'",
     ),
     "passes of two lengths": (

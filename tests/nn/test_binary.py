@@ -165,6 +165,7 @@ def test_what_the_hardware_sees():
     [
         ({"skips": ((1, 2),)}, 'block = "binary" and skips exclude each other'),
         ({"act_bits": 4}, 'block = "binary" and act_bits exclude each other'),
+        ({"project": True, "act_bits": 4}, "and act_bits exclude each other"),
         ({"layer_weight_bits": (4, 4, 4)}, "and layer_weight_bits exclude"),
         ({"layer_act_bits": (4, 4, 4)}, "and layer_act_bits exclude"),
         ({"weights": "powers_of_two"}, "and weights exclude"),

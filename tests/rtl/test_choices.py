@@ -89,5 +89,5 @@ def test_names_that_the_network_lacks_are_refused_with_the_nearest() -> None:
     name = next(layer.name for layer in net.layers if isinstance(layer, Conv | Linear))
     with pytest.raises(ConfigError, match=re.escape(f"did you mean {name!r}?")):
         RtlSchedule({f"{name}x": Choice()}).check(net)
-    with pytest.raises(ConfigError, match="blended has no repeat 'block'"):
-        RtlSchedule(unrolled=frozenset({"block"})).check(net)
+    with pytest.raises(ConfigError, match=r"^rtl schedule: blended has no repeat 'block'$"):
+        RtlSchedule(unrolled=frozenset({"clock", "block"})).check(net)

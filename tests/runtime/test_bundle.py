@@ -271,7 +271,10 @@ def test_device_files_inside(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m["transports"].pop("pynq"), r"device/pynq/net\.bit belongs to no transport"),
+        (
+            lambda m: m["transports"].pop("pynq"),
+            r"net\.sfb: device/pynq/net\.bit belongs to no transport$",
+        ),
         (lambda m: m["transports"].update(pynq={"files": []}), "a transport without device files"),
         (lambda m: m["transports"]["pynq"].update(files=["../x"]), "damaged .*device/pynq/../x"),
         (lambda m: m["transports"]["pynq"].update(files=["x.bit"]), "damaged .*device/pynq/x.bit"),

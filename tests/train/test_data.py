@@ -82,8 +82,10 @@ def test_limit_is_balanced(data):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.subset([4]), r"toy: class 4; classes are 0\.\.3"),
-        (lambda d: d.subset([]), "toy: class list is empty"),
+        (lambda d: d.subset([3, 4, 9]), r"^toy: class 4; classes are 0\.\.3$"),
+        (lambda d: d.subset([0, -1]), r"^toy: class -1; classes are 0\.\.3$"),
+        (lambda d: d.subset([]), r"^toy: class list is empty; classes are 0\.\.3$"),
+        (lambda d: d.subset([1, 2, 1]), r"^toy: a class is named twice in \[1, 2, 1\]$"),
         (lambda d: d.relabel({"a": [0, 1], "b": [1]}), "a class is named twice"),
         (lambda d: d.limit(train=0), "a limit of 0 train images leaves nothing"),
         (

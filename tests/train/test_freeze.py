@@ -177,8 +177,12 @@ def test_what_is_selected():
         ),
         ({"layers": ["head"], "fraction": 1.5}, "fraction 1.5 is outside 0..1"),
         (
-            {"channels": {"head.linear.bias": [4]}},
-            r"head\.linear\.bias has output channels 0..3, not 4",
+            {"channels": {"head.linear.bias": [0, 4, 9]}},
+            r"^freeze: head\.linear\.bias has output channels 0\.\.3, not 4$",
+        ),
+        (
+            {"channels": {"head.linear.bias": [3, -1]}},
+            r"^freeze: head\.linear\.bias has output channels 0\.\.3, not -1$",
         ),
     ],
 )

@@ -24,6 +24,10 @@ def test_options_of_the_distribution_loss():
     for change, message in (
         ({"distribution_weight": 1.0}, "distribution_weight is of the distribution loss; set loss"),
         ({"distribution_form": "published"}, "distribution_form is of the distribution loss"),
+        (
+            {"distribution_off": 9, "distribution_weight": 1.0},
+            '^training: distribution_weight is of the distribution loss; set loss = "distribution"',
+        ),
         ({"loss": "distribution", "epochs": 5}, "off = 5 leaves the distribution loss none of ep"),
     ):
         with pytest.raises(ConfigError, match=message):
