@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from semifreddo.core.errors import BundleError
 from semifreddo.core.vectors import VectorSet
 from semifreddo.runtime import Bundle, DeviceFiles, TransportFile, write_bundle
 from semifreddo.runtime.bundle import seal
+from semifreddo.runtime.device_files import cache_folder
 
 NET = blended()
 
@@ -322,3 +324,74 @@ def test_the_manifest_says_which_values_may_be_loaded(tmp_path: Path) -> None:
         regions = device["address_map"]["regions"]
         found = {region["block"]: region["values"] for region in regions if "values" in region}
         assert found == expected
+
+
+def test_contents_that_do_not_belong_together() -> None:
+    made = bundle_of(NET)
+    (name, task), vectors = next(iter(made.tasks.items())), vectors_of(NET, 2)
+    for tasks, known, message in (
+        ({}, {}, "holds no task"),
+        ({name: task, "other": task}, {}, f"task {name!r} is filed as 'other'"),
+        ({name: task}, {"other": vectors}, "vectors 'other' belong to no task"),
+    ):
+        with pytest.raises(BundleError) as error:
+            Bundle(NET, tasks, known)
+        assert str(error.value) == f"bundle: {message}"
+    for wrong in (
+        VectorSet(vectors.images[:, 1:], vectors.expected),
+        VectorSet(vectors.images, vectors.expected[:, 1:]),
+        VectorSet(vectors.images.astype(int) + 300, vectors.expected),
+    ):
+        with pytest.raises(BundleError) as error:
+            Bundle(NET, {name: task}, {name: wrong})
+        assert str(error.value) == f"bundle: vectors {name!r} do not fit the input of blended"
+
+
+def test_archives_that_are_no_bundle(path: Path) -> None:
+    content = members(path)
+
+    def refusal(changed: dict[str, bytes], *twice: str) -> str:
+        with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+            warnings.simplefilter("ignore")  # Python warns of a name that stands twice
+            archive.comment = bytes(64)
+            for name in (*changed, *twice):
+                archive.writestr(name, changed[name])
+        path.write_bytes(seal(path.read_bytes()))
+        with pytest.raises(BundleError) as error:
+            Bundle.load(path)
+        return str(error.value).removeprefix(f"{path}: ").removeprefix("bundle: ")
+
+    without = {name: data for name, data in content.items() if name != "net.json"}
+    assert refusal(resign(without)) == "there is no net.json"
+    bare = {name: data for name, data in content.items() if name != "manifest.json"}
+    assert refusal(bare) == "there is no manifest.json"
+    assert refusal(content, "net.json") == "members are listed twice, or too many"
+    few = content | {"tasks/a.json": b"", "tasks/b.json": b""}
+    assert refusal(few) == ("member 'tasks/a.json' is not both present and in the manifest"), (
+        "the first of two"
+    )
+    damaged = content | {"net.json": content["net.json"] + b" "}
+    assert refusal(damaged) == "net.json does not have the digest the manifest states"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_as_many_members_as_there_may_be(
+    path: Path, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    monkeypatch.setattr("semifreddo.runtime.bundle._MAX_MEMBERS", len(members(path)) - more)
+    if not more:
+        assert Bundle.load(path).net.name == "blended"
+        return
+    with pytest.raises(BundleError, match="members are listed twice, or too many"):
+        Bundle.load(path)
+
+
+def test_where_device_files_are_extracted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("SEMIFREDDO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cache_folder() == tmp_path / ".cache" / "semifreddo"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/user")
+    assert cache_folder() == Path("/user/semifreddo")
+    monkeypatch.setenv("SEMIFREDDO_CACHE", "/own")
+    assert cache_folder() == Path("/own")
