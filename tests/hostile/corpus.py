@@ -36,7 +36,6 @@ from semifreddo.vivado.handoff import parse_handoff, registers_of
 from semifreddo.vivado.ipxact import parse_registers
 from semifreddo.vivado.reports import (
     parse_cosim,
-    parse_csynth_rpt,
     parse_csynth_xml,
     parse_hierarchy,
     parse_timing,
@@ -140,7 +139,6 @@ def corpus(folder: Path) -> list[Format]:
     np.save(array, small)
     reports = {
         "csynth.xml": (parse_csynth_xml, "<profile><ReportVersion/></profile>"),
-        "csynth.rpt": (parse_csynth_rpt, "* Version: 2020.1\n| ap_clk | 10.00 | 8.1 | 1.25 |\n"),
         "cosim.rpt": (parse_cosim, "| Verilog | Pass | 1 | 2 | 3 | 1 | 2 | 3 |\n"),
         "utilization.rpt": (parse_utilization, "| Site Type | Used |\n| Slice LUTs | 12 |\n"),
         "hierarchy.rpt": (parse_hierarchy, "| Instance | Module | FFs |\n| a | b | 3 |\n"),

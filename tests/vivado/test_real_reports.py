@@ -21,7 +21,6 @@ from semifreddo.vivado.reports import (
     TimingReport,
     UtilizationReport,
     parse_cosim,
-    parse_csynth_rpt,
     parse_csynth_xml,
     parse_timing,
     parse_utilization,
@@ -38,7 +37,6 @@ pytestmark = [
 VITIS = (10.0, 7.3, 117, 117, 100, 100, 2625, 2722, 3, 4, 0)
 MYPROJECT = (5.0, 4.049, 10, 10, 8, 8, 2532, 7969, 73, 0, 0)
 READ = [
-    ("hls4ml_vivado/myproject_csynth.rpt", parse_csynth_rpt, CsynthReport("2020.1", *MYPROJECT)),
     ("hls4ml_vivado/myproject_csynth.xml", parse_csynth_xml, CsynthReport("2020.1", *MYPROJECT)),
     (
         "hls4ml_vivado/vivado_synth.rpt",
@@ -47,9 +45,6 @@ READ = [
     ),
     ("vitis_hls/csynth.xml", parse_csynth_xml, CsynthReport("2025.1.1", *VITIS)),
     ("vitis_hls/top_kernel_csynth.xml", parse_csynth_xml, CsynthReport("2025.1.1", *VITIS)),
-    ("vitis_hls/top_kernel_csynth.rpt", parse_csynth_rpt, CsynthReport("2025.1.1", *VITIS)),
-    # The project's summary has other tables than a function's report: it tells its version only.
-    ("vitis_hls/csynth.rpt", parse_csynth_rpt, CsynthReport("2025.1.1")),
     # One transaction: there is no interval.
     ("vitis_hls/top_kernel_cosim.rpt", parse_cosim, CosimReport(True, 140, 140, 140)),
     (
@@ -66,11 +61,6 @@ READ = [
         "vivado_hls/myproject_axi_csynth.xml",
         parse_csynth_xml,
         CsynthReport("2019.2", 5.0, 6.982, 287, 287, 288, 288, 37975, 11873, 21, 20, 0),
-    ),
-    (
-        "vivado_hls/myproject_axi_csynth.rpt",  # its interval is the latency, the .xml's one more
-        parse_csynth_rpt,
-        CsynthReport("2019.2", 5.0, 6.982, 287, 287, 287, 287, 37975, 11873, 21, 20, 0),
     ),
     (
         "vivado_hls/design_1_axi_dma_0_0_utilization_synth.rpt",
@@ -101,7 +91,6 @@ READ = [
     ("vitis_hls/bd_0.hwh", parse_handoff, Handoff("2025.1.1")),  # a core alone, no processor
 ]
 OF_ITS_KIND: dict[Callable[[str], Any], Callable[[str], bool]] = {
-    parse_csynth_rpt: lambda name: name.endswith("csynth.rpt"),
     parse_csynth_xml: lambda name: name.endswith("csynth.xml"),
     parse_cosim: lambda name: name.endswith("cosim.rpt"),
     parse_utilization: lambda name: "_utilization_" in name or name == "vivado_synth.rpt",

@@ -13,56 +13,11 @@ from semifreddo.vivado.reports import (
     TimingReport,
     UtilizationReport,
     parse_cosim,
-    parse_csynth_rpt,
     parse_csynth_xml,
     parse_hierarchy,
     parse_timing,
     parse_utilization,
 )
-
-CSYNTH_2019 = """
-================================================================
-== Vivado HLS Report for 'net'
-================================================================
-* Version:        2019.2 (Build 1 on a day)
-
-+ Timing (ns):
-    +--------+-------+----------+------------+
-    |  Clock | Target| Estimated| Uncertainty|
-    +--------+-------+----------+------------+
-    |ap_clk  |  10.00|     8.419|        1.25|
-    +--------+-------+----------+------------+
-
-+ Latency (clock cycles):
-    +-----+------+-----+-----+----------+
-    |   Latency  |  Interval | Pipeline |
-    | min |  max | min | max |   Type   |
-    +-----+------+-----+-----+----------+
-    |  410|   922|  288|  800| dataflow |
-    +-----+------+-----+-----+----------+
-
-== Utilization Estimates
-+-----------------+---------+-------+--------+-------+-----+
-|       Name      | BRAM_18K| DSP48E|   FF   |  LUT  | URAM|
-+-----------------+---------+-------+--------+-------+-----+
-|Expression       |        -|      -|       0|     12|    -|
-|Total            |        7|     12|    6001|   9002|    0|
-+-----------------+---------+-------+--------+-------+-----+
-|Available        |      280|    220|  106400|  53200|    0|
-"""
-
-CSYNTH_2024 = """
-* Version:        2024.1 (Build 1 on a day)
-    |  Clock |  Target | Estimated| Uncertainty|
-    |ap_clk  |  4.00 ns|  2.920 ns|     1.08 ns|
-
-    |  Latency (cycles) |  Latency (absolute)  |  Interval | Pipeline|
-    |   min   |   max   |    min    |    max   | min | max |   Type  |
-    |        ?|        ?|          ?|         ?|    ?|    ?|       no|
-
-|        Name        | BRAM_18K|  DSP |    FF    |   LUT   | URAM|
-|Total               |       34|    18|     33999|    41102|    4|
-"""
 
 XML = """<?xml version="1.0"?>
 <profile><ReportVersion><Version>{version}</Version></ReportVersion>
@@ -135,34 +90,6 @@ Report time       : a day
 FULL = CsynthReport("2019.2", 10.0, 8.419, 410, 922, 288, 800, 9002, 6001, 12, 7, 0)
 
 
-def test_csynth_for_people() -> None:
-    assert parse_csynth_rpt(CSYNTH_2019) == FULL
-    assert parse_csynth_rpt(CSYNTH_2024) == CsynthReport(
-        "2024.1", 4.0, 2.92, None, None, None, None, 41102, 33999, 18, 34, 4
-    )
-
-
-def test_a_latency_row_that_is_too_short_ends_the_table() -> None:
-    """What follows belongs to other tables, whatever it looks like."""
-    short = "    |  410|   922|  288|  800| dataflow |"
-    text = CSYNTH_2019.replace(short, "    |  410|   922|\n    |  1|  2|  3|  4| dataflow |")
-    assert text != CSYNTH_2019
-    found = parse_csynth_rpt(text)
-    assert (found.latency_min_cycles, found.latency_max_cycles) == (None, None)
-    assert (found.interval_min_cycles, found.interval_max_cycles) == (None, None)
-
-
-def test_latencies_of_parts_are_not_those_of_the_design() -> None:
-    """A report without a summary begins with the instances, whose head has other columns first."""
-    head = "    | min |  max | min | max |   Type   |"
-    row = "    |  410|   922|  288|  800| dataflow |"
-    text = CSYNTH_2019.replace(head, "    | Instance | Module | min | max | min | max | Type |")
-    text = text.replace(row, "    | conv_U0 | conv | 410 | 922 | 288 | 800 | none |")
-    assert text.count("conv") == 2
-    found = parse_csynth_rpt(text)
-    assert (found.latency_min_cycles, found.interval_max_cycles) == (None, None)
-
-
 def test_csynth_xml() -> None:
     assert parse_csynth_xml(XML.format(version="2019.2", worst=922, dsp="DSP48E")) == FULL
     newer = parse_csynth_xml(XML.format(version="2024.1", worst="undef", dsp="DSP"))
@@ -196,13 +123,13 @@ def test_cosim() -> None:
 
 def test_absent_is_none_never_zero() -> None:
     for text in ("", "nothing of the kind\n", "|  |\n||\n"):
-        assert parse_csynth_xml(text) == parse_csynth_rpt(text) == CsynthReport()
+        assert parse_csynth_xml(text) == CsynthReport()
         assert parse_utilization(text) == UtilizationReport()
         assert parse_timing(text) == TimingReport()
         assert parse_cosim(text) == CosimReport()
 
 
-REAL = (CSYNTH_2019, CSYNTH_2024, XML, UTILIZATION_7, UTILIZATION_PLUS, TIMING, COSIM)
+REAL = (XML, UTILIZATION_7, UTILIZATION_PLUS, TIMING, COSIM)
 
 
 @st.composite
@@ -221,25 +148,9 @@ def damaged(draw: st.DrawFn) -> str:
 @example("| Site Type | Used |\n|  |\n")
 @given(damaged() | st.text())
 def test_no_text_makes_a_parser_fail(text: str) -> None:
-    for parse in (parse_csynth_xml, parse_csynth_rpt, parse_cosim, parse_utilization, parse_timing):
+    for parse in (parse_csynth_xml, parse_cosim, parse_utilization, parse_timing):
         values = vars(parse(text)).values()
         assert all(value is None or isinstance(value, int | float | str) for value in values)
-
-
-def test_the_clock_is_read_of_its_own_table_only() -> None:
-    """The project's summary of Vitis HLS has no such table, but dates and widths between bars."""
-    summary = """
-    * Date:           Tue Jan 20 23:24:04 2026
-    * Version:        2025.1.1 (Build 1 on a day)
-| Interface     | Data Width | Address Width | Offset | Register |
-+---------------+------------+---------------+--------+----------+
-| s_axi_control | 32         | 6             | 16     | 0        |
-"""
-    assert parse_csynth_rpt(summary) == CsynthReport("2025.1.1")
-    clock = "|  Clock |  Target | Estimated| Uncertainty|\n|ap_clk  | 4.00 ns | 2.9 ns |\n"
-    found = parse_csynth_rpt(summary + clock)
-    assert (found.target_ns, found.estimated_ns) == (4.0, 2.9)
-    assert parse_csynth_rpt("| Clock | Target | Estimated |\n| clk |\n").target_ns is None
 
 
 @pytest.mark.parametrize(

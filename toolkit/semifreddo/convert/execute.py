@@ -296,14 +296,6 @@ def run_qonnx(path: Path, net: StreamNet, images: npt.NDArray[np.integer]) -> In
     return np.concatenate(results).reshape(len(images), -1)
 
 
-def tensor_names(path: Path, net: StreamNet) -> dict[str, str]:
-    """The ONNX tensor that holds each stream of a network, converted or lowered.
-
-    Streams that the file has no tensor for (wiring between two nodes) are left out.
-    """
-    return {name: origin.tensor for name, origin in _origins(formats_of(path), net).items()}
-
-
 def _origins(converted: Converted, net: StreamNet) -> dict[str, Origin]:
     """Where the streams of a network, converted or lowered, are in the file."""
     found: dict[str, Origin] = {}

@@ -171,64 +171,6 @@ def parse_csynth_xml(text: str) -> CsynthReport:
     )
 
 
-def parse_csynth_rpt(text: str) -> CsynthReport:
-    """``<top>_csynth.rpt``: the same for people."""
-    used = _csynth_resources(text)
-    latency = _csynth_latency(text)
-    clock = _csynth_clock(text)
-    version = re.search(r"^\s*\*\s*Version:\s*(20\d\d(?:\.\d+)+)", text, re.MULTILINE)
-    return CsynthReport(
-        version=version[1] if version else None,
-        target_ns=clock[0],
-        estimated_ns=clock[1],
-        latency_min_cycles=latency[0],
-        latency_max_cycles=latency[1],
-        interval_min_cycles=latency[2],
-        interval_max_cycles=latency[3],
-        lut=_whole(used.get("LUT")),
-        ff=_whole(used.get("FF")),
-        dsp=_whole(used.get("DSP48E", used.get("DSP"))),
-        bram18=_whole(used.get("BRAM_18K")),
-        uram=_whole(used.get("URAM")),
-    )
-
-
-def _csynth_clock(text: str) -> tuple[float | None, float | None]:
-    """The row behind the head ``Clock | Target | Estimated``: no other table tells the clock."""
-    head = False
-    for cells in _rows(text):
-        if head:
-            target, estimated = (cell.partition(" ")[0] for cell in [*cells, "", ""][1:3])
-            return _number(target), _number(estimated)
-        head = cells[:3] == ["Clock", "Target", "Estimated"]
-    return None, None
-
-
-def _csynth_resources(text: str) -> dict[str, str]:
-    head: list[str] = []
-    for cells in _rows(text):
-        if cells[0] == "Name" and "LUT" in cells:
-            head = cells
-        elif cells[0] == "Total" and len(cells) == len(head):
-            return {name: cells[at] for at, name in enumerate(head)}
-    return {}
-
-
-def _csynth_latency(text: str) -> tuple[int | None, int | None, int | None, int | None]:
-    """Row behind the head ``min | max | min | max | min | max | Type`` of the first summary."""
-    seen = False
-    for cells in _rows(text):
-        if cells[:2] == ["min", "max"] and cells.count("min") >= 2:
-            seen = True
-        elif seen:
-            middle = len(cells) - 3  # the interval's two columns are followed by the type
-            if middle < 2:
-                break
-            low, high = _whole(cells[middle]), _whole(cells[middle + 1])
-            return _whole(cells[0]), _whole(cells[1]), low, high
-    return None, None, None, None
-
-
 def parse_cosim(text: str) -> CosimReport:
     """``<top>_cosim.rpt``; the row of the simulated language."""
     for cells in _rows(text):

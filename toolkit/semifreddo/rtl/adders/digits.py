@@ -153,8 +153,3 @@ class DigitAdders:
     def latency(self) -> int:
         """Cycles from the word's last phase to its sums."""
         return self.end - (self.cycles - 1)
-
-    @property
-    def adder_bits(self) -> int:
-        """Full adders: of each cluster one less than its terms, for every bit of a digit."""
-        return self.digit * sum(max(1, cluster.terms - 1) for cluster in self.clusters)

@@ -95,15 +95,6 @@ class PipelinedAdders:
         return tuple(last)
 
     @cached_property
-    def register_bits(self) -> int:
-        """Flip-flops of the pipeline."""
-        return sum(
-            self.formats[value][0] * (last - self.stage(value))
-            for value, last in enumerate(self.last_use)
-            if last
-        )
-
-    @cached_property
     def formats(self) -> tuple[tuple[int, bool], ...]:
         """Width and signedness of each value."""
         found = [(self.input_bits, self.input_signed)] * len(self.graph.inputs)
