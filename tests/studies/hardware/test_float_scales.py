@@ -54,7 +54,7 @@ def test_counts_come_to_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Workbench, "prove", lambda self, design: None)
     monkeypatch.setattr(Workbench, "cells", cells)
     bench = Workbench(tmp_path, 60, 1, print)
-    rows = float_scales(bench, widths=(4,))
+    rows = float_scales(bench, (4,), ("frozen", "loadable"))
     assert [(row["frozen"], row["powers_of_two"]) for row in rows] == [
         (True, True), (True, False), (False, True), (False, False)
     ]  # fmt: skip

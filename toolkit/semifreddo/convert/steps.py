@@ -240,9 +240,7 @@ class Scaler:
     shift: int
 
 
-def scaler_of(
-    steps: Steps, shift: int, slope: Fraction, rounding: Rounding = Rounding.FLOOR
-) -> Scaler | None:
+def scaler_of(steps: Steps, shift: int, slope: Fraction, rounding: Rounding) -> Scaler | None:
     """The scaler of a given shift that equals a step function; None if there is none.
 
     Args:

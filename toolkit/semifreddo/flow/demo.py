@@ -110,9 +110,9 @@ class _Clock:
 def run_demo(
     config: BuildConfig,
     *,
-    seed: int = 0,
-    progress: Progress = lambda _: None,
-    command: str = "",
+    seed: int,
+    progress: Progress,
+    command: str,
 ) -> DemoResult:
     """Train, freeze, build, check, run, retarget, check and run again.
 

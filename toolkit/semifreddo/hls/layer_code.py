@@ -107,7 +107,7 @@ def window_sizes(
     source: Stream,
     kernel: tuple[int, int],
     stride: tuple[int, int],
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    padding: tuple[int, int, int, int],
 ) -> dict[str, int]:
     """Sizes of a sliding window; the image size counts the padding."""
     top, left, bottom, right = padding

@@ -184,7 +184,7 @@ def _batches(images: Images) -> Iterator[Images]:
         yield images[start : start + _BATCH]
 
 
-def attacked(path: PublicPath, split: Split, attack: Attack, feature: int = 0) -> Split:
+def attacked(path: PublicPath, split: Split, attack: Attack, feature: int) -> Split:
     """Images of a split, changed to drive one public feature up and the others down.
 
     A pixel changes by at most ``attack.strength`` grey levels and stays a pixel, so the device

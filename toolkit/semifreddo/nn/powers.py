@@ -208,7 +208,7 @@ class PowersQuant(FixedPointQuant):
 
 
 def powers_quant(
-    bits: int, terms: Terms, filters: int, *, per_channel: bool = False
+    bits: int, terms: Terms, filters: int, *, per_channel: bool
 ) -> type[ExtendedInjector]:
     """Weights of one or two signed powers of two, ``2**0..2**(bits - 2)`` in units of the scale.
 

@@ -117,8 +117,8 @@ def _widest(net: StreamNet, layers: Sequence[Weighted]) -> int:
 
 def float_scales(
     bench: Workbench,
-    widths: Sequence[int] = (8,),
-    residencies: Sequence[str] = ("frozen", "loadable"),
+    widths: Sequence[int],
+    residencies: Sequence[str],
 ) -> list[Row]:
     """Both kinds of scales, frozen and loadable, at one rate."""
     rows: list[Row] = []
