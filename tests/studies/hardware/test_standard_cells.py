@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liberties import real_liberty
-from semifreddo.core.errors import ConfigError, DataError
+from semifreddo.core.errors import ConfigError, DataError, ToolError
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.skeleton import skeleton
 from semifreddo.rtl.design.design import make_design
@@ -39,6 +39,7 @@ from semifreddo.studies.hardware.standard_cells import (
 from semifreddo.studies.hardware.tables import recorded
 from semifreddo.studies.hardware.trained_blocks import BLENDS, CORES, frozen_block, loadable_core
 from semifreddo.studies.hardware.workbench import Workbench
+from semifreddo.studies.runner import Runner
 
 DOCS = Path(__file__).parents[3] / "docs"
 CONFIG = SemifreddoConfig(
@@ -154,9 +155,17 @@ def test_refusals_before_time_is_spent(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(DataError, match="cannot read the liberty file"):
         named.run(tmp_path, 1, print)
     library.write_text("library (one) {}")
+
+    def no_sta() -> Path:
+        raise ToolError("sta not found")
+
+    monkeypatch.setattr(study, "find_sta", no_sta)
+    with pytest.raises(ToolError, match="sta not found"):
+        named.run(tmp_path, 1, print)
     monkeypatch.setattr(study, "find_sta", lambda: Path("sta"))
-    with pytest.raises(ConfigError, match="is not trained; run `semifreddo study few_digits"):
-        named.run(tmp_path / "standard_cells", 1, print)
+    monkeypatch.setattr(study, "find_yosys", lambda _: Path("yosys"))
+    with pytest.raises(DataError, match="fashion"):
+        named.run(tmp_path, 1, print)
 
 
 def test_a_run_keeps_its_record_after_each_block(
@@ -167,7 +176,8 @@ def test_a_run_keeps_its_record_after_each_block(
     library = tmp_path / "cells.lib"
     library.write_text("library (one) {}")
     monkeypatch.setattr(study, "find_sta", lambda: Path("sta"))
-    monkeypatch.setattr(StandardCells, "_model", lambda *_: tmp_path)
+    monkeypatch.setattr(study, "find_yosys", lambda _: Path("yosys"))
+    monkeypatch.setattr(Runner, "validate", lambda *_: None)
     monkeypatch.setattr(StandardCells, "_network", lambda *_: own)
     monkeypatch.setattr(study, "ORDER", ((SMALL, 1, UNIFORM), (SMALL, 1, PRUNED)))
     calls: list[str] = []

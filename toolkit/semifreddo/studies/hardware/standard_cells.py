@@ -53,8 +53,8 @@ from semifreddo.studies.hardware.trained_blocks import (
 )
 from semifreddo.studies.hardware.workbench import Workbench, markdown
 from semifreddo.studies.measurement import Measurement
+from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import DEFAULT_SEEDS, Runner
-from semifreddo.studies.study import Cell
 from semifreddo.studies.tables import spread
 from semifreddo.tools.liberty import read_liberty
 from semifreddo.tools.opensta import find_sta
@@ -64,7 +64,7 @@ from semifreddo.train.checkpoint import load_checkpoint
 from semifreddo.train.evaluation import raw_images
 
 CLOCK_MHZ = 20.0
-"""Of which the power is; the slowest loadable block reaches it."""
+"""Of which the power is."""
 
 RATES = (1, 18)
 """Cycles per pixel."""
@@ -93,13 +93,12 @@ SEED = 0
 """Of the networks whose silicon is measured."""
 
 ORDER = (
-    (LARGE, 1, PRUNED),
-    (LARGE, 1, UNIFORM),
-    (LARGE, 1, POWERS),
-    (LARGE, 1, TERNARY),
-    *((SMALL, rate, way) for rate in RATES for way in (UNIFORM, PRUNED, POWERS, TERNARY)),
-    *((LARGE, 18, way) for way in (UNIFORM, PRUNED, POWERS, TERNARY)),
+    *((LARGE, 1, way) for way in (PRUNED, UNIFORM)),
+    *((SMALL, 1, way) for way in (TERNARY, UNIFORM, PRUNED, POWERS)),
+    *((LARGE, 1, way) for way in (POWERS, TERNARY)),
+    *((block, 18, way) for block in (SMALL, LARGE) for way in WAYS),
 )
+"""What is measured first is what the aims are about."""
 
 
 @dataclass(frozen=True)
@@ -368,13 +367,9 @@ class StandardCells(Measurement):
             )
         read_liberty(self.liberty)
         find_sta()
+        find_yosys(say)
         study = Runner(FewDigits(), DEFAULT_SEEDS, folder.parent, self.data)
-        missing = [way for way in FewDigits().cells((SEED,), ()) if not self._model(study, way)]
-        if missing:
-            raise ConfigError(
-                f"study {self.name}: network {missing[0].key} is not trained; run `semifreddo "
-                f"study {study.study.name} --data DIR` first"
-            )
+        study.validate(Serial(), say)
         accuracies = _accuracies(study)
         bench = Workbench(folder, self.timeout_s, jobs, say)
         rows: list[Row] = []
@@ -386,15 +381,8 @@ class StandardCells(Measurement):
         say(f"{folder / RECORD}: for docs/studies/{self.name}.json")
         return f"{table(rows)}\n{targets(rows)}"
 
-    def _model(self, study: Runner, cell: Cell) -> Path | None:
-        """File of a trained network; None if there is none."""
-        path = study.folder / cell.key / MODEL
-        return path if path.is_file() else None
-
     def _network(self, study: Runner, block: str, way: str) -> Network:
-        path = self._model(study, network_cell(way, SEED, block))
-        assert path is not None and study.data is not None  # run
-        trained = load_checkpoint(path)
+        trained = load_checkpoint(study.folder / network_cell(way, SEED, block).key / MODEL)
         split = study.study.load(study.data).development.val
         images = raw_images(trained.model, split.head(max(IMAGES.values())))
         return Network(net_of(trained, "network"), np.asarray(images, np.int64))
