@@ -56,7 +56,13 @@ def test_the_page_is_the_record(name):
         assert (PAGES / f"{name}.svg").read_text() == picture
 
 
-TRAINED = ("label_granularity", "learned_terms", "distribution_loss", "one_weight_bitwidth")
+TRAINED = (
+    "label_granularity",
+    "learned_terms",
+    "few_digits",
+    "distribution_loss",
+    "one_weight_bitwidth",
+)
 
 
 @pytest.mark.parametrize("name", TRAINED)
