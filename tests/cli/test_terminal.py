@@ -84,6 +84,35 @@ def test_words_are_coloured_on_a_terminal(screen: Screen, monkeypatch: pytest.Mo
     assert re.sub(r"\x1b\[[\d;]*m", "", text).splitlines()[:3] == list(LINES)
 
 
+@needs_rich
+def test_long_lines_are_left_to_the_terminal(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is copied from it is one line; brackets and colons are no markup."""
+    screen.attach(monkeypatch)
+    line = f"[bold]{'x' * 90}[/bold] :smile: 12"
+    Terminal().progress(line)
+    assert f"{line}\n" in screen.read("12")
+
+
+def test_a_line_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a program reads it through a pipe, which would be written in blocks."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    with os.fdopen(write, "w") as stream, os.fdopen(read, "rb", buffering=0) as other:
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(sys, "stdout", stream)
+        terminal = Terminal()
+        for tell, told in (
+            (terminal.progress, "one\n"),
+            (terminal.say, "two\n"),
+            (terminal.warn, "three\n"),
+            (terminal.document, "{}"),
+        ):
+            tell(told.rstrip("\n"))
+            assert other.read() == told.encode()
+
+
 @pytest.mark.parametrize("without", ["rich", "NO_COLOR", "TERM"])
 def test_plain_text_without_rich_or_if_nobody_wants_colour(
     screen: Screen, monkeypatch: pytest.MonkeyPatch, without: str
