@@ -366,6 +366,15 @@ def test_empty_vectors_prove_nothing(
     assert "has empty golden vectors: nothing was compared" in capsys.readouterr().err
 
 
+def test_check_of_a_bundle_without_vectors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, path = bundle_of(NET), tmp_path / "net.sfb"
+    write_bundle(path, type(made)(NET, made.tasks, {}))
+    assert main(["check", str(path)]) == 1
+    assert capsys.readouterr().err == f"error: {path}: holds no vectors to check with\n"
+
+
 def test_check_of_a_bundle_without_its_devices(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -27,11 +27,6 @@ def test_changed_value_is_found() -> None:
         net_from_json(json.dumps(data))
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(NetError, match=r"gone\.json: no such net file"):
-        load_net(tmp_path / "gone.json")
-
-
 @pytest.mark.parametrize("text", ["[]", "3", "{}", '{"format": "semifreddo-task-1"}'])
 def test_another_file(text: str) -> None:
     with pytest.raises(NetError, match=r"^some\.json: not a semifreddo-net"):
@@ -55,3 +50,12 @@ def test_damaged_text_gives_a_net_error_or_the_same_net(position: int, junk: str
 def test_truncated_text_is_refused(length: int) -> None:
     with pytest.raises(NetError):
         net_from_json(TEXT[:length])
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "net.json"
+    with pytest.raises(NetError, match=rf"^{file}: no such net file$"):
+        load_net(file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(NetError, match=rf"^{file}: not a semifreddo-net/\d+ file \(not text\)$"):
+        load_net(file)

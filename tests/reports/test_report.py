@@ -96,9 +96,20 @@ def test_wrong_reports(tmp_path: Path, text: str, message: str) -> None:
         BuildReport.load(path)
 
 
-def test_missing_report(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="`semifreddo build` writes it"):
-        BuildReport.load(tmp_path / "none.json")
-    (tmp_path / "binary.json").write_bytes(b"\xff\xfe")
-    with pytest.raises(DataError, match="not text"):
-        BuildReport.load(tmp_path / "binary.json")
+def test_files_that_are_no_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "report.json"
+
+    def refusal() -> str:
+        with pytest.raises(DataError) as error:
+            BuildReport.load(file)
+        return str(error.value).removeprefix(f"{file}: ")
+
+    assert refusal() == "no such report; `semifreddo build` writes it"
+    file.write_bytes(b"\xff\xfe")
+    assert refusal() == "not a semifreddo-report/1 file (not text)"
+    monkeypatch.setattr("semifreddo.reports.report.MAX_FILE_BYTES", 1 << 20)
+    text = REPORT.to_json()
+    file.write_text(text.ljust(1 << 20))
+    assert BuildReport.load(file) == REPORT
+    file.write_text(text.ljust((1 << 20) + 1))
+    assert refusal() == "larger than 1 MiB, so not a report"
