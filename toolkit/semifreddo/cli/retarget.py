@@ -109,8 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         answers = _renamed(answers, arguments.labels)
     if len(answers) < 2:
         raise ConfigError(
-            f"task {name}: one class ({answers[0]}) has the same answer for every image; name "
-            "at least two"
+            f"task {name}: one class ({', '.join(answers)}) has the same answer for every image; "
+            "name at least two"
         )
     options = options_of(target, epochs=arguments.epochs, seed=arguments.seed)
     if arguments.quiet:
