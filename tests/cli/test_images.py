@@ -225,3 +225,13 @@ def test_text_is_no_picture_and_no_advice_about_pickles(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"not an \.npy or \.npz file of images") as failure:
         load_images(tmp_path / "a.npz", GREY)
     assert "pickle" not in str(failure.value)
+
+
+def test_images_of_an_array_are_numbered(tmp_path: Path) -> None:
+    """One number each; a number alone is no image, which is told later."""
+    file = tmp_path / "x.npy"
+    for shape, names in (((3, 4, 4, 1), ("0", "1", "2")), ((0, 4, 4, 1), ()), ((), ())):
+        np.save(file, np.zeros(shape, np.uint8))
+        found = load_images(file, GREY)
+        assert found.names == names and found.raw.shape == shape
+        assert not found.pictures and not found.skipped
