@@ -120,3 +120,16 @@ def test_more_pixels_than_memory_is_given(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DataError) as error:
         load_dataset("pictures", folder)
     assert str(error.value) == f"{folder}: {pixels} bytes of pixels are more than {pixels - 1}"
+
+
+def test_a_picture_of_another_size_is_told_with_the_first(tmp_path: Path) -> None:
+    """Which is the odd one nobody knows: the first that differs from the first is named."""
+    folder = filled(tmp_path / "all", {"a": 10, "b": 10})
+    first, second = folder / "a" / "0.png", folder / "a" / "1.png"
+    Image.new("L", (9, 5)).save(first)
+    with pytest.raises(DataError) as error:
+        load_dataset("pictures", folder)
+    assert str(error.value) == (
+        f"{second}: is 6x4 pixels (width x height), {first} is 9x5; `semifreddo new` scales "
+        "pictures to one size with --size"
+    )

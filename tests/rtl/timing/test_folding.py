@@ -169,6 +169,20 @@ def test_what_cannot_be_folded() -> None:
         "it is nothing but wiring"
     )
     assert refused(two_convs(second=2)) == "'w0' and 'w1' differ in format or frozen values"
+    biased = two_convs()
+    bias = WeightBlock("bias", "bias", np.array([1, 2]), 4, True, (3, 3), (True, True))
+    last = replace(biased.layers[1], bias="bias")
+    assert refused(
+        replace(biased, layers=(biased.layers[0], last), blocks=(*biased.blocks, bias))
+    ) == (f"of {last.name!r} and {biased.layers[0].name!r} one has no bias")
+    layers = [cast("a", "image"), cast("b", "a")]
+    again = replace(net(layers, [["a"], ["b"]]).repeats[0], name="again")
+    twice = net(layers, [["a"], ["b"]])
+    twice = replace(twice, repeats=(*twice.repeats, again))
+    with pytest.raises(
+        ProjectError, match=r"^repeat 'again' cannot be folded: 'a' belongs to anot"
+    ):
+        make_design(twice)
     blocks = weights("w0", 1, (False, False)), weights("w1", 1, (False, False))
     names = ["w0", "w1", "w1"]
     layers = [
