@@ -167,3 +167,15 @@ def test_weights_have_one_scale_unless_each_channel_is_to_have_one():
     for precision, scales in ((Precision(), 1), (Precision(per_channel=True), 4)):
         block = QuantConvBlock(3, 4, precision)
         assert block.conv.quant_weight().scale.numel() == scales
+
+
+@pytest.mark.parametrize("frac", [-24, 0, 52])
+def test_the_finest_and_the_coarsest_grid(frac):
+    """A number on a finer grid is on none: no format has as many fraction bits."""
+    assert grid_frac(torch.tensor([2.0**-frac], dtype=torch.float64)) == frac
+    assert grid_frac(torch.tensor([2.0**30])) == -24
+    for value in (2.0**-53, 2.0**-60):
+        with pytest.raises(
+            ConversionError, match=r"^values lie on no power-of-two grid; is a quan"
+        ):
+            grid_frac(torch.tensor([value], dtype=torch.float64))

@@ -33,3 +33,11 @@ def test_every_table_of_a_design_describes_one_kind():
             assert train.topology is not None and train.topology.kind == kind
             assert train.architecture == topology.config.from_dict(SMALL)
     assert TrainSection("digits").topology is None is TrainSection("digits").architecture
+
+
+def test_only_networks_with_a_core_are_trained_around_one():
+    assert {kind: made.core for kind, made in TOPOLOGIES.items()} == {
+        "semifreddo": True,
+        "core": False,
+        "backbone": False,
+    }
