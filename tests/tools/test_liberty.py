@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from liberties import real_liberty
 from semifreddo.core.errors import DataError, ToolError
 from semifreddo.tools.liberty import (
     Mapped,
@@ -14,6 +16,7 @@ from semifreddo.tools.liberty import (
     map_to_cells,
     mapping_script,
     read_liberty,
+    smallest_buffer,
 )
 from semifreddo.tools.yosys import find_yosys
 
@@ -168,7 +171,7 @@ def mapped(tmp_path: Path, black_boxes: tuple[str, ...] = ()) -> Mapped:
     return map_to_cells(
         {"m.sv": MODULE},
         "m",
-        liberty=liberty(tmp_path / "small.lib", INVERTER),
+        liberty=liberty(tmp_path / "small.lib", INVERTER, BUFFER),
         workdir=tmp_path / "work",
         timeout_s=60,
         black_boxes=black_boxes,
@@ -224,7 +227,8 @@ def test_the_script_is_the_measured_recipe() -> None:
         "read_verilog -sv a.sv b.sv",
         "synth -flatten -top a",
         "dfflibmap -liberty cells.lib",
-        "abc -liberty cells.lib -script +strash;dc2;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize",
+        "abc -liberty cells.lib -constr drivers.constr "
+        "-script +strash;dc2;&get,-n;&nf;&put;buffer,-c,-p;topo;upsize;dnsize",
         "setundef -zero",
         "splitnets",
         "opt_clean -purge",
@@ -234,3 +238,32 @@ def test_the_script_is_the_measured_recipe() -> None:
         "write_json -selected netlist.json",
         "write_verilog -selected -noattr -noexpr -simple-lhs netlist.v",
     ]
+
+
+def test_the_smallest_buffer(tmp_path: Path) -> None:
+    big = gate("BIG", 9.0, "A", "A", "positive_unate")
+    note = "/* cell (NONE) { area : 0; } */"
+    library = liberty(tmp_path / "small.lib", INVERTER, big, NAND, BUFFER, FLOP, note)
+    assert smallest_buffer(library) == "BUF"
+    with pytest.raises(DataError, match="has no buffer, without which nothing is mapped"):
+        smallest_buffer(liberty(tmp_path / "none.lib", INVERTER, NAND, FLOP))
+
+
+def test_a_register_of_many_readers_drives_buffers(tmp_path: Path) -> None:
+    library = real_liberty()
+    text = (
+        "module m (input wire clk, input wire en, input wire [199:0] a, output reg [199:0] q);\n"
+        "reg e;\nalways @(posedge clk) begin e <= en; if (e) q <= a; end\nendmodule\n"
+    )
+    found = map_to_cells(
+        {"m.sv": text}, "m", liberty=library, workdir=tmp_path / "work", timeout_s=60
+    )
+    cells = json.loads(found.gates.read_bytes())["modules"]["m"]["cells"].values()
+    readers = Counter(
+        bit
+        for cell in cells
+        for pin, bits in cell["connections"].items()
+        for bit in bits
+        if pin not in {"CLK", "Q", "Y"}
+    )
+    assert 1 < max(readers.values()) < 50

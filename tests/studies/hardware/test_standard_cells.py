@@ -118,7 +118,7 @@ def test_a_block_in_real_cells(tmp_path: Path) -> None:
 def row(block: str, rate: int, way: str, residency: str, size: int, accuracy: Any) -> Any:
     numbers = {"area": size, "state": 1, "ns": 2.0, "mw": size / 2, "lut": size, "ff": size}
     key = {"block": block, "cycles": rate, "weights": way, "residency": residency}
-    return key | numbers | {"weight_bits": 0, "accuracy": accuracy}
+    return key | numbers | {"weight_bits": 0, "accuracy": accuracy, "of_uniform": [0.8]}
 
 
 def rows_of(way: str, frozen: int, accuracy: Any) -> list[Any]:
@@ -145,6 +145,8 @@ def test_aims_are_hit_or_missed_with_the_reason() -> None:
     assert lines[PRUNED].endswith("| hit |")
     assert lines[TERNARY].endswith("| missed: loses 10.00 points |")
     assert "not measured" in lines["powers of two"]
+    [_, _, _, pruned, *_] = targets(rows_of(PRUNED, 90, [0.8])).splitlines()
+    assert pruned.endswith("| 11.11 | 11.11 | hit |"), "pruned weights are loaded as uniform ones"
 
 
 def test_refusals_before_time_is_spent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,3 +218,4 @@ def test_accuracies_are_those_of_the_study_of_the_networks() -> None:
         known.setdefault((cell["point"]["block"], cell["way"]), []).append(item["test"]["accuracy"])
     assert rows
     assert all(each["accuracy"] == known[each["block"], each["weights"]] for each in rows)
+    assert all(each["of_uniform"] == known[each["block"], UNIFORM] for each in rows)

@@ -17,9 +17,14 @@ from semifreddo.tools.runner import Progress, run
 from semifreddo.tools.yosys import find_yosys
 
 # The default script of abc burns minutes on a layer and saves a few per cent. Without buffers a net
-# of many readers takes longer than all the logic behind it.
-_ABC = "+strash;dc2;&get,-n;&nf;&put;buffer,-c;topo;upsize;dnsize"
+# of many readers takes longer than all the logic behind it; -p puts them behind registers, too.
+_ABC = "+strash;dc2;&get,-n;&nf;&put;buffer,-c,-p;topo;upsize;dnsize"
 _CELLS = "cells.lib"
+_DRIVERS = "drivers.constr"
+
+_CELL = r'\bcell\s*\(\s*"?(\w+)"?\s*\)(.*?)(?=\bcell\s*\(|\Z)'
+_INPUT = r'\bpin\s*\(\s*"?(\w+)"?\s*\)\s*{[^{}]*?direction\s*:\s*"?input'
+_FUNCTION = r"\bfunction\s*:\s*([^;]*?)\s*;"
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def mapping_script(names: Collection[str], top: str) -> str:
         f"read_verilog -sv {' '.join(sorted(names))}\n"
         f"synth -flatten -top {top}\n"
         f"dfflibmap -liberty {_CELLS}\n"
-        f"abc -liberty {_CELLS} -script {_ABC}\n"
+        f"abc -liberty {_CELLS} -constr {_DRIVERS} -script {_ABC}\n"
         "setundef -zero\n"
         "splitnets\n"
         "opt_clean -purge\n"
@@ -79,6 +84,26 @@ def mapping_script(names: Collection[str], top: str) -> str:
         "write_json -selected netlist.json\n"
         "write_verilog -selected -noattr -noexpr -simple-lhs netlist.v\n"
     )
+
+
+def smallest_buffer(liberty: Path) -> str:
+    """The cell of least area that gives what its one input is.
+
+    Raises:
+        DataError: The liberty file cannot be read, or has none; abc maps nothing then.
+    """
+    text = read_liberty(liberty).decode("utf-8", "replace")
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    found: list[tuple[float, str]] = []
+    for name, cell in re.findall(_CELL, text, re.DOTALL):
+        inputs = re.findall(_INPUT, cell)
+        functions = [text.strip('"() ') for text in re.findall(_FUNCTION, cell)]
+        area = re.search(r"\barea\s*:\s*([\d.]+)", cell)
+        if area and len(inputs) == 1 and functions == inputs:
+            found.append((float(area[1]), name))
+    if not found:
+        raise DataError(f"{liberty}: has no buffer, without which nothing is mapped")
+    return min(found)[1]
 
 
 def read_liberty(liberty: Path) -> bytes:
@@ -120,12 +145,14 @@ def map_to_cells(
         progress: Gets a line if Yosys has to be prepared first.
 
     Raises:
-        DataError: The liberty file cannot be read.
+        DataError: The liberty file cannot be read, or has no buffer.
         ToolError: Yosys is missing or fails, or cells remain for which the library has none.
         ToolTimeoutError: Not finished in time.
     """
     yosys = find_yosys(progress)
     write_atomic(workdir / _CELLS, read_liberty(liberty))
+    # To abc a register is an input. Of inputs that nothing drives it takes the slew to be zero.
+    write_atomic(workdir / _DRIVERS, f"set_driving_cell {smallest_buffer(liberty)}\n")
     for name, text in files.items():
         write_atomic(workdir / name, text)
     write_atomic(workdir / "map.ys", mapping_script(files, top))

@@ -3,8 +3,8 @@
 The block is the second one of the networks of :mod:`semifreddo.studies.few_digits`: three cores,
 two blends, window formers, line memories, FIFOs. All of it is frozen, or all is loadable, or one
 core of three is frozen. What is frozen is measured whole. Loadable hardware is the same for all
-weights, so one loadable core and its blend are measured and counted three times and twice; of wide
-ones a few output channels, from which all follow on a line.
+weights, so one loadable core and its blend are measured and counted three times and twice; of the
+wide ones at a pixel per cycle a few output channels, from which all follow on a line.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from semifreddo.studies.measurement import Measurement
 from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import DEFAULT_SEEDS, Runner
 from semifreddo.studies.tables import spread
-from semifreddo.tools.liberty import read_liberty
+from semifreddo.tools.liberty import mapping_script, read_liberty
 from semifreddo.tools.opensta import find_sta
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys
@@ -72,8 +72,11 @@ RATES = (1, 18)
 IMAGES: Mapping[int, int] = {1: 3, 18: 2}
 """Images that follow each other, by the cycles per pixel; the first is not counted."""
 
-SLICES: Mapping[str, tuple[int, ...]] = {SMALL: (8,), LARGE: (2, 4)}
-"""Output channels of the loadable cores that are measured."""
+SLICES: Mapping[tuple[str, int], tuple[int, ...]] = {
+    **{(block, rate): (BLOCKS[block][1],) for block in BLOCKS for rate in RATES},
+    (LARGE, 1): (2, 4),
+}
+"""Output channels of the loadable cores that are measured, by block and cycles per pixel."""
 
 MULTIPLIERS: Mapping[str, Multiplier] = {UNIFORM: "lut", POWERS: "shift", TERNARY: "shift"}
 """Loadable hardware by the weights that it takes; pruned ones are loaded as uniform ones."""
@@ -155,9 +158,8 @@ def measured_parts(bench: Workbench, cut: CutNet, schedule: RtlSchedule, liberty
         ToolError: Yosys or OpenSTA is missing or fails.
     """
     design = make_design(cut.net, schedule)
-    key = digest_json(
-        [design.digest, cut.images.tolist(), digest_file(liberty), CLOCK_MHZ, find_yosys().text]
-    )
+    tools = [mapping_script((), ""), find_yosys().text, digest_file(liberty), CLOCK_MHZ]
+    key = digest_json([design.digest, cut.images.tolist(), *tools])
     kept = bench.cache / f"silicon-{key}.json"
     if not kept.is_file():
         found = measure_cells(
@@ -222,7 +224,7 @@ class Network:
         """A loadable core and its blend, by the names of their layers."""
         wanted = BLOCKS[block][1]
         found: list[tuple[int, Parts]] = []
-        for channels in SLICES[block]:
+        for channels in SLICES[block, rate]:
             cut = loadable_core(self.net, self.images[: IMAGES[rate]], channels)
             schedule = schedule_of(cut.net, rate, multiplier)
             found.append((channels, measured_parts(bench, cut, schedule, liberty)))
@@ -295,7 +297,7 @@ def table(rows: Sequence[Row]) -> str:
                 lines.append((block, rate, way, "not measured", *[None] * (len(head) - 4)))
                 break
             own = known[block, rate, way, ALL_LOADABLE]
-            any_weights = known.get((block, rate, UNIFORM, ALL_LOADABLE))
+            any_weights = _any_weights(known, block, rate)
             accuracy = row["accuracy"]
             lines.append(
                 (
@@ -315,7 +317,7 @@ def table(rows: Sequence[Row]) -> str:
 def targets(rows: Sequence[Row]) -> str:
     """What was aimed at, for the wide block at a pixel per cycle, and what came of it: Markdown."""
     known = _by_key(rows)
-    whole = known.get((LARGE, 1, UNIFORM, ALL_LOADABLE))
+    whole = _any_weights(known, LARGE, 1)
     head = ("weights", "aim", "area", "LUT + FF", "ns", "mW", "4-bit loadable / this: area")
     lines: list[tuple[object, ...]] = []
     for way in WAYS:
@@ -325,7 +327,7 @@ def targets(rows: Sequence[Row]) -> str:
             lines.append((way, aim, *[None] * 6, "not measured"))
             continue
         found = _ratios(known[LARGE, 1, way, ALL_LOADABLE], row)
-        lost = _points(whole) - _points(row)
+        lost = _points(row["of_uniform"]) - _points(row["accuracy"])
         misses = [
             f"{name} {value:.2f}"
             for name, value in zip(("area", "LUT + FF"), found, strict=False)
@@ -338,9 +340,14 @@ def targets(rows: Sequence[Row]) -> str:
     return markdown((*head, "LUT + FF", "result"), lines)
 
 
-def _points(row: Row) -> float:
+def _any_weights(known: Mapping[tuple[Any, ...], Row], block: str, rate: int) -> Row | None:
+    """The block that takes any 4-bit weights: pruned ones are loaded into the same hardware."""
+    keys = ((block, rate, way, ALL_LOADABLE) for way in (UNIFORM, PRUNED))
+    return next((known[key] for key in keys if key in known), None)
+
+
+def _points(accuracy: Sequence[float] | None) -> float:
     """Mean test accuracy in per cent; nothing is known to be lost before the test."""
-    accuracy = row["accuracy"]
     return 100 * statistics.fmean(accuracy) if accuracy else 0.0
 
 
@@ -375,7 +382,11 @@ class StandardCells(Measurement):
         rows: list[Row] = []
         for block, rate, way in ORDER:
             found = self._rows(bench, study, block, rate, way)
-            rows += [row | {"accuracy": accuracies.get((block, way))} for row in found]
+            tested = {
+                "accuracy": accuracies.get((block, way)),
+                "of_uniform": accuracies.get((block, UNIFORM)),
+            }
+            rows += [row | tested for row in found]
             write_atomic(folder / RECORD, recorded(self.name, rows))
             say(f"{block}, {rate} cycles per pixel, {way}: measured")
         say(f"{folder / RECORD}: for docs/studies/{self.name}.json")
