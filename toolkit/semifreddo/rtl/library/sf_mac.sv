@@ -182,8 +182,8 @@ module sf_mac #(
                     for (k = 0; k < 16; k = k + 1) begin : g_choice
                         if (s * 16 + k < CHOICES) begin : g_real
                             assign these[k*LANE+:LANE] = choices[s*16+k];
-                        end else begin : g_behind
-                            assign these[k*LANE+:LANE] = '0;
+                        end else begin : g_free
+                            assign these[k*LANE+:LANE] = 'x;  // never asked for
                         end
                     end
                     always @(posedge clk) parts[s*LANE+:LANE] <= these[index[3:0]*LANE+:LANE];
