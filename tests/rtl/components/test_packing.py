@@ -69,6 +69,6 @@ def test_inverters(per_cycle: int, inverted: int) -> None:
     assert COSTS["inverted_bit"].lut == 1
 
 
-def test_other_multipliers_have_no_shift_registers() -> None:
-    array = Mac(9, 3, 8, 4, True, 8, False, 8, True, 20, dsp=False, phase=0)
+def test_slices_of_their_own_have_no_shift_registers() -> None:
+    array = Mac(9, 3, 8, 4, True, 8, False, 8, True, 20, dsp=True, phase=0)
     assert array.shift_registers(in_luts=True).counts == {}

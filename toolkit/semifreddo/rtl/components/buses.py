@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.memories import Fifo, mux
+from semifreddo.rtl.components.memories import Fifo, selector
 
 
 def word_literal(value: int) -> str:
@@ -103,7 +103,7 @@ class Egress:
     def counts(self) -> Parts:
         """With the FIFO of two words, each with its mark of the last one, in front of the bus."""
         parts = Parts.of("bus_output")
-        parts.add("mux_bit", self.bits * mux(self.channels))
+        parts.add("selector_lut", self.bits * selector(self.channels))
         parts.add_all(Fifo(WORD_BITS + 1, 2).counts())
         return parts
 

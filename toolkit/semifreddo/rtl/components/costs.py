@@ -66,8 +66,11 @@ COSTS: Mapping[str, Area] = {
     # A bit of the register window, and one more that is masked at the image's edge.
     "window_bit": Area(ff=1),
     "masked_bit": Area(ff=1),
-    # Counters of a FIFO; one word register of a bit that is behind or in it.
-    "fifo": Area(lut=5, ff=12),
+    # A FIFO: whether it is empty, and where it does not count credits, whether it is full; a bit of
+    # the places that are written and read; a word register of a bit that is behind or in it.
+    "fifo": Area(lut=1, ff=1),
+    "fifo_room": Area(lut=3.5, ff=1),
+    "fifo_place_bit": Area(lut=5, ff=2),
     "word_bit": Area(ff=1),
     # A reader of a forked stream.
     "fork_reader": Area(lut=3, ff=1),
@@ -86,11 +89,11 @@ COSTS: Mapping[str, Area] = {
     "mark": Area(lut=0.73, ff=0.7),
     "picked_bit": Area(lut=1.9),
     "collected_bit": Area(ff=1),
-    # Loadable: counters and marks; a bit of a multiplexer with four inputs; of the factors'
+    # Loadable: counters and marks; a LUT of a selector; a bit of the factors'
     # registers; of a row of a multiplier of LUTs, and of its registers; of the tree of sums; of the
     # accumulator.
     "multiply": Area(lut=14, ff=9),
-    "mux_bit": Area(lut=1.11),
+    "selector_lut": Area(lut=1),
     "factor_bit": Area(ff=1),
     "product_bit": Area(lut=1),
     "product_register": Area(ff=1),
@@ -141,13 +144,12 @@ COSTS: Mapping[str, Area] = {
     "start_bit": Area(lut=0.32),
     # The front end, synthesised alone: registers, the input stream, a byte of its pixels, the
     # output stream, and loading of tasks.
-    "bus_registers": Area(lut=161, ff=155),
+    "bus_registers": Area(lut=265, ff=238),
     "bus_input": Area(lut=240, ff=190),
     "bus_input_byte": Area(lut=34, ff=10),
     "bus_output": Area(lut=60, ff=50),
     "bus_task": Area(lut=286, ff=177),
-    # Memories: output multiplexers behind 64 words, the way past a block.
-    "memory_mux_bit": Area(lut=0.45),
+    # Memories: the way past a block.
     "bypass_bit": Area(lut=1, ff=1),
     "ram_lut": Area(lut=1),
     "rom_lut": Area(lut=1.0),
@@ -168,6 +170,10 @@ PAIRED: Mapping[str, float] = {
     "shift_bit": 0.8,
     "added_bit": 0.65,
     "total_bit": 0.7,
+    "bus_registers": 0.8,
+    "bus_input": 0.8,
+    "bus_output": 0.8,
+    "bus_task": 0.8,
 }
 """LUTs that remain of one when two that share inputs, and have at most five, are one LUT6_2; 1 of
 all other parts. Fitted to what :mod:`semifreddo.tools.lut_pairs` counts in Yosys' netlists."""
@@ -249,7 +255,7 @@ def rom_parts(words: int, bits: int) -> Parts:
     """
     leaves, columns = -(-words // 64), min(bits, (1 << words) - 2) if words < 8 else bits
     parts = Parts.of("rom_lut", columns * leaves)
-    parts.add("mux_bit", columns * 2 * (-(-leaves // 4) - 1))
+    parts.add("selector_lut", columns * 2.2 * (-(-leaves // 4) - 1))
     return parts
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Geometry
-from semifreddo.rtl.components.memories import Fifo, memory, mux
+from semifreddo.rtl.components.memories import Fifo, memory, selector
 from semifreddo.rtl.components.windows import sizes
 
 
@@ -32,7 +32,7 @@ class Pick:
 
     def counts(self) -> Parts:
         live = self.group - self.zeros
-        parts = Parts.of("mux_bit", live * mux(-(-self.bits // self.group)))
+        parts = Parts.of("selector_lut", live * selector(-(-self.bits // self.group)))
         parts.add("word_bit", live)
         return parts
 
@@ -190,7 +190,7 @@ class Lookup:
         }
         live = sum(column not in known for column in self.columns)
         parts = Parts.of("lookup_lut", live * max(count / 64, 0.5))
-        parts.add("mux_bit", live * mux(max(count // 64, 1)))
+        parts.add("selector_lut", live * selector(max(count // 64, 1)))
         return parts
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import (
+    RAM_DEPTHS,
     Parts,
     block_memories,
     in_blocks,
@@ -18,7 +19,7 @@ from semifreddo.rtl.components.costs import (
 )
 from semifreddo.rtl.components.shifts import Codes
 
-BITS_IN_FLIP_FLOPS = 16
+BITS_IN_FLIP_FLOPS = 13
 """Width up to which Yosys makes flip-flops of a memory of two words."""
 
 
@@ -27,16 +28,39 @@ def memory(words: int, bits: int) -> Parts:
     parts = Parts()
     if words <= 2 and bits <= BITS_IN_FLIP_FLOPS:
         parts.add("word_bit", bits * words)
-        parts.add("mux_bit", bits * (words - 1) / 2)
+        parts.add("selector_lut", 0.55 * bits * (words - 1))
     else:
         parts.add("ram_lut", ram_luts(words, bits))
-        parts.add("memory_mux_bit", bits * (-(-words // 64) - 1))
+        parts.add("selector_lut", bits * selector(-(-words // RAM_WORDS)))
     return parts
 
 
-def mux(inputs: int) -> float:
-    """Multiplexers with four inputs (a LUT each) that make one with more."""
-    return (inputs - 1) / 3
+RAM_WORDS = RAM_DEPTHS[-1][0]
+"""Words of the deepest memory of LUTs; what is read of a deeper one is selected."""
+
+_SELECTORS = (0, 0, 1, 1, 1, 2, 2, 4, 3, 5, 4.2, 4.3, 4, 5.4, 5.9, 6.4, 6.1)
+_LARGER = 0.45
+"""LUTs for each input of a larger selector: a mean, since Yosys makes 8 to 14 of 18 to 24."""
+
+
+def selector(inputs: int) -> float:
+    """LUTs of a bit that is selected from so many inputs.
+
+    They are what Yosys 0.70 makes of them (``semifreddo study components``), which is up to twice
+    the least there is, a LUT for every three inputs but one.
+    """
+    return _SELECTORS[inputs] if inputs < len(_SELECTORS) else _LARGER * inputs
+
+
+def constants(count: int, bits: int) -> float:
+    """LUTs of a constant that is selected from so many: bits that are the same function are one.
+
+    A function of one signal takes nothing, or an inverter.
+    """
+    index = (count - 1).bit_length()
+    functions = 2 ** (1 << index) - 2 - 2 * index if index < 4 else bits
+    leaves = -(-count // RAM_WORDS)
+    return min(bits, functions) * (leaves + selector(leaves))
 
 
 @dataclass(frozen=True)
@@ -60,12 +84,17 @@ class Fifo:
         return found | ({"BLOCK": 1} if in_blocks(self.depth, self.bits) else {})
 
     def counts(self) -> Parts:
-        parts = Parts.of("fifo")
+        parts, place = Parts.of("fifo"), max(1, (self.depth - 1).bit_length())
+        parts.add("fifo_place_bit", place)
+        parts.add("word_bit", self.depth.bit_length())  # how many there are
+        parts.add("fifo_room", not self.credited)
         if in_blocks(self.depth, self.bits):
             parts.add("bram18", block_memories(self.depth, self.bits))
-            parts.add("bypass_bit", self.bits)
+            parts.add("bypass_bit", self.bits + 1)
+            parts.add("selector_lut", place)  # the place that is read next
         else:
             parts.add_all(memory(self.depth, self.bits))
+            parts.add("word_bit", place)  # Yosys keeps the place that is read twice
         return parts
 
 
@@ -200,7 +229,7 @@ class Bank:
                 parts.add("bram18", self.per_line * block_memories(self.words, bits))
                 continue
             parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
-            parts.add("memory_mux_bit", self.per_line * bits * (-(-self.words // 64) - 1))
+            parts.add("selector_lut", self.per_line * bits * selector(-(-self.words // RAM_WORDS)))
         return parts
 
 

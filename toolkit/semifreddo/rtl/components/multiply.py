@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from semifreddo.ir.address_map import WORD_BITS
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.memories import Rom, mux
+from semifreddo.rtl.components.memories import Rom, selector
 from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.shifts import Shifts
 from semifreddo.rtl.components.signs import SIGN_BITS, Signs
@@ -24,6 +24,9 @@ CHOICES_AT_ONCE = 16
 
 SHORTEST_SHIFT = 3
 """Registers in a row, with nothing between them, of which Yosys makes a shift register."""
+
+STAGE_ROWS = 2
+"""Rows of a multiplier of LUTs between two registers; each takes two bits of a weight."""
 
 DEEP_LINES = 9
 """Lines of weights from which on a bank, which is twice as deep, can be in block memories."""
@@ -239,7 +242,10 @@ class Mac:
 
     @property
     def takes_sums_in(self) -> bool:
-        """Whether a slice takes its accumulator in, and what that starts with."""
+        """Whether a slice takes its accumulator in, and what that starts with.
+
+        Of several products in a cycle every second one takes in the sum with its neighbour.
+        """
         return self.sliced and self.per_cycle == 1 and not self.packing
 
     @property
@@ -263,15 +269,27 @@ class Mac:
         """Bits of the operands of a cycle."""
         return self.per_cycle * self.x_bits * (1 if self.shared else self.lanes)
 
+    @property
+    def _operand_luts(self) -> float:
+        """LUTs that choose a bit of an operand, in one step or two."""
+        if not self.split:
+            return selector(self.choices)
+        whole, rest = divmod(self.choices, CHOICES_AT_ONCE)
+        first = whole * selector(CHOICES_AT_ONCE) + selector(rest)
+        return first + selector(whole + (rest > 0))
+
     def counts(self) -> Parts:
         """Without the registers behind the weights' memory, which depend on that."""
         parts = Parts.of("multiply")
-        parts.add("mux_bit", self._operand_bits * mux(self.choices))
-        parts.add("mux_bit", self.per_cycle * self.lanes * self.w_bits * mux(self.per_unit))
+        parts.add("selector_lut", self._operand_bits * self._operand_luts)
+        parts.add(
+            "selector_lut", self.per_cycle * self.lanes * self.w_bits * selector(self.per_unit)
+        )
         split = -(-self.choices // CHOICES_AT_ONCE) - 1 if self.split else 0
         parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
         self._add_products(parts)
-        sums = (self.terms - 1) * self.lanes
+        taken = self.terms // 2 if self.sliced and not self.packing else 0
+        sums = (self.terms - 1 - taken) * self.lanes
         parts.add("tree_bit", sums * (self.product_bits + self.tree_levels / 2))
         kind = "dsp_total_bit" if self.takes_sums_in else "total_bit"
         parts.add(kind, self.lanes * self.sum_bits)
@@ -295,9 +313,18 @@ class Mac:
             parts.add("plain_product_bit", multipliers * width * bits)
             parts.add("product_register", multipliers * self.product_bits)
         else:
-            waits = (self.booth_rows + 1) // 2 - 1
-            held = self.product_bits + waits * (self.product_bits + width)
-            parts.add("product_bit", multipliers * self.booth_rows * (width + 2))
+            self._add_booth(parts)
+
+    def _add_booth(self, parts: Parts) -> None:
+        """Rows of two bits of a weight, with a register behind every second one."""
+        multipliers, width = self.per_cycle * self.lanes, self.x_bits
+        parts.add("product_bit", multipliers * self.booth_rows * (width + 2))
+        for stage in range(1, self.multiplier_stages + 1):
+            rows = min(STAGE_ROWS * stage, self.booth_rows)
+            held = min(width + 2 * rows, self.product_bits)
+            if stage < self.multiplier_stages:
+                held += max(0, self.w_bits - 2 * rows + 1)  # the lowest of them was seen before
+                parts.add("product_register", self._operand_bits)
             parts.add("product_register", multipliers * held)
 
     def _add_packed(self, parts: Parts, packing: Packing) -> None:
@@ -315,23 +342,31 @@ class Mac:
             parts.add("factor_bit", self.terms * (self.x_bits + (packing.depth - 1).bit_length()))
 
     def shift_registers(self, *, in_luts: bool) -> Parts:
-        """What changes where registers of packed weights in a row become shift registers.
+        """What changes where registers of weights in a row become shift registers.
 
         Args:
             in_luts: Whether the weights' memory has a register of flip-flops behind it.
         """
         parts = Parts()
-        if self.packing is None:
-            return parts
         through = self.reads == 0 or self.per_unit == 1  # nothing is chosen on the way
         held = int(in_luts) + self.reads if through else 1
-        bits = self.lanes * self.w_bits
-        if self.packing.raise_:
-            bits -= self.lanes - self.packing.slices  # inverted on the way
-        for wait in self.packing.waits(self.per_cycle):
-            if held + wait >= SHORTEST_SHIFT:
-                parts.add("shifted_bit", bits)
-                parts.add("packed_factor_bit", -bits * min(held, 1))
-                parts.add("factor_bit", -bits * max(held - 1, 0))
-                parts.add("packed_wait_bit", -bits * wait)
+        if self.packing:
+            bits = self.lanes * self.w_bits
+            if self.packing.raise_:
+                bits -= self.lanes - self.packing.slices  # inverted on the way
+            for wait in self.packing.waits(self.per_cycle):
+                if held + wait >= SHORTEST_SHIFT:
+                    parts.add("shifted_bit", bits)
+                    parts.add("packed_factor_bit", -bits * min(held, 1))
+                    parts.add("factor_bit", -bits * max(held - 1, 0))
+                    parts.add("packed_wait_bit", -bits * wait)
+        elif not (self.dsp or self.signs or self.shifts):
+            per_stage = 2 * STAGE_ROWS
+            for wait in range(self.multiplier_stages):
+                if held + wait >= SHORTEST_SHIFT:
+                    late = max(0, min(per_stage, self.w_bits - per_stage * wait))
+                    bits = self.per_cycle * self.lanes * late
+                    parts.add("shifted_bit", bits)
+                    parts.add("factor_bit", -bits * held)
+                    parts.add("product_register", -bits * wait)
         return parts

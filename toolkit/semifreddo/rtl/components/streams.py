@@ -92,7 +92,7 @@ class RepeatIn:
 
     def counts(self) -> Parts:
         parts = Parts.of("position")
-        parts.add("mux_bit", self.bits / 2)
+        parts.add("selector_lut", 0.55 * self.bits)
         return parts
 
 

@@ -136,8 +136,8 @@ class Upsampler:
         parts = Parts.of("position")
         if rows > 1:
             parts.add_all(self._row.counts())
-            parts.add("mux_bit", self.keep / 2)
+            parts.add("selector_lut", 0.55 * self.keep)
         if columns > 1:
             parts.add("word_bit", self.bits)
-            parts.add("mux_bit", self.bits / 2)
+            parts.add("selector_lut", 0.55 * self.bits)
         return parts

@@ -18,7 +18,7 @@ from semifreddo.ir.allowed import MOST_TERMS
 from semifreddo.rtl.choices import Multiplier
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
-from semifreddo.rtl.components.memories import Bank, Delay, Fifo, mux
+from semifreddo.rtl.components.memories import Bank, Delay, Fifo, constants, selector
 from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.components.numbers import Number, place_cast
 from semifreddo.rtl.components.packing import Packing
@@ -237,8 +237,11 @@ class FoldedEngine(Engine):
         parts, mac = self.memory_registers(), self.mac
         loaded, sums = set(self.loadable_bias), self.lanes * self.sum_bits
         if mac.groups > 1:
-            starts = self.biases.choices if self.biases else mac.groups
-            parts.add("mux_bit", sums * mux(starts))
+            if self.biases:
+                read = self.lanes * min(self.sum_bits, self.biases.block.bits + 1)
+                parts.add("selector_lut", read * selector(self.biases.choices))
+            else:
+                parts.add("selector_lut", constants(mac.groups, sums))
             # Words are collected in the registers in front of the FIFO, which the layer counts.
             behind = mac.groups * self.lanes - len(self.channels)
             parts.add("word_bit", behind * self.of.target.width)

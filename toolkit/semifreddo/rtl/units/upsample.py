@@ -10,7 +10,7 @@ from semifreddo.ir.layers import Stream, Upsample
 from semifreddo.rtl.components.component import Component, place
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.geometry import Blocks
-from semifreddo.rtl.components.memories import Delay, mux
+from semifreddo.rtl.components.memories import Delay, selector
 from semifreddo.rtl.components.numbers import Cast, Number, Range, place_cast
 from semifreddo.rtl.components.verilog import concatenation, module, part, vector
 from semifreddo.rtl.components.windows import Upsampler
@@ -68,8 +68,8 @@ class UpsamplePlan(LanesPlan):
         yield from [Delay(self.engine)] * 2
 
     def rest(self) -> Parts:
-        count = sum(mux(len(set(self._sources(channel)))) for channel in range(self.channels))
-        return Parts.of("mux_bit", count * self.source.type.width)
+        count = sum(selector(len(set(self._sources(channel)))) for channel in range(self.channels))
+        return Parts.of("selector_lut", count * self.source.type.width)
 
     def _sources(self, channel: int) -> tuple[int, ...]:
         """The channel of the image's pixel that each pixel of a block has as a channel."""
