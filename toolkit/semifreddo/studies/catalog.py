@@ -22,6 +22,7 @@ STUDIES = {
 MEASUREMENTS = {
     "calibration": "hardware.calibration:Calibration",
     "clocks": "hardware.clocks:Clocks",
+    "components": "hardware.components:Components",
     "adder_graphs": "hardware.calibration:AdderGraphs",
     "residency": "hardware.tables:Residency",
     "digit_width": "hardware.tables:DigitWidth",
