@@ -76,6 +76,21 @@ def test_adders_are_cut_into_functions_of_their_own() -> None:
             "vivado",
             ["2: pragma UNROLL in a block of kind function"],
         ),
+        (
+            "struct s {\n#pragma HLS DATAFLOW\n};",
+            "vivado",
+            ["2: pragma DATAFLOW in a block of kind type"],
+        ),
+        (
+            "namespace n {\n#pragma HLS DATAFLOW\n}",
+            "vitis",
+            ["2: pragma DATAFLOW in a block of kind type"],
+        ),
+        (
+            "void f() { int x[] = {\n#pragma HLS DATAFLOW\n1}; }",
+            "vitis",
+            ["2: pragma DATAFLOW in a block of kind initializer"],
+        ),
         ("#pragma HLS DATAFLOW\n", "vitis", ["1: pragma DATAFLOW in a block of kind file"]),
         (
             "void f() { X:\nfor (int i = 0; i < 2; i++) {\n#pragma HLS UNROLL factor = 2\n} }",

@@ -11,6 +11,7 @@ from fakes import vectors_of
 from nets import blended
 from semifreddo.core.errors import TransportError, TransportTimeoutError
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.bus import ERRORS
 from semifreddo.runtime.simulated.dma import Fault
 
 NET = blended()
@@ -113,6 +114,25 @@ def test_a_flipped_result_bit_is_found_by_check(board, opened) -> None:
         "1 of 8 images differ (1 values); first: image 4, output 0: expected"
     )
     assert accelerator.check().ok
+
+
+def test_a_core_that_has_forgotten_its_task_is_reported(board, opened) -> None:
+    """Images before the first task are nothing new without a task; behind one they are a fault."""
+    made = board()
+    accelerator = opened(NET)
+    accelerator.predict(VECTORS.images)
+    flag = 1 << ERRORS.index("images before the first task")
+    core = made._core
+    send = core.send
+
+    def forgets(words: np.ndarray) -> None:
+        send(words)
+        core.registers["errors"] |= flag
+
+    core.send = forgets
+    with pytest.raises(TransportError, match="the core reports: images before the first task; the"):
+        accelerator.predict(VECTORS.images)
+    core.send = send
 
 
 def test_a_flipped_header_is_reported_by_the_core(board, opened) -> None:

@@ -235,7 +235,7 @@ def _default_text(key: Key) -> str:
         return "required"
     if key.table is not None or key.default is None:
         return "-"
-    return f"`{json.dumps(key.default, ensure_ascii=False)}`"
+    return f"`{json.dumps(key.default)}`"
 
 
 def _range_text(key: Key) -> str:

@@ -136,6 +136,4 @@ def _kind(head: list[str]) -> str:
         return first
     if "=" in words:
         return "initializer"
-    if first == "namespace" or "(" not in words:
-        return "type"
-    return "function"
+    return "function" if "(" in words else "type"

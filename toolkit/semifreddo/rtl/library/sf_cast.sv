@@ -74,7 +74,7 @@ module sf_cast #(
             assign rounded = wide <<< UP;
         end else if (ROUNDING == "HALF_EVEN") begin : g_even
             // A tie was rounded up: the even neighbour is found by clearing the last bit.
-            wire signed [WIDE-1:0] shifted = wide >>> DOWN;
+            wire [WIDE-1:0] shifted = wide >>> DOWN;
             wire tie = wide[DOWN-1:0] == 0;
             assign rounded = {shifted[WIDE-1:1], shifted[0] && !tie};
         end else begin : g_floor
