@@ -66,7 +66,8 @@ def test_a_whole_run(
     assert facts["handoff"].state == "as expected"
     assert {facts[name].state for name in ("loops", "answers", "speed")} == {"not seen"}
     assert code == 1
-    assert "look into it, then send it" in capsys.readouterr().err
+    size = f"{output} ({output.stat().st_size >> 10} KiB); look into it, then send it"
+    assert f"archive: {size}" in capsys.readouterr().err
     assert main(["first-light", str(folder), "--board", "pynq_z2", "-o", str(output)]) == 1
 
 

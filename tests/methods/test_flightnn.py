@@ -161,3 +161,10 @@ def test_only_weights_that_are_trained_and_choose_their_terms_pay_for_them():
 def test_no_weights_of_powers():
     with pytest.raises(ValueError, match="no weight is made of powers of two"):
         mean_terms(Backbone(BackboneConfig((1, 8, 8), 2, (2,), (1,))))
+
+
+def test_a_layer_of_one_filter_has_a_mean():
+    config = BackboneConfig(
+        (1, 8, 8), 2, (1,), (1,), weight_bits=4, weights="powers_of_two", terms=1
+    )
+    assert 0 < mean_terms(Backbone(config)) <= 1

@@ -50,6 +50,13 @@ def test_pixels_change_a_little_and_features_more_than_by_noise(device, digits):
     assert distances(path, digits.val, [digits.val]) == 0
 
 
+def test_the_liveliest_features_differ_most_between_images(device, digits, monkeypatch):
+    path = PublicPath(device)
+    found = np.array([[0, 5, 1, 2], [0, -5, 3, 6], [0, 5, 1, 2]], np.float32)
+    monkeypatch.setattr(PublicPath, "features_of", lambda self, split: found)
+    assert path.liveliest(digits.val, Attack(features=3)) == [1, 3, 2]
+
+
 def test_the_attack_knows_neither_task_nor_labels(device, digits):
     """Another task of the same device, and other labels, give the same images."""
     attack, val = Attack(steps=5), digits.val.head(40)

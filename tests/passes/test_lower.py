@@ -301,3 +301,20 @@ def test_convolution_takes_the_cast_behind_it() -> None:
         assert any(isinstance(layer, Conv) for layer in result.layers)
 
     check()
+
+
+@pytest.mark.parametrize("other", ["a", "z"])
+def test_a_route_that_is_merged_leaves_other_inputs_alone(other: str) -> None:
+    """Whatever they are called: those of the first route take its place, the others stay."""
+    exact = IMAGE.type
+    net = chain(
+        Cast(inputs=("image",), output=Stream(other, IMAGE.shape, S8)),
+        Route(inputs=("image",), output=Stream("m", (2, 2, 2), exact), indices=(3, 0)),
+        Route(inputs=("m", other), output=Stream("out", (2, 2, 3), exact), indices=(1, 0, 4)),
+    )
+    merged = MergeRoute()(net).net
+    (last,) = (layer for layer in merged.layers if layer.name == "out")
+    assert isinstance(last, Route)
+    assert (last.inputs, last.indices) == (("image", other), (0, 3, 6))
+    images = np.arange(-16, 0).reshape(1, 2, 2, 4)
+    assert np.array_equal(reference.run(net, images), reference.run(merged, images))

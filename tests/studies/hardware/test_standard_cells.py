@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from semifreddo.core.errors import ConfigError, DataError, ToolError
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.skeleton import skeleton
 from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.synthesis.parts import design_parts
 from semifreddo.studies.few_digits import LARGE, PRUNED, SMALL, TERNARY, UNIFORM, WAYS
 from semifreddo.studies.hardware import standard_cells as study
 from semifreddo.studies.hardware.networks import pictures
@@ -93,6 +95,42 @@ def test_weight_memories_have_two_banks() -> None:
     blends = 2 * 8 * net.block["blends.1.0.alpha"].bits
     assert weight_bits(net, ALL_LOADABLE) == 2 * (3 * core + blends)
     assert weight_bits(net, ONE_FROZEN) == 2 * (2 * core + blends)
+
+
+def test_parts_are_kept_with_their_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Area and power of each part, LUTs of the same part, the slowest path of all; then kept."""
+    asked: list[int] = []
+
+    def cells(design: Any, images: Any, **_: Any) -> Any:
+        asked.append(len(images))
+        parts = {
+            part.name: SimpleNamespace(
+                area=SimpleNamespace(total=100 + place, sequential=10 + place), watts=place / 4
+            )
+            for place, part in enumerate(design_parts(design))
+        }
+        return SimpleNamespace(analysis=SimpleNamespace(path=SimpleNamespace(ns=3.5)), parts=parts)
+
+    def counts(self: Workbench, parts: Any, *, use_dsp: bool) -> list[Any]:
+        assert not use_dsp
+        return [SimpleNamespace(lut=7 * place, ff=9 * place) for place in range(len(parts))]
+
+    monkeypatch.setattr(study, "measure_cells", cells)
+    monkeypatch.setattr(study, "find_yosys", lambda: SimpleNamespace(text="0.70"))
+    monkeypatch.setattr(Workbench, "cells", counts)
+    library = tmp_path / "cells.lib"
+    library.write_text("cells")
+    bench = Workbench(tmp_path, 1, 1, print)
+    own = network()
+    cut = frozen_block(own.net, own.images)
+    schedule = schedule_of(cut.net, 1, "lut")
+    found = measured_parts(bench, cut, schedule, library)
+    names = [part.name for part in design_parts(make_design(cut.net, schedule))]
+    assert list(found) == names[:-1] and names[-2] == "streams"  # the bus is left out
+    for place, part in enumerate(found.values()):
+        expected = Silicon(100 + place, 10 + place, 3.5, 250.0 * place, 7 * place, 9 * place)
+        assert part == expected
+    assert measured_parts(bench, cut, schedule, library) == found and asked == [3]
 
 
 @pytest.mark.slow
