@@ -38,6 +38,22 @@ def check(graph: adders.AdderGraph, matrix: np.ndarray, source: FixedType) -> No
         assert adder.range.low <= values[-1].min() <= values[-1].max() <= adder.range.high
 
 
+@pytest.mark.parametrize(("largest", "digits"), [(2**24 - 1, False), (2**24, True)])
+def test_where_da4ml_ends(monkeypatch: pytest.MonkeyPatch, largest: int, digits: bool) -> None:
+    """It solves all constants that single precision holds exactly."""
+    pytest.importorskip("da4ml", reason="needs the rtl extra")
+    taken: list[bool] = []
+    own = solver.solve_digits
+    monkeypatch.setattr(solver, "solve_digits", lambda *a: (taken.append(True), own(*a))[1])
+    matrix = np.array([[largest, 3], [1, 5]])
+    check(
+        adders.solve(matrix, FixedType.exact(4, 0, signed=True)),
+        matrix,
+        FixedType.exact(4, 0, signed=True),
+    )
+    assert bool(taken) == digits
+
+
 @pytest.mark.parametrize("bits", [23, 24, 25, 30])
 def test_constants_that_single_precision_does_not_hold(bits: int) -> None:
     """da4ml would round them; wide constants become digits of their own."""

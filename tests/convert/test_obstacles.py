@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from brevitas_models import ManyFaults, calibrated, conv, image_input, relu, zoo
 from semifreddo.convert import check_model, export_qonnx, refuse_obstacles
+from semifreddo.convert.obstacles import _quantized
+from semifreddo.convert.values import Constant
 from semifreddo.core.errors import ConversionError
 from semifreddo.nn.fold import fold_batch_norm
 
@@ -105,3 +108,15 @@ def test_what_follows_an_obstacle_is_judged_but_for_what_depends_on_it() -> None
     found = [str(obstacle) for obstacle in check_model(Gated(), SHAPE)]
     assert [text.split(":")[0] for text in found] == ["plain", "forward (Mul)", "last"]
     assert "multiplies two streams" in found[1]
+
+
+@pytest.mark.parametrize(
+    ("peak", "step"), [(126.0, 1.0), (128.0, 2.0), (1.0, 2.0**-6), (1.5, 2.0**-6), (0.0, 1.0)]
+)
+def test_a_constant_that_stands_for_a_quantized_one(peak: float, step: float) -> None:
+    """The finest power of two with which the largest value is one of 8 bits, symmetric."""
+    found = _quantized(Constant("c", np.array([peak, -peak, 0.3 * peak])))
+    raw = found.values / step
+    assert np.array_equal(raw, np.rint(raw)) and np.abs(raw).max() <= 127
+    assert found.quantized is not None and found.quantized.bits == 8
+    assert np.array_equal(found.quantized.frac, np.full(3, -np.log2(step)))
