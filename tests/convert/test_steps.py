@@ -22,7 +22,16 @@ from semifreddo.convert.functions import (
     inverse_root,
     logarithm,
 )
-from semifreddo.convert.steps import CEILING, UP, Quantizer, Scaler, Steps, scalers_of, steps_of
+from semifreddo.convert.steps import (
+    CEILING,
+    UP,
+    Quantizer,
+    Scaler,
+    Steps,
+    _offsets,
+    scalers_of,
+    steps_of,
+)
 from semifreddo.core.errors import ConversionError
 from semifreddo.core.fixed import FixedType, Overflow, Rounding, bits_for
 
@@ -113,6 +122,38 @@ def scaled(scaler: Scaler, kind: FixedType, first: int, last: int) -> list[int]:
     """What a layer of hardware makes of all integers of a range."""
     values = scaler.factor * np.arange(first, last + 1) + scaler.offset
     return kind.cast(values, scaler.shift).tolist()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(list(Rounding)),
+    st.integers(1, 6),
+    st.integers(0, 3),
+    st.integers(-20, 20),
+    st.integers(-9, 4),
+    st.integers(2, 8),
+)
+def test_all_offsets_are_found(
+    rounding: Rounding, factor: int, shift: int, offset: int, first: int, count: int
+) -> None:
+    """Those between both ends, and no other, give the step function of one of them."""
+    reach = range(first, first + count)
+
+    def values(offset: int, low: int, high: int) -> list[int]:
+        exact = (Fraction(factor * x + offset, 1 << shift) for x in reach)
+        return [min(max(ROUNDED[rounding](y), low), high) for y in exact]
+
+    found = values(offset, -1000, 1000)
+    low, high = found[0], found[-1]
+    assume(low < high)
+    levels = range(low + 1, high + 1)
+    starts = tuple(next(x for x, y in zip(reach, found, strict=True) if y >= n) for n in levels)
+    before = tuple(start - 1 for start in starts)
+    steps = Steps(low, 1, True, starts, before, reach[0], reach[-1])
+    assert [steps(x) for x in reach] == found
+    near = range(offset - 64, offset + 65)
+    same = [other for other in near if values(other, low, high) == found]
+    assert _offsets(steps, shift, factor, rounding) == (same[0], same[-1])
 
 
 def range_type(quantizer: Quantizer, rounding: Rounding) -> FixedType:

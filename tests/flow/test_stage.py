@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semifreddo.core.errors import SemifreddoError
+from semifreddo.core.errors import SemifreddoError, ToolError
 from semifreddo.core.progress import tell
 from semifreddo.flow.build import stages
 from semifreddo.flow.config import BuildConfig, load_config
@@ -170,3 +170,16 @@ def test_what_a_computation_tells_is_reported_below_its_stage(config: BuildConfi
     said: list[str] = []
     run_stage(dataclasses.replace(STAGE, run=run), config, report=said.append)
     assert said == ["      half done"]
+
+
+def test_a_stage_waits_unless_it_is_asked_for(config: BuildConfig) -> None:
+    """Nothing is left of an earlier run, so that nothing is built from it."""
+    run_stage(STAGE, config)
+    (config.root / "input.txt").write_text("2")
+    waiting = dataclasses.replace(STAGE, waits=lambda *_: "needs a tool")
+    with pytest.raises(ToolError) as error:
+        run_stage(waiting, config, wanted=True)
+    assert str(error.value) == "stage double: needs a tool"
+    record = run_stage(waiting, config)
+    assert (record.waits, record.outputs, record.skipped) == ("needs a tool", {}, False)
+    assert not (config.build_dir / "result.txt").exists()

@@ -255,15 +255,22 @@ def test_keys_tell_settings_apart():
 
 
 @pytest.mark.parametrize(
-    ("values_", "what"),
+    ("name", "high", "shown"),
     [
-        ({"dropout": 1.0}, r"dropout = 1\.0 is outside 0\.\.0\.9"),
-        ({"distil": -1}, "distil = -1 is outside"),
+        ("distil", 1000.0, "1000"),
+        ("dropout", 0.9, "0.9"),
+        ("blend", 1.0, "1"),
+        ("head_decay", 1.0, "1"),
+        ("average", 10.0, "10"),
     ],
 )
-def test_noise_out_of_range(values_, what):
-    with pytest.raises(ConfigError, match=what):
-        Noise(**values_)
+def test_noise_out_of_range(name, high, shown):
+    assert getattr(Noise(**{name: high}), name) == high
+    assert getattr(Noise(**{name: 0.0}), name) == 0
+    for value in (-0.001, np.nextafter(high, np.inf)):
+        with pytest.raises(ConfigError) as error:
+            Noise(**{name: value})
+        assert str(error.value) == f"robust training: {name} = {value} is outside 0..{shown}"
 
 
 def test_a_row_of_blocks_has_no_cores(digits):

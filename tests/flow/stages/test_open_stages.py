@@ -461,7 +461,10 @@ def test_bitstream_of_an_ecp5_board(fresh: BuildConfig, monkeypatch: pytest.Monk
     monkeypatch.setattr("semifreddo.flow.build.BACKENDS", (rtl, *backends))
     config = again(fresh, "design.board=ulx3s", "rtl.target_fps=1000", "synth.seeds=[7]")
     assert "bitstream" in waiting(build(config, until="bundle"))
-    report = build(config, until="bitstream")
+    lines: list[str] = []
+    report = build(config, until="bitstream", first="rtl", progress=lines.append)
+    said = "LUTs are predicted as those of 7 series; one is 2.2 of LFE5U-85F-6BG381C"
+    assert [line.strip() for line in lines if "7 series" in line] == [said]
     assert report.bitstream is not None
     assert (report.bitstream.fmax_mhz, report.bitstream.lut) == (123.4, 900)
     assert (config.build_dir / report.bitstream.file).read_bytes() == b"bits"
