@@ -9,7 +9,8 @@ import pytest
 
 from nets import ACT, IMAGE, block, images, wide
 from rtl.conftest import Build
-from semifreddo.ir.layers import Conv, Linear, Stream
+from semifreddo.core.fixed import FixedType
+from semifreddo.ir.layers import Conv, Layer, Linear, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.ir.task import Task
 from semifreddo.rtl.design.design import make_design
@@ -101,3 +102,58 @@ def test_images_of_one_column(simulate: Build) -> None:
         packets = [design.bus.task_packet(task), design.bus.image_packet(pictures)]
         found = simulation.exchange(packets, 20, 60)
         assert np.array_equal(found.results, reference.run(net, pictures))
+
+
+SMALL = ((5, 5, (2, 2, 2, 2)), (7, 7, (3, 3, 3, 3)), (6, 3, (1, 0, 4, 2)), (6, 4, (4, 2, 1, 1)))
+"""Kernels and paddings with which an image of 2x3 pixels stays as large as it is."""
+
+
+def smaller_than_its_windows() -> StreamNet:
+    """Most rows of most windows are outside: above the image, below it, or both."""
+    rng = np.random.default_rng(3)
+    kind = FixedType.exact(16, IMAGE.frac, signed=True)
+    image = Stream("image", (2, 3, 1), IMAGE)
+    layers: list[Layer] = []
+    for index, (height, width, padding) in enumerate(SMALL):
+        layers.append(
+            Conv(
+                inputs=("image",),
+                output=Stream(f"conv{index}", (2, 3, 2), kind),
+                weight=f"w{index}",
+                bias=None,
+                kernel=(height, width),
+                stride=(1, 1),
+                padding=padding,
+                depthwise=False,
+            )
+        )
+    names = tuple(layer.name for layer in layers)
+    both = Stream("both", (2, 3, 2 * len(SMALL)), kind)
+    layers.append(Route(inputs=names, output=both, indices=tuple(range(2 * len(SMALL)))))
+    blocks = tuple(
+        WeightBlock(
+            f"w{index}",
+            "weight",
+            rng.integers(1, 8, (height, width, 1, 2)),
+            4,
+            True,
+            (0, 0),
+            (True, True),
+        )
+        for index, (height, width, _) in enumerate(SMALL)
+    )
+    return StreamNet("small", image, tuple(layers), blocks)
+
+
+def test_an_image_that_is_smaller_than_its_windows(simulate: Build) -> None:
+    net = smaller_than_its_windows()
+    design = make_design(net)
+    pictures = images(net, 4, seed=5)
+    expected = reference.run(net, pictures)
+    for stalls in (Stalls(), Stalls(300, 300)):
+        with Simulation(simulate(design), design.bus) as simulation:
+            simulation.configure(stalls)
+            found = simulation.exchange([design.bus.image_packet(pictures)], 4, 60).results
+        for index, kernel in enumerate(SMALL):
+            place = slice(2 * index, 2 * index + 2)
+            assert np.array_equal(found[..., place], expected[..., place]), kernel
