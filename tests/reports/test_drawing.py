@@ -1,9 +1,20 @@
 from __future__ import annotations
 
+from statistics import fmean
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from nets import blended
-from semifreddo.reports.drawing import CONFIGURABLE, FROZEN, NEUTRAL, _Box, draw_net
+from semifreddo.reports.drawing import (
+    CONFIGURABLE,
+    FROZEN,
+    NEUTRAL,
+    _Box,
+    _columns,
+    _rows,
+    draw_net,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -45,3 +56,15 @@ def test_boxes_do_not_overlap() -> None:
     for i, (x1, y1) in enumerate(corners):
         for x2, y2 in corners[i + 1 :]:
             assert abs(x1 - x2) >= 150 or abs(y1 - y2) >= 58
+
+
+def test_a_column_stands_beside_the_middle_of_what_it_reads() -> None:
+    net = blended()
+    columns = _columns(net)
+    rows = _rows(net, columns)
+    assert min(rows.values()) == 0
+    for column in range(1, max(columns.values()) + 1):
+        members = [layer for layer in net.layers if columns[layer.name] == column]
+        read = fmean(fmean(rows[name] for name in layer.inputs) for layer in members)
+        assert fmean(rows[layer.name] for layer in members) == pytest.approx(read)
+    assert len({(columns[name], row) for name, row in rows.items()}) == len(rows)
