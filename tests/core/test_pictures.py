@@ -113,3 +113,13 @@ def test_without_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError) as error:
         need_pillow(Path("a.png"))
     assert str(error.value) == "a.png: reading pictures needs pillow; pip install pillow"
+
+
+def test_grey_of_sixteen_bits_is_rounded_to_eight(tmp_path: Path) -> None:
+    """All values: black and white stay so, the nearest of 256 levels for what lies between."""
+    values = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    path = tmp_path / "wide.png"
+    Image.fromarray(values).save(path)
+    found = read_picture(path, (256, 256, 1))[..., 0].astype(int)
+    assert (found[0, 0], found[-1, -1]) == (0, 255)
+    assert np.array_equal(found, np.floor(values / 257 + 0.5).astype(int))
