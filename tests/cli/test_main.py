@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -224,3 +225,18 @@ def test_report(capsys: Capture, report: Path) -> None:
     main(["report", str(report), "--json"])
     assert json.loads(capsys.readouterr().out)["design"] == "x"
     fails(capsys, ["report", str(report), "--figure", "lut"], 2, "there is no figure 'lut'")
+
+
+def test_a_label_that_the_locale_cannot_write_is_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(written, encoding="ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    sys.stdout.write("Größe\n")
+    sys.stdout.flush()
+    assert written.getvalue().endswith(b"Gr\\xf6\\xdfe\n")
+    monkeypatch.setattr(sys, "stdout", io.StringIO())  # nothing to set: left alone
+    with pytest.raises(SystemExit):
+        main(["--version"])
