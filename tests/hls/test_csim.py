@@ -33,6 +33,7 @@ from semifreddo.hls.schedule import (
 )
 from semifreddo.hls.transport import CSimTransport, open_project
 from semifreddo.ir.address_map import AddressMap
+from semifreddo.ir.layers import Stream, Upsample
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.sim import reference
 from strategies import nets
@@ -159,6 +160,26 @@ def check_zoo(root: Path, *, tool: str, exact: bool, tasks: int) -> None:
 def test_exactly_sized_integers_compute_the_same(tmp_path: Path) -> None:
     """What synthesis sees: proves that no value leaves its generated width."""
     check_zoo(tmp_path, tool="vitis", exact=True, tasks=4)
+
+
+def test_exactly_sized_blocks_compute_the_same(tmp_path: Path) -> None:
+    """Values below zero, in blocks of other channels, on a stream of their own width."""
+    signed = FixedType.exact(7, 2, signed=True)
+    narrow = FixedType(5, 1, True, Rounding.HALF_EVEN, Overflow.SATURATE)
+    blocks = Upsample(
+        inputs=("image",),
+        output=Stream("blocks", (3, 4, 2), narrow),
+        factor=(2, 2),
+        origin=(1, 0),
+        size=(3, 4),
+        indices=(0, 2, 1, 1, 2, 0, 0, 1),
+    )
+    net = StreamNet("blocks", Stream("image", (2, 2, 3), signed), (blocks,), ())
+    plan_project(scheduled(net), tool="vitis", **PART).write(tmp_path / "p")
+    images = random_images(net, 20)
+    assert (images < 0).any()
+    with open_project(tmp_path / "p", exact=True) as device:
+        assert np.array_equal(device.run(images, TIMEOUT_S), reference.run(net, images))
 
 
 def shared_repeat() -> StreamNet:
