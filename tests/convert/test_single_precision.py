@@ -256,4 +256,6 @@ def test_weights_of_single_precision_are_its_own(tmp_path: Path) -> None:
     found = compare_single(path, np.arange(4).reshape(1, 1, 4, 1) + 3)
     (difference,) = found.differences
     assert difference.explained and (difference.expected, difference.found) == (3, 2)
+    # Two roundings of numbers of at most 3.5: the quotient, and where the level begins.
+    assert difference.error == 2 * 3.5 * 2.0**-SINGLE
     assert difference.where == weight
