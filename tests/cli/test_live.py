@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,6 +15,14 @@ from semifreddo.cli.terminal import TERMINAL
 from semifreddo.reports.documents import Exchanges
 from semifreddo.runtime.results import Predictions
 from semifreddo.sim import reference
+
+
+@pytest.fixture(autouse=True)
+def a_command() -> Iterator[None]:
+    """Nothing that another test began is waited for, and nothing stays behind."""
+    TERMINAL.begin(quiet=False, json=False)
+    yield
+    TERMINAL.end()
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,23 @@ def test_a_long_step_tells_for_how_long(screen: Screen, monkeypatch: pytest.Monk
     terminal.end()
 
 
+def test_a_new_command_waits_for_nothing_that_an_old_one_began(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen.attach(monkeypatch)
+    now = [0.0]
+    terminal = Terminal(clock=lambda: now[0], tick_s=0.01)
+    terminal.progress("[1/2] lower: something long")
+    now[0] = 70.0
+    screen.read("... 1 min 10 s")
+    terminal.begin(quiet=True, json=False)
+    before = len(screen.read())
+    now[0] = 80.0
+    time.sleep(0.1)  # ten ticks
+    assert "1 min 20 s" not in screen.read()[before:]
+    terminal.end()
+
+
 def test_training_has_a_bar_of_its_own(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     screen.attach(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")

@@ -87,8 +87,10 @@ class Terminal:
         self._ticker: threading.Thread | None = None
 
     def begin(self, *, quiet: bool, json: bool) -> None:
-        """Start a command."""
-        self.quiet, self.json, self.told = quiet, json, False
+        """Start a command; what an earlier one waited for is no concern of it."""
+        with self._lock:
+            self._rest()
+            self.quiet, self.json, self.told = quiet, json, False
 
     def progress(self, line: str) -> None:
         """One line about what is going on."""
