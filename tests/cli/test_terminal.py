@@ -91,7 +91,9 @@ def test_long_lines_are_left_to_the_terminal(
     """What is copied from it is one line; brackets and colons are no markup."""
     screen.attach(monkeypatch)
     line = f"[bold]{'x' * 90}[/bold] :smile: 12"
-    Terminal().progress(line)
+    terminal = Terminal()
+    terminal.progress(line)
+    terminal.end()
     assert f"{line}\n" in screen.read("12")
 
 
