@@ -20,15 +20,13 @@ from semifreddo.sim import reference
 from semifreddo.studies.hardware.networks import pictures
 
 
-class IdealRun:
-    """A netlist that takes a word in each cycle and answers at once; notes what is counted."""
+class Ideal:
+    """A netlist whose pins show what was driven; notes what it takes and what is counted."""
 
-    def __init__(self, design: RtlDesign, answers: np.ndarray) -> None:
-        self.task = design.bus.task_packet(AddressMap.of(design.net).pack(design.net)).tolist()
-        self.answers, self.pins, self.taken = list(answers), dict[str, int](), list[int]()
-        self.cycles = 0
+    def __init__(self) -> None:
+        self.pins, self.taken, self.cycles = dict[str, int](), list[int](), 0
 
-    def run(self, _: int) -> IdealRun:
+    def run(self, _: int) -> Ideal:
         return self
 
     def drive(self, name: str, value: int) -> None:
@@ -36,6 +34,15 @@ class IdealRun:
 
     def settle(self) -> None:
         pass
+
+
+class IdealRun(Ideal):
+    """It takes a word in each cycle and answers at once."""
+
+    def __init__(self, design: RtlDesign, answers: np.ndarray) -> None:
+        super().__init__()
+        self.task = design.bus.task_packet(AddressMap.of(design.net).pack(design.net)).tolist()
+        self.answers = list(answers)
 
     @property
     def gives(self) -> bool:
@@ -78,23 +85,13 @@ def test_nothing_is_counted_while_a_task_is_loaded(monkeypatch: pytest.MonkeyPat
         found_of(words[:0])
 
 
-class IdealLayers:
+class IdealLayers(Ideal):
     """Layers that take a word in each cycle and give a result for it at once."""
 
     def __init__(self, design: RtlDesign, answers: list[int]) -> None:
+        super().__init__()
         self.kind, self.channels = design.net.output.type, design.net.output.channels
-        self.answers, self.pins = answers, dict[str, int]()
-        self.loaded, self.taken = list[int](), list[int]()
-        self.cycles, self.counted_from = 0, 0
-
-    def run(self, _: int) -> IdealLayers:
-        return self
-
-    def drive(self, name: str, value: int) -> None:
-        self.pins[name] = value
-
-    def settle(self) -> None:
-        pass
+        self.answers, self.loaded, self.counted_from = answers, list[int](), 0
 
     @property
     def taking(self) -> int:

@@ -6,8 +6,9 @@ layers. What it answers must be the network's integers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +24,29 @@ _RESET_CYCLES = 4
 _SETTLING_CYCLES = 2
 _PATIENCE = 4
 """Of an image's latency: after so long a silence the netlist hangs."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """Names of a stream's ports; ``last`` marks the end of a packet, if there are any."""
+
+    valid: str
+    ready: str
+    data: str
+    last: str = ""
+
+
+_BUS = (
+    _Stream("s_axis_tvalid", "s_axis_tready", "s_axis_tdata", "s_axis_tlast"),
+    _Stream("m_axis_tvalid", "m_axis_tready", "m_axis_tdata"),
+)
+_LAYERS = (
+    _Stream("in_valid", "in_ready", "in_data"),
+    _Stream("out_valid", "out_ready", "out_data"),
+)
 
 
 @dataclass(frozen=True)
@@ -56,14 +80,21 @@ def activity_of(design: Verilog, modules: Modules, models: Modules, images: IntA
     """
     net, bus = design.net, BusFormat.of(design.net)
     run = GateNetlist(modules, design.top, models).run(1)
-    _reset(run)
+    _reset(run, _BUS, "aresetn", 0)
     patience = _PATIENCE * design.latency_cycles
+
+    def word() -> int:
+        return int(run.read(_BUS[1].data)[0])
+
     if net.configurable_blocks:
-        task = bus.task_packet(AddressMap.of(net).pack(net))
-        _exchange(run, task, 0, patience, count=False)
-    wanted = len(images) * bus.output_cycles
-    words = _exchange(run, bus.image_packet(images), wanted, patience, count=True)
-    _check_exact(design, bus.results(words), images)
+        task = bus.task_packet(AddressMap.of(net).pack(net)).tolist()
+        _exchange(run, _BUS, task, wanted=0, patience=patience, take=word, counted=range(0))
+    packet = bus.image_packet(images).tolist()
+    wanted, counted = len(images) * bus.output_cycles, range(len(packet) + 1)
+    words = _exchange(
+        run, _BUS, packet, wanted=wanted, patience=patience, take=word, counted=counted
+    )
+    _check_exact(design, bus.results(np.array(words, np.uint32)), images)
     return Activity(run.rates("aclk"), run.cycles, len(images))
 
 
@@ -86,36 +117,20 @@ def stream_activity(
     """
     net = design.net
     run = GateNetlist(modules, design.layers.module, models).run(1)
-    run.drive("out_ready", 1)
-    for cycle in range(_RESET_CYCLES + _SETTLING_CYCLES):
-        run.drive("rst", int(cycle < _RESET_CYCLES))
-        run.settle()
-        run.edge(count=False)
+    _reset(run, _LAYERS, "rst", 1)
     if net.configurable_blocks:
         _load(run, AddressMap.of(net).pack(net))
     source, target = net.input, net.output
     words = _words(images.reshape(-1, source.channels), source.type.width)
-    first, wanted = source.pixels, len(images) * target.pixels
-    got: list[Bits] = []
-    sent, still, patience = 0, 0, _PATIENCE * design.latency_cycles
-    while sent < len(words) or len(got) < wanted:
-        offered = sent < len(words)
-        run.drive("in_valid", int(offered))
-        if offered:
-            run.drive("in_data", words[sent])
-        run.settle()
-        taken = offered and bool(run.read("in_ready")[0])
-        given = bool(run.read("out_valid")[0])
-        if given:
-            got.append(run.read_bits("out_data")[:, 0])
-        run.edge(count=first <= sent < len(words))
-        sent += taken
-        still = 0 if taken or given else still + 1
-        if still > patience:
-            raise ToolError(
-                f"netlist of standard cells: took {sent} of {len(words)} words, gave {len(got)} "
-                f"of {wanted}, and then nothing for {patience} cycles"
-            )
+    wanted, counted = len(images) * target.pixels, range(source.pixels, len(words))
+
+    def bits() -> Bits:
+        return run.read_bits(_LAYERS[1].data)[:, 0]
+
+    patience = _PATIENCE * design.latency_cycles
+    got = _exchange(
+        run, _LAYERS, words, wanted=wanted, patience=patience, take=bits, counted=counted
+    )
     results = _values(np.array(got), target.type).reshape(-1, *target.shape)
     _check_exact(design, results, images)
     return Activity(run.rates("clk"), run.cycles, len(images))
@@ -167,36 +182,60 @@ def _check_exact(design: Verilog, results: IntArray, images: IntArray) -> None:
         )
 
 
-def _reset(run: Run) -> None:
-    run.drive("m_axis_tready", 1)
+def _reset(run: Run, ends: tuple[_Stream, _Stream], reset: str, active: int) -> None:
+    run.drive(ends[1].ready, 1)
     for cycle in range(_RESET_CYCLES + _SETTLING_CYCLES):
-        run.drive("aresetn", int(cycle >= _RESET_CYCLES))
+        run.drive(reset, active if cycle < _RESET_CYCLES else 1 - active)
         run.settle()
         run.edge(count=False)
 
 
-def _exchange(run: Run, packet: Words, wanted: int, patience: int, *, count: bool) -> Words:
-    """Send a packet without a pause; the result words until as many as are wanted have come."""
-    got: list[int] = []
+def _exchange(
+    run: Run,
+    ends: tuple[_Stream, _Stream],
+    words: Sequence[int],
+    *,
+    wanted: int,
+    patience: int,
+    take: Callable[[], T],
+    counted: range,
+) -> list[T]:
+    """Send words without a pause until as many as are wanted have come.
+
+    Args:
+        run: The netlist.
+        ends: Where words go in, and where they come out.
+        words: What is sent.
+        wanted: How many come.
+        patience: Cycles without a word in or out before it hangs.
+        take: Reads the word that comes.
+        counted: How many words have been sent in the cycles that count.
+
+    Raises:
+        ToolError: It hangs.
+    """
+    into, out = ends
+    got: list[T] = []
     sent, still = 0, 0
-    while sent < len(packet) or len(got) < wanted:
-        offered = sent < len(packet)
-        run.drive("s_axis_tvalid", int(offered))
+    while sent < len(words) or len(got) < wanted:
+        offered = sent < len(words)
+        run.drive(into.valid, int(offered))
         if offered:
-            run.drive("s_axis_tdata", int(packet[sent]))
-            run.drive("s_axis_tlast", int(sent == len(packet) - 1))
+            run.drive(into.data, words[sent])
+            if into.last:
+                run.drive(into.last, int(sent == len(words) - 1))
         run.settle()
-        taken = offered and bool(run.read("s_axis_tready")[0])
-        given = bool(run.read("m_axis_tvalid")[0])
+        taken = offered and bool(run.read(into.ready)[0])
+        given = bool(run.read(out.valid)[0])
         if given:
-            got.append(int(run.read("m_axis_tdata")[0]))
-        run.edge(count=count)
+            got.append(take())
+        run.edge(count=sent in counted)
         sent += taken
         still = 0 if taken or given else still + 1
         if still > patience:
             raise ToolError(
-                f"netlist of standard cells: took {sent} of {len(packet)} words, gave {len(got)} "
+                f"netlist of standard cells: took {sent} of {len(words)} words, gave {len(got)} "
                 f"of {wanted}, and then nothing for {patience} cycles"
             )
-    run.drive("s_axis_tvalid", 0)
-    return np.array(got, np.uint32)
+    run.drive(into.valid, 0)
+    return got
