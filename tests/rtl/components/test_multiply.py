@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtl.components.macs import mac
 from rtl.conftest import Build
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.address_map import AddressMap
@@ -12,7 +13,6 @@ from semifreddo.ir.layers import Cast, Conv, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.components.memories import selector
-from semifreddo.rtl.components.multiply import Mac
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.simulation.cosim import Simulation
 from semifreddo.rtl.units.unit import Context
@@ -110,37 +110,19 @@ def test_stages_of_the_array() -> None:
     assert stages["conv9"] == 2 and stages["conv4"] == 1 and stages["conv3"] == 1
 
 
-def booth(rows: int, per_cycle: int, channels: int, lanes: int, w_bits: int = 8) -> Mac:
-    """Unsigned 8-bit operands that all lanes share."""
-    return Mac(
-        rows=rows,
-        per_cycle=per_cycle,
-        channels=channels,
-        lanes=lanes,
-        shared=True,
-        x_bits=8,
-        x_signed=False,
-        w_bits=w_bits,
-        w_signed=True,
-        sum_bits=24,
-        dsp=False,
-        phase=0,
-    )
-
-
 def test_registers_of_rows() -> None:
     """Of 104 multipliers, each of two pairs of rows.
 
     Behind the first pair 12 bits of the sum and the 5 bits of the weight that the second one looks
     at, and the operand once for all lanes; behind the second pair the product.
     """
-    counts = booth(288, 13, 64, 8).counts().counts
+    counts = mac(288, 13, 64, 8).counts().counts
     assert counts["product_register"] == 104 * (12 + 5 + 16) + 13 * 8
     assert counts["product_bit"] == 104 * 4 * 10
 
 
 def test_one_pair_of_rows_holds_its_product() -> None:
-    assert booth(9, 3, 8, 4, w_bits=4).counts().counts["product_register"] == 12 * 12
+    assert mac(9, 3, 8, 4, w_bits=4).counts().counts["product_register"] == 12 * 12
 
 
 def test_bits_of_weights_that_wait_are_shift_registers() -> None:
@@ -149,7 +131,7 @@ def test_bits_of_weights_that_wait_are_shift_registers() -> None:
     Two registers behind a block memory and one behind the first pair of rows; the lower half of the
     weight is needed before.
     """
-    array = booth(288, 13, 64, 8)
+    array = mac(288, 13, 64, 8)
     assert (array.reads, array.per_unit) == (2, 1)
     bits = 104 * 4
     assert array.shift_registers(in_luts=False).counts == {
@@ -161,20 +143,20 @@ def test_bits_of_weights_that_wait_are_shift_registers() -> None:
 
 def test_two_registers_are_flip_flops() -> None:
     """A memory of LUTs with its register, and the one behind the first pair of rows."""
-    array = booth(9, 3, 4, 4)
+    array = mac(9, 3, 4, 4)
     assert array.reads == 0
     assert array.shift_registers(in_luts=True).counts == {}
 
 
 def test_what_is_chosen_on_the_way_is_no_shift_register() -> None:
-    array = booth(72, 2, 64, 2)
+    array = mac(72, 2, 64, 2)
     assert (array.reads, array.per_unit) == (2, 2)
     assert array.shift_registers(in_luts=True).counts == {}
 
 
 def test_operands_are_chosen_in_two_steps() -> None:
     """Of 23 first one of 16 and one of 7, then one of both."""
-    array, few = booth(288, 13, 64, 8), booth(208, 13, 64, 8)
+    array, few = mac(288, 13, 64, 8), mac(208, 13, 64, 8)
     assert array.choices == 23 and array.split and few.choices == 16 and not few.split
     more = array.counts().counts["selector_lut"] - few.counts().counts["selector_lut"]
     assert more == pytest.approx(13 * 8 * (selector(7) + selector(2)))

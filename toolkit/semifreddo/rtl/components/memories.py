@@ -30,8 +30,14 @@ def memory(words: int, bits: int) -> Parts:
         parts.add("word_bit", bits * words)
         parts.add("selector_lut", 0.55 * bits * (words - 1))
     else:
-        parts.add("ram_lut", ram_luts(words, bits))
-        parts.add("selector_lut", bits * selector(-(-words // RAM_WORDS)))
+        parts.add_all(_ram(words, bits))
+    return parts
+
+
+def _ram(words: int, bits: int) -> Parts:
+    """A memory of LUTs, and what selects among several of them."""
+    parts = Parts.of("ram_lut", ram_luts(words, bits))
+    parts.add("selector_lut", bits * selector(-(-words // RAM_WORDS)))
     return parts
 
 
@@ -228,8 +234,7 @@ class Bank:
             if self.registered and in_blocks(self.words, bits):
                 parts.add("bram18", self.per_line * block_memories(self.words, bits))
                 continue
-            parts.add("ram_lut", self.per_line * ram_luts(self.words, bits))
-            parts.add("selector_lut", self.per_line * bits * selector(-(-self.words // RAM_WORDS)))
+            parts.add_all(_ram(self.words, bits), self.per_line)
         return parts
 
 

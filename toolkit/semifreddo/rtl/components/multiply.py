@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -209,7 +209,7 @@ class Mac:
             return self.signs.stages
         if self.shifts:
             return self.shifts.stages
-        return 1 if self.dsp else (self.booth_rows + 1) // 2
+        return 1 if self.dsp else -(-self.booth_rows // STAGE_ROWS)
 
     @property
     def latency(self) -> int:
@@ -242,10 +242,7 @@ class Mac:
 
     @property
     def takes_sums_in(self) -> bool:
-        """Whether a slice takes its accumulator in, and what that starts with.
-
-        Of several products in a cycle every second one takes in the sum with its neighbour.
-        """
+        """Whether a slice takes its accumulator in, and what that starts with."""
         return self.sliced and self.per_cycle == 1 and not self.packing
 
     @property
@@ -288,6 +285,7 @@ class Mac:
         split = -(-self.choices // CHOICES_AT_ONCE) - 1 if self.split else 0
         parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
         self._add_products(parts)
+        # Every second slice takes in the sum of its product and its neighbour's.
         taken = self.terms // 2 if self.sliced and not self.packing else 0
         sums = (self.terms - 1 - taken) * self.lanes
         parts.add("tree_bit", sums * (self.product_bits + self.tree_levels / 2))
@@ -350,23 +348,27 @@ class Mac:
         parts = Parts()
         through = self.reads == 0 or self.per_unit == 1  # nothing is chosen on the way
         held = int(in_luts) + self.reads if through else 1
+        factor, waiting = "factor_bit", "product_register"
+        if self.packing:
+            factor, waiting = "packed_factor_bit", "packed_wait_bit"
+        for bits, wait in self._waiting():
+            if held + wait >= SHORTEST_SHIFT:
+                parts.add("shifted_bit", bits)
+                parts.add(factor, -bits * min(held, 1))
+                parts.add("factor_bit", -bits * max(held - 1, 0))
+                parts.add(waiting, -bits * wait)
+        return parts
+
+    def _waiting(self) -> Iterator[tuple[int, int]]:
+        """Bits of weights that nothing looks at on the way, and cycles they wait as factors."""
         if self.packing:
             bits = self.lanes * self.w_bits
             if self.packing.raise_:
                 bits -= self.lanes - self.packing.slices  # inverted on the way
             for wait in self.packing.waits(self.per_cycle):
-                if held + wait >= SHORTEST_SHIFT:
-                    parts.add("shifted_bit", bits)
-                    parts.add("packed_factor_bit", -bits * min(held, 1))
-                    parts.add("factor_bit", -bits * max(held - 1, 0))
-                    parts.add("packed_wait_bit", -bits * wait)
+                yield bits, wait
         elif not (self.dsp or self.signs or self.shifts):
             per_stage = 2 * STAGE_ROWS
             for wait in range(self.multiplier_stages):
-                if held + wait >= SHORTEST_SHIFT:
-                    late = max(0, min(per_stage, self.w_bits - per_stage * wait))
-                    bits = self.per_cycle * self.lanes * late
-                    parts.add("shifted_bit", bits)
-                    parts.add("factor_bit", -bits * held)
-                    parts.add("product_register", -bits * wait)
-        return parts
+                late = max(0, min(per_stage, self.w_bits - per_stage * wait))
+                yield self.per_cycle * self.lanes * late, wait
