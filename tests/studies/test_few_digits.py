@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 
@@ -26,17 +25,11 @@ from semifreddo.studies.few_digits import (
 )
 from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import Runner, render
-from semifreddo.studies.study import Material, Measured
-from semifreddo.train.data import Dataset, Split
+from semifreddo.studies.study import Measured
 from semifreddo.train.options import TrainOptions
+from studies.noise import noise
 
 torch.set_num_threads(1)
-
-
-def random_images(count: int) -> Split:
-    random = np.random.default_rng(count)
-    images = random.integers(0, 256, (count, 14, 14, 1), dtype=np.uint8)
-    return Split(images, np.arange(count) % 10)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +37,7 @@ class Tiny(FewDigits):
     """On noise, so that what runs is seen and nothing else."""
 
     def load(self, directory):
-        parts = [random_images(count) for count in (40, 20, 30)]
-        data = Dataset("noise", *parts[:2], tuple("0123456789"), parts[2])
-        return Material(data.development, data)
+        return noise(14)
 
 
 STUDY = Tiny(options=TrainOptions(epochs=1, tune_epochs=1, batch=20, progress=False))

@@ -22,17 +22,11 @@ from semifreddo.studies.one_weight_bitwidth import (
 )
 from semifreddo.studies.pool import Serial
 from semifreddo.studies.runner import Runner, draw, render
-from semifreddo.studies.study import Cell, Material, Measured
-from semifreddo.train.data import Dataset, Split
+from semifreddo.studies.study import Cell, Measured
 from semifreddo.train.options import TrainOptions
+from studies.noise import noise
 
 torch.set_num_threads(1)
-
-
-def random_images(count: int) -> Split:
-    random = np.random.default_rng(count)
-    images = random.integers(0, 256, (count, 28, 28, 1), dtype=np.uint8)
-    return Split(images, np.arange(count) % 10)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +34,7 @@ class Tiny(OneWeightBitwidth):
     """On noise, so that what runs is seen and nothing else."""
 
     def load(self, directory):
-        parts = [random_images(count) for count in (40, 20, 30)]
-        data = Dataset("noise", *parts[:2], tuple("0123456789"), parts[2])
-        return Material(data.development, data)
+        return noise(28)
 
 
 def test_every_way(tmp_path, monkeypatch):
