@@ -20,6 +20,7 @@ from semifreddo.cli.reference import verbs
 from semifreddo.flow.config import BuildConfig
 from semifreddo.reports.figures import RungFigures, TargetFigures
 from semifreddo.reports.report import BuildReport
+from semifreddo.studies.catalog import MEASUREMENTS
 
 VERBS = tuple(verbs(make_parser()))
 
@@ -240,3 +241,12 @@ def test_a_label_that_the_locale_cannot_write_is_an_escape(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", io.StringIO())  # nothing to set: left alone
     with pytest.raises(SystemExit):
         main(["--version"])
+
+
+def test_the_help_of_study_names_every_measurement(capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        main(["study", "--help"])
+    told = capsys.readouterr().out
+    listed = told[told.index("Measurements are ") : told.index("; docs/performance.md")]
+    words = re.findall(r"\w+", listed)
+    assert words == ["Measurements", "are", *list(MEASUREMENTS)[:-1], "and", list(MEASUREMENTS)[-1]]

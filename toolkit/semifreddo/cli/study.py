@@ -27,9 +27,9 @@ no test split, and shows the page so far. Ctrl-C loses only the cells that are b
 page without a test says that there is no verdict.
 
 A measurement chooses nothing, so it has no seeds, seal or test; it prints its tables.
-Measurements are calibration, clocks, adder_graphs, residency, digit_width, standard_cells, rivals,
-float_scales, published_networks and host_costs; docs/performance.md, docs/rtl-measurements.md and
-docs/any-network.md show what they printed.
+Measurements are calibration, clocks, components, adder_graphs, residency, digit_width,
+standard_cells, rivals, float_scales, published_networks and host_costs; docs/performance.md,
+docs/rtl-measurements.md and docs/any-network.md show what they printed.
 """
 
 
