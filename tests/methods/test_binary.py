@@ -21,10 +21,10 @@ from semifreddo.nn.integers import raw_outputs
 from semifreddo.sim import reference
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.objective import CrossEntropy
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import accuracy, retarget, train_model
+from semifreddo.train.seen import raw_images
 
 torch.set_num_threads(1)
 

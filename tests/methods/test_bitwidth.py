@@ -25,10 +25,10 @@ from semifreddo.nn.skeleton import model_bits
 from semifreddo.sim import reference
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import retarget, train_model
+from semifreddo.train.seen import raw_images
 
 torch.set_num_threads(1)
 

@@ -19,10 +19,10 @@ from semifreddo.nn.powers import powers_quants, signed_digits
 from semifreddo.sim import reference
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.objective import CrossEntropy
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import retarget, train_core, train_model, train_task
+from semifreddo.train.seen import raw_images
 
 torch.set_num_threads(1)
 

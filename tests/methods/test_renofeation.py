@@ -25,12 +25,12 @@ from semifreddo.nn.config import BackboneConfig
 from semifreddo.nn.inputs import as_input
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.sim import reference
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze, verify
 from semifreddo.train.loop import METRICS_FILE
 from semifreddo.train.objective import CrossEntropy
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import retarget, train_model
+from semifreddo.train.seen import raw_images
 
 torch.set_num_threads(1)
 

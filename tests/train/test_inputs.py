@@ -16,10 +16,10 @@ from semifreddo.nn.inputs import ModelInput, as_input
 from semifreddo.nn.integers import raw_outputs
 from semifreddo.sim import reference
 from semifreddo.train.data import load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.loop import evaluate
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import accuracy, train_model
+from semifreddo.train.seen import raw_images
 
 torch.set_num_threads(1)
 

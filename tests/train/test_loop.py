@@ -10,7 +10,7 @@ from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.ir.freeze import FreezePlan
 from semifreddo.nn.config import SemifreddoConfig
 from semifreddo.nn.model import core_network
-from semifreddo.train import evaluation, loop
+from semifreddo.train import loop, seen
 from semifreddo.train.augment import augmented
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.curve import draw_curve
@@ -224,7 +224,7 @@ def test_evaluation_counts_every_image_once(monkeypatch):
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 5))
     model.train()
     whole = evaluate(model, DATA.val, 3)
-    monkeypatch.setattr(evaluation, "_BATCH", 7)
+    monkeypatch.setattr(seen, "_BATCH", 7)
     parts = evaluate(model, DATA.val, 3)
     assert model.training
     assert np.allclose(parts, whole, rtol=1e-6)

@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 
@@ -8,12 +9,14 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
+from semifreddo.nn import recall
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms
 from semifreddo.nn.integers import integer_tensor, quantized_tensor_names, raw_outputs
 from semifreddo.nn.pin import pinned, quantizers, scale_of
 from semifreddo.nn.quant import activation_quant, bias_quant, constant_quant, weight_quant
+from semifreddo.train import loop
 from semifreddo.train.checkpoint import load_checkpoint, save_checkpoint
 from semifreddo.train.data import Split, load_dataset
 from semifreddo.train.freeze import freeze, verify
@@ -27,6 +30,7 @@ from semifreddo.train.recipes import (
     train_model,
     train_task,
 )
+from semifreddo.train.seen import Seen
 
 torch.set_num_threads(1)
 
@@ -43,6 +47,11 @@ def core():
 @pytest.fixture(scope="module")
 def task(core, tmp_path_factory):
     return train_task(CONFIG, core, DIGITS, OPTIONS, tmp_path_factory.mktemp("task"))
+
+
+def plainly(run, train, val, _options):
+    """Of the modules as they are, all of them, every time."""
+    return contextlib.nullcontext((Seen(run.model, train), Seen(run.model, val)))
 
 
 def tensors(model):
@@ -290,3 +299,43 @@ def test_digits_reach_their_accuracy():
     assert accuracy(task.model, digits.test, 10) >= 0.97
     groups = digits.relabel({"even": [0, 2, 4, 6, 8], "odd": [1, 3, 5, 7, 9]})
     assert accuracy(retarget(task, groups, options).model, groups.test, 2) >= 0.95
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_a_training_that_wastes_nothing_gives_the_same_numbers(core, monkeypatch, shift):
+    """Neither lean layers nor recalled outputs of the frozen core change a bit."""
+    options = dataclasses.replace(OPTIONS, shift=shift)
+
+    def trained():
+        task = train_task(CONFIG, core, DIGITS, options)
+        return task, retarget(task, DIGITS.subset([7, 8, 9]), options)
+
+    fast = trained()
+    monkeypatch.setattr(recall, "LIMIT", 0)
+    without = trained()
+    monkeypatch.setattr(loop, "_fast", plainly)
+    for found, computed, plain in zip(fast, without, trained(), strict=True):
+        state = plain.model.state_dict()
+        assert all(torch.equal(found.model.state_dict()[name], state[name]) for name in state)
+        assert all(torch.equal(computed.model.state_dict()[name], state[name]) for name in state)
+        assert found.info["val_accuracy"] == plain.info["val_accuracy"]
+
+
+def test_a_retargeting_computes_the_frozen_core_once_per_image(task, monkeypatch):
+    """Of all its epochs together, and the last block in each of its two passes."""
+    frozen = [block.conv.quant_weight().value for block in task.model.cores[0]]
+    rows, convolve = [0, 0], torch.conv2d
+
+    def counted(x, weight, *others):
+        for block, value in enumerate(frozen):
+            rows[block] += len(x) * torch.equal(weight, value)
+        return convolve(x, weight, *others)
+
+    monkeypatch.setattr(torch, "conv2d", counted)
+    data = DIGITS.subset([0, 1, 2])
+    retarget(task, data, dataclasses.replace(OPTIONS, epochs=3))
+    images = len(data.train) + len(data.val)
+    assert rows == [images, 2 * images]
+    retarget(task, data, dataclasses.replace(OPTIONS, epochs=3, flip=True))
+    images = len(data.val) + images + 3 * len(data.train)
+    assert rows == [images, 2 * images]

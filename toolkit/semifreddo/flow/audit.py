@@ -37,8 +37,8 @@ from semifreddo.methods.transfer_attack import (
 from semifreddo.reports.documents import AuditedNetwork
 from semifreddo.sim import reference
 from semifreddo.train.data import Dataset, Split
-from semifreddo.train.evaluation import input_of
 from semifreddo.train.options import TrainOptions
+from semifreddo.train.seen import input_of
 
 BASELINES: dict[str, Teacher] = {"fine-tuned": fine_tune, "re-trained": from_scratch}
 """What a task is compared with: the same classes taught in other ways."""

@@ -17,7 +17,7 @@ from semifreddo.methods.labels import (
 from semifreddo.nn.integers import exact_logits
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.data import TrainVal
-from semifreddo.train.evaluation import raw_images
+from semifreddo.train.seen import raw_images
 
 PAYS = 1.5
 """Confusion ratio from which finer labels are expected to pay: in our study they gained on each of

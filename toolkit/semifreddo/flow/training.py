@@ -32,7 +32,6 @@ from semifreddo.nn.network import Network
 from semifreddo.train.checkpoint import TrainedModel, save_checkpoint
 from semifreddo.train.checks import refuse_float
 from semifreddo.train.data import Dataset, TrainVal, load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze, frozen_share
 from semifreddo.train.objective import Objective
 from semifreddo.train.options import TrainOptions
@@ -44,6 +43,7 @@ from semifreddo.train.recipes import (
     train_model,
     train_task,
 )
+from semifreddo.train.seen import raw_images
 
 Progress = Callable[[str], None]
 Groups = Mapping[str, Sequence[int]]

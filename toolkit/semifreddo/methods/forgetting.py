@@ -17,9 +17,9 @@ from semifreddo.nn.network import Network
 from semifreddo.nn.tensors import QuantizedTensor, quantized_tensors
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.data import TrainVal
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import retarget
+from semifreddo.train.seen import raw_images
 
 _FARTHEST = 5.0
 """Logit of a blend that starts at 0 or 1: further out, training could not bring it back."""

@@ -29,7 +29,7 @@ from semifreddo.nn.inputs import batch_of
 from semifreddo.nn.tensors import quantized_tensors
 from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.data import Split
-from semifreddo.train.evaluation import input_of
+from semifreddo.train.seen import input_of
 
 Images = npt.NDArray[np.uint8]
 

@@ -60,11 +60,9 @@ class _Step(torch.autograd.Function):
 class BitQuant(FixedPointQuant):
     """Brevitas's integer quantizer for outputs of one bit, at the scale 1."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        bit_width = self.msb_clamp_bit_width_impl()
-        scale = self.scaling_impl(x)
-        y = _Step.apply(x)  # type: ignore[no-untyped-call]
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+    def values(self, x: Tensor, scale: Tensor) -> Tensor:  # noqa: ARG002
+        y: Tensor = _Step.apply(x)  # type: ignore[no-untyped-call]
+        return y
 
 
 def bit_quant() -> type[ExtendedInjector]:

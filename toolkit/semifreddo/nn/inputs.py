@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from semifreddo.core.errors import ConfigError, DataError
 from semifreddo.core.preprocessing import IDENTITY, Preprocessing
+from semifreddo.nn.modes import evaluating
 from semifreddo.nn.pin import scale_of, scaling_of
 from semifreddo.nn.quant import INPUT_BITS, INPUT_SCALE
 
@@ -110,7 +111,8 @@ def batch_of(raw: npt.NDArray[np.integer]) -> Tensor:
             f"images are {raw.dtype} of shape {raw.shape}, expected integers (n, h, w, c)"
         )
     batch = torch.from_numpy(np.ascontiguousarray(raw.transpose(0, 3, 1, 2)))
-    return batch.to(torch.float32)
+    # With one channel, the strides of both layouts are contiguous; torch goes by them.
+    return batch.to(torch.float32, memory_format=torch.contiguous_format)
 
 
 def as_input(model: nn.Module, raw: npt.NDArray[np.integer]) -> Tensor:
@@ -137,11 +139,10 @@ def _first_quantizer(model: nn.Module, shape: tuple[int, ...]) -> Any:
         for module in model.modules()
         if isinstance(module, _KINDS)
     ]
-    training = model.training
     parameter = next(model.parameters(), torch.zeros(1))
     try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
+        with evaluating(model), torch.no_grad():
+            model(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     except _FoundError:
         pass
     except REFUSALS as error:
@@ -150,7 +151,6 @@ def _first_quantizer(model: nn.Module, shape: tuple[int, ...]) -> Any:
             f"the model does not take images of shape {shape} (channels, height, width): {text}"
         ) from error
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     if not first:

@@ -53,7 +53,7 @@ def grid_frac(values: Tensor) -> int:
     raise ConversionError("values lie on no power-of-two grid; is a quantizer missing?")
 
 
-def _core_quant(proxy: Any) -> Any:
+def core_quant(proxy: Any) -> Any:
     """The module of a Brevitas proxy that quantizes, or None."""
     fused = getattr(proxy, "fused_activation_quant_proxy", None)
     quant = proxy.tensor_quant if fused is None else fused.tensor_quant
@@ -62,7 +62,7 @@ def _core_quant(proxy: Any) -> Any:
 
 def scaling_of(proxy: nn.Module) -> nn.Module | None:
     """What computes the scale of a quantizer; None if there is no quantizer."""
-    return getattr(_core_quant(proxy), "scaling_impl", None)
+    return getattr(core_quant(proxy), "scaling_impl", None)
 
 
 def scale_of(proxy: nn.Module) -> PowerOfTwoScale | None:
@@ -74,7 +74,7 @@ def scale_of(proxy: nn.Module) -> PowerOfTwoScale | None:
 def quantizers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     """Active Brevitas quantizers with a scale of their own, by module path."""
     for name, module in model.named_modules():
-        if isinstance(module, QuantProxyFromInjector) and _core_quant(module) is not None:
+        if isinstance(module, QuantProxyFromInjector) and core_quant(module) is not None:
             yield name, module
 
 
@@ -84,7 +84,7 @@ def pin_stock_scale(name: str, proxy: Any) -> None:
     Raises:
         ConversionError: It is not a power of two.
     """
-    quant = _core_quant(proxy)
+    quant = core_quant(proxy)
     if isinstance(quant.scaling_impl, PowerOfTwoScale):
         return
     scale = proxy.scale()

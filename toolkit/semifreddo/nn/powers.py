@@ -185,11 +185,9 @@ class PowersQuant(FixedPointQuant):
         """Largest exponent of a term, in units of the scale."""
         return int(self.scaling_impl.bits) - 2
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        bit_width = self.msb_clamp_bit_width_impl()
-        scale = self.scaling_impl(x)
-        y = self.filter_terms(x, scale, self.top)
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+    def values(self, x: Tensor, scale: Tensor) -> Tensor:
+        y: Tensor = self.filter_terms(x, scale, self.top)
+        return y
 
     def fix(self, x: Tensor) -> None:
         """Make the terms of each filter what they are for these weights, from now on."""

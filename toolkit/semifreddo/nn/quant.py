@@ -146,7 +146,11 @@ class ActivationScale(PowerOfTwoScale):
     def follow(self, x: Tensor) -> None:
         if not self.training:
             return
-        peak = x.abs().amax().to(self.peak.dtype)
+        self.follow_peak(x.abs().amax())
+
+    def follow_peak(self, peak: Tensor) -> None:
+        """Take the largest magnitude of a batch into the mean."""
+        peak = peak.to(self.peak.dtype)
         mean = torch.where(self.peak > 0, torch.lerp(self.peak, peak, _MOMENTUM), peak)
         self.peak.copy_(mean)
         if mean > 0:
@@ -191,16 +195,27 @@ class FixedPointQuant(RescalingIntQuant):  # type: ignore[misc]
     parameters, which would otherwise never come back.
     """
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and largest integer."""
+        signed = bool(self.int_quant.signed)
+        high = float((1 << (self.scaling_impl.bits - int(signed))) - 1)
+        return float(self.int_quant.narrow_range) - high - 1 if signed else 0.0, high
+
+    @property
+    def clips(self) -> bool:
+        """Whether values outside the range have no gradient."""
+        return isinstance(self.int_quant.tensor_clamp_impl, TensorClamp)
+
+    def values(self, x: Tensor, scale: Tensor) -> Tensor:
+        """What a tensor becomes at a scale that is broadcastable to it."""
+        y: Tensor = _Quantize.apply(x, scale, self.limits, self.clips)  # type: ignore[no-untyped-call]
+        return y
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         bit_width = self.msb_clamp_bit_width_impl()
         scale = self.scaling_impl(x)
-        quant = self.int_quant
-        bits = self.scaling_impl.bits
-        high = float((1 << (bits - int(quant.signed))) - 1)
-        low = float(quant.narrow_range) - high - 1 if quant.signed else 0.0
-        clipped = isinstance(quant.tensor_clamp_impl, TensorClamp)
-        y = _Quantize.apply(x, scale, (low, high), clipped)  # type: ignore[no-untyped-call]
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+        return self.values(x, scale), scale, self.zero_point_impl(x, scale, bit_width), bit_width
 
 
 class _Sign(torch.autograd.Function):
@@ -218,11 +233,9 @@ class _Sign(torch.autograd.Function):
 class SignQuant(FixedPointQuant):
     """Brevitas's integer quantizer for one bit: the sign, which it exports as ``BipolarQuant``."""
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        bit_width = self.msb_clamp_bit_width_impl()
-        scale = self.scaling_impl(x)
-        y = _Sign.apply(x, scale)  # type: ignore[no-untyped-call]
-        return y, scale, self.zero_point_impl(x, scale, bit_width), bit_width
+    def values(self, x: Tensor, scale: Tensor) -> Tensor:
+        y: Tensor = _Sign.apply(x, scale)  # type: ignore[no-untyped-call]
+        return y
 
 
 def check_bits(what: str, bits: int, low: int, high: int) -> None:

@@ -45,9 +45,9 @@ from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, St
 from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, Split, TrainVal, load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import train_model
+from semifreddo.train.seen import raw_images
 
 _MODEL = "model.safetensors"
 _EXTRA_BITS = 8

@@ -46,7 +46,6 @@ from semifreddo.studies.study import JSON, Cell, Figures, Material, Measured, St
 from semifreddo.studies.tables import bullets, listed, spread
 from semifreddo.train.checkpoint import TrainedModel, load_checkpoint, save_checkpoint
 from semifreddo.train.data import Dataset, Split, TrainVal, load_dataset
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import freeze
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import (
@@ -56,6 +55,7 @@ from semifreddo.train.recipes import (
     train_model,
     train_task,
 )
+from semifreddo.train.seen import raw_images
 
 FINE_TUNED, ROBUST = "fine-tuned", "robust"
 CORE_HEAD = "core + head"

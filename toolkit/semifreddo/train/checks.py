@@ -12,8 +12,8 @@ from semifreddo.nn.config import NetworkConfig
 from semifreddo.nn.inputs import as_input
 from semifreddo.nn.pin import quantizers
 from semifreddo.train.data import TrainVal
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.options import TrainOptions
+from semifreddo.train.seen import raw_images
 
 
 def check_data(config: NetworkConfig, data: TrainVal) -> None:

@@ -181,6 +181,10 @@ class _Kept:
     mask: Tensor
     saved: Tensor
 
+    @property
+    def whole(self) -> bool:
+        return bool(self.mask.all())
+
     def restore(self) -> None:
         self.tensor.copy_(torch.where(self.mask, self.saved, self.tensor))
 
@@ -234,8 +238,21 @@ class FreezeGuard:
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
         """Undo what each step of an optimizer does to frozen values."""
-        hook: Callable[..., None] = lambda *_: self.restore()  # noqa: E731
+        hook: Callable[..., None] = lambda *_: self._restore_held(optimizer)  # noqa: E731
         self._handles.append(optimizer.register_step_post_hook(hook))
+
+    def _restore_held(self, optimizer: torch.optim.Optimizer) -> None:
+        """Put back what an optimizer can have changed."""
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        with torch.no_grad():
+            for kept in self._kept:
+                if id(kept.tensor) in held:
+                    kept.restore()
+
+    @property
+    def frozen(self) -> list[Tensor]:
+        """Tensors that are frozen as a whole."""
+        return [kept.tensor for kept in self._kept if kept.whole]
 
     def restore(self) -> None:
         """Put every frozen value back."""

@@ -19,17 +19,19 @@ from semifreddo.core.digest import digest_bytes, digest_json
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
 from semifreddo.core.files import write_atomic
 from semifreddo.ir.freeze import FreezePlan
-from semifreddo.nn.inputs import batch_of
+from semifreddo.nn.lean import lean
+from semifreddo.nn.recall import FrozenPart
 from semifreddo.nn.twin import in_bfloat16
 from semifreddo.train.augment import augmented
 from semifreddo.train.checkpoint import load_tensors, save_tensors
 from semifreddo.train.data import Split
-from semifreddo.train.evaluation import evaluate, input_of
+from semifreddo.train.evaluation import evaluate
 from semifreddo.train.freeze import FreezeGuard
 from semifreddo.train.objective import CrossEntropy, Objective, state_digest
 from semifreddo.train.options import TrainOptions
+from semifreddo.train.seen import Seen
 
-_FORMAT = "semifreddo-training/2"
+_FORMAT = "semifreddo-training/3"
 _STATE_FILE = "state.safetensors"
 METRICS_FILE = "metrics.jsonl"
 
@@ -113,9 +115,9 @@ def _optimizer(
         {"params": others, "weight_decay": 0.0},
     ]
     if options.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=True)
     kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=rate)
+    return kind(groups, lr=rate, fused=True)
 
 
 class _Run:
@@ -222,13 +224,11 @@ def _objective(phase: Phase, options: TrainOptions) -> Objective:
     return phase.objective or CrossEntropy(options.smoothing)
 
 
-def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> tuple[float, float]:
+def _train_epoch(run: _Run, train: Seen, options: TrainOptions, epoch: int) -> tuple[float, float]:
     """Mean loss and score over an epoch of training."""
-    source = input_of(run.model, train)
-    x, y = batch_of(source.raw(train.images, train.preprocessing)), torch.from_numpy(train.labels)
+    raw, y = train.raw(), train.labels
     # A generator for each epoch: an interrupted run continues with the same numbers.
     random = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)
-    run.model.train()
     run.objective.begin_epoch(epoch, run.phase.epochs)
     crop = run.phase.crop if epoch < run.phase.cropped else None
     steps = -(-len(train) // options.batch)
@@ -236,19 +236,18 @@ def _train_epoch(run: _Run, train: Split, options: TrainOptions, epoch: int) -> 
     for step, index in enumerate(_batches(len(train), options.batch, random)):
         for group in run.optimizer.param_groups:
             group["lr"] = run.phase.rate_at(epoch * steps + step, steps)
-        seen_as = source.real(augmented(x[index], options, random, crop))
+        x, labels = train.real(augmented(raw[index], options, random, crop)), y[index]
+        x = train.recalled(x, index)
         run.optimizer.zero_grad()
-        loss, answers = run.objective.backward(
-            run.model, seen_as, y[index], run.phase.outputs, random
-        )
+        loss, answers = run.objective.backward(run.model, x, labels, run.phase.outputs, random)
         run.step()
         losses += loss * len(index)
-        score += float(run.objective.score(answers, y[index]).sum())
+        score += float(run.objective.score(answers, labels).sum())
         seen += len(index)
     return losses / seen, score / seen
 
 
-def _epoch(run: _Run, train: Split, val: Split, options: TrainOptions, epoch: int) -> EpochMetrics:
+def _epoch(run: _Run, train: Seen, val: Seen, options: TrainOptions, epoch: int) -> EpochMetrics:
     """Train one epoch and validate."""
     started = time.monotonic()
     loss, score = _train_epoch(run, train, options, epoch)
@@ -331,9 +330,8 @@ def fit(
     """
     _check(train, val, phase.outputs)
     identity = _identity(model, train, val, options, phase)
-    source = input_of(model, train)
-    raw = source.raw(train.images[:2], train.preprocessing)
-    example = source.real(batch_of(raw))
+    two = Seen(model, train.head(2))
+    example = two.real(two.raw())
     state = None if folder is None else folder / _STATE_FILE
     with contextlib.ExitStack() as stack:
         guard = stack.enter_context(FreezeGuard(model, plan or FreezePlan(), example))
@@ -351,6 +349,20 @@ def fit(
         guard.restore()
         model.eval()
     return run.history
+
+
+@contextlib.contextmanager
+def _fast(
+    run: _Run, train: Split, val: Split, options: TrainOptions
+) -> Iterator[tuple[Seen, Seen]]:
+    """Waste nothing on what a phase does not change, for the block; the images as it sees them."""
+    with contextlib.ExitStack() as stack:
+        part = None
+        if not run.phase.bfloat16:
+            stack.enter_context(lean(run.model, run.guard.frozen))
+            part = stack.enter_context(FrozenPart(run.model, run.guard.frozen))
+        changed = options.shift or options.flip or run.phase.cropped
+        yield Seen(run.model, train, None if changed else part), Seen(run.model, val, part)
 
 
 def _epochs(
@@ -371,9 +383,10 @@ def _epochs(
         unit="epoch",
         disable=None if options.progress else True,  # None: off where there is no terminal
     )
-    with bar, _threads(options.threads):
+    run.model.train()
+    with bar, _threads(options.threads), _fast(run, train, val, options) as seen:
         for epoch in range(first, epochs):
-            metrics = _epoch(run, train, val, options, epoch)
+            metrics = _epoch(run, *seen, options, epoch)
             run.finish_epoch(metrics)
             bar.update()
             bar.set_postfix(

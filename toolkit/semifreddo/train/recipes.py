@@ -32,11 +32,11 @@ from semifreddo.train.checks import (
 )
 from semifreddo.train.curve import draw_curve
 from semifreddo.train.data import Dataset, Split, TrainVal
-from semifreddo.train.evaluation import raw_images
 from semifreddo.train.freeze import check_foldable, freeze, verify
 from semifreddo.train.loop import METRICS_FILE, EpochMetrics, Phase, fit, write_metrics
 from semifreddo.train.objective import CrossEntropy, Objective
 from semifreddo.train.options import TrainOptions, check_network
+from semifreddo.train.seen import raw_images
 
 CURVE_FILE = "curve.png"
 _CALIBRATION_IMAGES = 256

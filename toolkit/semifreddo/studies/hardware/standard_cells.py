@@ -61,7 +61,7 @@ from semifreddo.tools.opensta import find_sta
 from semifreddo.tools.runner import Progress
 from semifreddo.tools.yosys import find_yosys
 from semifreddo.train.checkpoint import load_checkpoint
-from semifreddo.train.evaluation import raw_images
+from semifreddo.train.seen import raw_images
 
 CLOCK_MHZ = 20.0
 """Of which the power is."""
