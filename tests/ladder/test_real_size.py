@@ -1,14 +1,17 @@
 """A network of 77,360 weights by other people, on 4,000 pictures: integers, C simulation, RTL.
 
 Its first three convolutions are frozen, everything else is loadable. Our own network of that size,
-as it is committed, on 20 of the pictures: RTL under stalls, and cycles. All of it is slow:
-``pytest -m slow tests/ladder/test_real_size.py``.
+as it is committed: RTL, and cycles. The RTL of both takes another task, and the first one again,
+while pictures are on their way. All of it is slow:
+``pytest -m slow -s tests/ladder/test_real_size.py``, which prints what the simulations cost.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import sys
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,8 +27,11 @@ from semifreddo.flow.config import load_config
 from semifreddo.flow.stages.rtl import schedule_of
 from semifreddo.ir.address_map import AddressMap
 from semifreddo.ir.net import StreamNet
+from semifreddo.ir.task import Task
 from semifreddo.rtl import choose, make_design
+from semifreddo.rtl.design.design import RtlDesign
 from semifreddo.rtl.simulation.cosim import Simulation, Stalls
+from semifreddo.rtl.simulation.trials import Trials
 from semifreddo.rtl.simulation.verilator import build, find_verilator
 from semifreddo.sim import reference
 
@@ -80,36 +86,70 @@ def test_csim_is_equal_on_all_pictures(answered: Answered, tmp_path: Path) -> No
         assert np.array_equal(device.run(pictures, 7200), results)
 
 
-def test_rtl_is_equal_on_a_hundred_pictures(answered: Answered, tmp_path: Path) -> None:
-    try:
-        find_verilator()
-    except ToolError as error:
-        pytest.skip(f"no RTL simulation: {error}")
-    net, pictures, results = answered
-    count = 100
-    design = make_design(net, choose(net, load_board("pynq_z2").resources, 100.0, 2_000.0).schedule)
-    packets = [
-        design.bus.task_packet(AddressMap.of(net).pack(net)),
-        design.bus.image_packet(pictures[:count]),
-    ]
-    with Simulation(build(design, tmp_path, timeout_s=7200), design.bus) as simulation:
-        simulation.configure(Stalls(100, 100, 5, watchdog_cycles=1_000_000))
-        found = simulation.exchange(packets, count, 4 * 3600).results
-    assert np.array_equal(found, results[:count])
+def cpu_seconds() -> float:
+    """User time of all processes that were started and have ended."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
-def test_rtl_of_our_own_takes_the_predicted_cycles(tmp_path: Path) -> None:
-    """Equal under three patterns of stalls; without stalls, interval and latency to the cycle."""
-    try:
-        find_verilator()
-    except ToolError as error:
-        pytest.skip(f"no RTL simulation: {error}")
+def simulated(net: StreamNet, design: RtlDesign, pictures: np.ndarray, folder: Path) -> None:
+    """Equal under stalls; the middle third of the pictures belongs to a task of random values."""
+    start = cpu_seconds()
+    program = build(design, folder, timeout_s=7200)
+    built = cpu_seconds()
+    task = Task.of(net, net.name, tuple(str(index) for index in range(net.output.channels)))
+    stalls = Stalls(100, 100, 5, watchdog_cycles=1_000_000)
+    count = Trials(program, net, 4 * 3600).swap_tasks(task, pictures, stalls)
+    assert count == len(pictures)
+    rate = count / (cpu_seconds() - built)
+    figures = f"built in {built - start:.0f} CPU s; {count} images, {rate:.1f} per CPU s"
+    sys.stdout.write(f"\n{net.name}: {figures}\n")
+
+
+@pytest.fixture(scope="module")
+def our_own() -> tuple[StreamNet, RtlDesign]:
+    """The network that is committed, and its design."""
+    net = convert(OURS / "model.onnx", "cifar10_resnet8")
+    return net, make_design(net, schedule_of(load_config(OURS), net).schedule)
+
+
+@pytest.fixture
+def photographs() -> np.ndarray:
+    """Test pictures as they are."""
     if not PICTURES.is_file():
         pytest.skip(f"{PICTURES.name} is not here (SEMIFREDDO_DATA)")
-    net = convert(OURS / "model.onnx", "cifar10_resnet8")
-    design = make_design(net, schedule_of(load_config(OURS), net).schedule)
     with np.load(PICTURES) as data:
-        pictures = data["x_test"][:20].astype(np.int64)
+        return data["x_test"].astype(np.int64)
+
+
+@pytest.fixture
+def _verilator() -> None:
+    try:
+        find_verilator()
+    except ToolError as error:
+        pytest.skip(f"no RTL simulation: {error}")
+
+
+@pytest.mark.usefixtures("_verilator")
+def test_rtl_is_equal_on_two_hundred_pictures(answered: Answered, tmp_path: Path) -> None:
+    net, pictures, _ = answered
+    chosen = choose(net, load_board("pynq_z2").resources, 100.0, 2_000.0)
+    simulated(net, make_design(net, chosen.schedule), pictures[:210], tmp_path)
+
+
+@pytest.mark.usefixtures("_verilator")
+def test_rtl_of_our_own_is_equal_on_two_hundred_pictures(
+    our_own: tuple[StreamNet, RtlDesign], photographs: np.ndarray, tmp_path: Path
+) -> None:
+    simulated(*our_own, photographs[:210], tmp_path)
+
+
+@pytest.mark.usefixtures("_verilator")
+def test_rtl_of_our_own_takes_the_predicted_cycles(
+    our_own: tuple[StreamNet, RtlDesign], photographs: np.ndarray, tmp_path: Path
+) -> None:
+    """Equal under three patterns of stalls; without stalls, interval and latency to the cycle."""
+    net, design = our_own
+    pictures = photographs[:20]
     results = reference.run(net, pictures)
     program = build(design, tmp_path, timeout_s=7200)
     for stalls in (Stalls(200, 200, 1), Stalls(500, 50, 2), Stalls(50, 500, 3), Stalls()):

@@ -96,15 +96,19 @@ def digits_module(name: str, comment: str, plan: DigitAdders, phase_bits: int) -
         for operand in cluster.operands
     } | {root for root in plan.cover.outputs if isinstance(root, int)}
     inputs = _inputs(plan, writer, sorted(value for value in read if value < count))
-    ports = [
+    text = [*_control(writer), *_declarations(writer), *inputs, *_delays(writer), *body]
+    return module(name, comment, digits_ports(plan, phase_bits), text)
+
+
+def digits_ports(plan: DigitAdders, phase_bits: int) -> list[Port]:
+    """The ports of that module."""
+    return [
         Port("input", "clk"),
         Port("input", "first"),
         Port("input", "phase", phase_bits),
-        Port("input", "taps", count * plan.input_bits),
+        Port("input", "taps", len(plan.graph.inputs) * plan.input_bits),
         *(Port("output", f"sum_{k}", bits) for k, bits in enumerate(plan.sum_bits)),
     ]
-    text = [*_control(writer), *_declarations(writer), *inputs, *_delays(writer), *body]
-    return module(name, comment, ports, text)
 
 
 def _inputs(plan: DigitAdders, writer: _Writer, values: list[int]) -> list[str]:

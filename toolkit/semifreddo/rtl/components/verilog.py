@@ -114,6 +114,18 @@ def connect(ports: Iterable[Port]) -> dict[str, str]:
     return {port.name: port.name for port in ports}
 
 
+def fast_or_not(fast: Iterable[str], plain: Iterable[str]) -> list[str]:
+    """Statements that only simulations made for speed see, and what all others see instead."""
+    return ["`ifdef SF_FAST", *fast, "`else", *plain, "`endif"]
+
+
+def synthesised(text: str) -> str:
+    """A text without what only simulations see."""
+    text = re.sub(r"(?ms)^[ \t]*`ifdef SF_PROBE\n.*?`endif\n", "", text)
+    fast = r"(?ms)^[ \t]*`ifdef SF_FAST\n.*?(?:^[ \t]*`else\n(.*?))?^[ \t]*`endif\n"
+    return re.sub(fast, r"\1", text)
+
+
 def module(
     name: str,
     comment: str,

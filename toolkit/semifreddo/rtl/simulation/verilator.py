@@ -115,9 +115,9 @@ def build(
     Args:
         design: What to simulate.
         directory: Gets the Verilog, the C++ and the executable.
-        optimize: Whether the program is made for speed, with multipliers and one-bit adders
-            written as sums and products (SF_FAST); if not, it is compiled faster, and from the
-            text that synthesis sees.
+        optimize: Whether the program is made for speed (SF_FAST): multipliers and one-bit adders
+            are products and sums, and frozen channels get whole words after their first ones; if
+            not, it is compiled faster, and from the text that synthesis sees.
         waves: Whether value-change dumps can be written (costs compile time).
         jobs: Files compiled at the same time.
         timeout_s: Limit of each step.

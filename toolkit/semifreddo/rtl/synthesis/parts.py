@@ -24,6 +24,7 @@ from typing import TypeVar
 from semifreddo.boards.spec import Family
 from semifreddo.core.digest import digest_file, digest_json
 from semifreddo.core.files import write_atomic
+from semifreddo.rtl.components.verilog import synthesised
 from semifreddo.rtl.design.written import Verilog
 from semifreddo.tools import cells as counting
 from semifreddo.tools import lut_pairs
@@ -128,11 +129,7 @@ def files_below(
 
 def packaged_files(files: Mapping[str, str], top: str) -> dict[str, str]:
     """What goes into an IP: the files that the top reaches, without what only a simulation sees."""
-    plain = {
-        name: re.sub(r"(?ms)^[ \t]*`ifdef SF_PROBE\n.*?`endif\n", "", text)
-        for name, text in files.items()
-    }
-    return files_below(plain, top)
+    return files_below({name: synthesised(text) for name, text in files.items()}, top)
 
 
 def _with_parameters(text: str, module: str, user: str) -> str:
@@ -144,8 +141,8 @@ def _with_parameters(text: str, module: str, user: str) -> str:
 
 
 def _code(text: str) -> str:
-    """A text without comments and without what only a simulation sees."""
-    return re.sub(r"//.*|(?s:`ifdef SF_PROBE.*?`endif)", "", text)
+    """A text without comments and without what only simulations see."""
+    return re.sub(r"//.*", "", synthesised(text))
 
 
 def declaration(text: str) -> str:

@@ -12,11 +12,12 @@ from semifreddo.rtl.adders.digits import DigitAdders
 from semifreddo.rtl.adders.digits_text import digits_module
 from semifreddo.rtl.adders.pipelined import PipelinedAdders, graph_module
 from semifreddo.rtl.adders.size import Adders, GraphSize, PredictedAdders
+from semifreddo.rtl.adders.words_text import words_module
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Parts
 from semifreddo.rtl.components.memories import Delay, Fifo
 from semifreddo.rtl.components.numbers import Cast, Number, place_cast, signed_bits
-from semifreddo.rtl.components.verilog import instance, literal, part, vector
+from semifreddo.rtl.components.verilog import fast_or_not, instance, literal, part, vector
 from semifreddo.rtl.units.channels import Channel, WeightedLayer
 from semifreddo.rtl.units.engine import Engine
 from semifreddo.rtl.units.unit import Context, bank, bank_select, delay, fifo
@@ -121,7 +122,11 @@ class FrozenEngine(Engine):
         comment = f"Frozen weights {weight.name} ({weight.rows} x {len(self.channels)})"
         if isinstance(adders, DigitAdders):
             comment += f", {adders.digit} bits per cycle, {adders.cycles} cycles per word."
-            return [(name, digits_module(name, comment, adders, phase))]
+            words = words_name(name)
+            return [
+                (name, digits_module(name, comment, adders, phase)),
+                (words, words_module(words, comment, adders, phase, name)),
+            ]
         assert isinstance(adders, PipelinedAdders)
         comment += f" as {len(adders.graph.adders)} adders, all bits at once."
         return [(name, graph_module(name, comment, adders))]
@@ -132,16 +137,20 @@ class FrozenEngine(Engine):
         connected = {"clk": "clk", "taps": "window"} | {
             f"sum_{index}": f"frozen_sum_{channel}" for index, channel in enumerate(of.frozen)
         }
+        name, last = graph_name(name), f"active && phase == {self.cycles - 1}"
         if isinstance(adders, DigitAdders):
             connected |= {"first": "first", "phase": "phase"}
+        graph = [instance(name, "graph", {}, connected)]
+        if isinstance(adders, DigitAdders):
+            words = instance(words_name(name), "graph", {}, connected | {"last": last})
+            graph = fast_or_not([words], graph)
         lines = ["// Frozen channels: adders."]
         lines += [
             f"wire {vector(bits)} frozen_sum_{channel};"
             for channel, bits in zip(of.frozen, adders.sum_bits, strict=True)
         ]
-        last = f"active && phase == {self.cycles - 1}"
         lines += [
-            instance(graph_name(name), "graph", {}, connected),
+            *graph,
             *delay("frozen_done", adders.latency, last),
             "",
         ]
@@ -180,6 +189,11 @@ class FrozenEngine(Engine):
 def graph_name(name: str) -> str:
     """Name of the module with the adders of a layer's module."""
     return f"{name}_graph"
+
+
+def words_name(graph: str) -> str:
+    """Name of the module that stands in for one with adders of a few bits in a fast simulation."""
+    return f"{graph}_words"
 
 
 def solved_adders(of: WeightedLayer, digit: int) -> PipelinedAdders | DigitAdders:
