@@ -15,7 +15,7 @@ from semifreddo.ir.bus import REGISTER_PORTS
 from semifreddo.ir.layers import Conv
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.components.verilog import identifier, quoted
-from semifreddo.rtl.design.design import make_design
+from semifreddo.rtl.design.design import make_design, module_names
 from semifreddo.rtl.units.kinds import HARDWARE
 
 NET = blended()
@@ -43,6 +43,18 @@ def test_names_carry_the_layers() -> None:
     assert identifier("net_a_b", {"net_a_b"}) == "net_a_b_2"
     assert identifier("always_ff") == "always_ff_2"
     assert quoted('a"b\\c%d\n') == '"a_b_c_d_"'
+
+
+def test_no_layer_has_the_name_of_what_belongs_to_another() -> None:
+    layers = ["a_graph", "a_rom", "a_graph_words", "a", "a.b", "a_b", "top", "a_2"]
+    names = module_names("net", layers)
+    assert list(names) == layers
+    assert [names[layer] for layer in ("a_graph", "a", "a_b", "top")] == [
+        *("net_a_graph", "net_a_2", "net_a_b_2", "net_top_2")
+    ]
+    ends = ("", "_graph", "_graph_words", "_rom")
+    made = [f"{name}{end}" for name in names.values() for end in ends]
+    assert len(set(made)) == len(made)
 
 
 def test_more_rows_per_cycle_take_fewer_cycles() -> None:

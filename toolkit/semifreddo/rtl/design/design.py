@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,8 @@ from semifreddo.rtl.components.verilog import identifier
 from semifreddo.rtl.design.buses import BusParts, top_module
 from semifreddo.rtl.design.layers import Layers, make_layers
 from semifreddo.rtl.timing.latency import latency_of
+from semifreddo.rtl.units.frozen import graph_name, words_name
+from semifreddo.rtl.units.rom import rom_name
 from semifreddo.rtl.units.unit import Context
 
 BUS_BITS = WORD_BITS
@@ -97,11 +99,7 @@ def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesig
     """
     schedule = schedule or RtlSchedule()
     schedule.check(net)
-    names: dict[str, str] = {}
-    taken = {f"{net.name}_layers", f"{net.name}_top"}
-    for layer in net.layers:
-        names[layer.name] = identifier(f"{net.name}_{layer.name}", taken)
-        taken |= {names[layer.name], f"{names[layer.name]}_graph", f"{names[layer.name]}_rom"}
+    names = module_names(net.name, [layer.name for layer in net.layers])
     context = Context(net, AddressMap.of(net), names)
     layers = make_layers(context, schedule)
     modules = dict(text for unit in layers.units for text in unit.files)
@@ -112,3 +110,22 @@ def make_design(net: StreamNet, schedule: RtlSchedule | None = None) -> RtlDesig
     files = {f"{name}.sv": text for name, text in modules.items()}
     files |= library.needed(files.values())
     return RtlDesign(net, layers, buses, top, dict(sorted(files.items())))
+
+
+def module_names(net: str, layers: Sequence[str]) -> dict[str, str]:
+    """The module of every layer, by its name; no module beside it has the name of another one."""
+    names: dict[str, str] = {}
+    taken = {f"{net}_layers", f"{net}_top"}
+    for layer in layers:
+        refused = set(taken)
+        while taken & (made := _modules(name := identifier(f"{net}_{layer}", refused))):
+            refused.add(name)
+        names[layer] = name
+        taken |= made
+    return names
+
+
+def _modules(name: str) -> set[str]:
+    """Modules that a layer can have."""
+    graph = graph_name(name)
+    return {name, graph, words_name(graph), rom_name(name)}
