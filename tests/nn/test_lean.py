@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import user_models
+from semifreddo.nn import lean as module
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.blend import AlphaBlend
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
@@ -18,7 +19,7 @@ from semifreddo.nn.fold import fold_batch_norm
 from semifreddo.nn.lean import lean
 from semifreddo.nn.model import CoreNet, SemifreddoNet
 from semifreddo.nn.pin import pin_scales
-from semifreddo.nn.quant import activation_quant, constant_quant
+from semifreddo.nn.quant import WeightScale, activation_quant, constant_quant
 
 torch.set_num_threads(1)
 
@@ -88,6 +89,13 @@ def assert_equal_training(model, batches):
         assert torch.equal(twin.state_dict()[name], value), name
 
 
+@pytest.fixture
+def one_layout(monkeypatch):
+    """Convolutions of the layout that the model has: sums are added in the same order."""
+    monkeypatch.setattr(module, "side_by_side", lambda _: False)
+
+
+@pytest.mark.usefixtures("one_layout")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_trains_alike_to_the_last_bit(name):
     torch.manual_seed(1)
@@ -97,6 +105,24 @@ def test_a_network_trains_alike_to_the_last_bit(name):
     fold_batch_norm(model.eval(), batches[0])
     pin_scales(model, batches[0])
     assert_equal_training(model, batches)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_other_layout_gives_the_same_answers_and_almost_the_same_gradients(name):
+    torch.manual_seed(1)
+    model = NETWORKS[name]()
+    x = images(model.config.input_shape)
+    for _ in range(20):
+        model(x)
+    fold_batch_norm(model.eval(), x)
+    pin_scales(model, x)
+    twin = copy.deepcopy(model)
+    y, *gradients, _ = train(model, [x], 1)
+    with lean(twin):
+        answer, *found, _ = train(twin, [x], 1)
+    assert torch.equal(answer, y) and len(found) == len(gradients)
+    for one, other in zip(found, gradients, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()))
 
 
 @pytest.mark.parametrize("name", user_models.MODELS)
@@ -169,18 +195,22 @@ def test_a_hook_sees_what_it_watches():
     assert seen == ["block", "conv", "blend", "act"]
 
 
-def test_frozen_tensors_are_quantized_once():
-    model = NETWORKS["core"]()
+def test_what_is_not_trained_is_quantized_once(monkeypatch):
+    """And again when somebody has changed it, in whatever way."""
+    model = NETWORKS["core"]().eval().requires_grad_(False)
     x = images(model.config.input_shape)
-    model(x)
-    fold_batch_norm(model)
-    pin_scales(model, x)
-    weight = model.cores[0][0].conv.weight
-    expected = model(x)
-    with lean(model, [weight]), torch.no_grad():
-        weight.add_(1)
-        assert torch.equal(model(x), expected)
-    assert not torch.equal(model(x), expected)
+    found, counts = [], []
+    follow = WeightScale.follow
+    monkeypatch.setattr(WeightScale, "follow", lambda *a: counts.append(1) or follow(*a))
+    weights = 3
+    with lean(model):
+        for change in (1, 1, -2):
+            model.cores[0][0].conv.weight.data.mul_(change)
+            found.append(model(x))
+            found.append(model(x))
+    assert len(counts) == weights + 1
+    assert same(found[:1] * 3, found[1:4]) and torch.equal(found[4], found[5])
+    assert torch.equal(model(x), found[5]) and not torch.equal(found[0], found[5])
 
 
 def test_a_copy_of_a_lean_model_computes_its_own():

@@ -73,18 +73,19 @@ def gradients(model, x):
 def test_recalled_is_what_is_computed(name):
     model, tensors = frozen(name)
     x = X[INDEX]
-    expected = gradients(model, x)
-    with lean(model, tensors), FrozenPart(model, tensors) as part:
-        outputs = part.outputs(len(X), X.split(7))
-        assert (0 if outputs is None else len(outputs)) == NETWORKS[name][2]
-        if outputs is not None:
-            part.recall(outputs, x, INDEX)
-        found = gradients(model, x)
-        assert all(map(torch.equal, found, expected)) and len(found) == len(expected)
-        if outputs is not None:
-            batch = X[4:9]
-            part.recall(outputs, batch, slice(4, 9))
-            assert torch.equal(model(batch), model(batch.clone()))
+    with lean(model):
+        expected = gradients(model, x)
+        with FrozenPart(model, tensors) as part:
+            outputs = part.outputs(len(X), X.split(7))
+            assert (0 if outputs is None else len(outputs)) == NETWORKS[name][2]
+            if outputs is not None:
+                part.recall(outputs, x, INDEX)
+            found = gradients(model, x)
+            assert all(map(torch.equal, found, expected)) and len(found) == len(expected)
+            if outputs is not None:
+                batch = X[4:9]
+                part.recall(outputs, batch, slice(4, 9))
+                assert torch.equal(model(batch), model(batch.clone()))
     assert not any("forward" in vars(module) for module in model.modules())
 
 

@@ -9,7 +9,7 @@ from brevitas.nn import QuantConv2d, QuantIdentity, QuantLinear, QuantReLU
 from torch import nn
 
 from semifreddo.core.errors import CheckpointError, ConfigError, DataError
-from semifreddo.nn import recall
+from semifreddo.nn import lean, recall
 from semifreddo.nn.backbone import Backbone
 from semifreddo.nn.config import BackboneConfig, SemifreddoConfig
 from semifreddo.nn.fold import batch_norms
@@ -310,6 +310,13 @@ def test_a_training_that_wastes_nothing_gives_the_same_numbers(core, monkeypatch
         task = train_task(CONFIG, core, DIGITS, options)
         return task, retarget(task, DIGITS.subset([7, 8, 9]), options)
 
+    with monkeypatch.context() as limited:
+        quick = trained()
+        limited.setattr(recall, "LIMIT", 0)
+        for one, other in zip(quick, trained(), strict=True):
+            state = other.model.state_dict()
+            assert all(torch.equal(v, state[k]) for k, v in one.model.state_dict().items())
+    monkeypatch.setattr(lean, "side_by_side", lambda _: False)
     fast = trained()
     monkeypatch.setattr(recall, "LIMIT", 0)
     without = trained()

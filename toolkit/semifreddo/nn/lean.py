@@ -2,12 +2,13 @@
 
 A training step of a small network spends most of its time on quantized tensors that nobody reads,
 bit widths, zero points, masks, and one graph node after another. :func:`lean` gives the layers that
-it knows another ``forward``, which makes the same values and gradients with fewer operations:
+it knows another ``forward``, which makes the same values and gradients (but for the order in which
+a convolution adds them, see :func:`side_by_side`) with fewer operations:
 
 - a scale is a power of two, so multiplying with its inverse is dividing by it;
 - a value is clipped if it lies outside two real limits, so its gradient needs no mask; a ReLU in
   front of the quantizer is one of the limits;
-- a pinned scale is a number, and a frozen tensor is quantized once.
+- a pinned scale is a number, and what is not trained is quantized once.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ _convolution_gradients = torch.ops.aten.convolution_backward.default
 
 
 @contextlib.contextmanager
-def lean(model: nn.Module, frozen: Collection[Tensor] = ()) -> Iterator[None]:
+def lean(model: nn.Module) -> Iterator[None]:
     """Train a model faster, for the block, with the same numbers.
 
     Convolutions, linear layers and activations with the quantizers of
@@ -44,12 +45,10 @@ def lean(model: nn.Module, frozen: Collection[Tensor] = ()) -> Iterator[None]:
 
     Args:
         model: Any model; a plain one stays as it is.
-        frozen: Parameters that nothing changes inside the block.
     """
-    constant = {id(tensor) for tensor in frozen}
     changed = []
     for module in model.modules():
-        forward = None if "forward" in vars(module) else _forward(module, constant)
+        forward = None if "forward" in vars(module) else _forward(module)
         if forward is not None:
             changed.append(module)
             module.forward = forward
@@ -97,15 +96,19 @@ def _present_grid(scale: PowerOfTwoScale, limits: tuple[float, float], dtype: to
 class _Parameter:
     """The values of a weight or a bias on their grid."""
 
-    def __init__(self, quant: FixedPointQuant, tensor: Tensor, *, constant: bool) -> None:
+    def __init__(self, quant: FixedPointQuant, tensor: Tensor) -> None:
         self._scale: PowerOfTwoScale = quant.scaling_impl
         self._limits = quant.limits
         self._grid = self._present(tensor) if self._scale.pinned else None
-        with torch.no_grad():
-            self._value = self._nearest(tensor) if constant else None
+        self._last: tuple[Tensor, Tensor] | None = None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self._nearest(x) if self._value is None else self._value
+    def __call__(self, x: Tensor, *, trained: bool) -> Tensor:
+        """The values of the parameter; of one that is not trained, those of last time."""
+        if trained:
+            return self._nearest(x)
+        if self._last is None or not torch.equal(self._last[0], x):
+            self._last = x.detach().clone(), self._nearest(x)
+        return self._last[1]
 
     def _nearest(self, x: Tensor) -> Tensor:
         if self._grid is not None:
@@ -121,8 +124,8 @@ class _Through(torch.autograd.Function):
     """A parameter on its grid; the gradient passes straight through."""
 
     @staticmethod
-    def forward(_: Any, x: Tensor, parameter: _Parameter) -> Tensor:
-        return parameter(x)
+    def forward(ctx: Any, x: Tensor, parameter: _Parameter) -> Tensor:
+        return parameter(x, trained=ctx.needs_input_grad[0])
 
     @staticmethod
     def backward(_: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -166,7 +169,7 @@ class _Rounding:
         scale = self._scale
         if isinstance(scale, ActivationScale) and self._relu:
             if scale.training:
-                scale.follow_peak(x.amax().clamp(min=0))
+                scale.follow_peak(max(float(x.amax()), 0.0))
             return
         scale.follow(x.relu() if self._relu else x)
 
@@ -239,6 +242,14 @@ class _Convolution:
         return _Convolution(self._layer, self.weight, self.bias, rounding)
 
 
+def side_by_side(weight: Tensor) -> bool:
+    """Whether a convolution is faster if the channels of a pixel lie side by side in memory.
+
+    oneDNN then copies less for gradients. They are added in another order than in the other layout.
+    """
+    return weight.shape[1] > 1
+
+
 class _Convolved(torch.autograd.Function):
     """A convolution with parameters on their grids, and the activation behind it."""
 
@@ -246,10 +257,14 @@ class _Convolved(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, of: _Convolution
     ) -> Tensor:
-        weight = of.weight(weight)
+        _, trains_weight, trains_bias, _ = ctx.needs_input_grad
+        weight = of.weight(weight, trained=trains_weight)
+        ctx.planar = x.is_contiguous()
+        if side_by_side(weight):
+            x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
         ctx.of, ctx.sizes = of, None
         if of.bias is not None and bias is not None:
-            bias, ctx.sizes = of.bias(bias), bias.shape
+            bias, ctx.sizes = of.bias(bias, trained=trains_bias), bias.shape
         y = torch.conv2d(x, weight, bias, *of.geometry, of.groups)
         if of.rounding is None:
             ctx.save_for_backward(x, weight)
@@ -268,6 +283,9 @@ class _Convolved(torch.autograd.Function):
         found = _convolution_gradients(
             gradient, x, weight, ctx.sizes, *of.geometry, False, [0, 0], of.groups, needed
         )
+        if ctx.planar and found[0] is not None:
+            # Operations on tensors of both layouts are slow.
+            found = found[0].contiguous(), *found[1:]
         return (*found, None)
 
 
@@ -325,19 +343,19 @@ def _plain(x: Any) -> Tensor:
 Forward = Callable[..., Tensor]
 
 
-def _forward(module: Any, constant: Collection[int]) -> Forward | None:
+def _forward(module: Any) -> Forward | None:
     """Another forward of a module that computes the same; None for one of another kind."""
     kind = type(module)
     if kind in (QuantReLU, QuantIdentity):
         rounding = _rounding_of(module)
         return None if rounding is None else _Activation(rounding)
     if kind in (QuantConv2d, QuantLinear):
-        return _weighted(module, constant)
+        return _weighted(module)
     if kind is AlphaBlend and not watched(module):
         factors, rounding = _rounding_of(module.alpha_quant), _rounding_of(module.out)
         return None if factors is None or rounding is None else _Blend(module, factors, rounding)
     if kind is QuantConvBlock and type(module.bn) is nn.Identity and not watched(module):
-        convolution, rounding = _weighted(module.conv, constant), _rounding_of(module.act)
+        convolution, rounding = _weighted(module.conv), _rounding_of(module.act)
         if isinstance(convolution, _Convolution) and rounding is not None:
             return convolution.behind(rounding)
     return None
@@ -372,7 +390,7 @@ def _rounding_of(layer: Any) -> _Rounding | None:
     return _Rounding(quant, isinstance(activation, nn.ReLU))
 
 
-def _weighted(layer: Any, constant: Collection[int]) -> Forward | None:
+def _weighted(layer: Any) -> Forward | None:
     """Another forward of a convolution or a linear layer."""
     others = layer.input_quant, layer.output_quant
     if layer.return_quant_tensor or any(proxy.is_quant_enabled for proxy in others):
@@ -384,7 +402,7 @@ def _weighted(layer: Any, constant: Collection[int]) -> Forward | None:
             quant = _uniform(getattr(layer, f"{name}_quant"), clips=False)
             if quant is None:
                 return None
-            parameters[name] = _Parameter(quant, tensor, constant=id(tensor) in constant)
+            parameters[name] = _Parameter(quant, tensor)
     weight, bias = parameters["weight"], parameters.get("bias")
     if isinstance(layer, QuantConv2d):
         zeros = layer.padding_mode == "zeros" and not isinstance(layer.padding, str)

@@ -8,6 +8,8 @@ saturate, and export as plain QONNX ``Quant`` nodes.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import torch
@@ -89,14 +91,33 @@ class WeightScale(PowerOfTwoScale):
         self._top = float((1 << (bit_width - 1)) - 1)
 
     def follow(self, x: Tensor) -> None:
-        grouped = x.flatten(1) if self.frac.numel() > 1 else x.reshape(1, -1)
+        if self.frac.numel() == 1:
+            self._follow_whole(x.reshape(1, -1))
+            return
+        grouped = x.flatten(1)
         coarse = unclipped_frac(grouped.abs().amax(1), self._top)
         fracs = coarse + torch.arange(_FINER, device=x.device)[:, None]
         step = power_of_two(fracs, x.dtype)[..., None]
-        scaled = (grouped / step).round_().clamp_(-self._top, self._top)
-        error = scaled.mul_(step).sub_(grouped).square_().sum(-1)
+        error = self._error(grouped, step, 1 / step)
         best = fracs.gather(0, error.argmin(0, keepdim=True))[0]
         self.frac.copy_(best.reshape(self.frac.shape))
+
+    def _follow_whole(self, x: Tensor) -> None:
+        """The same for one scale, which is a number: a fraction of the operations."""
+        coarse = int(unclipped_frac(x.abs().amax(), self._top))
+        error = self._error(x, *_finer_steps(coarse, x.dtype))
+        self.frac.fill_(coarse + int(error.argmin()))
+
+    def _error(self, x: Tensor, step: Tensor, inverse: Tensor) -> Tensor:
+        scaled = (x * inverse).round_().clamp_(-self._top, self._top)
+        return scaled.mul_(step).sub_(x).square_().sum(-1)
+
+
+@functools.lru_cache(maxsize=1024)
+def _finer_steps(coarse: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Steps of as many scales as are tried, the coarsest first, and their inverses."""
+    step = power_of_two(coarse + torch.arange(_FINER)[:, None], dtype)
+    return step, 1 / step
 
 
 class SignScale(WeightScale):
@@ -146,17 +167,17 @@ class ActivationScale(PowerOfTwoScale):
     def follow(self, x: Tensor) -> None:
         if not self.training:
             return
-        self.follow_peak(x.abs().amax())
+        self.follow_peak(float(x.abs().amax()))
 
-    def follow_peak(self, peak: Tensor) -> None:
+    def follow_peak(self, peak: float) -> None:
         """Take the largest magnitude of a batch into the mean."""
-        peak = peak.to(self.peak.dtype)
-        mean = torch.where(self.peak > 0, torch.lerp(self.peak, peak, _MOMENTUM), peak)
-        self.peak.copy_(mean)
+        before = float(self.peak)
+        mean = before + _MOMENTUM * (peak - before) if before > 0 else peak
+        self.peak.fill_(mean)
         if mean > 0:
-            nearest = torch.log2(mean).round()
-            frac = (self._magnitude_bits - nearest).clamp(-_MAX_FRAC, _MAX_FRAC)
-            self.frac.copy_(frac.to(torch.int32))
+            largest = self._magnitude_bits + _MAX_FRAC
+            frac = self._magnitude_bits - round(min(math.log2(mean), largest))
+            self.frac.fill_(min(frac, _MAX_FRAC))
 
 
 class ConstantScale(PowerOfTwoScale):

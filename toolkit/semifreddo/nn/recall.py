@@ -46,8 +46,13 @@ class _Output:
 
     def __init__(self, number: int, count: int, like: Tensor) -> None:
         self.number, self._dtype = number, like.dtype
-        self._values = torch.empty((count, *like.shape[1:]), dtype=torch.bfloat16)
+        self._channels_last = like.dim() == 4 and not like.is_contiguous()
+        self._values = torch.empty((count, *self._kept(like).shape[1:]), dtype=torch.bfloat16)
         self._filled = 0
+
+    def _kept(self, values: Tensor) -> Tensor:
+        """Values in the order of memory that they have."""
+        return values.permute(0, 2, 3, 1) if self._channels_last else values
 
     @property
     def complete(self) -> bool:
@@ -59,6 +64,7 @@ class _Output:
         return self._values.numel() * self._values.element_size()
 
     def put(self, rows: slice, values: Tensor) -> None:
+        values = self._kept(values)
         if not torch.equal(values.to(self._values.dtype).to(self._dtype), values):
             self._values = self._values.to(self._dtype)
         self._values[rows] = values
@@ -67,8 +73,10 @@ class _Output:
 
     def take(self, rows: Rows) -> Tensor:
         if isinstance(rows, slice):
-            return self._values[rows].to(self._dtype, copy=True)
-        return self._values.index_select(0, rows).to(self._dtype)
+            values = self._values[rows].to(self._dtype, copy=True)
+        else:
+            values = self._values.index_select(0, rows).to(self._dtype)
+        return values.permute(0, 3, 1, 2) if self._channels_last else values
 
 
 class Outputs:

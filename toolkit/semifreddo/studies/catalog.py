@@ -31,6 +31,7 @@ MEASUREMENTS = {
     "float_scales": "hardware.float_scales:FloatScales",
     "published_networks": "published_networks:PublishedNetworks",
     "host_costs": "host_costs:HostCosts",
+    "training_speed": "training_speed:TrainingSpeed",
 }
 _ALL = STUDIES | MEASUREMENTS
 

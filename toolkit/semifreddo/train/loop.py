@@ -359,7 +359,7 @@ def _fast(
     with contextlib.ExitStack() as stack:
         part = None
         if not run.phase.bfloat16:
-            stack.enter_context(lean(run.model, run.guard.frozen))
+            stack.enter_context(lean(run.model))
             part = stack.enter_context(FrozenPart(run.model, run.guard.frozen))
         changed = options.shift or options.flip or run.phase.cropped
         yield Seen(run.model, train, None if changed else part), Seen(run.model, val, part)

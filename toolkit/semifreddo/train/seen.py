@@ -61,7 +61,9 @@ class Seen:
 
     def real(self, raw: Tensor) -> Tensor:
         """What raw integers mean at the present scale."""
-        return raw * (self._scale if self._constant else self._source.scale)
+        x = raw * (self._scale if self._constant else self._source.scale)
+        # Channels side by side, as convolutions of more than one want them.
+        return x.contiguous(memory_format=torch.channels_last) if x.shape[1] > 1 else x
 
     def recalled(self, x: Tensor, rows: Rows) -> Tensor:
         """Real values of some images, unchanged; the frozen part recalls what it gives for them."""
