@@ -71,6 +71,14 @@ def test_round_trip(trained, path):
     assert np.array_equal(raw_outputs(loaded.model, IMAGES), raw_outputs(trained.model, IMAGES))
 
 
+def test_frozen_tensors_of_a_loaded_model_need_no_gradients(trained, path):
+    """As in the model that was saved, so that training around them costs no more."""
+    needs = {name: held.requires_grad for name, held in trained.model.named_parameters()}
+    loaded = load_checkpoint(path).model
+    assert {name: held.requires_grad for name, held in loaded.named_parameters()} == needs
+    assert not needs["cores.0.1.conv.bias"] and needs["cores.1.1.conv.bias"]
+
+
 def test_a_changed_frozen_weight_is_refused_on_loading_and_saving(trained, path, tmp_path):
     rewrite(path, lambda tensors, _: tensors["cores.0.0.conv.weight"].add_(1))
     with pytest.raises(FrozenTensorChangedError, match=r"cores\.0\.0\.conv\.weight"):

@@ -22,7 +22,7 @@ from semifreddo.nn.fold import batch_norms, fold_batch_norm
 from semifreddo.nn.inputs import REFUSALS
 from semifreddo.nn.pin import await_scales, pinned
 from semifreddo.nn.topology import TOPOLOGIES
-from semifreddo.train.freeze import verify
+from semifreddo.train.freeze import stop_gradients, verify
 
 FORMAT = "semifreddo-checkpoint/1"
 USER = "user"
@@ -186,7 +186,7 @@ def load_state(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
 
 
 def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> TrainedModel:
-    """Read a trained model and prove its frozen tensors.
+    """Read a trained model and prove its frozen tensors, which need no gradients.
 
     Args:
         path: File written by :func:`save_checkpoint`.
@@ -216,6 +216,7 @@ def load_checkpoint(path: Path | str, model: nn.Module | None = None) -> Trained
     filled = model if model is not None else _build(kind, config, path)
     load_state(filled, tensors, str(path))
     verify(filled.eval(), plan)
+    stop_gradients(filled, plan)
     return TrainedModel(filled, config, plan, labels, info, shape)
 
 

@@ -127,11 +127,24 @@ def freeze(
     for name in sorted(selected):
         if flags[name].any():
             _pin(model, tensors[name])
-        if flags[name].all():
-            tensors[name].parameter.requires_grad_(False)
     for norm in norms:
         model.get_submodule(norm).eval().requires_grad_(False)
-    return FreezePlan.of(frozen, partial(integer_tensor, model))
+    plan = FreezePlan.of(frozen, partial(integer_tensor, model))
+    stop_gradients(model, plan)
+    return plan
+
+
+def stop_gradients(model: nn.Module, plan: FreezePlan) -> None:
+    """Compute no gradients of tensors that are frozen as a whole, in place.
+
+    Args:
+        model: The model.
+        plan: What is frozen.
+    """
+    tensors = quantized_tensors(model)
+    for tensor in plan.tensors:
+        if all(tensor.channels):
+            tensors[tensor.name].parameter.requires_grad_(False)
 
 
 def check_foldable(model: nn.Module, plan: FreezePlan, example: Tensor) -> None:
