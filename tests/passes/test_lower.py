@@ -16,7 +16,7 @@ from semifreddo.ir.exact import Exact
 from semifreddo.ir.layers import Add, Cast, Conv, Layer, MaxPool, Route, Stream
 from semifreddo.ir.net import Repeat, StreamNet
 from semifreddo.passes.base import PassResult, run_passes
-from semifreddo.passes.cast import FuseCast, RemoveIdentityCast, compose
+from semifreddo.passes.cast import DropSign, FuseCast, RemoveIdentityCast, compose
 from semifreddo.passes.lower import STANDARD_PASSES, lower
 from semifreddo.passes.route import MergeRoute, RemoveIdentityRoute
 from semifreddo.sim import reference
@@ -145,6 +145,29 @@ def test_relu_and_signed_quantizer_become_one_unsigned_cast() -> None:
     lowered = lower(chain(pool, cast("relu", "pool", relu), cast("quant", "relu", coarse)))
     fused = FixedType(3, 1, False, Rounding.HALF_EVEN, Overflow.SATURATE)
     assert [(layer.name, layer.output.type) for layer in lowered.layers] == [("pool", fused)]
+
+
+def test_a_sign_that_no_value_has_is_dropped() -> None:
+    """Also one behind values that are rounded; not that of the output, nor one that may wrap."""
+    fine = FixedType(8, 5, True, Rounding.HALF_EVEN, Overflow.SATURATE)
+    coarse = FixedType(7, 3, True, Rounding.HALF_UP, Overflow.SATURATE_SYMMETRIC)
+    wraps = replace(fine, overflow=Overflow.WRAP)
+    net = chain(
+        cast("relu", "image", U8),
+        cast("fine", "relu", fine),
+        cast("coarse", "fine", coarse),
+        cast("wraps", "relu", wraps),
+        route("both", ("coarse", "wraps", "relu"), (0, 5, 9), fine),
+    )
+    dropped = run_passes(net, (DropSign(),))
+    kinds = {layer.name: layer.output.type for layer in dropped.layers}
+    assert kinds["fine"] == FixedType(7, 5, False, Rounding.HALF_EVEN, Overflow.SATURATE)
+    assert kinds["coarse"] == FixedType(6, 3, False, Rounding.HALF_UP, Overflow.SATURATE)
+    assert (kinds["wraps"], kinds["both"]) == (wraps, fine)
+    every = np.arange(-128, 128).reshape(-1, 2, 2, 4)
+    assert np.array_equal(reference.run(dropped, every), reference.run(net, every))
+    below = cast("negative", "image", fine)
+    assert DropSign()(chain(below, cast("out", "negative", U8))).net.layers[0] == below
 
 
 def test_rounding_twice_is_not_fused() -> None:

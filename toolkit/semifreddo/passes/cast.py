@@ -1,4 +1,4 @@
-"""Passes that get rid of Cast layers."""
+"""Passes that get rid of Cast layers, and of bits that no value needs."""
 
 from __future__ import annotations
 
@@ -73,6 +73,25 @@ class FuseCast:
             if kind is not None:
                 fused = replace(layer, output=replace(layer.output, type=kind))
                 rewrites.append(Rewrite({cast.name: layer.name}, {layer.name: fused}))
+        return apply(net, rewrites)
+
+
+class DropSign:
+    """Give a layer whose results are never negative a format without a sign, one bit narrower.
+
+    Raw integers stay as they are, those of the network's output and their format included.
+    """
+
+    def __call__(self, net: StreamNet) -> PassResult:
+        rewrites = []
+        for layer in net.layers:
+            kind = layer.output.type
+            droppable = kind.signed and kind.width > 1 and kind.overflow is not Overflow.WRAP
+            if layer.name == net.output.name or not droppable or exact_of(net, layer).low < 0:
+                continue
+            unsigned = FixedType(kind.width - 1, kind.frac, False, kind.rounding, Overflow.SATURATE)
+            plain = replace(layer, output=replace(layer.output, type=unsigned))
+            rewrites.append(Rewrite({}, {layer.name: plain}))
         return apply(net, rewrites)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from semifreddo.ir.net import StreamNet
 from semifreddo.passes.base import Pass, run_passes
-from semifreddo.passes.cast import FuseCast, RemoveIdentityCast
+from semifreddo.passes.cast import DropSign, FuseCast, RemoveIdentityCast
 from semifreddo.passes.route import MergeRoute, RemoveIdentityRoute
 
 STANDARD_PASSES: tuple[Pass, ...] = (
     FuseCast(),
+    DropSign(),
     RemoveIdentityCast(),
     MergeRoute(),
     RemoveIdentityRoute(),
