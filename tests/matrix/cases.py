@@ -140,6 +140,14 @@ LISTED = [
         rtl=_rom(2, 1, "dsp"),
     ),
     Case("conv_apart", Conv, ("s4x3",), (2, 2), (2, 2), weights="all loadable", outputs=1),
+    Case(
+        "conv_memory", Conv, ("s4x3",), (3, 2), padding=(1, 1, 2, 0), weights="all loadable",
+        bias="one loadable", rtl=Choice(3, 2, window="memory"),
+    ),
+    Case(
+        "conv_memory_rom", Conv, ("u4x3",), (2, 2), (1, 2), padding=(0, 0, 1, 1),
+        rtl=replace(_rom(3, 2), window="memory"),
+    ),
     Case("conv_gaps", Conv, ("u4x3",), (1, 2), (2, 3), weights="one loadable", outputs=2),
     Case("point", Conv, ("s4x3",), weights="one loadable", bias="one loadable", rtl=Choice(3)),
     Case("point_gaps", Conv, ("u4x1",), (1, 1), (2, 2), weights="one frozen", bias="one frozen"),

@@ -75,6 +75,7 @@ def test_an_override_leaves_the_rest_to_the_scheduler() -> None:
         (Choice(rom_channels_per_cycle=9), "rom_channels_per_cycle 9 is outside 0..4, its frozen"),
         (Choice(frozen="ram"), "frozen 'ram'; use adders or rom"),  # type: ignore[arg-type]
         (Choice(rom_multiplier="cpu"), "rom_multiplier 'cpu'; use lut or dsp"),  # type: ignore[arg-type]
+        (Choice(window="ram"), "window 'ram'; use registers or memory"),  # type: ignore[arg-type]
         (Choice(rows_per_cycle=10), "rows_per_cycle 10 is outside 1..9, the rows"),
         (Choice(channels_per_cycle=1), "channels_per_cycle 1 is outside 0..0, its loadable"),
     ],

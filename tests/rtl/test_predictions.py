@@ -37,6 +37,7 @@ from semifreddo.studies.hardware.sample_layers import (
     packed_samples,
     rom_samples,
     samples,
+    stored_samples,
 )
 from semifreddo.studies.hardware.sample_powers import power_samples
 from semifreddo.studies.hardware.sample_signs import sign_samples
@@ -47,6 +48,7 @@ SAMPLES = {
     "folded": (folded_samples, 16),
     "roms": (rom_samples, 12),
     "packed": (packed_samples, 12),
+    "stored": (stored_samples, 12),
     "signs": (sign_samples, 6),
     "powers": (power_samples, 9),
     "curves": (curve_samples, 6),

@@ -27,6 +27,7 @@ from semifreddo.studies.hardware.sample_layers import (
     packed_samples,
     rom_samples,
     samples,
+    stored_samples,
 )
 
 INSTANCE = re.compile(r"^ *(sf_\w+)(?: #\((.*)\))? \w+ \($|^ *\w+_(graph|rom) \3 \($", re.MULTILINE)
@@ -90,6 +91,7 @@ def test_a_design_of_roms_places_what_its_plans_list(seed: int) -> None:
 def test_sample_layers_place_what_their_plans_list() -> None:
     chosen = [*islice(samples(0), 32), *islice(folded_samples(0), 16), *islice(rom_samples(0), 16)]
     chosen += [*islice(packed_samples(0), 12), *islice(curve_samples(0), 16)]
+    chosen += islice(stored_samples(0), 12)
     for sample in chosen:
         design = make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice}))
         compare(design)
@@ -104,6 +106,8 @@ def test_every_module_of_the_library_is_compared() -> None:
     found += compare(make_design(blended()))
     net, schedule = random_net(7)
     found += compare(make_design(net, with_roms(net, schedule, 7)))
+    sample = next(stored_samples(0))
+    found += compare(make_design(sample.net, RtlSchedule({sample.layer.name: sample.choice})))
     assert {module for module, _ in found} == {
         "graph",
         "rom",
@@ -128,6 +132,7 @@ def test_every_module_of_the_library_is_compared() -> None:
         "sf_repeat_out",
         "sf_sum",
         "sf_swap",
+        "sf_taps",
         "sf_upsample",
         "sf_window",
     }
@@ -181,6 +186,6 @@ def test_every_module_of_the_library_has_a_class() -> None:
     }
     placed_inside = {
         *("sf_multiply", "sf_packed", "sf_signs", "sf_shift", "sf_terms"),
-        *("sf_pass", "sf_uart_rx", "sf_uart_tx"),
+        *("sf_pass", "sf_slide", "sf_uart_rx", "sf_uart_tx"),
     }
     assert set(texts) - classes == placed_inside <= inside

@@ -15,7 +15,7 @@ from rtl.random_nets import random_net
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import Bank, Fifo
-from semifreddo.rtl.components.windows import Window
+from semifreddo.rtl.components.windows import Taps, Window
 from semifreddo.rtl.design.design import make_design
 from semifreddo.rtl.scheduler.estimate import estimate
 from semifreddo.rtl.synthesis.parts import packaged_files
@@ -117,20 +117,26 @@ WIDE = Geometry(4, 70, (3, 3), (1, 1), 1, 1, (4, 70))
         pytest.param(Bank(9, 24, 1, 1, (0,), registered=True), marks=pytest.mark.slow),
         Window(WIDE, 24),
         pytest.param(Window(WIDE, 2), marks=pytest.mark.slow),
+        Taps(WIDE, 64, 8),
+        pytest.param(Taps(WIDE, 4, 2), marks=pytest.mark.slow),
         Fifo(48, 71),
         pytest.param(Fifo(4, 71), marks=pytest.mark.slow),
     ],
-    ids=["bank-blocks", "bank-luts", "window-blocks", "window-luts", "fifo-blocks", "fifo-luts"],
+    ids=[
+        f"{kind}-{place}"
+        for kind in ("bank", "window", "taps", "fifo")
+        for place in ("blocks", "luts")
+    ],
 )
 def test_a_component_alone_has_the_memories_of_its_plan(
-    component: Bank | Fifo | Window, tmp_path: Path
+    component: Bank | Fifo | Taps | Window, tmp_path: Path
 ) -> None:
-    file = f"{component.module}.sv"
+    library = {path.name: path.read_text() for path in LIBRARY.glob("*.sv")}
     values = {name: v for name, v in component.parameters().items() if isinstance(v, int)}
     set_up = "chparam " + " ".join(f"-set {name} {v}" for name, v in values.items())
     cells = unflattened(
         component.module,
-        {file: (LIBRARY / file).read_text()},
+        packaged_files(library, component.module),
         tmp_path,
         f"{set_up} {component.module}",
     )

@@ -21,6 +21,9 @@ OFFERED: tuple[Multiplier, ...] = ("lut", "dsp", "xnor", "shift")
 
 Frozen: TypeAlias = Literal["adders", "rom"]
 
+Window: TypeAlias = Literal["registers", "memory"]
+"""Where the pixels of a window are: in registers, or in a memory that is read tap by tap."""
+
 
 def is_wiring(layer: Layer, net: StreamNet) -> bool:
     """Whether a layer is nothing but wires: a route that leaves every value as it is."""
@@ -52,6 +55,8 @@ class Choice:
         rom_channels_per_cycle: Channels that are multiplied with weights of a ROM at the same
             time; 0 is all frozen ones.
         rom_multiplier: What multiplies with weights of a ROM.
+        window: Where the pixels of a window are. A memory serves layers whose channels are all
+            computed by one array of multipliers, which takes a part of a pixel in each cycle.
     """
 
     rows_per_cycle: int = option(1, help="weight rows multiplied per cycle", low=1)
@@ -64,6 +69,7 @@ class Choice:
         0, help="channels of a ROM computed at the same time; 0 is all", low=0
     )
     rom_multiplier: Multiplier = option("lut", help="what multiplies with a ROM")  # noqa: RUF009 -- as above
+    window: Window = option("registers", help="where a window's pixels are")  # noqa: RUF009 -- as above
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class Override:
         None, help="channels of a ROM computed at the same time; 0 is all", low=0
     )
     rom_multiplier: Multiplier | None = option(None, help="what multiplies with a ROM")  # noqa: RUF009 -- as above
+    window: Window | None = option(None, help="where a window's pixels are")  # noqa: RUF009 -- as above
 
     def may_be(self, kind: Frozen) -> bool:
         """Whether frozen channels may be of a kind: what is fixed of one rules out the other."""
@@ -173,6 +180,7 @@ def _check_weighted(weight: WeightBlock, name: str, choice: Choice) -> None:
         _check_range(name, choice, channels, 0, (len(found), f"its {kind} channels"))
         _check_known(name, choice, f"{prefix}multiplier", get_args(Multiplier))
     _check_known(name, choice, "frozen", get_args(Frozen))
+    _check_known(name, choice, "window", get_args(Window))
     if choice.digit_bits < 0:
         raise ConfigError(
             f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "

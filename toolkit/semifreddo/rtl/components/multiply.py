@@ -58,6 +58,7 @@ class Mac:
         packing: How products share DSP slices; None if each has a multiplier of its own.
         signs: How products with weights of -1 and 1 are summed up; None if weights are numbers.
         shifts: How products with sums of powers of two are summed up; None if they are multiplied.
+        given: Whether operands come line by line, each a cycle after it was asked for.
     """
 
     module: ClassVar[str] = "sf_mac"
@@ -77,6 +78,7 @@ class Mac:
     packing: Packing | None = None
     signs: Signs | None = None
     shifts: Shifts | None = None
+    given: bool = False
 
     def parameters(self) -> Mapping[str, int | str]:
         found: dict[str, int | str] = {
@@ -113,7 +115,8 @@ class Mac:
             codes = self.shifts.codes
             found |= {"SHIFTS": codes.terms, "CODED": int(self.shifts.coded)}
             found |= {"DEPTH": self.shifts.depth} | codes.parameters()
-        return found | ({"SIGNS": 1} if self.signs else {})
+        found |= {"SIGNS": 1} if self.signs else {}
+        return found | ({"GIVEN": 1} if self.given else {})
 
     @cached_property
     def groups(self) -> int:
@@ -175,7 +178,7 @@ class Mac:
         the time.
         """
         if self.constant:
-            return int(self.deep or self.choices > CHOICES_AT_ONCE)
+            return int(self.deep or self.given or self.choices > CHOICES_AT_ONCE)
         return int(self.groups > 1) + int(self.deep)
 
     @property
@@ -193,7 +196,7 @@ class Mac:
     @property
     def split(self) -> bool:
         """Whether operands are chosen in two steps: there is time while the weights are read."""
-        return self.reads > 0 and self.choices > CHOICES_AT_ONCE
+        return self.reads > 0 and self.choices > CHOICES_AT_ONCE and not self.given
 
     @property
     def booth_rows(self) -> int:
@@ -269,6 +272,8 @@ class Mac:
     @property
     def _operand_luts(self) -> float:
         """LUTs that choose a bit of an operand, in one step or two."""
+        if self.given:
+            return 0
         if not self.split:
             return selector(self.choices)
         whole, rest = divmod(self.choices, CHOICES_AT_ONCE)
@@ -283,7 +288,7 @@ class Mac:
             "selector_lut", self.per_cycle * self.lanes * self.w_bits * selector(self.per_unit)
         )
         split = -(-self.choices // CHOICES_AT_ONCE) - 1 if self.split else 0
-        parts.add("factor_bit", self._operand_bits * (1 + self.reads + split))
+        parts.add("factor_bit", self._operand_bits * (1 + self.reads + split - self.given))
         self._add_products(parts)
         # Every second slice takes in the sum of its product and its neighbour's.
         taken = self.terms // 2 if self.sliced and not self.packing else 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from semifreddo.rtl.components.costs import Parts, block_memories, in_blocks
 from semifreddo.rtl.components.geometry import Blocks, Geometry
-from semifreddo.rtl.components.memories import Fifo, memory
+from semifreddo.rtl.components.memories import Fifo, constants, memory, selector
 
 
 def sizes(geometry: Geometry) -> dict[str, int | str]:
@@ -20,6 +21,26 @@ def sizes(geometry: Geometry) -> dict[str, int | str]:
         "KW": geometry.kernel[1],
         "SH": geometry.stride[0],
         "SW": geometry.stride[1],
+    }
+
+
+def slide(geometry: Geometry) -> dict[str, int | str]:
+    """How a kernel slides, as ``sf_slide`` is told.
+
+    PATIENCE is a parameter of the module around it, set where that is placed.
+    """
+    return {
+        **sizes(geometry),
+        "LEFT": geometry.left,
+        "LAG": geometry.lag,
+        "LAST_U": geometry.last_column,
+        "SPAN": geometry.span,
+        "TRAILS": int(geometry.trails),
+        "SKIP": geometry.skip,
+        "LAST_ROW": geometry.last_row,
+        "DRAIN": geometry.drain,
+        "OVERLAP": geometry.overlap,
+        "PATIENCE": "(PATIENCE)",
     }
 
 
@@ -37,23 +58,7 @@ class Window:
     bits: int
 
     def parameters(self) -> Mapping[str, int | str]:
-        """PATIENCE is a parameter of the module around it, set where that is placed."""
-        geometry = self.geometry
-        return {
-            "BITS": self.bits,
-            **sizes(geometry),
-            "LEFT": geometry.left,
-            "LAG": geometry.lag,
-            "LAST_U": geometry.last_column,
-            "SPAN": geometry.span,
-            "TRAILS": int(geometry.trails),
-            "SKIP": geometry.skip,
-            "LAST_ROW": geometry.last_row,
-            "DRAIN": geometry.drain,
-            "OVERLAP": geometry.overlap,
-            "BLOCK": int(self._in_blocks),
-            "PATIENCE": "(PATIENCE)",
-        }
+        return {"BITS": self.bits, **slide(self.geometry), "BLOCK": int(self._in_blocks)}
 
     def counts(self) -> Parts:
         geometry, bits = self.geometry, self.bits
@@ -87,6 +92,66 @@ class Window:
     @property
     def _in_blocks(self) -> bool:
         return self._line_bits > 0 and in_blocks(self.geometry.width, self._line_bits)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """A memory of the pixels of a window, of which parts are read one after the other.
+
+    Attributes:
+        geometry: The windows; not trivial.
+        bits: Of a pixel, all channels.
+        parts: Parts of a pixel, a power of two.
+    """
+
+    module: ClassVar[str] = "sf_taps"
+    geometry: Geometry
+    bits: int
+    parts: int
+
+    def parameters(self) -> Mapping[str, int | str]:
+        sliding = {"BITS": self.bits, **slide(self.geometry)}
+        own = {"WORDS": self.words, "PARTS": self.parts, "BLOCK": int(self.in_blocks)}
+        return sliding | own
+
+    @property
+    def part_bits(self) -> int:
+        """Of what is read in a cycle."""
+        return self.bits // self.parts
+
+    @cached_property
+    def in_blocks(self) -> bool:
+        """Whether pixels are in block memories."""
+        return in_blocks(self._places(1), self.bits)
+
+    @property
+    def words(self) -> int:
+        """Pixels that it holds."""
+        return self._places(int(self.in_blocks))
+
+    def _places(self, more: int) -> int:
+        """Of the oldest pixel to the newest, and more, in a power of two.
+
+        Block memories are not written where they are read: it takes one more.
+        """
+        geometry = self.geometry
+        pixels = (geometry.kernel[0] - 1) * geometry.span + geometry.kernel[1] + more
+        return 1 << max(1, (pixels - 1).bit_length())
+
+    def counts(self) -> Parts:
+        rows, columns = self.geometry.kernel
+        taps, place = rows * columns, (self.words - 1).bit_length()
+        parts = Parts.of("position")
+        parts.add("window_bit", self.bits + taps + columns + place)
+        parts.add("selector_lut", self.part_bits * selector(self.parts) + selector(taps))
+        parts.add("selector_lut", constants(taps, place))
+        parts.add("added_bit", 2 * place)  # the next place, and how far behind it is read
+        if self.in_blocks:
+            parts.add("bram18", block_memories(self.words, self.bits))
+        else:
+            parts.add_all(memory(self.words, self.bits))
+            parts.add("window_bit", self.part_bits)
+        return parts
 
 
 @dataclass(frozen=True)

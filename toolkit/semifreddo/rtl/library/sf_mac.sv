@@ -4,7 +4,8 @@
 // Output channel k is the sum over all rows of operand(row, k) * weight(row, k). In a dense layer
 // all channels share the operand of a row (SHARED = 1); in a depthwise one each has its own. The
 // channels are computed in groups of LANES, one group after the other: phase = group * LINES + line.
-// The operands must stay while `active` counts through the phases.
+// The operands must stay while `active` counts through the phases. With GIVEN they are those of one line,
+// of `line` a cycle before.
 //
 // The weights of PER_UNIT groups, a power of two or all, are read at once: unit 0 has those of the
 // first groups. Channels behind the last one may have any weights: their sums are not read.
@@ -43,6 +44,7 @@ module sf_mac #(
     parameter integer READ = 16,  // bits of a row that are read
     parameter integer READS = 0,  // registers behind the memory
     parameter integer SPLIT = 0,  // operands are chosen in two steps
+    parameter integer GIVEN = 0,  // operands are those of one line, which are there as late as chosen in two steps
     parameter integer PRODUCT = 12,
     parameter integer DIGITS = 2,  // of a weight, two bits each
     parameter integer LATENCY = 3,  // from a group's last phase to `done`
@@ -54,6 +56,7 @@ module sf_mac #(
     parameter integer CODED = 0,
     parameter integer POWERS = 7,
     parameter integer CODE = 4,
+    parameter integer OPERANDS = (GIVEN != 0 ? PER_CYCLE : ROWS * (SHARED != 0 ? 1 : CHANNELS)) * X_BITS,
     parameter integer LINE = LINES > 1 ? $clog2(LINES) : 1,
     parameter integer GROUP = GROUPS > 1 ? $clog2(GROUPS) : 1,
     parameter integer UNIT = UNITS > 1 ? $clog2(UNITS) : 1
@@ -62,7 +65,7 @@ module sf_mac #(
     input  wire                                                rst,
     input  wire                                                active,
     input  wire [                                   PHASE-1:0] phase,
-    input  wire [ROWS*(SHARED != 0 ? 1 : CHANNELS)*X_BITS-1:0] operands,
+    input  wire [OPERANDS-1:0] operands,
     output wire [                                    LINE-1:0] line,
     output wire [                                    UNIT-1:0] unit,
     input  wire [                          PER_CYCLE*READ-1:0] weights,   // of `line` and `unit`, a cycle before
@@ -80,6 +83,7 @@ module sf_mac #(
     localparam integer TERMS = SIGNS != 0 ? 1 : DEPTH > 0 ? CHAINS : PER_CYCLE;
     localparam integer TREE = TERMS > 1 ? $clog2(TERMS) : 0;
     localparam integer PARTS = (CHOICES + 15) / 16;
+    localparam integer LATE = SPLIT != 0 || GIVEN != 0 ? 1 : 0;  // cycles from working to operands
     localparam integer INDEX = SHARED != 0 ? LINE : STEP;
     localparam integer MARKS = LATENCY - 1;
     localparam integer CODES = SHIFTS * CODE;  // of a weight
@@ -133,26 +137,6 @@ module sf_mac #(
     genvar r, g, s, k;
     generate
         for (r = 0; r < PER_CYCLE; r = r + 1) begin : g_row
-            // Rows r, r + PER_CYCLE, ... one per line; behind the last row comes zero.
-            wire [LANE-1:0] choices[0:CHOICES-1];
-            for (s = 0; s < CHOICES; s = s + 1) begin : g_choice
-                localparam integer ROW = (s % LINES) * PER_CYCLE + r;
-                if (SHARED != 0 && ROW < ROWS) begin : g_shared
-                    assign choices[s] = operands[ROW*X_BITS+:X_BITS];
-                end else if (SHARED != 0) begin : g_behind
-                    assign choices[s] = '0;
-                end else begin : g_own
-                    for (k = 0; k < LANES; k = k + 1) begin : g_lane
-                        localparam integer CHANNEL = (s / LINES) * LANES + k;
-                        if (ROW < ROWS && CHANNEL < CHANNELS) begin : g_real
-                            assign choices[s][k*X_BITS+:X_BITS] =
-                                operands[(ROW*CHANNELS+CHANNEL)*X_BITS+:X_BITS];
-                        end else begin : g_behind
-                            assign choices[s][k*X_BITS+:X_BITS] = '0;
-                        end
-                    end
-                end
-            end
             wire [READ-1:0] read_weights;
             wire [LANES*W_BITS-1:0] group_weights[0:PER_UNIT-1];
             for (g = 0; g < PER_UNIT; g = g + 1) begin : g_group
@@ -165,36 +149,62 @@ module sf_mac #(
                     end
                 end
             end
-            // Many choices are made in two steps, while the weights are read.
-            wire [INDEX-1:0] index;
-            if (SHARED != 0) begin : g_by_line
-                assign index = line;
-            end else begin : g_by_step
-                assign index = step;
-            end
             wire [LANE-1:0] fresh;  // comes with the weights, a cycle later if there are two steps
-            if (SPLIT != 0) begin : g_split
-                reg [PARTS*LANE-1:0] parts;
-                reg [INDEX-1:4] of_part;
+            if (GIVEN != 0) begin : g_given
                 reg late;  // working
-                for (s = 0; s < PARTS; s = s + 1) begin : g_part
-                    wire [16*LANE-1:0] these;
-                    for (k = 0; k < 16; k = k + 1) begin : g_choice
-                        if (s * 16 + k < CHOICES) begin : g_real
-                            assign these[k*LANE+:LANE] = choices[s*16+k];
-                        end else begin : g_free
-                            assign these[k*LANE+:LANE] = 'x;  // never asked for
+                always @(posedge clk) late <= working;
+                assign fresh = late ? operands[r*LANE+:LANE] : '0;
+            end else begin : g_chosen
+                // Rows r, r + PER_CYCLE, ... one per line; behind the last row comes zero.
+                wire [LANE-1:0] choices[0:CHOICES-1];
+                for (s = 0; s < CHOICES; s = s + 1) begin : g_choice
+                    localparam integer ROW = (s % LINES) * PER_CYCLE + r;
+                    if (SHARED != 0 && ROW < ROWS) begin : g_shared
+                        assign choices[s] = operands[ROW*X_BITS+:X_BITS];
+                    end else if (SHARED != 0) begin : g_behind
+                        assign choices[s] = '0;
+                    end else begin : g_own
+                        for (k = 0; k < LANES; k = k + 1) begin : g_lane
+                            localparam integer CHANNEL = (s / LINES) * LANES + k;
+                            if (ROW < ROWS && CHANNEL < CHANNELS) begin : g_real
+                                assign choices[s][k*X_BITS+:X_BITS] =
+                                    operands[(ROW*CHANNELS+CHANNEL)*X_BITS+:X_BITS];
+                            end else begin : g_behind
+                                assign choices[s][k*X_BITS+:X_BITS] = '0;
+                            end
                         end
                     end
-                    always @(posedge clk) parts[s*LANE+:LANE] <= these[index[3:0]*LANE+:LANE];
                 end
-                always @(posedge clk) begin
-                    of_part <= index[INDEX-1:4];
-                    late <= working;
+                wire [INDEX-1:0] index;
+                if (SHARED != 0) begin : g_by_line
+                    assign index = line;
+                end else begin : g_by_step
+                    assign index = step;
                 end
-                assign fresh = late ? parts[of_part*LANE+:LANE] : '0;
-            end else begin : g_at_once
-                assign fresh = working ? choices[index] : '0;
+                // Many choices are made in two steps, while the weights are read.
+                if (SPLIT != 0) begin : g_split
+                    reg [PARTS*LANE-1:0] parts;
+                    reg [INDEX-1:4] of_part;
+                    reg late;  // working
+                    for (s = 0; s < PARTS; s = s + 1) begin : g_part
+                        wire [16*LANE-1:0] these;
+                        for (k = 0; k < 16; k = k + 1) begin : g_choice
+                            if (s * 16 + k < CHOICES) begin : g_real
+                                assign these[k*LANE+:LANE] = choices[s*16+k];
+                            end else begin : g_free
+                                assign these[k*LANE+:LANE] = 'x;  // never asked for
+                            end
+                        end
+                        always @(posedge clk) parts[s*LANE+:LANE] <= these[index[3:0]*LANE+:LANE];
+                    end
+                    always @(posedge clk) begin
+                        of_part <= index[INDEX-1:4];
+                        late <= working;
+                    end
+                    assign fresh = late ? parts[of_part*LANE+:LANE] : '0;
+                end else begin : g_at_once
+                    assign fresh = working ? choices[index] : '0;
+                end
             end
             reg [LANE-1:0] operand;
             wire [LANES*W_BITS-1:0] weight;
@@ -212,12 +222,12 @@ module sf_mac #(
                 end
                 reg [LANES*W_BITS-1:0] share;
                 assign weight = share;
-                if (READS > SPLIT) begin : g_wait
-                    reg [(READS-SPLIT)*LANE-1:0] waiting;
-                    wire [(READS-SPLIT+1)*LANE-1:0] next_waiting = {waiting, fresh};
+                if (READS > LATE) begin : g_wait
+                    reg [(READS-LATE)*LANE-1:0] waiting;
+                    wire [(READS-LATE+1)*LANE-1:0] next_waiting = {waiting, fresh};
                     always @(posedge clk) begin
-                        waiting <= next_waiting[(READS-SPLIT)*LANE-1:0];
-                        operand <= waiting[(READS-SPLIT-1)*LANE+:LANE];
+                        waiting <= next_waiting[(READS-LATE)*LANE-1:0];
+                        operand <= waiting[(READS-LATE-1)*LANE+:LANE];
                     end
                 end else begin : g_no_wait
                     always @(posedge clk) operand <= fresh;

@@ -25,11 +25,12 @@ from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.shifts import Codes, Shifts
 from semifreddo.rtl.components.signs import Signs
 from semifreddo.rtl.components.verilog import concatenation, part, vector
+from semifreddo.rtl.components.windows import Taps
 from semifreddo.rtl.units.biases import Biases
 from semifreddo.rtl.units.by_group import by_group, registered
 from semifreddo.rtl.units.channels import Accumulator, Channel
 from semifreddo.rtl.units.engine import Engine
-from semifreddo.rtl.units.unit import bank, bank_select, delay, fifo, phase_bits
+from semifreddo.rtl.units.unit import bank, bank_select, delay, fifo, phase_bits, word_bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class FoldedEngine(Engine):
         rows: Rows of the weights that are multiplied per cycle.
         lanes: Channels that are multiplied at the same time.
         multiplier: What multiplies.
+        stored: Whether it reads its windows from a memory, tap by tap.
     """
 
     prefix: ClassVar[str]
@@ -54,6 +56,7 @@ class FoldedEngine(Engine):
     rows: int
     lanes: int
     multiplier: Multiplier
+    stored: bool = False
 
     @property
     @abstractmethod
@@ -81,7 +84,22 @@ class FoldedEngine(Engine):
             packing=self.packing,
             signs=self.signs,
             shifts=self.shifts,
+            given=self.stored,
         )
+
+    @cached_property
+    def taps(self) -> Taps | None:
+        """The memory from which it can read its windows, a part of a pixel in a cycle.
+
+        None if it takes no such parts, or needs its operands before a memory has answered.
+        """
+        of, source = self.of, self.of.source
+        parts, rest = divmod(source.channels, self.rows)
+        whole = parts > 0 and not rest and parts & (parts - 1) == 0
+        mac = replace(self.mac, given=True)
+        if of.geometry.taps == 1 or of.depthwise or not whole or not mac.reads:
+            return None
+        return Taps(of.geometry, word_bits(source), parts)
 
     @property
     @abstractmethod
@@ -179,8 +197,17 @@ class FoldedEngine(Engine):
         return self.mac.latency + 1
 
     @property
+    def line(self) -> str:
+        """The signal that says which line of the weights is read."""
+        return f"{self.prefix}line"
+
+    @property
     def array(self) -> str:
-        """The multipliers in words."""
+        """The multipliers in words, and where their operands are."""
+        return f"{self._multipliers}, windows in memory" if self.stored else self._multipliers
+
+    @property
+    def _multipliers(self) -> str:
         if self.packing:
             return f"{self.rows} x {self.lanes} multipliers, {self.packing.fields} in a DSP slice"
         if self.signs:

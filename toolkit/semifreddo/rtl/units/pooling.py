@@ -24,10 +24,9 @@ from semifreddo.rtl.units.unit import (
     issue,
     phase_bits,
     ports,
-    window_parameters,
     word_bits,
 )
-from semifreddo.rtl.units.weighted import window_lines
+from semifreddo.rtl.units.windows import window_lines, window_parameters, window_wires
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +172,8 @@ def _overlapping(pool: PoolPlan) -> list[str]:
     """From the pixels to ``reduced``, a group of channels."""
     width, bits, reduced = pool.source.type.width, word_bits(pool.source), pool.reduced
     lines = [
-        *window_lines(pool.former, pool.window.taps * bits),
+        *window_wires(pool.window.taps * bits),
+        *window_lines(pool.former),
         *issue(pool.issue, "window_valid", "window_ready"),
         f"wire {vector(pool.count * reduced.width)} reduced;",
     ]

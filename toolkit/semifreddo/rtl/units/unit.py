@@ -9,7 +9,6 @@ from semifreddo.ir.address_map import WORD_BITS, AddressMap, Region
 from semifreddo.ir.layers import Layer, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.component import place
-from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.components.memories import Bank, Delay, Fifo
 from semifreddo.rtl.components.shifts import Codes
 from semifreddo.rtl.components.streams import Issue, Swap
@@ -239,11 +238,6 @@ def issue(part: Issue, valid: str, ready: str, *, yields: str = "1'b1") -> list[
 def phase_bits(cycles: int) -> int:
     """Width of ``phase``."""
     return max(1, (cycles - 1).bit_length())
-
-
-def window_parameters(geometry: Geometry) -> dict[str, int]:
-    """Parameters of a module with an ``sf_window``, set where it is placed."""
-    return {} if geometry.trivial else {"PATIENCE": 0}
 
 
 def depth_for(cycles: int, latency: int) -> int:

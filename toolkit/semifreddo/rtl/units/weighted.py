@@ -6,25 +6,27 @@ scheduler can compute them thousands of times per second.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from semifreddo.core.errors import ConfigError
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.adders.size import GraphSize, graph_size
 from semifreddo.rtl.choices import DEFAULT, Choice, Multiplier, Override
-from semifreddo.rtl.components.component import Component, place
+from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.components.memories import Fifo
 from semifreddo.rtl.components.multiply import wide_enough
 from semifreddo.rtl.components.packing import Packing
 from semifreddo.rtl.components.streams import Issue, Swap
-from semifreddo.rtl.components.verilog import concatenation, module, part, vector
-from semifreddo.rtl.components.windows import Window
+from semifreddo.rtl.components.verilog import concatenation, module, part
+from semifreddo.rtl.components.windows import Taps, Window
 from semifreddo.rtl.timing.figures import Figures
 from semifreddo.rtl.units.channels import WeightedLayer
 from semifreddo.rtl.units.engine import Engine
+from semifreddo.rtl.units.folded import FoldedEngine
 from semifreddo.rtl.units.frozen import FrozenEngine
 from semifreddo.rtl.units.loadable import LoadableEngine
 from semifreddo.rtl.units.plan import (
@@ -44,9 +46,12 @@ from semifreddo.rtl.units.unit import (
     phase_bits,
     ports,
     swap,
-    window_parameters,
     word_bits,
 )
+from semifreddo.rtl.units.windows import taps_lines, window_lines, window_parameters, window_wires
+
+_Array: TypeAlias = tuple[int, int, Multiplier, bool]
+"""Rows and lanes of an array of multipliers, what multiplies, and whether it reads a memory."""
 
 
 class _Weights(NamedTuple):
@@ -91,6 +96,11 @@ class WeightedPlan(UnitPlan):
         return [engine for engine in (self.frozen, self.loadable) if engine is not None]
 
     @cached_property
+    def window(self) -> Window | Taps | None:
+        """What has the windows, if they are more than a pixel."""
+        return self.hardware.window(self.engines)
+
+    @cached_property
     def word_cycles(self) -> int:
         """Cycles per word: those of the slower engine."""
         return max(1, *(engine.cycles for engine in self.engines))
@@ -131,7 +141,7 @@ class WeightedPlan(UnitPlan):
 
     def components(self) -> Iterator[Component]:
         yield self.issue
-        yield from self.hardware.components()
+        yield from self.hardware.components(self.window)
         for engine in self.engines:
             yield from engine.components(phase_bits(self.word_cycles))
             yield self.fifo(engine)
@@ -145,7 +155,7 @@ class WeightedPlan(UnitPlan):
     @cached_property
     def area(self) -> Area:
         """The sum of areas that are kept: of engines, and of what surrounds them."""
-        found = self.hardware.around(self.depth)
+        found = self.hardware.around(self.depth, self.window)
         for engine in self.engines:
             found = found + engine.area
         return found.rounded()
@@ -174,7 +184,11 @@ class WeightedPlan(UnitPlan):
     def unit(self) -> Unit:
         of, layer, context = self.of, self.layer, self.context
         name, phase = context.names[layer.name], phase_bits(self.word_cycles)
-        body = window_lines(self.hardware.window, of.geometry.taps * word_bits(of.source))
+        if isinstance(self.window, Taps):
+            body = window_wires(self.window.part_bits)
+        else:
+            body = window_wires(of.geometry.taps * word_bits(of.source))
+            body += window_lines(self.window)
         body += ["", f"// Cycles per window: {self.word_cycles}."]
         body += issue(self.issue, "window_valid", "window_ready")
         if self.hardware.swap:
@@ -183,6 +197,8 @@ class WeightedPlan(UnitPlan):
         for engine in self.engines:
             body += ["", *engine.text(name, phase, self.fifo(engine))]
             files += engine.files(name, phase)
+            if isinstance(self.window, Taps) and isinstance(engine, FoldedEngine):
+                body += ["", *taps_lines(self.window, engine.line)]
         body += ["", *self._merge()]
         kind = "Depthwise convolution" if of.depthwise else layer.kind
         comment = (
@@ -206,21 +222,6 @@ class WeightedPlan(UnitPlan):
         return [f"assign out_valid = {valid};", f"assign out_data = {data};"]
 
 
-def window_lines(former: Window | None, bits: int) -> list[str]:
-    """``in`` to ``window``, which has so many bits, with its handshake; wires without a former."""
-    lines = ["wire window_valid;", "wire window_ready;", f"wire {vector(bits)} window;"]
-    if former is None:
-        return [
-            *lines,
-            "assign window_valid = in_valid;",
-            "assign in_ready = window_ready;",
-            "assign window = in_data;",
-        ]
-    names = ("clk", "rst", "in_valid", "in_ready", "in_data")
-    outs = {"out_valid": "window_valid", "out_ready": "window_ready", "out_data": "window"}
-    return [*lines, place(former, "former", {name: name for name in names} | outs)]
-
-
 @dataclass(frozen=True, eq=False)
 class WeightedHardware(Hardware):
     """A weighted layer. Its engines are chosen independently, and each is made once."""
@@ -239,10 +240,12 @@ class WeightedHardware(Hardware):
 
     # What no choice changes ----------------------------------------------------------------------
 
-    @cached_property
-    def window(self) -> Window | None:
-        """The window former, if a window is more than a pixel."""
+    def window(self, engines: Sequence[Engine]) -> Window | Taps | None:
+        """What has the windows of the layer's engines, if they are more than a pixel."""
         geometry = self.of.geometry
+        for engine in engines:
+            if isinstance(engine, FoldedEngine) and engine.stored:
+                return engine.taps
         return None if geometry.trivial else Window(geometry, word_bits(self.of.source))
 
     @cached_property
@@ -251,10 +254,10 @@ class WeightedHardware(Hardware):
         operands = self.of.geometry.windows
         return Swap(operands, self.context.passes) if self.of.has_banks else None
 
-    def components(self) -> Iterator[Component]:
-        """What serves both engines, whatever is chosen."""
-        if self.window:
-            yield self.window
+    def components(self, window: Window | Taps | None) -> Iterator[Component]:
+        """What serves both engines: what has the windows, and what no choice changes."""
+        if window:
+            yield window
         if self.swap:
             yield self.swap
 
@@ -266,18 +269,19 @@ class WeightedHardware(Hardware):
         """Behind the words of some channels."""
         return Fifo(len(channels) * self.of.target.width, depth, credited=True)
 
-    def around(self, depth: int) -> Area:
+    def around(self, depth: int, window: Window | Taps | None) -> Area:
         """What surrounds the engines: all but these, with FIFOs of so many words."""
-        if depth not in self._around:
+        key = depth, window
+        if key not in self._around:
             engines = [found for found in (self.of.frozen, self.of.loadable) if found]
             fifos = [self.fifo(channels, depth) for channels in engines]
-            parts = counted([Issue(1, depth), *self.components(), *fifos])
+            parts = counted([Issue(1, depth), *self.components(window), *fifos])
             parts.add_all(self.rest())
-            self._around[depth] = parts.area()
-        return self._around[depth]
+            self._around[key] = parts.area()
+        return self._around[key]
 
     @cached_property
-    def _around(self) -> dict[int, Area]:
+    def _around(self) -> dict[tuple[int, Window | Taps | None], Area]:
         return {}
 
     # Choices -------------------------------------------------------------------------------------
@@ -288,7 +292,7 @@ class WeightedHardware(Hardware):
             return None
         if choice.frozen == "rom":
             lanes = choice.rom_channels_per_cycle or len(self.of.frozen)
-            key = choice.rom_rows_per_cycle, lanes, choice.rom_multiplier
+            key = choice.rom_rows_per_cycle, lanes, choice.rom_multiplier, choice.window == "memory"
             if key not in self._roms:
                 self._roms[key] = RomEngine(self.of, self.context, *key)
             return self._roms[key]
@@ -303,19 +307,19 @@ class WeightedHardware(Hardware):
         return {}
 
     @cached_property
-    def _roms(self) -> dict[tuple[int, int, Multiplier], RomEngine]:
+    def _roms(self) -> dict[_Array, RomEngine]:
         return {}
 
     def loadable(self, choice: Choice) -> LoadableEngine | None:
         """What computes the loadable channels."""
         lanes = choice.channels_per_cycle or len(self.of.loadable)
-        key = choice.rows_per_cycle, lanes, choice.multiplier
+        key = choice.rows_per_cycle, lanes, choice.multiplier, choice.window == "memory"
         if self.of.loadable and key not in self._loadable:
             self._loadable[key] = LoadableEngine(self.of, self.context, *key)
         return self._loadable.get(key)
 
     @cached_property
-    def _loadable(self) -> dict[tuple[int, int, Multiplier], LoadableEngine]:
+    def _loadable(self) -> dict[_Array, LoadableEngine]:
         return {}
 
     def make(self, choice: Choice, *, solve: bool) -> WeightedPlan:
@@ -323,31 +327,75 @@ class WeightedHardware(Hardware):
         if isinstance(frozen, FrozenEngine) and solve:
             frozen = FrozenEngine.solved(self.of, self.context, choice.digit_bits)
         loadable = self.loadable(choice)
+        if choice.window == "memory" and not self._reads_taps(frozen, loadable):
+            raise ConfigError(self._registers_only())
         return WeightedPlan(self.context, self.layer, choice, self, frozen, loadable)
+
+    @staticmethod
+    def _reads_taps(*engines: Engine | None) -> bool:
+        """Whether the windows of these engines can be in a memory: it has one reader."""
+        found = [engine for engine in engines if engine]
+        return len(found) == 1 and isinstance(found[0], FoldedEngine) and bool(found[0].taps)
+
+    def _registers_only(self) -> str:
+        return (
+            f'rtl layer {self.layer.name!r}: window = "memory" is for windows of several pixels '
+            "whose channels are all loadable, or all in a ROM, with rows_per_cycle "
+            f"(rom_rows_per_cycle) the {self.of.source.channels} channels of a pixel divided by "
+            '1, 2, 4 or another power of two; use "registers"'
+        )
 
     def choices(self, fixed: Override, multipliers: Collection[Multiplier]) -> Sequence[Choice]:
         kinds = [*self._digits(fixed), *self._roms_of(fixed, multipliers)]
-        frozen = self._best((choice, self.frozen(choice)) for choice in kinds)
         arrays = self._arrays(fixed, multipliers)
-        loadable = self._best((choice, self.loadable(choice)) for choice in arrays)
+        frozen = self._best(kinds, self.frozen, fixed)
+        loadable = self._best(arrays, self.loadable, fixed)
         return [
             replace(
                 one.choice,
                 rows_per_cycle=other.choice.rows_per_cycle,
                 channels_per_cycle=other.choice.channels_per_cycle,
                 multiplier=other.choice.multiplier,
+                window=(one if self.of.frozen else other).choice.window,
             )
             for one in frozen
             for other in loadable
         ]
 
-    @staticmethod
-    def _best(engines: Iterator[tuple[Choice, Engine | None]]) -> tuple[Option, ...]:
-        """The choices of an engine that no other beats."""
-        return undominated(
-            Option(choice, engine.cycles, engine.area) if engine else Option(choice, 1, Area())
-            for choice, engine in engines
-        )
+    def _best(
+        self,
+        choices: Iterable[Choice],
+        engine_of: Callable[[Choice], Engine | None],
+        fixed: Override,
+    ) -> tuple[Option, ...]:
+        """The choices of an engine that no other beats, each with the smaller kind of window.
+
+        Raises:
+            ConfigError: Windows are to be in a memory, and no choice can read them there.
+        """
+        both = bool(self.of.frozen and self.of.loadable)
+        options: list[Option] = []
+        for choice in choices:
+            engine = engine_of(choice)
+            if engine is None:
+                options.append(Option(choice, 1, Area()))
+                continue
+            found = [Option(choice, engine.cycles, self._with_window(engine))]
+            if not both and fixed.window != "registers" and self._reads_taps(engine):
+                stored = engine_of(in_memory := replace(choice, window="memory"))
+                assert stored is not None
+                found.append(Option(in_memory, stored.cycles, self._with_window(stored)))
+            if fixed.window == "memory":
+                found = found[1:]
+            options += sorted(found, key=_size)[:1]
+        if not options:
+            raise ConfigError(self._registers_only())
+        return undominated(options)
+
+    def _with_window(self, engine: Engine) -> Area:
+        """An engine and what has its windows."""
+        window = self.window([engine])
+        return engine.area + (window.counts().area() if window else Area())
 
     def _digits(self, fixed: Override) -> list[Choice]:
         """One digit width for every number of cycles, all bits at once included."""
@@ -447,6 +495,11 @@ class WeightedHardware(Hardware):
         operand, weight = (source.width, source.signed), (weights.bits, weights.signed)
         packs = not self.of.depthwise and Packing.best(operand, weight, lanes, 1) is not None
         return kind == "lut" or packs
+
+
+def _size(option: Option) -> tuple[float, float]:
+    """Block memories, which layers with weights need, then LUTs and flip-flops."""
+    return option.area.bram18, option.area.lut + option.area.ff
 
 
 def weighted_hardware(layer: Conv | Linear, context: Context) -> WeightedHardware:

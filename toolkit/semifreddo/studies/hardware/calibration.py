@@ -38,6 +38,7 @@ from semifreddo.studies.hardware.sample_layers import (
     packed_samples,
     rom_samples,
     samples,
+    stored_samples,
 )
 from semifreddo.studies.hardware.sample_powers import power_samples
 from semifreddo.studies.hardware.sample_signs import sign_samples
@@ -266,6 +267,7 @@ class Calibration(Measurement):
     folded: int = option(0, help="how many layers of folded repeats besides", low=0)
     roms: int = option(0, help="how many layers with a ROM besides", low=0)
     packed: int = option(0, help="how many layers with several products in a slice", low=0)
+    stored: int = option(0, help="how many layers with their windows in a memory", low=0)
     signs: int = option(0, help="how many layers with weights of -1 and 1, each in two ways", low=0)
     powers: int = option(0, help="how many layers with powers of two, each in three ways", low=0)
     curves: int = option(0, help="how many curves besides", low=0)
@@ -279,6 +281,7 @@ class Calibration(Measurement):
             *islice(folded_samples(SEED), self.folded),
             *islice(rom_samples(SEED), self.roms),
             *islice(packed_samples(SEED), self.packed),
+            *islice(stored_samples(SEED), self.stored),
             *islice(sign_samples(SEED), self.signs),
             *islice(power_samples(SEED), self.powers),
             *islice(curve_samples(SEED), self.curves),

@@ -114,6 +114,14 @@ def packed_samples(seed: int) -> Iterator[Sample]:
         index += 1
 
 
+def stored_samples(seed: int) -> Iterator[Sample]:
+    """Ever more layers whose windows are in a memory; weights of every second are in a ROM."""
+    index = 0
+    while True:
+        yield _Maker(seed, index).stored(rom=index % 2 == 1)
+        index += 1
+
+
 def same_size(weight: str, bias: str | None, kernel: int, output: Stream) -> Conv:
     """A convolution of the image whose output is as large as the image."""
     pad = (kernel - 1) // 2
@@ -321,6 +329,34 @@ class _Maker:
             )
         return self.sample(
             f"packed {kernel}x{kernel} {inputs} to {outputs}",
+            source,
+            partial(same_size, weight, bias, kernel),
+            (*source.shape[:2], outputs),
+            choice,
+        )
+
+    def stored(self, *, rom: bool) -> Sample:
+        """A convolution whose windows are read from a memory, part by part."""
+        kernel, outputs = self.pick([3, 3, 5]), self.pick([8, 16])
+        parts, rows = self.pick([1, 2, 4, 8]), self.pick([1, 2, 4, 8])
+        inputs = parts * rows
+        source = self.stream(self.pick([4, 8, 16, 32]), inputs)
+        weight = self.block(
+            "weight", self.values((kernel, kernel, inputs, outputs)), outputs if rom else 0
+        )
+        bias = self.bias(outputs, outputs if rom else 0)
+        lanes, kind = self.pick([2, 2, 4, 8]), self.pick(["lut", "lut", "dsp", "packed"])
+        choice = Choice(rows, lanes, multiplier=kind, window="memory")
+        if rom:
+            choice = Choice(
+                frozen="rom",
+                rom_rows_per_cycle=rows,
+                rom_channels_per_cycle=lanes,
+                rom_multiplier=kind,
+                window="memory",
+            )
+        return self.sample(
+            f"stored {kernel}x{kernel} {inputs} to {outputs}",
             source,
             partial(same_size, weight, bias, kernel),
             (*source.shape[:2], outputs),
