@@ -39,6 +39,15 @@ def best(layers: dict[str, list[Option]], limits: dict[str, int], dsp: int) -> t
     return min((luts, slices) for luts, slices in sums if slices <= max(dsp, least))
 
 
+def test_block_memories_count_as_luts() -> None:
+    small, blocks = (
+        Option(Choice(n), 1, area)
+        for n, area in enumerate((Area(lut=90, bram18=1), Area(lut=40, bram18=3)), 1)
+    )
+    for price, wanted in ((0, blocks), (24, blocks), (26, small)):
+        assert allocate({"layer": [small, blocks]}, {"layer": 1}, 0, price) == {"layer": wanted}
+
+
 figures = st.lists(
     st.tuples(st.integers(1, 4), st.integers(0, 6), st.integers(0, 4)), min_size=1, max_size=5
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -198,6 +199,41 @@ def test_what_is_fixed_of_one_kind_of_frozen_channels_rules_out_the_other() -> N
         if kind == "rom":
             assert fixed.applied(chosen).rom_rows_per_cycle == chosen.rom_rows_per_cycle
             assert fixed.applied(chosen).rom_multiplier == chosen.rom_multiplier
+
+
+def test_where_block_memories_are_short_luts_are_taken() -> None:
+    """As few as possible: fewer block memories never take fewer LUTs, down to none at all."""
+    rng = np.random.default_rng(0)
+    source = Stream("image", (4, 4, 16), FixedType.exact(4, 0, signed=False))
+    kind = FixedType.exact(8, 0, signed=True)
+    raw = rng.integers(-128, 128, (3, 3, 16, 32))
+    weight = WeightBlock("w", "weight", raw, 8, True, (0,) * 32, (False,) * 32)
+    layer = Conv(
+        inputs=("image",),
+        output=Stream("conv", (4, 4, 32), kind),
+        weight="w",
+        bias=None,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+    net = StreamNet("deep", source, (layer,), (weight,))
+    plenty = choose(net, PLENTY, 100.0, 2_000.0).estimate.total
+    assert plenty.bram18 >= 4
+    before = plenty
+    for blocks in range(int(plenty.bram18) - 1, -1, -1):
+        scarce = replace(PLENTY, bram18=blocks)
+        found = choose(net, scarce, 100.0, 2_000.0).estimate.total
+        assert found.bram18 <= blocks
+        assert found.lut >= before.lut
+        before = found
+    # What comes closest to the budget is told of: a few block memories rather than all these LUTs.
+    least = choose(net, PLENTY, 100.0, 0.1).estimate.total
+    almost = replace(PLENTY, lut=int(least.lut), bram18=int(least.bram18) - 1)
+    message = rf"needs {least.bram18:.0f} BRAM18, 1 more than the budget of {almost.bram18};"
+    with pytest.raises(ConfigError, match=message):
+        choose(net, almost, 100.0)
 
 
 def _weighted() -> tuple[StreamNet, str]:

@@ -11,7 +11,10 @@ from semifreddo.rtl.units.plan import Option
 
 
 def allocate(
-    options: Mapping[str, Sequence[Option]], limits: Mapping[str, int], dsp: int
+    options: Mapping[str, Sequence[Option]],
+    limits: Mapping[str, int],
+    dsp: int,
+    price: float = 0.0,
 ) -> dict[str, Option]:
     """Choose an option for each layer.
 
@@ -20,12 +23,13 @@ def allocate(
         limits: Cycles per image that each layer may take; a layer that cannot be as fast is as
             fast as it can.
         dsp: DSP slices for all layers together; more are taken where there is no other way.
+        price: LUTs as which a block memory of 18 Kbit counts.
 
     Returns:
         The fewest LUTs that are possible, and of such choices the one with the fewest DSP slices.
         The same for the same arguments.
     """
-    fronts = {name: _front(found, limits[name]) for name, found in options.items()}
+    fronts = {name: _front(found, limits[name], price) for name, found in options.items()}
     least = sum(int(front[0].area.dsp) for front in fronts.values())
     most = sum(int(front[-1].area.dsp) for front in fronts.values())
     left = max(min(dsp, most), least)
@@ -37,7 +41,7 @@ def allocate(
         for row, option in enumerate(front):
             used = int(option.area.dsp)
             if used <= left:
-                table[row, used:] = best[: left + 1 - used] + option.area.lut
+                table[row, used:] = best[: left + 1 - used] + _cost(option, price)
         picks[name] = table.argmin(axis=0)
         best = table.min(axis=0)
     # Layers whose options tie in LUTs may differ in slices: give away no more than the sum needs.
@@ -59,11 +63,15 @@ def fast_enough(options: Sequence[Option], cycles: int) -> Sequence[Option]:
     return options[: max(1, bisect_right(options, cycles, key=lambda option: option.cycles))]
 
 
-def _front(options: Sequence[Option], cycles: int) -> list[Option]:
+def _cost(option: Option, price: float) -> float:
+    return option.area.lut + price * option.area.bram18
+
+
+def _front(options: Sequence[Option], cycles: int, price: float) -> list[Option]:
     """Options that are fast enough and that no other beats in LUTs and DSPs, by rising DSPs."""
     front: list[Option] = []
     fast = fast_enough(options, cycles)
-    for option in sorted(fast, key=lambda found: (found.area.dsp, found.area.lut, -found.cycles)):
-        if not front or option.area.lut < front[-1].area.lut:
+    for option in sorted(fast, key=lambda each: (each.area.dsp, _cost(each, price), -each.cycles)):
+        if not front or _cost(option, price) < _cost(front[-1], price):
             front.append(option)
     return front

@@ -2,8 +2,9 @@
 
 For a given number of cycles per image each layer takes, on its own, the cheapest choice that is
 fast enough; only the DSP slices must be shared out, and they go where they save the most LUTs
-(exactly, by dynamic programming over their number). So the question is only how few cycles per
-image fit the budget: a search over the numbers of cycles at which some layer can do with less.
+(exactly, by dynamic programming over their number). Where block memories are short, each counts as
+some LUTs, and as more until they suffice. So the question is only how few cycles per image fit the
+budget: a search over the numbers of cycles at which some layer can do with less.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ from semifreddo.rtl.timing.latency import latency_of
 from semifreddo.rtl.units.kinds import hardware_of
 from semifreddo.rtl.units.plan import Option
 from semifreddo.rtl.units.unit import Context
+
+_PRICES = (0, 25, 50, 100, 200, 400, 1_600, 100_000)
+"""LUTs as which a block memory counts, in turn, until there are enough: a device has about 190 LUTs
+for each of them."""
 
 _ATTEMPTS = 10
 """Rounds in which the layers of a folded repeat get fewer cycles, before they get the fewest."""
@@ -178,19 +183,37 @@ class Search:
         """
         key = cycles, frozenset(caps.items())
         if key not in self._solved:
-            self._solved[key] = self._solve(cycles, caps)
+            self._solved[key] = self._solve_in_blocks(cycles, caps)
         return self._solved[key]
+
+    def _solve_in_blocks(self, cycles: int, caps: Mapping[str, int]) -> Solution:
+        """The fewest LUTs with enough block memories; if that does not fit, what comes closest."""
+        tried = []
+        for price in _PRICES:
+            tried.append(self._solve(cycles, caps, price))
+            if not self.short(tried[-1][1].total):
+                return tried[-1]
+            if tried[-1][1].total.bram18 <= self.budget.bram18:
+                break
+        return min(tried, key=lambda found: self._share(found[1].total))
+
+    def _share(self, total: Area) -> float:
+        """The largest share of the budget that some resource takes."""
+        return max(
+            float(getattr(total, name)) / max(1, int(getattr(self.budget, name)))
+            for name in RESOURCES
+        )
 
     def latency(self, cycles: int, caps: Mapping[str, int] = _NONE) -> int:
         """Cycles that an image takes with a solution."""
         schedule = self.schedule(self.solve(cycles, caps)[0])
         return latency_of(sized_plan(self.plan, self.hardware, schedule))
 
-    def _solve(self, cycles: int, caps: Mapping[str, int]) -> Solution:
+    def _solve(self, cycles: int, caps: Mapping[str, int], price: float) -> Solution:
         """The passes of a folded repeat must be done in time: its layers must be faster."""
         limits = {name: min(cycles, caps.get(name, cycles)) for name in self.options}
         for attempt in range(_ATTEMPTS):
-            chosen = allocate(self.options, limits, self.budget.dsp)
+            chosen = allocate(self.options, limits, self.budget.dsp, price)
             found = self.estimate(chosen)
             late = {each.name: each.cycles for each in found.repeats if each.cycles > cycles}
             if not late:
@@ -214,9 +237,17 @@ class Search:
     def _surely_short(self, cycles: int) -> bool:
         """Whether the layers alone take too much, FIFOs and the haste of repeats left out."""
         limits = dict.fromkeys(self.options, cycles)
-        chosen = allocate(self.options, limits, self.budget.dsp)
-        total = sum((option.area for option in chosen.values()), self.buses)
-        return bool(self.short(total))
+        fewest_luts, fewest_blocks = (
+            sum(
+                (
+                    option.area
+                    for option in allocate(self.options, limits, self.budget.dsp, price).values()
+                ),
+                self.buses,
+            )
+            for price in (_PRICES[0], _PRICES[-1])
+        )
+        return bool(self.short(replace(fewest_luts, bram18=fewest_blocks.bram18)))
 
     def fastest(self) -> int:
         """The fewest cycles per image that fit.

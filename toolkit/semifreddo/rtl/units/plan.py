@@ -32,11 +32,13 @@ class Option:
 
 
 def undominated(options: Iterable[Option]) -> tuple[Option, ...]:
-    """Options that no other beats in cycles, LUTs and DSPs together, by rising cycles."""
+    """Options that no other beats in cycles, LUTs, DSPs and block memories, by rising cycles."""
     kept: list[Option] = []
     for option in sorted(options, key=_order):
         if not any(
-            better.area.lut <= option.area.lut and better.area.dsp <= option.area.dsp
+            better.area.lut <= option.area.lut
+            and better.area.dsp <= option.area.dsp
+            and better.area.bram18 <= option.area.bram18
             for better in kept
         ):
             kept.append(option)
@@ -44,7 +46,8 @@ def undominated(options: Iterable[Option]) -> tuple[Option, ...]:
 
 
 def _order(option: Option) -> tuple[float, ...]:
-    return option.cycles, option.area.lut, option.area.dsp, option.area.ff
+    area = option.area
+    return option.cycles, area.lut, area.dsp, area.bram18, area.ff
 
 
 def least_steps(count: int) -> list[int]:
