@@ -364,7 +364,10 @@ def _forward(module: Any) -> Forward | None:
 def watched(module: nn.Module) -> bool:
     """Whether somebody is told when a part of a module runs."""
     return any(
-        part._forward_hooks or part._forward_pre_hooks or part._backward_hooks
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
         for part in module.modules()
         if part is not module
     )
