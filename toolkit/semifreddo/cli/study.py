@@ -28,8 +28,9 @@ page without a test says that there is no verdict.
 
 A measurement chooses nothing, so it has no seeds, seal or test; it prints its tables.
 Measurements are calibration, clocks, components, adder_graphs, residency, digit_width,
-standard_cells, rivals, float_scales, published_networks, host_costs and training_speed;
-docs/performance.md, docs/rtl-measurements.md and docs/any-network.md show what they printed.
+standard_cells, rivals, float_scales, published_networks, host_costs
+and training_speed; docs/performance.md, docs/rtl-measurements.md and docs/any-network.md show what
+they printed.
 """
 
 
