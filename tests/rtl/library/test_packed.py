@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from rtl import equivalence
 from rtl.equivalence import Side, library_side
 from semifreddo.core.errors import ToolError
 from semifreddo.rtl.components.packing import LONGEST_CHAIN, WORD_BITS, Packing
+from semifreddo.rtl.synthesis.parts import Part, synthesize_parts
 
 PLAIN = """
 module plain #(
@@ -52,20 +54,25 @@ endmodule
 
 def prove(folder: Path, packing: Packing, rows: int, *, stride: int | None = None) -> str:
     """Let Yosys prove that chains of slices give the sums of products; gives its log."""
-    parameters = {
+    parameters = parameters_of(packing, rows) | {"STRIDE": stride or packing.stride}
+    gold, gate = Side("plain", PLAIN), library_side("sf_packed")
+    return equivalence.prove(folder, gold, gate, parameters, packing.depth + 1)
+
+
+def parameters_of(packing: Packing, rows: int) -> dict[str, int]:
+    """As ``sf_packed`` is given."""
+    return {
         "X_BITS": packing.x_bits,
         "X_SIGNED": int(packing.x_signed),
         "W_BITS": packing.w_bits,
         "W_SIGNED": int(packing.w_signed),
         "LANES": packing.lanes,
         "FIELDS": packing.fields,
-        "STRIDE": stride or packing.stride,
+        "STRIDE": packing.stride,
         "ROWS": rows,
         "DEPTH": packing.depth,
         "SUM": packing.sum_bits,
     }
-    gold, gate = Side("plain", PLAIN), library_side("sf_packed")
-    return equivalence.prove(folder, gold, gate, parameters, packing.depth + 1)
 
 
 def tight(x: tuple[int, bool], w: tuple[int, bool], lanes: int, fields: int, depth: int) -> Packing:
@@ -150,6 +157,36 @@ def test_what_fits_a_slice(
     assert packing is not None
     assert (packing.fields, packing.stride, packing.depth) == (fields, stride, depth)
     assert (fields - 1) * stride + w[0] + (not w[1]) <= WORD_BITS
+
+
+@pytest.mark.parametrize(
+    ("x", "rows"),
+    [
+        ((7, False), 4),
+        ((8, True), 4),
+        *(pytest.param((bits, False), 4, marks=pytest.mark.slow) for bits in (4, 6, 8)),
+    ],
+)
+def test_a_chain_adds_in_its_slices(x: tuple[int, bool], rows: int, tmp_path: Path) -> None:
+    """Left to LUTs are the sum of operands with which it begins, and what waits."""
+    packing = Packing.best(x, (8, True), 2, rows)
+    assert packing is not None
+    given = parameters_of(packing, min(rows, packing.depth))
+    sizes = [given["ROWS"] * packing.x_bits, given["ROWS"] * 2 * 8, 2 * packing.sum_bits]
+    x_, w_, sums = (f"wire [{size - 1}:0] {name}" for size, name in zip(sizes, "xws", strict=True))
+    text = (
+        f"module chain (input wire clk, input {x_}, input {w_}, output {sums});\n    sf_packed #("
+        + ", ".join(f".{name}({value})" for name, value in given.items())
+        + ") packed_ (.clk(clk), .x(x), .w(w), .sums(s));\nendmodule\n"
+    )
+    library = files("semifreddo.rtl.library") / "sf_packed.sv"
+    part = Part("chain", "chain", {"chain.sv": text, "sf_packed.sv": library.read_text()}, ())
+    (found,) = synthesize_parts(
+        [part], family="xc7", cache=tmp_path, timeout_s=300, jobs=1, progress=lambda _: None
+    )
+    assert found.cells.dsp == min(rows, packing.depth)
+    operands = (min(rows, packing.depth) - 1) * (packing.x_bits + 3)
+    assert 4 * found.cells.carry <= operands + 8
 
 
 def test_what_fits_no_slice() -> None:

@@ -103,6 +103,9 @@ module sf_packed #(
             localparam integer TOP = (OWN - 1) * STRIDE;  // where its highest field begins
             localparam integer WORD = TOP + W_BITS + (W_SIGNED != 0 ? 0 : 1);
             localparam integer P = TOP + SUM > WORD + X_BITS ? TOP + SUM : WORD + X_BITS;
+            // As wide as a product is: of a wider register Yosys leaves the adder behind it in LUTs.
+            localparam integer OPERAND = X_SIGNED != 0 ? X_BITS : X_BITS + 1;
+            localparam integer M = WORD + OPERAND < P ? WORD + OPERAND : P;
             wire signed [P-1:0] first;  // in all fields
             for (i = 0; i < OWN - 1; i = i + 1) begin : g_start
                 assign first[i*STRIDE+:STRIDE] = start;
@@ -120,7 +123,7 @@ module sf_packed #(
                     end
                 end
                 wire signed [X_BITS:0] operand = g_row[r].operand;
-                (* use_dsp = "yes" *) reg signed [P-1:0] product;
+                (* use_dsp = "yes" *) reg signed [M-1:0] product;
                 (* use_dsp = "yes" *) reg signed [P-1:0] sum;
                 wire signed [P-1:0] carried;
                 if (r == 0) begin : g_first
