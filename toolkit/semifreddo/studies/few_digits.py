@@ -43,7 +43,7 @@ MODEL = "model.safetensors"
 """Name of a network's file in the folder of its cell."""
 
 UNIFORM, PRUNED, POWERS, TERNARY = "uniform", "pruned", "powers of two", "ternary"
-PRUNED_SHARE = 2 / 3
+PRUNED_SHARE = 0.6
 _CONFIG = SemifreddoConfig(
     input_shape=(1, 14, 14),
     classes=10,
