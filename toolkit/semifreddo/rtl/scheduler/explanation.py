@@ -33,6 +33,11 @@ class Shortage:
     needed: int
     available: int
 
+    @property
+    def share(self) -> float:
+        """What would be needed, as a share of what there is."""
+        return self.needed / max(self.available, 1)
+
     def __str__(self) -> str:
         return (
             f"{self.needed:,} {RESOURCES[self.resource]}, {self.needed - self.available:,} more "
@@ -47,7 +52,7 @@ def shortages(needed: Area, budget: Resources) -> list[Shortage]:
         for name in RESOURCES
         if getattr(needed, name) > getattr(budget, name)
     ]
-    return sorted(found, key=lambda short: -short.needed / max(short.available, 1))
+    return sorted(found, key=lambda short: -short.share)
 
 
 @dataclass(frozen=True)

@@ -195,14 +195,7 @@ class Search:
                 return tried[-1]
             if tried[-1][1].total.bram18 <= self.budget.bram18:
                 break
-        return min(tried, key=lambda found: self._share(found[1].total))
-
-    def _share(self, total: Area) -> float:
-        """The largest share of the budget that some resource takes."""
-        return max(
-            float(getattr(total, name)) / max(1, int(getattr(self.budget, name)))
-            for name in RESOURCES
-        )
+        return min(tried, key=lambda found: self.short(found[1].total)[0].share)
 
     def latency(self, cycles: int, caps: Mapping[str, int] = _NONE) -> int:
         """Cycles that an image takes with a solution."""
@@ -236,18 +229,16 @@ class Search:
 
     def _surely_short(self, cycles: int) -> bool:
         """Whether the layers alone take too much, FIFOs and the haste of repeats left out."""
-        limits = dict.fromkeys(self.options, cycles)
         fewest_luts, fewest_blocks = (
-            sum(
-                (
-                    option.area
-                    for option in allocate(self.options, limits, self.budget.dsp, price).values()
-                ),
-                self.buses,
-            )
-            for price in (_PRICES[0], _PRICES[-1])
+            self._without_fifos(cycles, price) for price in (_PRICES[0], _PRICES[-1])
         )
         return bool(self.short(replace(fewest_luts, bram18=fewest_blocks.bram18)))
+
+    def _without_fifos(self, cycles: int, price: float) -> Area:
+        """Layers and buses for a number of cycles."""
+        limits = dict.fromkeys(self.options, cycles)
+        chosen = allocate(self.options, limits, self.budget.dsp, price)
+        return sum((option.area for option in chosen.values()), self.buses)
 
     def fastest(self) -> int:
         """The fewest cycles per image that fit.
