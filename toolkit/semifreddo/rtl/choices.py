@@ -21,7 +21,7 @@ OFFERED: tuple[Multiplier, ...] = ("lut", "dsp", "xnor", "shift")
 
 Frozen: TypeAlias = Literal["adders", "rom"]
 
-Window: TypeAlias = Literal["registers", "memory"]
+WindowKind: TypeAlias = Literal["registers", "memory"]
 """Where the pixels of a window are: in registers, or in a memory that is read tap by tap."""
 
 
@@ -69,7 +69,7 @@ class Choice:
         0, help="channels of a ROM computed at the same time; 0 is all", low=0
     )
     rom_multiplier: Multiplier = option("lut", help="what multiplies with a ROM")  # noqa: RUF009 -- as above
-    window: Window = option("registers", help="where a window's pixels are")  # noqa: RUF009 -- as above
+    window: WindowKind = option("registers", help="where a window's pixels are")  # noqa: RUF009 -- as above
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Override:
         None, help="channels of a ROM computed at the same time; 0 is all", low=0
     )
     rom_multiplier: Multiplier | None = option(None, help="what multiplies with a ROM")  # noqa: RUF009 -- as above
-    window: Window | None = option(None, help="where a window's pixels are")  # noqa: RUF009 -- as above
+    window: WindowKind | None = option(None, help="where a window's pixels are")  # noqa: RUF009 -- as above
 
     def may_be(self, kind: Frozen) -> bool:
         """Whether frozen channels may be of a kind: what is fixed of one rules out the other."""
@@ -180,7 +180,7 @@ def _check_weighted(weight: WeightBlock, name: str, choice: Choice) -> None:
         _check_range(name, choice, channels, 0, (len(found), f"its {kind} channels"))
         _check_known(name, choice, f"{prefix}multiplier", get_args(Multiplier))
     _check_known(name, choice, "frozen", get_args(Frozen))
-    _check_known(name, choice, "window", get_args(Window))
+    _check_known(name, choice, "window", get_args(WindowKind))
     if choice.digit_bits < 0:
         raise ConfigError(
             f"rtl schedule: layer {name!r}: digit_bits {choice.digit_bits} is negative; "

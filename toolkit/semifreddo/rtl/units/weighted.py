@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from semifreddo.core.errors import ConfigError
 from semifreddo.ir.layers import Conv, Linear
 from semifreddo.rtl.adders.size import GraphSize, graph_size
-from semifreddo.rtl.choices import DEFAULT, Choice, Multiplier, Override
+from semifreddo.rtl.choices import DEFAULT, Choice, Multiplier, Override, WindowKind
 from semifreddo.rtl.components.component import Component
 from semifreddo.rtl.components.costs import Area, Parts
 from semifreddo.rtl.components.memories import Fifo
@@ -373,29 +373,33 @@ class WeightedHardware(Hardware):
         Raises:
             ConfigError: Windows are to be in a memory, and no choice can read them there.
         """
-        both = bool(self.of.frozen and self.of.loadable)
         options: list[Option] = []
         for choice in choices:
-            engine = engine_of(choice)
-            if engine is None:
-                options.append(Option(choice, 1, Area()))
-                continue
-            found = [Option(choice, engine.cycles, self._with_window(engine))]
-            if not both and fixed.window != "registers" and self._reads_taps(engine):
-                stored = engine_of(in_memory := replace(choice, window="memory"))
-                assert stored is not None
-                found.append(Option(in_memory, stored.cycles, self._with_window(stored)))
-            if fixed.window == "memory":
-                found = found[1:]
+            kinds = self._windows(engine_of(choice), fixed)
+            found = [self._option(replace(choice, window=kind), engine_of) for kind in kinds]
             options += sorted(found, key=_size)[:1]
         if not options:
             raise ConfigError(self._registers_only())
         return undominated(options)
 
-    def _with_window(self, engine: Engine) -> Area:
-        """An engine and what has its windows."""
+    def _windows(self, engine: Engine | None, fixed: Override) -> list[WindowKind]:
+        """Where the windows of an engine may be; of one that the layer lacks there are none."""
+        if engine is None:
+            return ["registers"]
+        shared = bool(self.of.frozen and self.of.loadable)
+        kinds: list[WindowKind] = ["registers"]
+        if not shared and self._reads_taps(engine):
+            kinds.append("memory")
+        return [kind for kind in kinds if fixed.window in (None, kind)]
+
+    def _option(self, choice: Choice, engine_of: Callable[[Choice], Engine | None]) -> Option:
+        """A choice for an engine and what has its windows; nothing of one that the layer lacks."""
+        engine = engine_of(choice)
+        if engine is None:
+            return Option(choice, 1, Area())
         window = self.window([engine])
-        return engine.area + (window.counts().area() if window else Area())
+        area = engine.area + (window.counts().area() if window else Area())
+        return Option(choice, engine.cycles, area)
 
     def _digits(self, fixed: Override) -> list[Choice]:
         """One digit width for every number of cycles, all bits at once included."""
