@@ -40,7 +40,7 @@ from semifreddo.train.checkpoint import TrainedModel
 from semifreddo.train.data import Split, TrainVal
 from semifreddo.train.evaluation import evaluate
 from semifreddo.train.freeze import FreezeGuard, freeze
-from semifreddo.train.loop import Phase, fit
+from semifreddo.train.loop import Phase, fit, parameter_groups
 from semifreddo.train.options import TrainOptions
 from semifreddo.train.recipes import accuracy, retarget
 from semifreddo.train.seen import raw_images
@@ -167,7 +167,8 @@ def plain_fit(
         plan: What is frozen.
     """
     x = as_input(model, raw_images(model, data.train))
-    y, optimizer = torch.from_numpy(data.train.labels), _adamw(model, options, phase.rate)
+    y = torch.from_numpy(data.train.labels)
+    optimizer = torch.optim.AdamW(parameter_groups([model], options.weight_decay), lr=phase.rate)
     best, state = (-1.0, 0.0), model.state_dict()
     steps = -(-len(y) // options.batch)
     with FreezeGuard(model, plan) as guard:
@@ -189,18 +190,6 @@ def plain_fit(
                 best, state = (score, -val_loss), copy.deepcopy(model.state_dict())
         model.load_state_dict(state)
     model.eval()
-
-
-def _adamw(model: nn.Module, options: TrainOptions, rate: float) -> torch.optim.Optimizer:
-    """Weight decay for weights only."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [p.dim() > 1 and p.shape[0] > 1 for p in trained]
-    groups = [
-        {"params": [p for p, flag in zip(trained, decayed, strict=True) if flag is wanted]}
-        | {"weight_decay": options.weight_decay * wanted}
-        for wanted in (True, False)
-    ]
-    return torch.optim.AdamW(groups, lr=rate)
 
 
 def plain_retarget(trained: TrainedModel, data: TrainVal, options: TrainOptions) -> TrainedModel:

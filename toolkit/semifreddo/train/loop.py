@@ -103,17 +103,24 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _optimizer(
-    models: Sequence[nn.Module], options: TrainOptions, rate: float
-) -> torch.optim.Optimizer:
-    # Biases, batch norms and blend factors are few and meaningful: no decay.
+def parameter_groups(models: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
+    """What is trained, as an optimizer takes it: the weights, which decay, and all else.
+
+    Biases, batch norms and blend factors are few and meaningful: they do not decay.
+    """
     trained = [p for model in models for p in model.parameters() if p.requires_grad]
     weights = [p for p in trained if p.dim() > 1 and p.shape[0] > 1]
     others = [p for p in trained if not any(p is weight for weight in weights)]
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": options.weight_decay},
+    return [
+        {"params": weights, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def _optimizer(
+    models: Sequence[nn.Module], options: TrainOptions, rate: float
+) -> torch.optim.Optimizer:
+    groups = parameter_groups(models, options.weight_decay)
     if options.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True, fused=True)
     kind = torch.optim.Adam if options.optimizer == "adam" else torch.optim.AdamW
