@@ -33,6 +33,22 @@ def block(
     )
 
 
+def same_conv(
+    output: Stream, weight: str = "w", bias: str | None = None, *, source: str = "image"
+) -> Conv:
+    """A 3x3 convolution whose output is as large as what it reads."""
+    return Conv(
+        inputs=(source,),
+        output=output,
+        weight=weight,
+        bias=bias,
+        kernel=(3, 3),
+        stride=(1, 1),
+        padding=(1, 1, 1, 1),
+        depthwise=False,
+    )
+
+
 def signs() -> StreamNet:
     """A classifier of loadable weights that are -1 or 1."""
     raw = np.array([[1, -1, 1], [-1, -1, 1]])
@@ -66,16 +82,7 @@ def blended(seed: int = 0, channels: int = 4, outputs: int = 3) -> StreamNet:
     rng = np.random.default_rng(seed)
 
     def conv(name: str, bias: str | None) -> Conv:
-        return Conv(
-            inputs=("image",),
-            output=Stream(name, (4, 4, channels), ACT),
-            weight=f"{name}.weight",
-            bias=bias,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=False,
-        )
+        return same_conv(Stream(name, (4, 4, channels), ACT), f"{name}.weight", bias)
 
     return StreamNet(
         name="blended",
@@ -115,16 +122,7 @@ def wide(width: int = 70, channels: int = 6) -> StreamNet:
     """A wide image whose rows are kept, and a classifier with many loadable weights."""
     rng = np.random.default_rng(0)
     layers = (
-        Conv(
-            inputs=("image",),
-            output=Stream("conv", (3, width, 8), ACT),
-            weight="w",
-            bias=None,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=False,
-        ),
+        same_conv(Stream("conv", (3, width, 8), ACT)),
         MaxPool(
             inputs=("conv",),
             output=Stream("pool", (1, width // 7, 8), ACT),

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from nets import ACT, IMAGE, block, images, wide
+from nets import ACT, IMAGE, block, images, same_conv, wide
 from rtl.conftest import Build
 from semifreddo.core.fixed import FixedType
 from semifreddo.ir.layers import Conv, Layer, Linear, Route, Stream, WeightBlock
@@ -22,16 +22,7 @@ def almost_busy() -> StreamNet:
     """A window former that works in 16 of 18 cycles; the result's bus needs 18."""
     rng = np.random.default_rng(0)
     layers = (
-        Conv(
-            inputs=("image",),
-            output=Stream("conv", (4, 4, 1), ACT),
-            weight="w",
-            bias=None,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=False,
-        ),
+        same_conv(Stream("conv", (4, 4, 1), ACT)),
         Linear(inputs=("conv",), output=Stream("linear", (1, 1, 18), ACT), weight="v", bias=None),
     )
     blocks = block(rng, "w", (3, 3, 1, 1), 1), block(rng, "v", (16, 18), 18)

@@ -7,11 +7,11 @@ import time
 import numpy as np
 import pytest
 
-from nets import blended
+from nets import blended, same_conv
 from rtl.random_nets import random_net
 from semifreddo.core.errors import ConfigError
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Cast, Conv, Route, Stream, WeightBlock
+from semifreddo.ir.layers import Cast, Route, Stream, WeightBlock
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Choice, RtlSchedule
 from semifreddo.rtl.components.costs import in_blocks
@@ -39,16 +39,7 @@ def conv(digit_bits: int = 0, frozen: int = 8, bits: int = 4) -> tuple[StreamNet
     kind = FixedType.exact(4, 3, signed=False)
     raw = np.random.default_rng(0).integers(-(1 << (bits - 1)), 1 << (bits - 1), (3, 3, 4, 8))
     flags = (True,) * frozen + (False,) * (8 - frozen)
-    layer = Conv(
-        inputs=("image",),
-        output=Stream("conv", (8, 8, 8), kind),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    layer = same_conv(Stream("conv", (8, 8, 8), kind))
     block = WeightBlock("w", "weight", raw, bits, True, (3,) * 8, flags)
     net = StreamNet("net", Stream("image", (8, 8, 4), kind), (layer,), (block,))
     return net, RtlSchedule({"conv": Choice(digit_bits=digit_bits)})

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nets import blended
+from nets import blended, same_conv
 from semifreddo.boards.spec import Resources
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Conv, Stream, WeightBlock, Weighted
+from semifreddo.ir.layers import Stream, WeightBlock, Weighted
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.choices import Override
 from semifreddo.rtl.scheduler import residency
@@ -83,16 +83,7 @@ def deep() -> tuple[StreamNet, dict[str, list[str]]]:
     kind = FixedType.exact(8, 0, signed=False)
     raw = np.random.default_rng(1).choice([-64, 0, 0, 16], (3, 3, 32, 32))
     weight = WeightBlock("w", "weight", raw, 8, True, (0,) * 32, (False,) * 32)
-    conv = Conv(
-        inputs=("x",),
-        output=Stream("conv", (4, 4, 32), kind),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    conv = same_conv(Stream("conv", (4, 4, 32), kind), source="x")
     net = StreamNet("net1", Stream("x", (4, 4, 32), kind), (conv,), (weight,))
     return net, {"w": ["conv"]}
 

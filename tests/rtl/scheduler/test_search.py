@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nets import blended
+from nets import blended, same_conv
 from rtl.random_nets import random_net
 from semifreddo.boards.spec import Resources
 from semifreddo.core.errors import ConfigError
@@ -208,16 +208,7 @@ def test_where_block_memories_are_short_luts_are_taken() -> None:
     kind = FixedType.exact(8, 0, signed=True)
     raw = rng.integers(-128, 128, (3, 3, 16, 32))
     weight = WeightBlock("w", "weight", raw, 8, True, (0,) * 32, (False,) * 32)
-    layer = Conv(
-        inputs=("image",),
-        output=Stream("conv", (4, 4, 32), kind),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    layer = same_conv(Stream("conv", (4, 4, 32), kind))
     net = StreamNet("deep", source, (layer,), (weight,))
     plenty = choose(net, PLENTY, 100.0, 2_000.0).estimate.total
     assert plenty.bram18 >= 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nets import blended, images
+from nets import blended, images, same_conv
 from rtl.conftest import Build
 from rtl.random_nets import other_task
 from semifreddo.core.errors import (
@@ -275,23 +275,14 @@ def test_a_hang_names_the_stream(simulate: Build, monkeypatch: pytest.MonkeyPatc
 def skipping() -> RtlDesign:
     """A convolution that is added to its own input."""
     from nets import ACT, IMAGE, block
-    from semifreddo.ir.layers import Add, Cast, Conv, Stream
+    from semifreddo.ir.layers import Add, Cast, Stream
 
     rng = np.random.default_rng(0)
     shape = (8, 8, 1)
     weight = block(rng, "w", (3, 3, 1, 1), 1)
     layers = (
         Cast(inputs=("image",), output=Stream("pass", shape, IMAGE)),
-        Conv(
-            inputs=("pass",),
-            output=Stream("conv", shape, ACT),
-            weight="w",
-            bias=None,
-            kernel=(3, 3),
-            stride=(1, 1),
-            padding=(1, 1, 1, 1),
-            depthwise=False,
-        ),
+        same_conv(Stream("conv", shape, ACT), source="pass"),
         Add(inputs=("conv", "pass"), output=Stream("sum", shape, ACT)),
     )
     return make_design(StreamNet("skip", Stream("image", shape, IMAGE), layers, (weight,)))

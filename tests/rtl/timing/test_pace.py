@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nets import same_conv
 from rtl.design.test_random import COUNT, FIRST
 from rtl.random_nets import NetMaker, random_net
 from rtl.simulation.test_transport import skipping
 from semifreddo.core.fixed import FixedType
-from semifreddo.ir.layers import Conv, Stream
+from semifreddo.ir.layers import Stream
 from semifreddo.ir.net import StreamNet
 from semifreddo.rtl.components.geometry import Geometry
 from semifreddo.rtl.design.design import RtlDesign, make_design
@@ -94,16 +95,7 @@ def test_a_large_network_takes_less_than_a_second() -> None:
 
 @pytest.mark.parametrize("together", [False, True])
 def test_ticks_of_a_padded_window(together: bool) -> None:
-    conv = Conv(
-        inputs=("image",),
-        output=Stream("conv", (4, 4, 1), FixedType.exact(4, 0, signed=False)),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    conv = same_conv(Stream("conv", (4, 4, 1), FixedType.exact(4, 0, signed=False)))
     geometry = Geometry.of(conv, Stream("image", (4, 4, 1), conv.output.type))
     figures = Figures(5, 1, geometry, 8)
     rhythm = Rhythm.of(figures, conv, together=together)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nets import same_conv
 from rtl.conftest import Build
 from rtl.random_nets import other_task
 from rtl.tasks import exact_over_tasks
@@ -224,16 +225,7 @@ def test_packed_products_of_eight_bits(signed: bool, simulate: Build) -> None:
     frozen = (True, True, True) + (False,) * 4
     block = WeightBlock("w", "weight", raw, 8, True, (0,) * 7, frozen)
     exact = FixedType.exact(22, 0, signed=True)
-    layer = Conv(
-        inputs=("image",),
-        output=Stream("conv", (3, 3, 7), exact),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    layer = same_conv(Stream("conv", (3, 3, 7), exact))
     net = StreamNet("eight", Stream("image", (3, 3, 3), kind), (layer,), (block,))
     choice = Choice(5, 2, 0, "packed", "rom", 7, 3, "packed")
     design = make_design(net, RtlSchedule({"conv": choice}))

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nets import ACT, IMAGE, block, images
+from nets import ACT, IMAGE, block, images, same_conv
 from rtl.conftest import Build
 from rtl.random_nets import other_task
 from semifreddo.core.errors import ConfigError
@@ -161,16 +161,7 @@ def wide(width: int, *, frozen: int) -> StreamNet:
     """A convolution of an image so wide that its windows fill block memories."""
     rng = np.random.default_rng(width)
     image = Stream("image", (4, width, 4), IMAGE)
-    layer = Conv(
-        inputs=("image",),
-        output=Stream("conv", (4, width, 4), ACT),
-        weight="w",
-        bias=None,
-        kernel=(3, 3),
-        stride=(1, 1),
-        padding=(1, 1, 1, 1),
-        depthwise=False,
-    )
+    layer = same_conv(Stream("conv", (4, width, 4), ACT))
     return StreamNet("wide", image, (layer,), (block(rng, "w", (3, 3, 4, 4), frozen),))
 
 
